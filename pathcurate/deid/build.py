@@ -1,0 +1,235 @@
+"""The de-identified tables and their criterion-only twins, column by column from the catalog's tables."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from pathcurate.model.column import Table
+from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES, age_band
+from pathcurate.model.link import LINKS
+from pathcurate.model.permission import PERMISSIONS
+from pathcurate.model.person import IDENTITIES, PERSONS
+from pathcurate.model.report import REPORTS, precedence
+from pathcurate.model.slide import SLIDES
+from pathcurate.pseudonyms import DateShift, Pseudonyms
+from pathcurate.scrubbers.table import Scrubbed, apply
+from pathcurate.tables import Catalog, column_values, conform, from_rows
+
+_PRECEDENCE = ("status", "is_current", "report_type", "reported_date", "report_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What de-identification makes.
+
+    Attributes:
+        tables: the tables of ``deid/``.
+        criteria: their criterion-only twins, and the permissions by pseudonym.
+        left_out: values left out because they were outside their column's closed set, by ``table.column``.
+        reports_left_out: reports left out because their case has no one patient.
+    """
+
+    tables: Mapping[str, pa.Table]
+    criteria: Mapping[str, pa.Table]
+    left_out: Mapping[str, int]
+    reports_left_out: int
+
+
+def build(catalog: Catalog, pseudonyms: Pseudonyms, shift: DateShift) -> Built:
+    """Build every table.
+
+    Args:
+        catalog: the identified tables.
+        pseudonyms: the internal layer.
+        shift: the workspace's date shift.
+    """
+    people = _People(catalog, pseudonyms)
+    reports, true_reports, scrubbed_reports, total = _reports(catalog, people, shift)
+    standing = _standing_rows(reports, scrubbed_reports)
+    slides, true_slides, scrubbed_slides = _slides(catalog, people, shift, reports, true_reports, standing)
+    slides_of = Counter(column_values(slides, "case_id"))
+    reports_of = Counter(column_values(reports, "case_id"))
+    rows = pa.array(list(standing.values()), pa.int64())
+    cases = reports.take(rows)
+    codes = column_values(cases, "case_id")
+    cases = _with(
+        cases,
+        report_count=pa.array([reports_of[code] for code in codes], pa.int64()),
+        slide_count=pa.array([slides_of[code] for code in codes], pa.int64()),
+    )
+    tables = {"slides": slides, "cases": cases, "patients": _patients(cases), "reports": reports}
+    criteria = {
+        "slides": true_slides,
+        "cases": _with(true_reports.take(rows), case_id=cases["case_id"]),
+        "reports": true_reports,
+    }
+    parts = (("slides", scrubbed_slides), ("reports", scrubbed_reports))
+    return Built(
+        {name: _finished(DEID_TABLES[name], data) for name, data in tables.items()},
+        {
+            **{name: _finished(CRITERIA_TABLES[name], data) for name, data in criteria.items()},
+            "permissions": _permissions(catalog, people),
+        },
+        {f"{name}.{column}": count for name, part in parts for column, count in part.left_out.items()},
+        total - reports.num_rows,
+    )
+
+
+class _People:
+    """Who is behind a number, and their codes."""
+
+    def __init__(self, catalog: Catalog, pseudonyms: Pseudonyms) -> None:
+        self.pseudonyms = pseudonyms
+        self._groups = {row["person_id"]: row["group_id"] for row in catalog.read(PERSONS).to_pylist()}
+        self._persons = {
+            (row["site"], row["id_type"], row["id_value"]): row["person_id"] for row in catalog.read(IDENTITIES).to_pylist()
+        }
+
+    def person(self, site: str, id_type: str, value: str | None) -> str | None:
+        """The person behind a number, None if there is none or more than one."""
+        return self._persons.get((site, id_type, value or ""))
+
+    def patient_code(self, person: str | None) -> str | None:
+        """Pseudonym of a person."""
+        return self.pseudonyms.code("P", person) if person else None
+
+    def group_code(self, person: str | None) -> str | None:
+        """Pseudonym of all persons who may be this one."""
+        return self.pseudonyms.code("Q", self._groups[person]) if person else None
+
+    def case_code(self, site: str, accession: str | None) -> str | None:
+        """Pseudonym of a case."""
+        return self.pseudonyms.code("C", site, accession) if accession else None
+
+    def owners(self, sites: Sequence[str], accessions: Sequence[str | None]) -> list[str | None]:
+        """The person behind each case."""
+        return [self.person(site, "accession", accession) for site, accession in zip(sites, accessions, strict=True)]
+
+    def owned(
+        self, data: pa.Table, persons: Sequence[str | None], sites: Sequence[str], accessions: Sequence[str | None]
+    ) -> pa.Table:
+        """``data`` with the columns that say whose each row is."""
+        cases = [self.case_code(site, accession) for site, accession in zip(sites, accessions, strict=True)]
+        return _with(
+            data,
+            case_id=pa.array(cases, pa.string()),
+            patient_id=pa.array([self.patient_code(person) for person in persons], pa.string()),
+            group_id=pa.array([self.group_code(person) for person in persons], pa.string()),
+        )
+
+
+def _with(data: pa.Table, **columns: "pa.Array[Any] | pa.ChunkedArray[Any]") -> pa.Table:
+    for name, values in columns.items():
+        data = data.drop_columns(name) if name in data.column_names else data
+        data = data.append_column(name, values)
+    return data
+
+
+def _finished(table: Table, data: pa.Table) -> pa.Table:
+    # Sorted by pseudonym, so that the order of the archive, which names and dates shape, is gone too.
+    return conform(table, data).sort_by([(name, "ascending") for name in table.key])
+
+
+def _reports(catalog: Catalog, people: _People, shift: DateShift) -> tuple[pa.Table, pa.Table, Scrubbed, int]:
+    """De-identified reports, their true values row by row, what was scrubbed, and how many reports the catalog has."""
+    raw = catalog.read(REPORTS)
+    total = raw.num_rows
+    owners = people.owners(column_values(raw, "site"), column_values(raw, "accession"))
+    raw = raw.filter(pa.array([owner is not None for owner in owners], pa.bool_()))
+    persons = [owner for owner in owners if owner is not None]
+    scrubbed = apply(REPORTS, raw, persons, people.pseudonyms, shift)
+    reports = people.owned(scrubbed.table, persons, column_values(raw, "site"), column_values(raw, "accession"))
+    ages = column_values(scrubbed.criteria, "age")
+    days = zip(
+        column_values(scrubbed.criteria, "received_date"), column_values(scrubbed.criteria, "reported_date"), strict=True
+    )
+    years = [(received or reported).year if received or reported else None for received, reported in days]
+    return (
+        _with(reports, age_band=pa.array([age_band(age) for age in ages], pa.string())),
+        _with(scrubbed.criteria, report_id=reports["report_id"], year=pa.array(years, pa.int64())),
+        scrubbed,
+        total,
+    )
+
+
+def _standing_rows(reports: pa.Table, scrubbed: Scrubbed) -> dict[str, int]:
+    """Row number of the report that stands for each case."""
+    # By true dates: the shifted ones of one case keep their order, but a missing one must not decide.
+    ranked = _with(reports.select(_PRECEDENCE), reported_date=scrubbed.criteria["reported_date"]).to_pylist()
+    best: dict[str, int] = {}
+    for number, case in enumerate(column_values(reports, "case_id")):
+        if case not in best or precedence(ranked[best[case]]) < precedence(ranked[number]):
+            best[case] = number
+    return best
+
+
+def _slides(
+    catalog: Catalog,
+    people: _People,
+    shift: DateShift,
+    reports: pa.Table,
+    true_reports: pa.Table,
+    standing: Mapping[str, int],
+) -> tuple[pa.Table, pa.Table, Scrubbed]:
+    """De-identified slides, their true values row by row, and what was scrubbed."""
+    raw = catalog.read(SLIDES)
+    links = {row["slide_id"]: row for row in catalog.read(LINKS).to_pylist()}
+    rows = [links.get(slide_id, {}) for slide_id in column_values(raw, "slide_id")]
+    sites = column_values(raw, "site")
+    accessions = [row.get("accession") for row in rows]
+    persons = people.owners(sites, accessions)
+    # A slide that belongs to nobody still must not show its true date: it gets an offset of its own.
+    keys = [person or slide_id for person, slide_id in zip(persons, column_values(raw, "slide_id"), strict=True)]
+    scrubbed = apply(SLIDES, raw, keys, people.pseudonyms, shift)
+    slides = people.owned(scrubbed.table, persons, sites, accessions)
+    of_case = pa.array([standing.get(case) for case in column_values(slides, "case_id")], pa.int64())
+    mpp = [
+        (x + y) / 2 if x is not None and y is not None else None
+        for x, y in zip(column_values(raw, "mpp_x"), column_values(raw, "mpp_y"), strict=True)
+    ]
+    slides = _with(
+        slides,
+        tier=pa.array([row.get("tier") or "none" for row in rows], pa.string()),
+        mpp=pa.array(mpp, pa.float64()),
+        **{name: reports[name].take(of_case) for name in ("sex", "age", "age_band")},
+    )
+    true = _with(
+        scrubbed.criteria,
+        slide_id=slides["slide_id"],
+        **{name: true_reports[name].take(of_case) for name in ("age", "year")},
+    )
+    return slides, true, scrubbed
+
+
+def _patients(cases: pa.Table) -> pa.Table:
+    """One row per person; a sex that the cases do not agree on is missing."""
+    patients: dict[str, dict[str, Any]] = {}
+    columns = ("patient_id", "group_id", "sex", "slide_count")
+    for row in cases.select(columns).to_pylist():
+        patient = patients.setdefault(row["patient_id"], {**row, "case_count": 0, "slide_count": 0})
+        patient["case_count"] += 1
+        patient["slide_count"] += row["slide_count"]
+        if row["sex"] != patient["sex"]:
+            patient["sex"] = None
+    return from_rows(DEID_TABLES["patients"], patients.values())
+
+
+def _permissions(catalog: Catalog, people: _People) -> pa.Table:
+    """Permissions by pseudonym; one about a number that no report has protects nobody's data and is left out."""
+    rows = []
+    for row in catalog.read(PERMISSIONS).to_pylist():
+        person = people.person(row["site"] or "", "patient_id", row["subject_value"]) if row["subject"] == "person" else None
+        codes = {
+            "person": (people.group_code(person) if row["opt_out"] else people.patient_code(person)),
+            "case": people.case_code(row["site"] or "", row["subject_value"]),
+            "site": row["site"],
+            "population": "population",
+        }
+        code = codes[row["subject"]]
+        if code is not None:
+            rows.append({**row, "subject_code": code})
+    ordered = sorted(rows, key=lambda row: (row["subject"], row["subject_code"], row["source"], row["source_row"]))
+    return from_rows(PERMISSION_CODES, ordered)

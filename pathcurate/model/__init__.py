@@ -1,0 +1,1 @@
+"""The nouns: frozen records that know no file and no engine."""

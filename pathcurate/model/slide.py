@@ -1,0 +1,177 @@
+"""A slide: one glass and its digital image, and what its header says (the ``slides`` table).
+
+Names follow OpenSlide's properties and DICOM's VL Whole Slide Microscopy Image IOD (PS3.3 A.32.8).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pathcurate.model.column import Action, Column, Identifying, Table, Type
+
+FORMATS = ("svs", "tiff", "ndpi", "mrxs", "kfb", "dicom", "philips", "scn", "bif", "ome", "other")
+STATUSES = (
+    "ok", "unsupported", "not_a_slide", "truncated", "corrupt", "companion_missing", "unreadable", "lfs_pointer",
+    "decode_failed", "reader_crashed", "timeout", "offline", "moved", "gone",
+)  # fmt: skip
+"""Of these, ``unsupported`` carries the vendor: ``unsupported:kfbio``."""
+VENDORS = (
+    "aperio", "dicom", "generic-tiff", "hamamatsu", "leica", "mirax", "philips", "sakura", "trestle", "ventana",
+    "zeiss", "kfbio", "sqray", "unic", "motic", "tron", "dyj", "dyqx", "zyp", "ibl", "olympus", "unknown",
+)  # fmt: skip
+COMPRESSIONS = (
+    "none",
+    "jpeg",
+    "jpeg2000",
+    "lzw",
+    "deflate",
+    "zstd",
+    "webp",
+    "packbits",
+    "jpegxl",
+    "hevc",
+    "mixed",
+    "other",
+)
+MPP_SOURCES = ("vendor", "tiff_resolution", "pixel_spacing", "openslide")
+
+_SITE = Column(
+    "site", Type.STRING, "Code of the institution.", Identifying.QUASI, pattern=r"[A-Z][A-Z0-9_]{1,15}", required=True
+)
+SITE = _SITE
+"""The site column, shared by every table that is scoped by site."""
+
+
+def _direct(name: str, type_: Type, meaning: str, *, required: bool = False) -> Column:
+    return Column(name, type_, meaning, Identifying.DIRECT, Action.DROP, required=required)
+
+
+SLIDES = Table(
+    name="slides",
+    row="one slide file or set of files found under an archive root, whatever its state",
+    key=("slide_id",),
+    columns=(
+        Column("slide_id", Type.STRING, "Identifier of the slide, given once and kept.", Identifying.DIRECT,
+               Action.PSEUDONYM, pseudonym="S", required=True),
+        SITE,
+        _direct("archive", Type.STRING, "Name of the archive root.", required=True),
+        _direct("relpath", Type.BYTES, "Path below the archive root, as the bytes the file system holds.", required=True),
+        _direct("uri", Type.STRING, "Full address, percent-encoded."),
+        Column("file_count", Type.INTEGER, "Files that make up the slide."),
+        Column("size_bytes", Type.INTEGER, "Bytes of all its files; matches an original file, so for criteria only.",
+               Identifying.CRITERION_ONLY, Action.CRITERION),
+        Column("mtime", Type.TIMESTAMP, "Newest modification time of its files.", Identifying.QUASI, Action.DROP),
+        Column("format", Type.STRING, "File format.", values=FORMATS),
+        Column("vendor", Type.STRING, "Scanner vendor, as OpenSlide names it.", values=VENDORS),
+        Column("scanner_model", Type.STRING, "Scanner model.", Identifying.QUASI, vocabulary="scanners"),
+        _direct("scanner_serial", Type.STRING, "Serial number of the scanner."),
+        Column("scan_datetime", Type.TIMESTAMP, "When the slide was scanned.", Identifying.QUASI, Action.SHIFT),
+        Column("width", Type.INTEGER, "Width of level 0.", unit="px"),
+        Column("height", Type.INTEGER, "Height of level 0.", unit="px"),
+        Column("level_count", Type.INTEGER, "Pyramid levels."),
+        Column("level_downsamples", Type.FLOATS, "Downsample factor of each level relative to level 0."),
+        Column("tile_width", Type.INTEGER, "Tile width at level 0.", unit="px"),
+        Column("tile_height", Type.INTEGER, "Tile height at level 0.", unit="px"),
+        Column("compression", Type.STRING, "Compression of level 0.", values=COMPRESSIONS),
+        Column("mpp_x", Type.FLOAT, "Microns per pixel at level 0, horizontal; missing stays missing.", unit="µm/px"),
+        Column("mpp_y", Type.FLOAT, "Microns per pixel at level 0, vertical; missing stays missing.", unit="µm/px"),
+        Column("mpp_source", Type.STRING, "Where the microns per pixel were read.", values=MPP_SOURCES),
+        Column("objective_power", Type.FLOAT, "Nominal lens power; no substitute for microns per pixel."),
+        Column("focal_planes", Type.INTEGER, "Focal planes."),
+        Column("channels", Type.INTEGER, "Samples per pixel."),
+        Column("icc_profile", Type.BOOLEAN, "Whether a colour profile is embedded."),
+        Column("has_label", Type.BOOLEAN, "Whether the file holds a photo of the glass label."),
+        Column("has_overview", Type.BOOLEAN, "Whether the file holds an overview (macro) image."),
+        Column("has_thumbnail", Type.BOOLEAN, "Whether the file holds a thumbnail."),
+        _direct("barcode", Type.STRING, "Barcode of the label, from the header."),
+        _direct("label_text", Type.STRING, "Text of the label, from the header."),
+        _direct("metadata_texts", Type.STRINGS, "Other header texts in which a laboratory may have put its number."),
+        _direct("accession_raw", Type.STRING, "The text in which an accession number was found."),
+        _direct("accession", Type.STRING, "Normalised accession number, if the site's reports have it."),
+        Column("specimen", Type.STRING, "Specimen (part) letter.", pattern=r"[A-Z]"),
+        Column("block", Type.STRING, "Block number within the specimen.", pattern=r"\d{1,3}"),
+        _direct("stain_raw", Type.STRING, "The text in which a stain was found."),
+        Column("stain", Type.STRING, "Canonical stain name.", vocabulary="stains"),
+        _direct("header_fingerprint", Type.STRING, "Digest of the header bytes."),
+        _direct("pixel_fingerprint", Type.STRING, "Digest of geometry and compressed tile sizes; no pixel is read."),
+        _direct("content_sha256", Type.STRING, "SHA-256 of the file's bytes, where it was computed."),
+        Column("status", Type.STRING, "State of the slide.", required=True,
+               values=(*STATUSES, *(f"unsupported:{vendor}" for vendor in VENDORS))),
+        _direct("status_detail", Type.STRING, "Why the slide has this state."),
+        Column("check_level", Type.STRING, "How deep the file was checked.", values=("header", "tiles", "digest")),
+        Column("tiles_checked", Type.INTEGER, "Tiles whose position was checked against the file size."),
+        Column("tiles_bad", Type.INTEGER, "Of these, tiles that lie outside the file."),
+        Column("duplicate_of", Type.STRING, "The first slide with the same pixels.", Identifying.DIRECT,
+               Action.PSEUDONYM, pseudonym="S"),
+        Column("scan_group", Type.STRING, "Shared by all slides with the same pixels.", Identifying.DIRECT,
+               Action.PSEUDONYM, pseudonym="G"),
+        Column("is_control", Type.BOOLEAN, "Whether the name marks a control slide."),
+        Column("tissue_fraction", Type.FLOAT, "Share of the overview covered by tissue."),
+        Column("blur", Type.FLOAT, "Blur score of the thumbnail."),
+        Column("pen_fraction", Type.FLOAT, "Share of the overview covered by pen."),
+        Column("qc", Type.STRING, "Quality verdict.", values=("ok", "empty", "blur", "pen", "dark")),
+        Column("storage_state", Type.STRING, "Whether the bytes can be read now.", values=("online", "offline")),
+        Column("scanned_at", Type.TIMESTAMP, "When pathcurate read the header.", Identifying.QUASI, Action.DROP),
+        Column("reader", Type.STRING, "Reader that read the header.", action=Action.DROP),
+        Column("reader_version", Type.INTEGER, "Version of that reader; a raised one reads the file again.",
+               action=Action.DROP),
+    ),
+)  # fmt: skip
+
+SLIDE_KEYS = Table(
+    name="slide_keys",
+    row="one accession-like number found on or in one slide",
+    key=("slide_id", "key", "source"),
+    columns=(
+        _direct("slide_id", Type.STRING, "The slide.", required=True),
+        SITE,
+        _direct("key", Type.STRING, "Normalised number.", required=True),
+        _direct("specimen", Type.STRING, "Specimen letter found with it."),
+        _direct("block", Type.STRING, "Block number found with it."),
+        Column("source", Type.STRING, "Where it was found.",
+               values=("barcode", "label", "metadata", "file_name", "folder"), required=True),
+        _direct("raw", Type.STRING, "The text it was found in."),
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SlideHeader:
+    """What a reader learns from a slide's header, without decoding a pixel.
+
+    Field names and units are those of the ``slides`` table. ``status`` is one of :data:`STATUSES` (``unsupported:VENDOR``
+    for a vendor whose format cannot be read); anything but ``ok`` comes with a ``status_detail`` that holds no value from
+    the file, only what was wrong and at which offset. A header that is partly readable keeps what was read.
+    """
+
+    status: str
+    status_detail: str | None = None
+    format: str | None = None
+    vendor: str | None = None
+    scanner_model: str | None = None
+    scanner_serial: str | None = None
+    scan_datetime: datetime | None = None
+    width: int | None = None
+    height: int | None = None
+    level_count: int | None = None
+    level_downsamples: tuple[float, ...] | None = None
+    tile_width: int | None = None
+    tile_height: int | None = None
+    compression: str | None = None
+    mpp_x: float | None = None
+    mpp_y: float | None = None
+    mpp_source: str | None = None
+    objective_power: float | None = None
+    focal_planes: int | None = None
+    channels: int | None = None
+    icc_profile: bool | None = None
+    has_label: bool | None = None
+    has_overview: bool | None = None
+    has_thumbnail: bool | None = None
+    barcode: str | None = None
+    label_text: str | None = None
+    metadata_texts: tuple[str, ...] = ()
+    """Other header texts in which the lab may have put its number (Aperio Title, Accession, ImageID …)."""
+    header_fingerprint: str | None = None
+    pixel_fingerprint: str | None = None
+    tiles_checked: int | None = None
+    tiles_bad: int | None = None

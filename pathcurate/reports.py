@@ -1,0 +1,180 @@
+"""Stage: report sources become the ``reports`` table."""
+
+import hashlib
+import itertools
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pathcurate.digests import canonical_json
+from pathcurate.errors import InputOutputError, UsageError
+from pathcurate.findings import record_findings
+from pathcurate.model.finding import Finding, Severity
+from pathcurate.model.report import REPORTS
+from pathcurate.parsers import PARSERS, lis
+from pathcurate.pseudonyms import opaque_code
+from pathcurate.tables import Catalog, from_rows
+from pathcurate.text.accession import AccessionPatterns
+from pathcurate.workspace import Mapping, ReportSource, Site, Workspace, load_mapping
+
+_HEAD_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSummary:
+    """What an import did.
+
+    Attributes:
+        files: files read.
+        rows: rows imported from them.
+        total: rows of the table afterwards.
+        findings: what was found.
+    """
+
+    files: int
+    rows: int
+    total: int
+    findings: tuple[Finding, ...]
+
+
+def import_reports(
+    workspace: Workspace, *, only: Sequence[Path] = (), progress: Callable[[int], None] = lambda rows: None
+) -> ImportSummary:
+    """Import the configured report sources.
+
+    A file's rows replace those that came from it before; other files' rows stay.
+
+    Args:
+        workspace: the workspace.
+        only: import only these files; each must be covered by a configured source.
+        progress: called with the number of rows read since the last call.
+
+    Raises:
+        InputOutputError: a source is missing or cannot be read.
+        UsageError: a source is in no format that is known, or its mapping does not fit.
+    """
+    chosen = _chosen_files(workspace, only)
+    rows: list[dict[str, Any]] = []
+    findings: list[Finding] = []
+    for site, source, path in chosen:
+        # Relative to the workspace, because 2023/reports.csv and 2024/reports.csv are two files.
+        found = _read_file(site, source, path, os.path.relpath(path, workspace.root))
+        progress(len(found[0]))
+        rows += found[0]
+        findings += found[1]
+    catalog = Catalog(workspace.catalog)
+    table = _with_current(_replace_sources(catalog.read(REPORTS), from_rows(REPORTS, rows)))
+    catalog.replace(REPORTS, table)
+    sites = {site.code for site, _, _ in chosen}
+    record_findings(catalog, "reports", findings, sites=sites)
+    return ImportSummary(len(chosen), len(rows), table.num_rows, tuple(findings))
+
+
+def _chosen_files(workspace: Workspace, only: Sequence[Path]) -> list[tuple[Site, ReportSource, Path]]:
+    configured = [
+        (site, source, path) for site in workspace.sites for source in site.reports for path in _files(site, source)
+    ]
+    if not only:
+        return configured
+    wanted = {path.resolve() for path in only}
+    chosen = [item for item in configured if item[2].resolve() in wanted]
+    missing = wanted - {path.resolve() for _, _, path in chosen}
+    if missing:
+        raise UsageError(
+            f"{min(missing).name} belongs to no report source of pathcurate.yaml",
+            "Name it under `reports:` of its site, so that its site and mapping are known.",
+        )
+    return chosen
+
+
+def _files(site: Site, source: ReportSource) -> list[Path]:
+    found = source.path.files()
+    if not found:
+        raise InputOutputError(
+            f"report source {source.path.text} of site {site.code}: no such file",
+            "Correct `path` in pathcurate.yaml, or put the export there.",
+        )
+    return found
+
+
+def _read_file(site: Site, source: ReportSource, path: Path, source_file: str) -> tuple[list[dict[str, Any]], list[Finding]]:
+    mapping = load_mapping(source.mapping, lis.COLUMNS) if source.mapping else Mapping()
+    parser = _parser(source, path)
+    rows: list[dict[str, Any]] = []
+    findings: list[Finding] = []
+    seen: set[bytes] = set()
+    ordinals: Counter[tuple[str, str]] = Counter()
+    for item in parser.parse(path, site.code, AccessionPatterns(site.accession.patterns), mapping):
+        if isinstance(item, Finding):
+            findings.append(item)
+            continue
+        item["source_file"] = source_file
+        digest = _content_digest(item)
+        if digest in seen:
+            findings.append(_repeated(site.code, path.name, item["source_row"]))
+            continue
+        seen.add(digest)
+        ordinals[item["accession"], item["report_type"]] += 1
+        ordinal = ordinals[item["accession"], item["report_type"]]
+        identity = [site.code, source_file, item["accession"], item["report_type"], ordinal]
+        rows.append({**item, "report_id": opaque_code("R", hashlib.sha256(canonical_json(identity)).digest())})
+    return rows, findings
+
+
+def _parser(source: ReportSource, path: Path) -> ModuleType:
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    for parser in PARSERS:
+        if source.format == parser.NAME or (source.format == "auto" and parser.detects(head)):
+            return parser
+    raise UsageError(f"{path.name} is in no report format that is known", "Export it as CSV or TSV with a head row.")
+
+
+def _content_digest(report: dict[str, Any]) -> bytes:
+    content = {name: str(value) for name, value in report.items() if name != "source_row" and value is not None}
+    return hashlib.sha256(canonical_json(content)).digest()
+
+
+def _repeated(site: str, source: str, row: int) -> Finding:
+    return Finding(
+        "reports.repeated_row", Severity.INFO, f"row {row} of {source} repeats an earlier row and was imported once",
+        stage="reports", site=site, table="reports", subject=f"{source} row {row}",
+    )  # fmt: skip
+
+
+def _replace_sources(current: pa.Table, new: pa.Table) -> pa.Table:
+    sources = set(zip(new["site"].to_pylist(), new["source_file"].to_pylist(), strict=True))
+    kept = [
+        pair not in sources for pair in zip(current["site"].to_pylist(), current["source_file"].to_pylist(), strict=True)
+    ]
+    merged = pa.concat_tables([current.filter(pa.array(kept, pa.bool_())), new])
+    return merged.sort_by([("site", "ascending"), ("source_file", "ascending"), ("source_row", "ascending")])
+
+
+def _with_current(table: pa.Table) -> pa.Table:
+    """``is_current``: of each case and type, the latest report that is not withdrawn."""
+    columns = ("report_id", "site", "accession", "report_type", "status", "reported_date", "source_row")
+    rows = sorted(table.select(columns).to_pylist(), key=_case_and_type)
+    current = set()
+    for _, group in itertools.groupby(rows, key=_case_and_type):
+        standing = [row for row in group if row["status"] != "withdrawn"]
+        if standing:
+            current.add(max(standing, key=_moment)["report_id"])
+    flags = pc.is_in(table["report_id"], pa.array(sorted(current), pa.string()))
+    return table.set_column(table.schema.get_field_index("is_current"), table.schema.field("is_current"), flags)
+
+
+def _case_and_type(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["site"], row["accession"], row["report_type"]
+
+
+def _moment(row: dict[str, Any]) -> tuple[datetime, int, str]:
+    return row["reported_date"] or datetime.min, row["source_row"], row["report_id"]

@@ -1,0 +1,67 @@
+"""What runs in the engine's workers: one file per row, every failure recorded in its row."""
+
+from dataclasses import fields
+from typing import Any
+
+import pyarrow as pa
+
+from pathcurate.engines import LossReason
+from pathcurate.model.slide import SLIDES, SlideHeader
+from pathcurate.readers import SLIDE_EXTENSIONS, read_slide, sample_pixels, unreadable
+from pathcurate.scan.listing import extension
+from pathcurate.storage import LocalSource
+from pathcurate.tables import arrow_schema, column_values
+
+_HEADER_FIELDS = tuple(field.name for field in fields(SlideHeader))
+# A row of a file that is no slide has no status, so what `slides` requires may be missing here.
+HEADER_SCHEMA = pa.schema(
+    [
+        pa.field("is_slide", pa.bool_(), nullable=False),
+        *(arrow_schema(SLIDES).field(name).with_nullable(True) for name in (*_HEADER_FIELDS, "reader", "reader_version")),
+    ]
+)
+SAMPLE_SCHEMA = pa.schema([pa.field("sample", pa.string())])
+
+
+def read_headers(batch: pa.RecordBatch, _spec: object) -> pa.RecordBatch:
+    """Kernel: the header of each file of a column ``path`` (absolute, bytes); see :data:`HEADER_SCHEMA`."""
+    rows = [_read_header(path) for path in column_values(batch, "path")]
+    return pa.RecordBatch.from_pylist(rows, schema=HEADER_SCHEMA)
+
+
+def _read_header(path: bytes) -> dict[str, Any]:
+    try:
+        with LocalSource(path) as source:
+            result = read_slide(source)
+    except OSError as error:
+        result = unreadable(error)
+    if result is None or (result.header.status == "unreadable" and extension(path) not in SLIDE_EXTENSIONS):
+        return {"is_slide": False}
+    header = {name: getattr(result.header, name) for name in _HEADER_FIELDS}
+    return {"is_slide": True, **header, "reader": result.reader, "reader_version": result.reader_version}
+
+
+def lost_header(row: pa.RecordBatch, reason: LossReason) -> pa.RecordBatch:
+    """The row of a file that kills or hangs its reader; a slide whatever its name, so that it is not lost from sight."""
+    lost = {"is_slide": True, "status": reason, "status_detail": "the reader did not survive this file"}
+    return pa.RecordBatch.from_pylist([lost] * row.num_rows, schema=HEADER_SCHEMA)
+
+
+def sample_compressed(batch: pa.RecordBatch, _spec: object) -> pa.RecordBatch:
+    """Kernel: a digest over some of each slide's compressed tiles, so that equal headers are not taken for equal pixels."""
+    return pa.RecordBatch.from_arrays(
+        [pa.array([_sample(path) for path in column_values(batch, "path")], pa.string())], schema=SAMPLE_SCHEMA
+    )
+
+
+def _sample(path: bytes) -> str | None:
+    try:
+        with LocalSource(path) as source:
+            return sample_pixels(source)
+    except OSError:
+        return None
+
+
+def lost_sample(row: pa.RecordBatch, _reason: LossReason) -> pa.RecordBatch:
+    """No sample: the slide is compared with none."""
+    return pa.RecordBatch.from_arrays([pa.nulls(row.num_rows, pa.string())], schema=SAMPLE_SCHEMA)

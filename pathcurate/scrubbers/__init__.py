@@ -1,0 +1,1 @@
+"""What removes identifiers from each kind of thing. A scrubber explains, plans, applies and verifies."""

@@ -1,0 +1,247 @@
+"""The one door to Parquet: Arrow schemas from column declarations, deterministic files, and the append-only catalog.
+
+A catalog table is a directory of part files and a log of snapshots. A snapshot lists its parts in order; a later part's
+row replaces an earlier one with the same key. Parts and snapshots are never changed, so any earlier state can be read again.
+"""
+
+import json
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pathcurate.errors import InputOutputError
+from pathcurate.model.column import Column, Table, Type
+from pathcurate.storage import create_exclusively, private_directory, replacing
+
+_ARROW_TYPES: dict[Type, pa.DataType] = {
+    Type.STRING: pa.string(),
+    Type.BYTES: pa.binary(),
+    Type.INTEGER: pa.int64(),
+    Type.FLOAT: pa.float64(),
+    Type.BOOLEAN: pa.bool_(),
+    Type.DATE: pa.date32(),
+    # Scanner and laboratory clocks give local time without a zone; pathcurate's own times are UTC.
+    Type.TIMESTAMP: pa.timestamp("us"),
+    Type.STRINGS: pa.list_(pa.string()),
+    Type.FLOATS: pa.list_(pa.float64()),
+}
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """The Arrow schema of a table; each field says its meaning, unit and identifying class."""
+    return pa.schema([_arrow_field(column) for column in table.columns])
+
+
+def _arrow_field(column: Column) -> "pa.Field[pa.DataType]":
+    notes = {"meaning": column.meaning, "identifying": str(column.identifying), "unit": column.unit}
+    return pa.field(
+        column.name,
+        _ARROW_TYPES[column.type],
+        nullable=not column.required,
+        metadata={name: text for name, text in notes.items() if text},
+    )
+
+
+def from_rows(table: Table, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Rows as an Arrow table of the declared schema; a column that a row lacks is null."""
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=arrow_schema(table))
+
+
+def column_values(data: pa.Table | pa.RecordBatch, name: str) -> list[Any]:
+    """A column as Python values."""
+    return list(data.column(name).to_pylist())
+
+
+def conform(table: Table, data: pa.Table) -> pa.Table:
+    """Columns of ``data`` in declared order and type; a declared column that is absent becomes null."""
+    schema = arrow_schema(table)
+    arrays = [
+        data[field.name].cast(field.type) if field.name in data.column_names else pa.nulls(data.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def write_parquet(path: Path, data: pa.Table, footer: Mapping[str, str] | None = None, mode: int = 0o644) -> None:
+    """Write one Parquet file, whole or not at all; the same table and footer give the same bytes.
+
+    Args:
+        path: the file.
+        data: its rows.
+        footer: key-value metadata for the file's footer, beside the Arrow schema.
+        mode: permission bits.
+    """
+    merged = {**(data.schema.metadata or {}), **{k.encode(): v.encode() for k, v in (footer or {}).items()}}
+    with replacing(path, mode) as temporary:
+        pq.write_table(
+            data.replace_schema_metadata(merged or None),
+            temporary,
+            compression="zstd",
+            row_group_size=1 << 17,
+            write_statistics=True,
+        )
+
+
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read one Parquet file.
+
+    Raises:
+        InputOutputError: the file is missing or is not Parquet.
+    """
+    try:
+        # One file is one table here; the dataset reader would guess partitions from its path.
+        return pq.ParquetFile(path).read(columns=list(columns) if columns is not None else None)
+    except (OSError, pa.ArrowException) as error:
+        raise InputOutputError(
+            f"{path.name} cannot be read as Parquet ({type(error).__name__})",
+            "Run the stage that writes it again, or restore it from a backup.",
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One state of a catalog table.
+
+    Attributes:
+        number: 1 for the first.
+        at: when it was committed, ISO 8601 in UTC.
+        operation: ``replace`` or ``upsert``.
+        parts: file names, oldest first.
+        schema_version: version of the table's declaration.
+    """
+
+    number: int
+    at: str
+    operation: str
+    parts: tuple[str, ...]
+    schema_version: int
+
+
+class Catalog:
+    """The identified tables of a workspace, below ``catalog/`` (mode 0700)."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def snapshot(self, table: Table, as_of: datetime | None = None) -> Snapshot | None:
+        """The newest snapshot, or the newest not after ``as_of`` (UTC); None if there is none."""
+        log = self._directory / table.name / "_log"
+        for path in sorted(log.glob("*.json"), reverse=True) if log.is_dir() else ():
+            snapshot = _read_snapshot(path)
+            if as_of is None or datetime.fromisoformat(snapshot.at) <= as_of:
+                if snapshot.schema_version > table.version:
+                    raise InputOutputError(
+                        f"catalog table {table.name} was written by a newer pathcurate",
+                        "Upgrade pathcurate to read it.",
+                    )
+                return snapshot
+        return None
+
+    def state(self, table: Table) -> str:
+        """Name of the newest state, for telling whether a later stage is up to date."""
+        snapshot = self.snapshot(table)
+        return f"{table.name}@{snapshot.number}" if snapshot else f"{table.name}@0"
+
+    def columns(self, table: Table) -> set[str]:
+        """Names of the columns that the newest state's files hold, declared or not."""
+        snapshot = self.snapshot(table)
+        folder = self._directory / table.name
+        return {name for part in (snapshot.parts if snapshot else ()) for name in read_schema(folder / part).names}
+
+    def read(self, table: Table, *, columns: Sequence[str] | None = None, as_of: datetime | None = None) -> pa.Table:
+        """Rows of the newest state (or that of ``as_of``), one per key, in key order of arrival; empty if none.
+
+        Args:
+            table: the declaration.
+            columns: only these columns.
+            as_of: read the state of that moment (UTC) instead.
+        """
+        snapshot = self.snapshot(table, as_of)
+        wanted = tuple(columns) if columns is not None else table.names
+        if snapshot is None or not snapshot.parts:
+            return arrow_schema(table.select(wanted)).empty_table()
+        needed = list(dict.fromkeys((*table.key, *wanted)))
+        folder = self._directory / table.name
+        parts = [conform(table.select(needed), _read_part(folder / name, needed)) for name in snapshot.parts]
+        rows = pa.concat_tables(parts)
+        if len(parts) > 1:
+            rows = _last_by_key(rows, table.key)
+        return rows.select(list(wanted))
+
+    def replace(self, table: Table, data: pa.Table) -> bool:
+        """Make ``data`` the table's state; False (and no new snapshot) if it already is."""
+        data = conform(table, data)
+        current = self.snapshot(table)
+        if current is not None and self.read(table).equals(data):
+            return False
+        self._commit(table, "replace", data, ())
+        return True
+
+    def upsert(self, table: Table, data: pa.Table) -> None:
+        """Add rows; a row replaces the earlier one with its key. No rows, no snapshot, except that the first is made."""
+        current = self.snapshot(table)
+        if data.num_rows or current is None:
+            self._commit(table, "upsert", conform(table, data), current.parts if current else ())
+
+    def _commit(self, table: Table, operation: str, data: pa.Table, parts: tuple[str, ...]) -> None:
+        folder = private_directory(private_directory(self._directory) / table.name)
+        log = private_directory(folder / "_log")
+        before = self.snapshot(table)
+        number = before.number + 1 if before else 1
+        name = f"part-{number:08d}-{secrets.token_hex(4)}.parquet"
+        write_parquet(folder / name, data, mode=0o600)
+        entry = {
+            "number": number,
+            "at": datetime.now(UTC).isoformat(timespec="microseconds"),
+            "operation": operation,
+            "parts": [*parts, name],
+            "schema_version": table.version,
+        }
+        # The workspace lock makes a lost race impossible between runs; the exclusive name makes it visible otherwise.
+        if not create_exclusively(log / f"{number:08d}.json", json.dumps(entry).encode()):
+            (folder / name).unlink()
+            raise InputOutputError(f"catalog table {table.name} was changed by another run", "Run the command again.")
+
+
+def _read_snapshot(path: Path) -> Snapshot:
+    try:
+        entry = json.loads(path.read_bytes())
+        return Snapshot(entry["number"], entry["at"], entry["operation"], tuple(entry["parts"]), entry["schema_version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputOutputError(
+            f"snapshot {path.name} of catalog table {path.parent.parent.name} is damaged",
+            "Restore the catalog from a backup, or delete this snapshot to go back to the one before.",
+        ) from None
+
+
+def _read_part(path: Path, columns: Sequence[str]) -> pa.Table:
+    present = set(read_schema(path).names)
+    return read_parquet(path, [name for name in columns if name in present])
+
+
+def read_schema(path: Path) -> pa.Schema:
+    """The Arrow schema of a Parquet file, with the footer's key-value metadata.
+
+    Raises:
+        InputOutputError: the file is missing or is not Parquet.
+    """
+    try:
+        return pq.read_schema(path)
+    except (OSError, pa.ArrowException) as error:
+        raise InputOutputError(
+            f"{path.name} cannot be read as Parquet ({type(error).__name__})",
+            "Run the stage that writes it again, or restore it from a backup.",
+        ) from None
+
+
+def _last_by_key(rows: pa.Table, key: Sequence[str]) -> pa.Table:
+    numbered = rows.append_column("_row", pa.array(range(rows.num_rows), pa.int64()))
+    last = numbered.group_by(list(key)).aggregate([("_row", "max")])["_row_max"]
+    return rows.take(pc.take(last, pc.sort_indices(last)))

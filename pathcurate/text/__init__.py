@@ -1,0 +1,1 @@
+"""Words of the domain: vocabularies, known column heads, numbers found in texts."""

@@ -1,0 +1,106 @@
+"""What a slide's own names say: accession numbers with their source, specimen, block, stain, control."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pathcurate.storage import path_text
+from pathcurate.text.accession import AccessionPatterns, fold
+from pathcurate.text.vocabulary import vocabulary
+
+_CONTROL = re.compile(r"对照|質控|质控|(?<![A-Z])CONTROLS?(?![A-Z])")
+SOURCES = ("barcode", "label", "metadata", "file_name", "folder")
+"""Where a number can stand, best first. ``file_name`` and ``folder`` are one witness: the same person typed both."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedKey:
+    """An accession number, where it stood, and the text around it."""
+
+    key: str
+    specimen: str | None
+    block: str | None
+    source: str
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlideNames:
+    """What the names of one slide say; the best source that says a thing decides it.
+
+    Attributes:
+        keys: accession numbers, by source in the order of :data:`SOURCES`.
+        accession_raw: the text in which the first of them was found.
+        specimen: specimen letter.
+        block: block number.
+        stain_raw: the text in which a stain was found.
+        stain: canonical stain.
+        is_control: whether a name marks a control slide.
+    """
+
+    keys: tuple[NamedKey, ...]
+    accession_raw: str | None
+    specimen: str | None
+    block: str | None
+    stain_raw: str | None
+    stain: str | None
+    is_control: bool
+
+
+def read_names(
+    relpath: bytes,
+    barcode: str | None,
+    label_text: str | None,
+    metadata_texts: Sequence[str] | None,
+    patterns: AccessionPatterns,
+) -> SlideNames:
+    """Read the names of a slide.
+
+    Args:
+        relpath: path below the archive root.
+        barcode: barcode from the header.
+        label_text: label text from the header.
+        metadata_texts: other header texts that may hold the laboratory's number.
+        patterns: the site's accession patterns.
+    """
+    keys: list[NamedKey] = []
+    stain_raw = stain = None
+    is_control = False
+    for source, text in _texts(relpath, barcode, label_text, metadata_texts or ()):
+        found = patterns.find(text)
+        keys += [NamedKey(key.key, key.specimen, key.block, source, text) for key in found]
+        if stain is None:
+            # Numbers are blanked first: the "HE" in "S23-00123-HE" is a stain, the "ER" of a prefix is none.
+            rest = fold(text)
+            for key in found:
+                rest = rest[: key.start] + " " * (key.end - key.start) + rest[key.end :]
+            stain = vocabulary("stains").first(rest)
+            stain_raw = text if stain else None
+        is_control = is_control or _CONTROL.search(fold(text)) is not None
+    named = next((key for key in keys if key.specimen), None)
+    return SlideNames(
+        tuple({(key.key, key.source): key for key in reversed(keys)}.values())[::-1],
+        keys[0].raw if keys else None,
+        named.specimen if named else None,
+        named.block if named else None,
+        stain_raw,
+        stain,
+        is_control,
+    )
+
+
+def _texts(
+    relpath: bytes, barcode: str | None, label_text: str | None, metadata_texts: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    if barcode:
+        yield "barcode", barcode
+    if label_text:
+        yield "label", label_text
+    for text in metadata_texts:
+        yield "metadata", text
+    *folders, name = [path_text(part) for part in relpath.split(b"/")]
+    stem, dot, _ = name.rpartition(".")
+    yield "file_name", stem if dot else name
+    # The nearest folder first: a case's own folder says more than a year's.
+    for folder in reversed(folders):
+        yield "folder", folder

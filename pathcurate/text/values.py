@@ -1,0 +1,55 @@
+"""Cells of an export as values: dates, ages, languages. What cannot be understood is None, never a guess."""
+
+import re
+import unicodedata
+from datetime import datetime
+
+_DATE = re.compile(
+    r"(?P<year>(?:19|20)\d{2})\s*(?:[-/.年]\s*(?P<month>\d{1,2})\s*[-/.月]\s*(?P<day>\d{1,2})\s*日?|(?P<md>\d{4}))"
+    r"(?:[T\s]*(?P<hour>\d{1,2})[:：时](?P<minute>\d{1,2})(?:[:：分](?P<second>\d{1,2})(?:\.\d+)?)?[分秒]?"
+    r"|(?P<hms>\d{6}))?\s*"
+)
+_AGE = re.compile(
+    r"[Yy]?\s*(?P<number>\d{1,3})(?!\d)(?:\.\d+)?"
+    r"\s*(?P<unit>岁|周岁|y|yr|yrs|years?|月|个月|months?|m|天|日|周|days?|d|weeks?|w|小时|h)?\s*(?:\d.*)?",
+    re.DOTALL,
+)
+_YEARS = frozenset({"", "岁", "周岁", "y", "yr", "yrs", "year", "years"})
+_OLDEST = 130
+_HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
+_LATIN_WORD = re.compile(r"[A-Za-z]{3,}")
+
+
+def parse_datetime(text: str) -> datetime | None:
+    """A date with or without time of day, as exports write it (``2023-03-14``, ``2023/3/14 8:05``, ``20230314``,
+    ``2023年3月14日``); None if it is none or does not exist.
+    """
+    match = _DATE.fullmatch(unicodedata.normalize("NFKC", text).strip())
+    if match is None:
+        return None
+    month, day = (match["md"][:2], match["md"][2:]) if match["md"] else (match["month"], match["day"])
+    clock = re.findall("..", match["hms"]) if match["hms"] else [match["hour"], match["minute"], match["second"]]
+    hour, minute, second = (int(part or 0) for part in clock)
+    try:
+        return datetime(int(match["year"]), int(month), int(day), hour, minute, second)  # noqa: DTZ001  the clock's zone is unknown
+    except ValueError:
+        return None
+
+
+def parse_age(text: str) -> int | None:
+    """Age in completed years (``56岁``, ``Y56``, ``56``); 0 for one given in months, weeks, days or hours."""
+    match = _AGE.fullmatch(unicodedata.normalize("NFKC", text).strip())
+    if match is None:
+        return None
+    years = int(match["number"]) if (match["unit"] or "").lower() in _YEARS else 0
+    return years if years <= _OLDEST else None
+
+
+def language(text: str) -> str | None:
+    """``zh``, ``en`` or ``mixed`` by the share of Han characters and Latin words; None for neither."""
+    han, latin = len(_HAN.findall(text)), len(_LATIN_WORD.findall(text))
+    if not han and not latin:
+        return None
+    if han and latin > han:
+        return "mixed"
+    return "zh" if han else "en"

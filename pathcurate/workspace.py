@@ -1,0 +1,473 @@
+"""The one door to a workspace: what ``pathcurate.yaml`` says, where everything lies, and the mapping files beside it."""
+
+import codecs
+import glob
+import os
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import re2
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    Strict,
+    StringConstraints,
+    ValidationInfo,
+)
+
+from pathcurate import yamlsource
+from pathcurate.errors import UsageError
+from pathcurate.model.slide import SITE
+from pathcurate.yamlsource import Document, Problem, did_you_mean
+
+WORKSPACE_FILE = "pathcurate.yaml"
+LANGUAGE = 1
+"""The version of the workspace file that is read."""
+
+_GLASS = r"(?:-?(?P<specimen>[A-Z])(?P<block>\d{1,3})?)?(?:-(?P<slide>\d{1,3}))?(?:$|[^0-9A-Z])"
+DEFAULT_PATTERNS = (
+    r"(?:^|[^0-9A-Z])(?P<prefix>[A-Z]{0,3})(?P<year>(?:19|20)\d{2}|\d{2})-(?P<number>\d{3,7})" + _GLASS,
+    r"(?:^|[^0-9A-Z])(?P<prefix>[A-Z]{1,3})(?P<year>(?:19|20)\d{2}|\d{2})(?P<number>\d{4,7})" + _GLASS,
+)
+"""Accession numbers with a dash after the year, and without one; a site's own patterns take their place."""
+ACCESSION_GROUPS = ("accession", "prefix", "year", "number", "specimen", "block", "slide")
+"""The named groups that a pattern may have; it needs ``accession`` or ``number``."""
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def _later(what: str) -> ValueError:
+    return ValueError(f"{what} is not supported in this version")
+
+
+def _file_version(value: object) -> int:
+    if value is True or not isinstance(value, int) or value != LANGUAGE:
+        raise ValueError(f"`workspace` is the version of this file; this version of pathcurate reads {LANGUAGE}")
+    return value
+
+
+def _site_code(code: str) -> str:
+    if re.fullmatch(SITE.pattern, code, re.ASCII) is None:
+        raise ValueError("a site code is 2 to 16 of A-Z, 0-9 and _, and starts with a letter")
+    return code
+
+
+def _local(text: str) -> str:
+    if _ADDRESS.match(text):
+        raise _later("an address in place of a path")
+    if not text:
+        raise ValueError("the path must not be empty")
+    return text
+
+
+def _resolved(text: object, info: ValidationInfo) -> Path:
+    if not isinstance(text, str | Path):  # a default is a Path
+        raise ValueError("a path must be text")
+    # Lexical on purpose: asking the file system would hang every command while one archive's server is away.
+    return Path(os.path.normpath(_base(info) / _local(str(text))))
+
+
+def _base(info: ValidationInfo) -> Path:
+    return Path((info.context or {})["base"])
+
+
+def _pattern_of_files(text: object, info: ValidationInfo) -> "FilePattern":
+    if not isinstance(text, str):
+        raise ValueError("a path must be text")
+    return FilePattern(_base(info), _local(text))
+
+
+def _archive(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return {"name": Path(value).name or value, "root": value}
+
+
+def _archive_name(name: str) -> str:
+    if not name or "/" in name:
+        raise ValueError("an archive needs a name without `/`: write {name: ..., root: ...}")
+    return name
+
+
+def _archive_root(text: object, info: ValidationInfo) -> Path:
+    if isinstance(text, str) and _ADDRESS.match(text):
+        raise _later("an archive in an object store")
+    return _resolved(text, info)
+
+
+def _engine(value: object) -> str:
+    if isinstance(value, str) and value.startswith("sc://"):
+        raise _later("a Spark Connect engine")
+    if value != "embedded":
+        raise ValueError("`engine` must be embedded")
+    return "embedded"
+
+
+def _registry(value: object, info: ValidationInfo) -> Path:
+    if isinstance(value, str) and re.match(r"postgres(ql)?(\+\w+)?://", value):
+        raise _later("a PostgreSQL registry")
+    if isinstance(value, str) and "${" in value:
+        raise _later("a secret (${...})")
+    if isinstance(value, str) and value.startswith("sqlite:"):
+        if not value.startswith("sqlite:///"):
+            raise ValueError("an SQLite registry is written sqlite:///FILE")
+        return _resolved(value.removeprefix("sqlite:///"), info)
+    return _resolved(value, info)
+
+
+def _report_format(value: object) -> object:
+    if value in ("hl7", "fhir", "cda", "text"):
+        raise _later(f"format {value}")
+    return value
+
+
+def _accession_pattern(pattern: str) -> str:
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        groups = set(re2.compile(pattern, options).groupindex)
+    except re2.error as failure:
+        reason = failure.args[0]
+        text = reason.decode("utf-8", errors="replace") if isinstance(reason, bytes) else str(reason)
+        hint = " (look-around is not portable between engines)" if "perl operator: (?" in text else ""
+        raise ValueError(f"not an RE2 pattern: {text}{hint}") from failure
+    for group in sorted(groups.difference(ACCESSION_GROUPS)):
+        guess = did_you_mean(group, ACCESSION_GROUPS) or f"; known: {', '.join(ACCESSION_GROUPS)}"
+        raise ValueError(f"unknown group `{group}`{guess}")
+    if not groups & {"accession", "number"}:
+        raise ValueError("the pattern needs a group (?P<accession>...) or (?P<number>...)")
+    return pattern
+
+
+def _whole_date(value: object) -> date:
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            raise ValueError(f"`{value}` is not in the calendar") from None
+    raise ValueError("must be a date such as 2028-12-31")
+
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+LocalPath = Annotated[Path, PlainValidator(_resolved)]
+
+
+@dataclass(frozen=True, slots=True)
+class FilePattern:
+    """One file or, by ``*``, ``?``, ``[…]`` and ``**``, several.
+
+    Attributes:
+        base: directory that a relative pattern starts from.
+        text: the pattern as written.
+    """
+
+    base: Path
+    text: str
+
+    def files(self) -> list[Path]:
+        """The files that are there now, sorted; a file with exactly this name wins over what the pattern means."""
+        literal = self.base / self.text
+        if literal.is_file():
+            return [literal]
+        # Path.glob refuses absolute patterns, and would read a base directory named [2024] as a pattern.
+        found = glob.glob(self.text, root_dir=self.base, recursive=True)  # noqa: PTH207
+        return sorted(path for name in found if (path := self.base / name).is_file())
+
+
+class _Part(BaseModel):
+    """What all parts share: unknown keys are errors, and nothing changes once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Archive(_Part):
+    """A named root below which a site's slides lie."""
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"reads_per_second", "window", "offline"})
+
+    name: Annotated[str, AfterValidator(_archive_name)]
+    root: Annotated[Path, PlainValidator(_archive_root)]
+
+
+class ReportSource(_Part):
+    """Exports of a laboratory system."""
+
+    model_config = ConfigDict(title="report source")
+
+    path: Annotated[FilePattern, PlainValidator(_pattern_of_files)]
+    format: Annotated[Literal["auto", "lis"], BeforeValidator(_report_format)] = "auto"
+    mapping: LocalPath | None = None
+
+
+class Accession(_Part):
+    """How a site's accession numbers are recognised: RE2 patterns, tried in order."""
+
+    patterns: Annotated[tuple[Annotated[str, AfterValidator(_accession_pattern)], ...], Field(min_length=1)] = (
+        DEFAULT_PATTERNS
+    )
+
+
+class Rights(_Part):
+    """Who holds the rights in a site's data, and on what paper it may be used."""
+
+    holder: Text
+    authorisation: LocalPath | None = None
+    valid_until: Annotated[date, PlainValidator(_whole_date)] | None = None
+    share: Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+
+
+class Site(_Part):
+    """One hospital or laboratory."""
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"events", "materials", "index"})
+
+    code: Annotated[str, AfterValidator(_site_code)]
+    name: Text | None = None
+    archives: tuple[Annotated[Archive, BeforeValidator(_archive)], ...] = ()
+    reports: tuple[ReportSource, ...] = ()
+    accession: Accession = Field(default_factory=Accession)
+    rights: Rights | None = None
+
+
+class PermissionSource(_Part):
+    """A list of consents or opt-outs; older than ``max_age_days`` it is not trusted."""
+
+    model_config = ConfigDict(title="permission source")
+
+    path: LocalPath
+    mapping: LocalPath | None = None
+    max_age_days: Annotated[int, Strict(), Field(ge=1)] | None = None
+
+
+class Deid(_Part):
+    """De-identification settings."""
+
+    profile: Text = "default"
+
+
+class Settings(_Part):
+    """The content of ``pathcurate.yaml``; paths are absolute if the file's own is."""
+
+    model_config = ConfigDict(title="workspace", validate_default=True)
+
+    workspace: Annotated[int, PlainValidator(_file_version)]
+    name: Text
+    sites: tuple[Site, ...] = ()
+    permissions: tuple[PermissionSource, ...] = ()
+    deid: Deid = Field(default_factory=Deid)
+    engine: Annotated[str, PlainValidator(_engine)] = "embedded"
+    registry: Annotated[Path, PlainValidator(_registry)] = Path("registry.db")
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A workspace: its root directory and its settings.
+
+    Attributes:
+        root: directory that holds ``pathcurate.yaml``.
+        settings: what the file says.
+        document: the file, for messages about its parts.
+    """
+
+    root: Path
+    settings: Settings
+    document: Document
+
+    @property
+    def name(self) -> str:
+        """Name of the workspace."""
+        return self.settings.name
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """All sites, in file order."""
+        return self.settings.sites
+
+    @property
+    def permissions(self) -> tuple[PermissionSource, ...]:
+        """Lists of consents and opt-outs, in file order."""
+        return self.settings.permissions
+
+    @property
+    def recipes(self) -> Path:
+        """Cohort recipes."""
+        return self.root / "recipes"
+
+    @property
+    def catalog(self) -> Path:
+        """Identified tables; never leaves the hospital."""
+        return self.root / "catalog"
+
+    @property
+    def vault(self) -> Path:
+        """Key, crosswalk, criterion-only values, audit trail."""
+        return self.root / "vault"
+
+    @property
+    def deid(self) -> Path:
+        """De-identified tables."""
+        return self.root / "deid"
+
+    @property
+    def cohorts(self) -> Path:
+        """One directory per cohort."""
+        return self.root / "cohorts"
+
+    @property
+    def releases(self) -> Path:
+        """One directory per release and version."""
+        return self.root / "releases"
+
+    @property
+    def products(self) -> Path:
+        """Product descriptions."""
+        return self.root / "products"
+
+    @property
+    def registry_path(self) -> Path:
+        """The product registry's SQLite file."""
+        return self.settings.registry
+
+    def site(self, code: str) -> Site:
+        """The site with this code.
+
+        Raises:
+            UsageError: the workspace has no such site.
+        """
+        for site in self.sites:
+            if site.code == code:
+                return site
+        codes = [site.code for site in self.sites]
+        known = f"Known sites: {', '.join(codes)}." if codes else f"{WORKSPACE_FILE} lists no sites."
+        raise UsageError(f"no site `{code}` in {self.document.name}{did_you_mean(code, codes)}", known)
+
+
+def _heads(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _text_encoding(name: str) -> str:
+    try:
+        "".encode(name)
+        return codecs.lookup(name).name
+    except (LookupError, ValueError):
+        raise ValueError(f"`{name}` is not a known encoding, such as utf-8 or gb18030") from None
+
+
+Heads = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_heads)]
+
+
+class Mapping(_Part):
+    """How one export names things.
+
+    Attributes:
+        encoding: the export's encoding, by Python's name for it; None to detect it.
+        columns: our column to the export's heads, of which the first that is there counts.
+        constants: our column to the text that stands in every row.
+        values: our column to what the export writes and what we write for it.
+    """
+
+    encoding: Annotated[str, AfterValidator(_text_encoding)] | None = None
+    columns: dict[str, Heads] = Field(default_factory=dict)
+    constants: dict[str, str] = Field(default_factory=dict)
+    values: dict[str, dict[str, str]] = Field(default_factory=dict)
+
+
+def find_workspace(start: Path) -> Path:
+    """The workspace file in this directory or its nearest parent that has one.
+
+    Args:
+        start: an absolute directory.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for directory in (start, *start.parents):
+        file = directory / WORKSPACE_FILE
+        if file.is_file():
+            return file
+    raise UsageError(
+        f"no {WORKSPACE_FILE} in {start} or any directory above it",
+        "Make a workspace with `pathcurate init`, or name one with --workspace DIR.",
+    )
+
+
+def load_workspace(file: Path) -> Workspace:
+    """Read a workspace file.
+
+    Args:
+        file: the file, with an absolute path.
+
+    Raises:
+        UsageError: with all problems and where they are.
+    """
+    document = yamlsource.load(file, str(file), UsageError)
+    settings = yamlsource.validate(document, Settings, UsageError, context={"base": file.parent})
+    yamlsource.fail(document, [*_repeated_names(document, settings), *_nested_roots(document, settings)], UsageError)
+    return Workspace(file.parent, settings, document)
+
+
+def load_mapping(file: Path, columns: Collection[str]) -> Mapping:
+    """Read a mapping file.
+
+    Args:
+        file: the file.
+        columns: the columns that the kind of export may have.
+
+    Raises:
+        UsageError: with all problems and where they are.
+    """
+    document = yamlsource.load(file, str(file), UsageError)
+    mapping = yamlsource.validate(document, Mapping, UsageError)
+    problems = [
+        document.problem((part, name), f"unknown column `{name}`{did_you_mean(name, columns)}", key=True)
+        for part in ("columns", "constants", "values")
+        for name in getattr(mapping, part)
+        if name not in columns
+    ]
+    problems += [
+        document.problem(("constants", name), f"column `{name}` is under `columns` too", key=True)
+        for name in mapping.constants
+        if name in mapping.columns
+    ]
+    yamlsource.fail(document, problems, UsageError)
+    return mapping
+
+
+def _repeated_names(document: Document, settings: Settings) -> Iterator[Problem]:
+    sites: dict[str, int] = {}
+    for index, site in enumerate(settings.sites):
+        path = ("sites", index, "code")
+        line = document.position(path)[0]
+        if site.code in sites:
+            yield document.problem(path, f"site `{site.code}` is given twice (first at line {sites[site.code]})")
+        sites.setdefault(site.code, line)
+        archives: dict[str, int] = {}
+        for number, archive in enumerate(site.archives):
+            place = ("sites", index, "archives", number, "name")
+            if archive.name in archives:
+                first = archives[archive.name]
+                message = f"archive `{archive.name}` is given twice in site {site.code} (first at line {first})"
+                yield document.problem(place, message)
+            archives.setdefault(archive.name, document.position(place)[0])
+
+
+def _nested_roots(document: Document, settings: Settings) -> Iterator[Problem]:
+    seen: list[tuple[Path, int]] = []
+    for index, site in enumerate(settings.sites):
+        for number, archive in enumerate(site.archives):
+            place = ("sites", index, "archives", number, "root")
+            for other, line in seen:
+                if archive.root.is_relative_to(other) or other.is_relative_to(archive.root):
+                    how = "is" if archive.root == other else "lies inside" if archive.root.is_relative_to(other) else "holds"
+                    yield document.problem(place, f"this root {how} the root at line {line}: slides would count twice")
+                    break
+            seen.append((archive.root, document.position(place)[0]))

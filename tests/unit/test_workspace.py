@@ -1,0 +1,291 @@
+"""The workspace file and mapping files: every key typed, every fault with its place."""
+
+import os
+from datetime import date
+from pathlib import Path
+
+import pytest
+import re2
+
+from pathcurate.errors import UsageError
+from pathcurate.workspace import DEFAULT_PATTERNS, Workspace, find_workspace, load_mapping, load_workspace
+
+FULL = """\
+workspace: 1
+name: demo
+sites:
+  - code: NB01
+    name: 示例市病理诊断中心
+    archives:
+      - {name: main, root: /data/slides}
+      - /data/more/
+      - {name: 本地, root: local/../slides}
+    reports:
+      - {path: "lis/*.csv", format: auto, mapping: mappings/nb01.yaml}
+      - {path: /exports/all.xlsx}
+    accession:
+      patterns: ['^(?P<accession>TCGA-[A-Z0-9]{2}-[A-Z0-9]{4})']
+    rights: {holder: 示例市医院, authorisation: docs/nb01.pdf, valid_until: 2028-12-31, share: 0.4}
+  - code: NB02
+permissions: [{path: consent.csv, mapping: mappings/consent.yaml}, {path: opt_out.csv, max_age_days: 7}]
+deid: {profile: strict}
+engine: embedded
+registry: shared/registry.db
+"""
+HEAD = "workspace: 1\nname: demo\n"
+
+
+def workspace(folder: Path, text: str) -> Workspace:
+    file = folder / "pathcurate.yaml"
+    file.write_text(text, encoding="utf-8")
+    return load_workspace(file)
+
+
+def faults(folder: Path, text: str) -> list[str]:
+    with pytest.raises(UsageError) as caught:
+        workspace(folder, text)
+    start = f"{folder / 'pathcurate.yaml'}:"
+    lines = caught.value.message.splitlines()
+    return [line.removeprefix(start) for line in lines if line.startswith(start)]
+
+
+def test_every_key_arrives(tmp_path: Path) -> None:
+    read = workspace(tmp_path, FULL)
+    assert (read.name, read.root, read.registry_path) == ("demo", tmp_path, tmp_path / "shared/registry.db")
+    assert (read.settings.deid.profile, read.settings.engine) == ("strict", "embedded")
+    first, second = read.sites
+    assert (first.code, first.name) == ("NB01", "示例市病理诊断中心")
+    assert [(archive.name, archive.root) for archive in first.archives] == [
+        ("main", Path("/data/slides")),
+        ("more", Path("/data/more")),
+        ("本地", tmp_path / "slides"),
+    ]
+    assert [source.format for source in first.reports] == ["auto", "auto"]
+    assert first.reports[0].mapping == tmp_path / "mappings/nb01.yaml"
+    assert first.accession.patterns == ("^(?P<accession>TCGA-[A-Z0-9]{2}-[A-Z0-9]{4})",)
+    assert first.rights is not None
+    assert (first.rights.holder, first.rights.valid_until, first.rights.share) == ("示例市医院", date(2028, 12, 31), 0.4)
+    assert first.rights.authorisation == tmp_path / "docs/nb01.pdf"
+    assert (second.name, second.archives, second.reports, second.rights) == (None, (), (), None)
+    assert second.accession.patterns == DEFAULT_PATTERNS
+    assert [(source.path, source.max_age_days) for source in read.permissions] == [
+        (tmp_path / "consent.csv", None),
+        (tmp_path / "opt_out.csv", 7),
+    ]
+    assert read.permissions[0].mapping == tmp_path / "mappings/consent.yaml"
+
+
+def test_the_least_workspace_and_its_places(tmp_path: Path) -> None:
+    read = workspace(tmp_path, HEAD)
+    assert (read.sites, read.permissions, read.settings.engine) == ((), (), "embedded")
+    assert read.registry_path == tmp_path / "registry.db"
+    places = [read.recipes, read.catalog, read.vault, read.deid, read.cohorts, read.releases, read.products]
+    assert [place.relative_to(read.root).as_posix() for place in places] == [
+        "recipes", "catalog", "vault", "deid", "cohorts", "releases", "products",
+    ]  # fmt: skip
+
+
+def test_a_site_by_its_code(tmp_path: Path) -> None:
+    read = workspace(tmp_path, FULL)
+    assert read.site("NB02") is read.sites[1]
+    with pytest.raises(UsageError, match=r"no site `NB1` .*; did you mean `NB01`\?") as caught:
+        read.site("NB1")
+    assert caught.value.hint == "Known sites: NB01, NB02."
+
+
+@pytest.mark.parametrize(
+    ("registry", "expected"),
+    [("sqlite:///a/b.db", "a/b.db"), ("sqlite:////srv/r.db", "/srv/r.db"), ("/srv/r.db", "/srv/r.db"), ("r", "r")],
+)
+def test_a_registry_is_a_path_or_an_sqlite_address(tmp_path: Path, registry: str, expected: str) -> None:
+    assert workspace(tmp_path, f"{HEAD}registry: {registry}").registry_path == tmp_path / expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("name: x", ["1:1: error: key `workspace` is missing in workspace"]),
+        ("workspace: 2\nname: x",
+         ["1:12: error: `workspace` is the version of this file; this version of pathcurate reads 1"]),
+        ("workspace: true\nname: x",
+         ["1:12: error: `workspace` is the version of this file; this version of pathcurate reads 1"]),
+        (HEAD + "site: []", ["3:1: error: unknown key `site` in workspace; did you mean `sites`?"]),
+        (HEAD + "name: y", ["3:1: error: key `name` is given twice (first at line 2)"]),
+        (HEAD + "sites: [{code: nb01}, {code: N}, {code: 12}, {}]",
+         ["3:16: error: a site code is 2 to 16 of A-Z, 0-9 and _, and starts with a letter",
+          "3:30: error: a site code is 2 to 16 of A-Z, 0-9 and _, and starts with a letter",
+          "3:41: error: Input should be a valid string (got 12)",
+          "3:46: error: key `code` is missing in site"]),
+        (HEAD + "sites: [{code: AA, events: [], materials: [], index: [{path: x}]}]",
+         ["3:20: error: key `events` is not supported in this version",
+          "3:32: error: key `materials` is not supported in this version",
+          "3:47: error: key `index` is not supported in this version"]),
+        (HEAD + "sites: [{code: AA, archives: [{name: a, root: /x, reads_per_second: 4, window: w, offline: skip}]}]",
+         ["3:51: error: key `reads_per_second` is not supported in this version",
+          "3:72: error: key `window` is not supported in this version",
+          "3:83: error: key `offline` is not supported in this version"]),
+        (HEAD + "sites: [{code: AA, archives: ['s3://b/c', {name: a, root: 'gs://b'}, {name: b, root: ''}, /, {name: c}]}]",
+         ["3:31: error: an archive in an object store is not supported in this version",
+          "3:59: error: an archive in an object store is not supported in this version",
+          "3:86: error: the path must not be empty",
+          "3:91: error: an archive needs a name without `/`: write {name: ..., root: ...}",
+          "3:94: error: key `root` is missing in archive"]),
+        (HEAD + "sites: [{code: AA, reports: [{path: x, format: hl7}, {path: y, format: list}, {mapping: m}]}]",
+         ["3:48: error: format hl7 is not supported in this version",
+          "3:72: error: Input should be 'auto' or 'lis' (got \"list\"); did you mean `lis`?",
+          "3:79: error: key `path` is missing in report source"]),
+        (HEAD + "sites: [{code: AA, accession: {patterns: ['(?<!x)(?P<number>1)', '(?P<numbr>1)', '(?P<year>1)', '(a']}}]",
+         ["3:43: error: not an RE2 pattern: invalid perl operator: (?<! (look-around is not portable between engines)",
+          "3:66: error: unknown group `numbr`; did you mean `number`?",
+          "3:82: error: the pattern needs a group (?P<accession>...) or (?P<number>...)",
+          "3:97: error: not an RE2 pattern: missing ): (a"]),
+        (HEAD + "sites: [{code: AA, accession: {patterns: []}}]", ["3:42: error: a list must not be empty"]),
+        (HEAD + "sites: [{code: AA, rights: {share: 1.5, valid_until: 2028-02-30}}]",
+         ["3:28: error: key `holder` is missing in rights",
+          "3:36: error: Input should be less than or equal to 1 (got 1.5)",
+          "3:54: error: `2028-02-30` is not in the calendar"]),
+        (HEAD + "sites: [{code: AA, rights: {holder: x, share: '1', valid_until: 2028}}]",
+         ["3:47: error: Input should be a valid number (got \"1\")",
+          "3:65: error: must be a date such as 2028-12-31"]),
+        (HEAD + "permissions: [{path: x, max_age_days: 0}, {path: y, max_age_days: true}]",
+         ["3:39: error: Input should be greater than or equal to 1 (got 0)",
+          "3:67: error: Input should be a valid integer (got true)"]),
+        (HEAD + "deid: {profil: x}", ["3:8: error: unknown key `profil` in deid; did you mean `profile`?"]),
+        (HEAD + "engine: sc://spark:15002", ["3:9: error: a Spark Connect engine is not supported in this version"]),
+        (HEAD + "engine: spark", ["3:9: error: `engine` must be embedded"]),
+        (HEAD + "registry: postgresql+psycopg://u@h/d",
+         ["3:11: error: a PostgreSQL registry is not supported in this version"]),
+        (HEAD + "registry: sqlite://", ["3:11: error: an SQLite registry is written sqlite:///FILE"]),
+        (HEAD + "registry: mysql://h/d", ["3:11: error: an address in place of a path is not supported in this version"]),
+        (HEAD + "registry: '${env:URL}'", ["3:11: error: a secret (${...}) is not supported in this version"]),
+        (HEAD + "sites:\n", ["3:1: error: no value is given here"]),
+        ("", ["1:1: error: the file is empty"]),
+        (HEAD + "sites: [{code: AA}, {code: BB}, {code: AA}]",
+         ["3:40: error: site `AA` is given twice (first at line 3)"]),
+        (HEAD + "sites:\n- code: AA\n  archives:\n  - {name: b, root: /x}\n  - /a/b\n",
+         ["7:5: error: archive `b` is given twice in site AA (first at line 6)"]),
+        (HEAD + "sites:\n- code: AA\n  archives: [{name: a, root: /x/y}]\n- code: BB\n  archives:\n"
+         "  - {name: b, root: /x/y/z}\n  - {name: c, root: /x/y/../y/}\n  - {name: d, root: /x}\n"
+         "  - {name: e, root: /x/yy}\n",
+         ["8:21: error: this root lies inside the root at line 5: slides would count twice",
+          "9:21: error: this root is the root at line 5: slides would count twice",
+          "10:21: error: this root holds the root at line 5: slides would count twice",
+          "11:21: error: this root lies inside the root at line 10: slides would count twice"]),
+    ],
+)  # fmt: skip
+def test_every_fault_with_its_place(tmp_path: Path, text: str, expected: list[str]) -> None:
+    assert faults(tmp_path, text) == expected
+
+
+def test_two_sites_may_use_the_same_archive_name_and_lie_side_by_side(tmp_path: Path) -> None:
+    text = HEAD + "sites: [{code: AA, archives: [a/main]}, {code: BB, archives: [b/main, a/main2]}]"
+    assert [archive.name for site in workspace(tmp_path, text).sites for archive in site.archives] == [
+        "main",
+        "main",
+        "main2",
+    ]
+
+
+def test_a_password_in_the_file_is_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        workspace(tmp_path, HEAD + "registry: postgresql://me:hunter2@host/db")
+    assert "hunter2" not in str(caught.value)
+    assert "postgresql://me:*******@host/db" in str(caught.value)
+
+
+def test_report_files_by_pattern(tmp_path: Path) -> None:
+    root = tmp_path / "a[1]"  # a workspace directory is no pattern
+    for name in ("lis/b.csv", "lis/a.csv", "lis/a.txt", "lis/deep/c.csv", "lis/报告[2].csv"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    (root / "lis/folder.csv").mkdir()
+    other = tmp_path / "other.csv"
+    other.touch()
+    text = f"""{HEAD}sites:
+- code: AA
+  reports: [{{path: lis/*.csv}}, {{path: "lis/**/c.csv"}}, {{path: "lis/报告[2].csv"}}, {{path: {other}}}, {{path: no.csv}}]
+"""
+    sources = workspace(root, text).sites[0].reports
+    found = [[os.path.relpath(file, root) for file in source.path.files()] for source in sources]
+    assert found == [
+        ["lis/a.csv", "lis/b.csv", "lis/报告[2].csv"], ["lis/deep/c.csv"], ["lis/报告[2].csv"], ["../other.csv"], [],
+    ]  # fmt: skip
+
+
+def test_find_workspace_takes_the_nearest(tmp_path: Path) -> None:
+    inner = tmp_path / "a/b/c"
+    inner.mkdir(parents=True)
+    with pytest.raises(UsageError) as caught:
+        find_workspace(inner)
+    assert "pathcurate init" in caught.value.hint
+    (tmp_path / "pathcurate.yaml").touch()
+    (tmp_path / "a/pathcurate.yaml").mkdir()  # a directory of that name is none
+    assert find_workspace(inner) == tmp_path / "pathcurate.yaml"
+    (inner / "pathcurate.yaml").touch()
+    assert find_workspace(inner) == inner / "pathcurate.yaml"
+
+
+def test_a_workspace_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file"):
+        load_workspace(tmp_path / "pathcurate.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "groups"),
+    [
+        ("S19-01234-A1-2", ("S", "19", "01234", "A", "1", "2")),
+        ("2019-12345", ("", "2019", "12345", None, None, None)),
+        ("B201912345", ("B", "2019", "12345", None, None, None)),
+        ("2019-01-05", None),
+        ("12345678", None),
+        ("550E8400-E29B-41D4-A716-446655440000", None),
+    ],
+)
+def test_the_default_accession_patterns(text: str, groups: tuple[str | None, ...] | None) -> None:
+    hits = [found for pattern in DEFAULT_PATTERNS if (found := re2.search(pattern, text))]
+    assert (hits[0].groups() if hits else None) == groups
+
+
+COLUMNS = ("accession", "patient_id", "diagnosis", "reported_date", "report_type", "sex")
+
+
+def mapping_faults(folder: Path, text: str) -> list[str]:
+    file = folder / "m.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        load_mapping(file, COLUMNS)
+    return [line.removeprefix(f"{file}:") for line in caught.value.message.splitlines() if line.startswith(f"{file}:")]
+
+
+def test_a_mapping(tmp_path: Path) -> None:
+    file = tmp_path / "m.yaml"
+    file.write_text(
+        "encoding: GB18030\ncolumns: {accession: 病理号, patient_id: [住院号, 门诊号]}\n"
+        "constants: {report_type: primary}\nvalues: {sex: {男: male, 1: male, 02: female, no: unknown}}\n",
+        encoding="utf-8",
+    )
+    mapping = load_mapping(file, COLUMNS)
+    assert mapping.encoding == "gb18030"
+    assert mapping.columns == {"accession": ("病理号",), "patient_id": ("住院号", "门诊号")}
+    assert mapping.constants == {"report_type": "primary"}
+    assert mapping.values == {"sex": {"男": "male", "1": "male", "02": "female", "no": "unknown"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("columns: {acession: x}", ["1:11: error: unknown column `acession`; did you mean `accession`?"]),
+        ("constants: {zz: x}\nvalues: {sexx: {a: b}}",
+         ["1:13: error: unknown column `zz`", "2:10: error: unknown column `sexx`; did you mean `sex`?"]),
+        ("columns: {sex: x}\nconstants: {sex: male}", ["2:13: error: column `sex` is under `columns` too"]),
+        ("columns: {sex: [], diagnosis: '', accession: 3}",
+         ["1:16: error: a list must not be empty", "1:31: error: the text must not be empty",
+          "1:46: error: Input should be a list (got 3)"]),
+        ("constants: {sex: 1}", ["1:18: error: Input should be a valid string (got 1)"]),
+        ("encoding: gbk2", ["1:11: error: `gbk2` is not a known encoding, such as utf-8 or gb18030"]),
+        ("encoding: rot13", ["1:11: error: `rot13` is not a known encoding, such as utf-8 or gb18030"]),
+        ("colums: {}", ["1:1: error: unknown key `colums` in mapping; did you mean `columns`?"]),
+    ],
+)  # fmt: skip
+def test_a_mapping_with_faults(tmp_path: Path, text: str, expected: list[str]) -> None:
+    assert mapping_faults(tmp_path, text) == expected
