@@ -13,7 +13,7 @@ _IMPORT = "Put the current list there and run `pathcurate permissions import`."
 
 def record_permission_lists(workspace: Workspace) -> None:
     """Remember which bytes of each configured list were imported."""
-    digests = {str(source.path): file_sha256(source.path) for source in workspace.settings.permissions}
+    digests = {str(source.path): file_sha256(source.path) for source in workspace.permissions}
     record = workspace.catalog / "permissions" / "lists.json"
     write_bytes(record, json.dumps(digests, ensure_ascii=False, sort_keys=True).encode(), mode=0o600)
 
@@ -30,7 +30,7 @@ def check_permission_lists(workspace: Workspace, now: datetime) -> None:
     """
     record = workspace.catalog / "permissions" / "lists.json"
     imported = json.loads(record.read_bytes()) if record.is_file() else {}
-    for source in workspace.settings.permissions:
+    for source in workspace.permissions:
         _check_list(source, imported.get(str(source.path)), now)
 
 

@@ -171,7 +171,7 @@ def _link(slide: Row, keys: Iterable[Row], cases: Mapping[CaseKey, _Case], rule_
         if (site, key["key"]) in cases and key["source"] not in named[key["key"]]:
             named[key["key"]].append(key["source"])
     named = {key: sources for key, sources in named.items() if sources}
-    common = {"slide_id": slide["slide_id"], "site": site, "rule_set_sha": rule_set}
+    common = {"slide_id": slide["slide_id"], "site": site, "accession": None, "rule_set_sha": rule_set}
     losing = sorted(f"{key} {source}" for key, sources in named.items() for source in sources)
     if not named:
         return {**common, "tier": "none", "rule": "no_known_number"}

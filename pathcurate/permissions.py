@@ -53,14 +53,14 @@ def import_permissions(workspace: Workspace) -> ImportSummary:
         InputOutputError: a list is missing or cannot be read.
         UsageError: no list is configured, or one has no column that names its subjects.
     """
-    if not workspace.settings.permissions:
+    if not workspace.permissions:
         raise UsageError(
             "pathcurate.yaml configures no permission list",
             "Add `permissions: [{path: consent.csv}]`; without one, releases need --no-permissions.",
         )
     rows: list[dict[str, Any]] = []
     findings: list[Finding] = []
-    for source in workspace.settings.permissions:
+    for source in workspace.permissions:
         for item in _read_list(workspace, source):
             if isinstance(item, Finding):
                 findings.append(item)
@@ -71,7 +71,7 @@ def import_permissions(workspace: Workspace) -> ImportSummary:
     record_findings(catalog, "permissions", findings)
     record_permission_lists(workspace)
     opt_outs = sum(row["opt_out"] for row in rows)
-    return ImportSummary(len(workspace.settings.permissions), len(rows), opt_outs, tuple(findings))
+    return ImportSummary(len(workspace.permissions), len(rows), opt_outs, tuple(findings))
 
 
 def _read_list(workspace: Workspace, source: PermissionSource) -> Iterator[dict[str, Any] | Finding]:

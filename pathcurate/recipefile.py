@@ -13,7 +13,7 @@ from pathcurate import yamlsource
 from pathcurate.errors import RecipeError
 from pathcurate.model.column import Action, Column, Identifying, Table, Type
 from pathcurate.model.deidentified import UNIT_TABLES
-from pathcurate.model.recipe import AnyOf, Condition, Missing, Range, Recipe, Where, parse_date
+from pathcurate.model.recipe import AnyOf, Condition, Criterion, Missing, Range, Recipe, Where, parse_date
 from pathcurate.yamlsource import Document, KeyPath, did_you_mean
 
 Vocabularies = Mapping[str, Collection[str]]
@@ -86,6 +86,7 @@ def check_columns(recipe: Recipe, tables: Mapping[str, Table], vocabularies: Voc
     faults: list[Fault] = []
     for part, criteria in (("include", recipe.include), ("exclude", recipe.exclude)):
         for index, criterion in enumerate(criteria):
+            faults += _check_level(criterion, recipe.unit, (part, index, "level"))
             if criterion.where is not None:
                 table = tables[UNIT_TABLES[criterion.level]]
                 faults += _check_where(criterion.where, table, vocabularies, (part, index, "where"))
@@ -97,6 +98,15 @@ def check_columns(recipe: Recipe, tables: Mapping[str, Table], vocabularies: Voc
     if recipe.split is not None:
         faults += _check_selected(recipe.split.stratify, unit, ("split", "stratify"), ())
     return faults
+
+
+def _check_level(criterion: Criterion, unit: str, path: KeyPath) -> Iterator[Fault]:
+    levels = tuple(UNIT_TABLES)
+    if levels.index(criterion.level) < levels.index(unit):
+        message = f"a {criterion.level} criterion cannot decide about a whole {unit}"
+        yield Fault(path, f"{message}; count with `has: {{table: slides, where: …}}` on level {unit} instead")
+    elif criterion.has is not None and criterion.level == "slide":
+        yield Fault(path, "`has` counts rows of a case or a patient; use level case or patient")
 
 
 def _check_selected(names: tuple[str, ...], table: Table, path: KeyPath, special: tuple[str, ...]) -> Iterator[Fault]:

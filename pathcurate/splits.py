@@ -4,6 +4,8 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
+from pathcurate.model.deidentified import SPLITS
+
 
 def assign_splits(
     groups: Sequence[str], strata: Sequence[tuple[str | None, ...]], ratios: Mapping[str, float], seed: str
@@ -53,8 +55,9 @@ def _fraction(text: str, seed: str) -> float:
 def _side(position: float, ratios: Mapping[str, float]) -> str:
     total = 0.0
     # In a fixed order, because a recipe's mapping may be written in any.
-    for side in sorted(ratios, key=("train", "val", "test").index):
+    ordered = [side for side in SPLITS if side in ratios]
+    for side in ordered:
         total += ratios[side]
         if position < total:
             return side
-    return side
+    return ordered[-1]

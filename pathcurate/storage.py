@@ -249,6 +249,16 @@ def create_exclusively(path: Path, data: bytes, mode: int = 0o600) -> bool:
         temporary.unlink(missing_ok=True)
 
 
+def sync_tree(directory: Path) -> None:
+    """Make sure that everything below a directory is on disk, before its name is changed to one that others trust."""
+    for path in (*directory.rglob("*"), directory):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
 def _sync_directory(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:

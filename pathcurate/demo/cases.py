@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from functools import cache
 from importlib.resources import files
+from itertools import cycle
 from typing import Any
 
 import yaml
@@ -13,6 +14,7 @@ import yaml
 _REGION = "999999"
 """No administrative division has this code (GB/T 2260), so no real ID number begins with it."""
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+_YEARS = (2023, 2022, 2023, 2024, 2023, 2023, 2022, 2024, 2023)
 _PREFIXES = {"NB01": "S", "NB02": ""}
 
 
@@ -116,9 +118,10 @@ def id_check_digit(digits: str) -> str:
 def make_cases(site: str, rng: random.Random) -> list[Case]:
     """The cases of one site in order of accession."""
     drafts: list[Case] = []
-    taken: set[str] = set()
+    taken = {"".join(plan["name"]) for plan in texts()["patients"][site] if "name" in plan}
+    years = cycle(_YEARS)
     for index, plan in enumerate(texts()["patients"][site]):
-        dates = sorted(_received(rng) for _ in plan["cases"])
+        dates = sorted(_received(next(years), rng) for _ in plan["cases"])
         patient = _patient(site, index, plan, dates, taken=taken, rng=rng)
         if plan.get("namesake"):
             # A second woman with the first patient's name: nothing may ever be linked by name alone.
@@ -138,8 +141,7 @@ def make_reports(cases: Sequence[Case], rng: random.Random) -> list[Report]:
     return reports
 
 
-def _received(rng: random.Random) -> datetime:
-    year = rng.choices((2022, 2023, 2024), (2, 5, 2))[0]
+def _received(year: int, rng: random.Random) -> datetime:
     day = date(year, 1, 3) + timedelta(days=rng.randrange(355))
     return datetime.combine(day, time(rng.randrange(8, 17), rng.randrange(60)))
 
@@ -172,12 +174,12 @@ def _patient(
     )
 
 
-def _name(sex: str, given: Sequence[str] | None, taken: set[str], rng: random.Random) -> tuple[str, str]:
-    """A name that nobody at the site has yet, in Han characters and in Pinyin."""
+def _name(sex: str, planned: Sequence[str] | None, taken: set[str], rng: random.Random) -> tuple[str, str]:
+    """The planned name, or one that nobody at the site has yet; in Han characters and in Pinyin."""
     surnames, names = texts()["surnames"], texts()["given"][sex]
     while True:
-        surname, rest = given or (rng.choice(list(surnames)), rng.choice(list(names)))
-        if surname + rest not in taken:
+        surname, rest = planned or (rng.choice(list(surnames)), rng.choice(list(names)))
+        if planned or surname + rest not in taken:
             taken.add(surname + rest)
             return surname + rest, f"{surnames[surname]} {names[rest]}"
 

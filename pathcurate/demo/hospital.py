@@ -54,7 +54,7 @@ class Hospital:
     patients: int
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Slide:
     """A slide to write, and what is right about it."""
 
@@ -209,14 +209,18 @@ def _case_slide(
 
 def _scanned(slide: _Slide, received: datetime, scan_number: str, rng: random.Random) -> _Slide:
     """The slide with what the scanner adds: when, by which device, how large."""
-    slide.scanned = received + timedelta(days=rng.randrange(3, 11), minutes=rng.randrange(180), seconds=rng.randrange(60))
-    slide.scanner = rng.choice(_SCANNERS[slide.site])
-    slide.scan_number = scan_number
-    slide.size = rng.choice(_SIZES)
-    slide.mpp = rng.choice((0.2498, 0.2498, 0.2498, 0.4990))
-    if slide.path.endswith(".tif"):
-        slide.format, slide.vendor, slide.mpp, slide.label, slide.label_barcode = "tiff", "generic-tiff", 0.25, (), ""
-    return slide
+    seen = replace(
+        slide,
+        scanned=received + timedelta(days=rng.randrange(3, 11), minutes=rng.randrange(180), seconds=rng.randrange(60)),
+        scanner=rng.choice(_SCANNERS[slide.site]),
+        scan_number=scan_number,
+        size=rng.choice(_SIZES),
+        mpp=rng.choice((0.2498, 0.2498, 0.2498, 0.4990)),
+    )
+    if not slide.path.endswith(".tif"):
+        return seen
+    # A generic TIFF has neither a scanner's name nor a label.
+    return replace(seen, format="tiff", vendor="generic-tiff", mpp=0.25, scanner="", label=(), label_barcode="")
 
 
 def _special_slides(

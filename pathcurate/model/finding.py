@@ -1,5 +1,6 @@
 """A finding: an observation about data that never stops a run and never disappears (the ``findings`` table)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -74,6 +75,6 @@ FINDINGS = Table(
 )  # fmt: skip
 
 
-def worst(findings: list[Finding]) -> Severity | None:
+def worst(findings: Iterable[Finding]) -> Severity | None:
     """The gravest severity among findings, None if there are none."""
     return max((finding.severity for finding in findings), key=lambda severity: severity.rank, default=None)

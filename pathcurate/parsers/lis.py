@@ -19,6 +19,7 @@ from pathcurate.text.vocabulary import vocabulary
 from pathcurate.workspace import Mapping
 
 NAME = "lis"
+_OPENING = 60
 _DERIVED = frozenset({"report_id", "site", "accession_raw", "is_current", "language", "source_file", "source_row"})
 COLUMNS = tuple(name for name in REPORTS.names if name not in _DERIVED)
 """Canonical names that a mapping may give heads or constants for."""
@@ -123,7 +124,10 @@ def _report(
     report["accession"] = patterns.normalise(texts["accession"])
     report["report_type"] = report.get("report_type") or "primary"
     report["status"] = report.get("status") or "final"
-    report["organ"] = report.get("organ") or vocabulary("organs").first(texts.get("specimen_sites"))
+    organs = vocabulary("organs")
+    # Where no column says what was taken, a diagnosis begins with it: （右乳）…, Colon, ascending, polypectomy: …
+    opening = texts.get("diagnosis", "")[:_OPENING]
+    report["organ"] = report.get("organ") or organs.first(texts.get("specimen_sites")) or organs.first(opening)
     report["language"] = language(" ".join(texts.get(name, "") for name in TEXT_COLUMNS))
     return report
 

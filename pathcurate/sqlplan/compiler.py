@@ -12,8 +12,6 @@ from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, UNIT_KEY
 from pathcurate.model.recipe import Criterion, Inclusion, Recipe
 from pathcurate.sqlplan.expressions import all_sql, literal
 
-_SITE_UNITS = ("slide", "case")
-
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -39,7 +37,8 @@ class Plan:
     Attributes:
         steps: in the order in which they run.
         sql: columns: the unit's key, ``case_id``, ``patient_id``, ``group_id`` (as far as the unit has them),
-            ``slide_count``, ``failed_step`` (index into ``steps``, null for what is kept), ``failed_missing``.
+            ``slide_count``, ``case_count`` (of patients), ``failed_step`` (index into ``steps``, null for what is kept),
+            ``failed_missing``.
         views: names of the views that it reads.
     """
 
@@ -75,10 +74,12 @@ def compile_recipe(recipe: Recipe, *, with_permissions: bool) -> Plan:
     ctes = [cte for test in tests for cte in test.ctes]
     joins = [join for test in tests for join in test.joins]
     keys = [name for name in dict.fromkeys((key, "case_id", "patient_id", "group_id")) if name in table]
-    weight = "1" if recipe.unit == "slide" else "u.slide_count"
+    counts = ["1 as slide_count"] if recipe.unit == "slide" else ["u.slide_count as slide_count"]
+    # Cases are counted by their key, except where one row stands for several.
+    counts += ["u.case_count as case_count"] if recipe.unit == "patient" else []
     unit_view = _unit_view(recipe)
     tested = ",\n    ".join(
-        [*(f"u.{name} as {name}" for name in keys), f"{weight} as slide_count",
+        [*(f"u.{name} as {name}" for name in keys), *counts,
          *(f"{test.passes} as ok_{n},\n    {test.missing} as missing_{n}" for n, test in enumerate(tests))]
     )  # fmt: skip
     parts = [
@@ -95,7 +96,7 @@ def compile_recipe(recipe: Recipe, *, with_permissions: bool) -> Plan:
     selected = ",\n  ".join(
         [
             *(f"t.{name} as {name}" for name in keys),
-            "t.slide_count as slide_count",
+            *(f"t.{name} as {name}" for name in (count.rpartition(" ")[2] for count in counts)),
             f"case {failed} end as failed_step",
             f"case {missing} else false end as failed_missing",
         ]
@@ -108,6 +109,8 @@ def _views(recipe: Recipe, with_permissions: bool) -> Iterator[str]:
     used = {UNIT_TABLES[recipe.unit]}
     used |= {UNIT_TABLES[criterion.level] for criterion in recipe.criteria if criterion.where is not None}
     used |= {criterion.has.table for criterion in recipe.criteria if criterion.has is not None}
+    if with_permissions and recipe.unit == "patient":
+        used.add("cases")
     for name in sorted(used):
         yield f"{name}_deid"
         if name in CRITERIA_TABLES:
@@ -129,7 +132,7 @@ def _view_sql(name: str, table: str, columns: Sequence[str]) -> str:
 
 def _unit_view(recipe: Recipe) -> str:
     table = UNIT_TABLES[recipe.unit]
-    columns = ["case_id", "patient_id", "group_id", "site", "slide_count", "status", "tier"]
+    columns = ["case_id", "patient_id", "group_id", "site", "slide_count", "case_count", "status", "tier"]
     for criterion in recipe.criteria:
         if criterion.level == recipe.unit and criterion.where is not None:
             columns += criterion.where
@@ -144,10 +147,11 @@ def _no_permission(recipe: Recipe) -> _Test:
 def _permission(recipe: Recipe) -> _Test:
     """Every kind of data that the recipe touches is permitted for person, case, site or population, and nobody opted out.
 
-    A patient unit spans cases and sites, so only permissions of the person or the population count for it.
+    A patient unit spans cases and sites, so only permissions of the person or the population count for it, while every
+    opt-out does.
     """
     columns = {"person": "patient_id", "case": "case_id", "site": "site"}
-    if recipe.unit not in _SITE_UNITS:
+    if recipe.unit == "patient":
         del columns["case"], columns["site"]
     ctes, joins, granted = [], [], []
     for kind in data_kinds(recipe):
@@ -165,10 +169,18 @@ def _permission(recipe: Recipe) -> _Test:
         joins.append(f"cross join {name}")
         granted.append("(" + " or ".join([*sides, f"{name}.n > 0"]) + ")")
     # An opt-out of a person names the group of all who may be this person.
-    for subject, column in ({**columns, "person": "group_id"}).items():
+    for subject, column in {"person": "group_id", "case": "case_id", "site": "site"}.items():
         name = f"not_{subject}"
-        ctes.append(_subjects(name, f"p.subject = {literal(subject)} and p.opt_out"))
-        joins.append(f"left join {name} on {name}.code = u.{column}")
+        if subject == "person" or subject in columns:
+            ctes.append(_subjects(name, f"p.subject = {literal(subject)} and p.opt_out"))
+            joins.append(f"left join {name} on {name}.code = u.{column}")
+        else:
+            # A patient has cases at sites: one that is opted out keeps the whole patient out.
+            ctes.append(
+                f"{name} as (select distinct c.group_id as code from permissions as p join cases_deid as c"
+                f" on c.{column} = p.code where p.subject = {literal(subject)} and p.opt_out)"
+            )
+            joins.append(f"left join {name} on {name}.code = u.group_id")
         granted.append(f"{name}.code is null")
     ctes.append("not_all as (select count(*) as n from permissions as p where p.subject = 'population' and p.opt_out)")
     joins.append("cross join not_all")

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pathcurate.storage import path_text
-from pathcurate.text.accession import AccessionPatterns, fold
+from pathcurate.text.accession import AccessionKey, AccessionPatterns, fold
 from pathcurate.text.vocabulary import vocabulary
 
 _CONTROL = re.compile(r"对照|質控|质控|(?<![A-Z])CONTROLS?(?![A-Z])")
+_BLOCK = re.compile(r"[ _]+(?P<specimen>[A-Z])(?P<block>\d{1,2})(?![0-9A-Z])")
 SOURCES = ("barcode", "label", "metadata", "file_name", "folder")
 """Where a number can stand, best first. ``file_name`` and ``folder`` are one witness: the same person typed both."""
 
@@ -68,7 +69,7 @@ def read_names(
     is_control = False
     for source, text in _texts(relpath, barcode, label_text, metadata_texts or ()):
         found = patterns.find(text)
-        keys += [NamedKey(key.key, key.specimen, key.block, source, text) for key in found]
+        keys += [_named(key, source, text) for key in found]
         if stain is None:
             # Numbers are blanked first: the "HE" in "S23-00123-HE" is a stain, the "ER" of a prefix is none.
             rest = fold(text)
@@ -87,6 +88,15 @@ def read_names(
         stain,
         is_control,
     )
+
+
+def _named(key: AccessionKey, source: str, text: str) -> NamedKey:
+    specimen, block = key.specimen, key.block
+    behind = _BLOCK.match(fold(text)[key.end :]) if specimen is None else None
+    # "S2300124 A1 HE" names block A1; "S2300124 P53" names a stain.
+    if behind and vocabulary("stains").exact(behind["specimen"] + behind["block"]) is None:
+        specimen, block = behind["specimen"], behind["block"]
+    return NamedKey(key.key, specimen, block, source, text)
 
 
 def _texts(

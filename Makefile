@@ -1,0 +1,43 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO ?= demo-hospital
+STAMP := $(VENV)/.installed
+
+.PHONY: help setup demo test lint schemas bench clean
+
+help:  ## Show this help
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP)  ## Make .venv and install pathcurate with its development tools
+
+$(STAMP): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "pathcurate needs Python 3.11 or later; set PYTHON=python3.12 or the like" >&2; rm -rf $(VENV); exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: setup  ## Run the whole pipeline on a made-up hospital
+	@rm -rf $(DEMO)
+	@$(BIN)/pathcurate init --demo $(DEMO)
+	@$(BIN)/pathcurate run $(DEMO)/recipes/demo_he_2023.yaml -w $(DEMO)
+
+test: setup  ## Run all tests
+	$(BIN)/python -m pytest -n 2 tests
+
+lint: setup  ## ruff and mypy strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+schemas: setup  ## Render schemas/ from the declarations in pathcurate/model
+	$(BIN)/python -c 'from pathlib import Path; from pathcurate.contracts import write_contracts; write_contracts(Path("schemas"))'
+
+bench: setup  ## Measure; prints a table
+	$(BIN)/python tests/bench/scan_speed.py
+
+clean:  ## Remove everything that make made
+	rm -rf $(VENV) .venv-* $(DEMO) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The command line: a thin module per command group. Parse, read, call one function, write, show."""

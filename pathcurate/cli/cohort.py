@@ -1,0 +1,57 @@
+"""``pathcurate cohort``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pathcurate.cli.session import Session, common_options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pathcurate.cohort import CohortResult
+
+
+@click.command("cohort")
+@click.argument("recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Print the attrition only; write nothing.")
+@common_options
+def command(session: Session, recipe: Path, *, dry_run: bool) -> None:
+    """Select a cohort by RECIPE: who is in, and at which step each of the others left.
+
+    \b
+    Example:
+      pathcurate cohort recipes/demo_he_2023.yaml --dry-run
+    """
+    from pathcurate.cohort import read_recipe, select
+
+    source = read_recipe(recipe)
+    with session.locked("cohort") as workspace, session.engine(workspace) as engine:
+        result = select(workspace, engine, source, now=session.now, dry_run=dry_run)
+    document = {
+        "recipe": source.recipe.name, "version": source.recipe.version, "attrition": result.attrition.as_dict(),
+        "split": dict(result.split), "has_permissions": result.has_permissions,
+        "directory": str(result.directory) if result.directory else None,
+    }  # fmt: skip
+    session.show(document, attrition_lines(result))
+    if not result.has_permissions:
+        session.say("warning: no permission list is configured; `manifest build` will refuse without --no-permissions")
+
+
+def attrition_lines(result: "CohortResult") -> "Iterator[str]":
+    """The attrition for people."""
+    attrition = result.attrition
+    yield f"{'slides':>8} {'cases':>8} {'patients':>8}   {'dropped':>8} {'missing':>8}"
+    start = attrition.start
+    yield f"{start.slides:>8,} {start.cases:>8,} {start.patients:>8,}   {'':>8} {'':>8}  all {attrition.unit}s"
+    for step in attrition.steps:
+        left = step.remaining
+        yield (
+            f"{left.slides:>8,} {left.cases:>8,} {left.patients:>8,}   {step.dropped:>8,} {step.dropped_missing:>8,}  "
+            f"{'not ' if step.kind == 'exclude' else ''}{step.label}"
+        )
+    if result.split:
+        yield "split: " + ", ".join(f"{side} {count:,}" for side, count in result.split.items())
+    if result.directory:
+        yield f"written to {result.directory}"

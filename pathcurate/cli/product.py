@@ -1,0 +1,88 @@
+"""``pathcurate product``."""
+
+from dataclasses import asdict
+
+import click
+
+from pathcurate.cli.session import Session, common_options, count_lines
+
+
+@click.group("product")
+def command() -> None:
+    """The product registry."""
+
+
+@command.command("register")
+@click.argument("release")
+@common_options
+def register_command(session: Session, release: str) -> None:
+    """Enter RELEASE (a directory, NAME or NAME@VERSION) by its digest; again gives the same answer.
+
+    \b
+    Example:
+      pathcurate product register demo_he_2023@1.0.0
+    """
+    from pathlib import Path
+
+    from pathcurate.product import register
+    from pathcurate.registries.sql import open_registry
+    from pathcurate.releases import find_release
+
+    with session.locked("product register") as workspace, open_registry(workspace.registry_path) as registry:
+        directory = find_release(workspace.releases, release, Path.cwd())
+        entry, is_new = register(registry, directory, actor=session.actor, now=session.now)
+    session.show(
+        {**asdict(entry), "is_new": is_new},
+        [f"{entry.product} {entry.version} is registered ({entry.state})" + ("" if is_new else ", as it was before"),
+         f"  {entry.release_digest}"],
+    )  # fmt: skip
+
+
+@command.command("list")
+@common_options
+def list_command(session: Session) -> None:
+    """List the registered products.
+
+    \b
+    Example:
+      pathcurate product list
+    """
+    from pathcurate.registries.sql import open_registry
+
+    with open_registry(session.workspace().registry_path) as registry:
+        entries = registry.list()
+    session.show(
+        {"products": [asdict(entry) for entry in entries]},
+        [f"{entry.product:<32}{entry.version:<12}{entry.state:<12}{entry.release_digest}" for entry in entries]
+        or ["nothing is registered yet; `pathcurate product register RELEASE` enters one"],
+    )
+
+
+@command.command("show")
+@click.argument("product")
+@common_options
+def show_command(session: Session, product: str) -> None:
+    """Show PRODUCT (NAME@VERSION, or NAME for its highest version) and its history.
+
+    \b
+    Example:
+      pathcurate product show demo_he_2023
+    """
+    from pathcurate.errors import UsageError
+    from pathcurate.registries.sql import open_registry
+    from pathcurate.releases import version_key
+
+    name, _, version = product.partition("@")
+    with open_registry(session.workspace().registry_path) as registry:
+        entries = [entry for entry in registry.list() if entry.product == name and version in ("", entry.version)]
+        if not entries:
+            raise UsageError(f"`{product}` is not registered", "`pathcurate product list` shows what is.")
+        entry = max(entries, key=lambda item: version_key(item.version))
+        events = registry.history(entry.product, entry.version)
+    session.show(
+        {**asdict(entry), "history": [asdict(event) for event in events]},
+        [f"{entry.product} {entry.version}: {entry.title}", f"  state    {entry.state}",
+         f"  release  {entry.release_digest}",
+         f"  content  {entry.content_digest}", *count_lines(entry.counts),
+         *(f"  {event.at}  {event.action} by {event.actor}" for event in events)],
+    )  # fmt: skip

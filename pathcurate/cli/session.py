@@ -1,0 +1,149 @@
+"""What every command shares: its options, its workspace, and how it shows results."""
+
+import getpass
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from pathcurate.engines.embedded import Embedded
+    from pathcurate.model.finding import Finding
+    from pathcurate.workspace import Workspace
+
+_MOST_FINDINGS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One call of the command line.
+
+    Attributes:
+        directory: what ``--workspace`` gave.
+        as_json: print one JSON document.
+        quiet: no messages and no progress.
+        verbose: show every finding.
+    """
+
+    directory: Path | None
+    as_json: bool
+    quiet: bool
+    verbose: bool
+
+    def workspace(self) -> "Workspace":
+        """The workspace of ``--workspace``, ``PATHCURATE_WORKSPACE``, or the nearest parent directory."""
+        from pathcurate.workspace import WORKSPACE_FILE, find_workspace, load_workspace
+
+        if self.directory is None:
+            return load_workspace(find_workspace(Path.cwd()))
+        return load_workspace(self.directory.absolute() / WORKSPACE_FILE)
+
+    @contextmanager
+    def locked(self, command: str) -> "Iterator[Workspace]":
+        """The workspace, held by this run alone."""
+        from pathcurate.storage import locked
+
+        workspace = self.workspace()
+        with locked(workspace.root, command):
+            yield workspace
+
+    @contextmanager
+    def engine(self, workspace: "Workspace", workers: int | None = None) -> "Iterator[Embedded]":
+        """The workspace's engine. What it spills to disk is identified data, so it stays in the catalog."""
+        from pathcurate.engines.embedded import Embedded
+        from pathcurate.storage import private_directory
+
+        private_directory(workspace.catalog)
+        with Embedded(workers=workers or os.cpu_count() or 1, temp_directory=workspace.catalog / ".spill") as engine:
+            yield engine
+
+    @property
+    def actor(self) -> str:
+        """The operating system's user."""
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):
+            return f"uid {os.getuid()}"
+
+    @property
+    def now(self) -> datetime:
+        """The present, in UTC."""
+        return datetime.now(UTC)
+
+    def show(self, document: Mapping[str, Any], lines: Iterable[str]) -> None:
+        """Print a result to standard output: the document with ``--json``, else the lines."""
+        if self.as_json:
+            click.echo(json.dumps(document, ensure_ascii=False, indent=1, default=str))
+        else:
+            for line in lines:
+                click.echo(line)
+
+    def say(self, message: str) -> None:
+        """A message on standard error, unless ``--quiet``."""
+        if not self.quiet:
+            click.echo(message, err=True)
+
+
+def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that all commands have; the command gets them as its first argument, a :class:`Session`."""
+
+    @click.option(
+        "-w", "--workspace", "directory", type=click.Path(file_okay=False, exists=True, path_type=Path),
+        envvar="PATHCURATE_WORKSPACE", help="Workspace directory; else the nearest parent with pathcurate.yaml.",
+    )  # fmt: skip
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+    @click.option("-q", "--quiet", is_flag=True, help="No messages and no progress.")
+    @click.option("-v", "--verbose", is_flag=True, help="Show every finding.")
+    @wraps(function)
+    def with_session(*args: Any, directory: Path | None, as_json: bool, quiet: bool, verbose: bool, **kwargs: Any) -> Any:
+        return function(Session(directory, as_json, quiet, verbose), *args, **kwargs)
+
+    return with_session
+
+
+def fail_on_option(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``--fail-on``: from which severity on findings make the exit code 1."""
+    return click.option(
+        "--fail-on", type=click.Choice(["info", "warning", "error", "never"]), default=default, show_default=True,
+        help="Exit with 1 if there are findings of at least this severity.",
+    )  # fmt: skip
+
+
+def exit_code(findings: "Sequence[Finding]", fail_on: str) -> int:
+    """1 if a finding is at least as bad as ``--fail-on`` says, else 0."""
+    from pathcurate.model.finding import Severity, worst
+
+    gravest = worst(findings)
+    return int(fail_on != "never" and gravest is not None and gravest.rank >= Severity(fail_on).rank)
+
+
+def finding_lines(findings: "Sequence[Finding]", *, verbose: bool) -> Iterator[str]:
+    """Findings for people: each of them with ``--verbose``, else one line a rule, worst first."""
+    if verbose:
+        for finding in sorted(findings, key=lambda item: (-item.severity.rank, item.rule)):
+            where = ".".join(part for part in (finding.table, finding.column) if part)
+            yield f"  {finding.severity:<8}{finding.rule:<28}{where + ': ' if where else ''}{finding.message}"
+        return
+    groups: dict[tuple[int, str], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((-finding.severity.rank, finding.rule), []).append(finding)
+    for (_, rule), members in sorted(groups.items())[:_MOST_FINDINGS]:
+        count = sum(member.count for member in members)
+        example = members[0].message if len(members) == 1 else f"{members[0].message} … and {len(members) - 1} more"
+        yield f"  {members[0].severity:<8}{rule:<28}{count:>7}  {example}"
+    if len(groups) > _MOST_FINDINGS:
+        yield f"  … {len(groups) - _MOST_FINDINGS} more rules; -v shows every finding"
+
+
+def count_lines(counts: Mapping[str, int | str]) -> Iterator[str]:
+    """Names and numbers, aligned."""
+    width = max((len(name) for name in counts), default=0)
+    for name, count in counts.items():
+        yield f"  {name:<{width}}  {count:>9,}" if isinstance(count, int) else f"  {name:<{width}}  {count}"

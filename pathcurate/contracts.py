@@ -1,0 +1,51 @@
+"""Renders ``schemas/``: JSON Schemas and table contracts, from the declarations in ``model/`` and from nothing else."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pathcurate.model.column import Table
+from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES
+from pathcurate.model.finding import FINDINGS
+from pathcurate.model.link import LINKS
+from pathcurate.model.manifest import MANIFEST_JSON_SCHEMA
+from pathcurate.model.permission import PERMISSIONS
+from pathcurate.model.person import IDENTITIES, PERSONS
+from pathcurate.model.recipe import Recipe
+from pathcurate.model.report import REPORTS
+from pathcurate.model.slide import SLIDE_KEYS, SLIDES
+from pathcurate.storage import write_bytes
+
+_CATALOG = (SLIDES, SLIDE_KEYS, REPORTS, PERSONS, IDENTITIES, PERMISSIONS, LINKS, FINDINGS)
+
+
+def contracts() -> dict[str, bytes]:
+    """Every file of ``schemas/`` by relative path."""
+    documents: dict[str, Any] = {
+        "recipe-v1.schema.json": Recipe.model_json_schema(),
+        "manifest-1.schema.json": MANIFEST_JSON_SCHEMA,
+        **{f"catalog/{table.name}.json": _contract(table) for table in _CATALOG},
+        **{f"deid/{name}.json": _contract(table) for name, table in DEID_TABLES.items()},
+        **{f"criteria/{name}.json": _contract(table) for name, table in CRITERIA_TABLES.items()},
+        "criteria/permissions.json": _contract(PERMISSION_CODES),
+    }
+    return {path: json.dumps(item, ensure_ascii=False, indent=1).encode() + b"\n" for path, item in documents.items()}
+
+
+def write_contracts(directory: Path) -> None:
+    """Write ``schemas/``, and remove what is no longer rendered."""
+    rendered = contracts()
+    for relpath, content in rendered.items():
+        write_bytes(directory / relpath, content)
+    for path in directory.rglob("*.json"):
+        if path.relative_to(directory).as_posix() not in rendered:
+            path.unlink()
+
+
+def _contract(table: Table) -> dict[str, Any]:
+    columns = []
+    for column in table.columns:
+        described = {name: value for name, value in asdict(column).items() if value not in ("", (), False)}
+        columns.append({**described, "required": column.required})
+    return {"table": table.name, "version": table.version, "row": table.row, "key": list(table.key), "columns": columns}

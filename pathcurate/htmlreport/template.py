@@ -1,0 +1,53 @@
+"""The one door to the templates: everything is escaped, nothing may be missing, and no value can change what one sees.
+
+Values may come from anywhere. Beyond markup, text can hold control characters, which XML forbids, and marks that reverse
+the direction of what follows them, so that a person reads something else than what is there: both are shown as their
+code points instead.
+"""
+
+import re
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+# Controls but tab and line ends, surrogates, non-characters, and the Unicode bidirectional controls (UAX 9 section 2),
+# line and paragraph separators.
+_UNSHOWABLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufeff]"
+    "|[\ufffe\uffff]|[^\x00-\uffff](?<=[" + "".join(chr((plane << 16) + end) for plane in range(1, 17) for end in (0xFFFE, 0xFFFF)) + "])"
+)  # fmt: skip
+
+
+def render(name: str, **values: object) -> str:
+    """The template of this package with values in it; only what another template of it made is taken as markup."""
+    return Markup(_environment().get_template(name).render(values))  # noqa: S704 -- the template has escaped its values
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("pathcurate.htmlreport", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["grouped"] = grouped
+    return environment
+
+
+def _finalize(value: object) -> object:
+    return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def shown(text: str) -> str:
+    """Text as a page may hold it: what cannot be seen, or turns what can be seen around, as ``U+202E``."""
+    return _UNSHOWABLE.sub(lambda match: f"[U+{ord(match[0]):04X}]", text)
+
+
+def grouped(number: int) -> str:
+    """A whole number with its digits in groups of three, parted by a narrow space at which no line breaks (ISO 80000-1)."""
+    return f"{number:,}".replace(",", "\u202f")

@@ -1,0 +1,264 @@
+"""Stage: checks a release, a recipe, a workspace or a table, by what is on disk alone."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from jsonschema import Draft202012Validator
+
+from pathcurate.digests import TableIdentity, content_digest, row_digests, schema_sha256, table_digest
+from pathcurate.errors import InputOutputError, UsageError
+from pathcurate.model.column import Column, Identifying, Type
+from pathcurate.model.deidentified import DEID_TABLES, SPLIT, TOP_AGE, VIEWS, released
+from pathcurate.model.finding import Finding, Severity
+from pathcurate.model.manifest import MANIFEST_JSON_SCHEMA, MANIFEST_NAME
+from pathcurate.model.report import REPORTS
+from pathcurate.model.slide import SLIDES
+from pathcurate.recipefile import load_recipe
+from pathcurate.releases import checksum_problems, read_release
+from pathcurate.tables import arrow_schema, column_values, read_parquet, read_schema
+from pathcurate.text.vocabulary import all_codes, vocabulary
+from pathcurate.workspace import WORKSPACE_FILE, load_workspace
+
+_GROUPS = ("group_id", "patient_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """The result.
+
+    Attributes:
+        kind: ``release``, ``recipe``, ``workspace`` or ``table``.
+        findings: what is wrong.
+        checks: rules that were run, also those that found nothing.
+    """
+
+    kind: str
+    findings: tuple[Finding, ...]
+    checks: tuple[str, ...]
+
+
+def validate(path: Path) -> Validation:
+    """Check whatever a path is.
+
+    Raises:
+        UsageError: it is nothing that can be checked, or a broken workspace file.
+        RecipeError: it is a broken recipe.
+        InputOutputError: it cannot be read.
+    """
+    if path.is_dir():
+        if (path / MANIFEST_NAME).exists():
+            return _validate_release(path)
+        if (path / WORKSPACE_FILE).exists():
+            return _validate_workspace(path / WORKSPACE_FILE)
+    elif path.name == WORKSPACE_FILE:
+        return _validate_workspace(path)
+    elif path.name == MANIFEST_NAME:
+        return _validate_release(path.parent)
+    elif path.suffix in {".yaml", ".yml"} and path.is_file():
+        load_recipe(path, VIEWS, all_codes())
+        return Validation("recipe", (), ("form", "columns", "values"))
+    elif path.suffix == ".parquet" and path.is_file():
+        return _validate_file(path)
+    if not path.exists():
+        raise InputOutputError(f"{path.name} does not exist", "Give a release, a recipe, a workspace or a Parquet table.")
+    raise UsageError(
+        f"{path.name} is neither a release, a recipe, a workspace nor a table of pathcurate",
+        "Give a directory with MANIFEST.json or pathcurate.yaml, a .yaml recipe, or a .parquet table.",
+    )
+
+
+def _validate_workspace(file: Path) -> Validation:
+    workspace = load_workspace(file)
+    findings = [
+        _finding("PC-WSP-001", Severity.ERROR, f"archive {archive.name} of site {site.code} has no directory at its root")
+        for site in workspace.sites
+        for archive in site.archives
+        if not archive.root.is_dir()
+    ]
+    findings += [
+        _finding("PC-WSP-002", Severity.ERROR, f"a report source of site {site.code} matches no file")
+        for site in workspace.sites
+        for source in site.reports
+        if not source.path.files()
+    ]
+    findings += [
+        _finding("PC-WSP-003", Severity.ERROR, f"permission list {source.path.name} is missing")
+        for source in workspace.permissions
+        if not source.path.is_file()
+    ]
+    if not workspace.permissions:
+        findings.append(_finding("PC-WSP-004", Severity.WARNING, "no permission list is configured"))
+    return Validation("workspace", tuple(findings), ("PC-WSP-001", "PC-WSP-002", "PC-WSP-003", "PC-WSP-004"))
+
+
+def _validate_file(path: Path) -> Validation:
+    footer = read_schema(path).metadata or {}
+    name = footer.get(b"pathcurate.table", path.stem.encode()).decode("utf-8", "replace")
+    if name not in DEID_TABLES:
+        raise UsageError(
+            f"{path.name} is no table of pathcurate that can be checked",
+            f"Known tables: {', '.join(DEID_TABLES)}; the file's footer or name says which.",
+        )
+    return Validation("table", tuple(_table_findings(name, read_parquet(path), ())), _TABLE_RULES)
+
+
+_TABLE_RULES = (
+    "PC-SCH-001", "PC-SCH-002", "PC-SCH-003", "PC-SCH-004", "PC-SCH-005", "PC-SPL-001", "PC-SPL-002", "PC-PRIV-001",
+    "PC-PRIV-002", "PC-PRIV-003",
+)  # fmt: skip
+_RELEASE_RULES = ("PC-DIG-001", "PC-DIG-002", "PC-DIG-003", "PC-DIG-004", *_TABLE_RULES, "PC-SCH-006", "PC-PRIV-004")
+_DIGEST_RULES = {"changed": "PC-DIG-001", "missing": "PC-DIG-002", "orphan": "PC-DIG-003"}
+
+
+def _validate_release(directory: Path) -> Validation:
+    problems = checksum_problems(directory)
+    findings = [
+        _finding(_DIGEST_RULES[problem], Severity.ERROR, f"{relpath} {_WORDS[problem]}") for relpath, problem in problems
+    ]
+    untrusted = {relpath for relpath, _ in problems}
+    if MANIFEST_NAME in untrusted and not (directory / MANIFEST_NAME).is_file():
+        return Validation("release", tuple(findings), _RELEASE_RULES)
+    release = read_release(directory)
+    for fault in Draft202012Validator(MANIFEST_JSON_SCHEMA).iter_errors(release.manifest):
+        # The path says where; the library's message would quote the value.
+        where = "/".join(str(part) for part in fault.absolute_schema_path if part != "properties")
+        findings.append(_finding("PC-SCH-006", Severity.ERROR, f"{MANIFEST_NAME} is not of its schema at {where}"))
+    identities = {}
+    for name, entry in release.tables.items():
+        relpath = str(entry.get("path"))
+        if not _is_inside(relpath) or name not in DEID_TABLES or not (directory / relpath).is_file():
+            findings.append(
+                _finding("PC-DIG-004", Severity.ERROR, f"{MANIFEST_NAME} names a table that is not in the release")
+            )
+            continue
+        try:
+            data = read_parquet(directory / relpath)
+        except InputOutputError as error:
+            findings.append(_finding("PC-SCH-002", Severity.ERROR, error.message, name))
+            continue
+        identities[name] = _identity(data)
+        findings += _manifest_findings(name, entry, identities[name])
+        findings += _table_findings(name, data, tuple(entry.get("key") or ()))
+    if len(identities) == len(release.tables) and content_digest(identities) != release.manifest["content_digest"]:
+        findings.append(
+            _finding("PC-DIG-004", Severity.ERROR, f"the content digest in {MANIFEST_NAME} is not that of its tables")
+        )
+    if not release.manifest.get("permissions", {}).get("configured"):
+        findings.append(
+            _finding("PC-PRIV-004", Severity.WARNING, "the release was built without any permission list (--no-permissions)")
+        )
+    return Validation("release", tuple(findings), _RELEASE_RULES)
+
+
+_WORDS = {
+    "changed": "was changed since the release was built",
+    "missing": "is missing",
+    "orphan": "does not belong to the release",
+}
+
+
+def _is_inside(relpath: str) -> bool:
+    return not relpath.startswith("/") and ".." not in relpath.split("/")
+
+
+def _identity(data: pa.Table) -> TableIdentity:
+    return {
+        "digest": table_digest(row_digests(data)),
+        "rows": data.num_rows,
+        "schema_sha256": schema_sha256((field.name, str(field.type), field.nullable) for field in data.schema),
+    }
+
+
+def _manifest_findings(name: str, entry: Mapping[str, Any], identity: TableIdentity) -> Iterator[Finding]:
+    stated = {"digest": entry.get("table_digest"), "rows": entry.get("rows"), "schema_sha256": entry.get("schema_sha256")}
+    for key, value in identity.items():
+        if stated[key] != value:
+            yield _finding("PC-DIG-004", Severity.ERROR, f"{key} of table {name} is not what {MANIFEST_NAME} says", name)
+
+
+def _table_findings(name: str, data: pa.Table, key: tuple[str, ...]) -> Iterator[Finding]:
+    declared = released(DEID_TABLES[name], (*DEID_TABLES[name].names, SPLIT.name))
+    for column_name in data.column_names:
+        if column_name not in declared:
+            yield _undeclared(name, column_name)
+            continue
+        column = declared[column_name]
+        field = data.schema.field(column_name)
+        expected = arrow_schema(declared).field(column_name)
+        stated = (field.metadata or {}).get(b"identifying", b"").decode("utf-8", "replace")
+        if stated in {Identifying.DIRECT, Identifying.CRITERION_ONLY}:
+            yield _finding("PC-PRIV-001", Severity.ERROR, f"is of class {stated}", name, column_name)
+        if field.type != expected.type:
+            message = f"has type {field.type}, not {expected.type}"
+            yield _finding("PC-SCH-002", Severity.ERROR, message, name, column_name)
+            continue
+        yield from _value_findings(name, column, data)
+    for column_name in key:
+        if column_name in data.column_names and pc.count_distinct(data[column_name]).as_py() != data.num_rows:
+            yield _finding("PC-SCH-005", Severity.ERROR, "is the key, but not unique", name, column_name)
+    yield from _leakage(name, data)
+
+
+def _undeclared(table: str, column: str) -> Finding:
+    catalog = {item.name: item for source in (SLIDES, REPORTS) for item in source.columns}
+    hidden = catalog.get(column)
+    if hidden is not None and hidden.identifying is Identifying.DIRECT:
+        return _finding("PC-PRIV-001", Severity.ERROR, "is a direct identifier", table, column)
+    # A column that nobody declared may hold anything; its name is data too and is not shown.
+    return _finding("PC-SCH-001", Severity.ERROR, "a column is not declared", table)
+
+
+def _value_findings(table: str, column: Column, data: pa.Table) -> Iterator[Finding]:
+    array = data[column.name]
+    if column.required and array.null_count:
+        message = f"has no value in {array.null_count} rows"
+        yield _finding("PC-SCH-003", Severity.ERROR, message, table, column.name, array.null_count)
+    if column.type in {Type.STRING, Type.STRINGS}:
+        flat = pc.list_flatten(array) if column.type is Type.STRINGS else array
+        outside = sum(not _is_allowed(column, value) for value in pc.unique(flat).to_pylist() if value is not None)
+        if outside:
+            rule = "PC-PRIV-003" if _PSEUDONYM.match(column.pattern) else "PC-SCH-004"
+            what = "that are no pseudonyms" if rule == "PC-PRIV-003" else "outside its closed set"
+            yield _finding(rule, Severity.ERROR, f"has {outside} distinct values {what}", table, column.name, outside)
+    if column.name == "age" and (pc.max(array).as_py() or 0) > TOP_AGE:
+        yield _finding("PC-PRIV-002", Severity.ERROR, f"has ages over {TOP_AGE}", table, column.name)
+
+
+_PSEUDONYM = re.compile(r"[A-Z]-\[")
+
+
+def _is_allowed(column: Column, value: str) -> bool:
+    if column.vocabulary:
+        return value in vocabulary(column.vocabulary).codes
+    if column.values:
+        return value in column.values
+    return re.fullmatch(column.pattern, value) is not None
+
+
+def _leakage(table: str, data: pa.Table) -> Iterator[Finding]:
+    if SPLIT.name not in data.column_names:
+        return
+    group = next((name for name in _GROUPS if name in data.column_names), None)
+    if group is None:
+        message = f"cannot be checked for patients on two sides: neither {' nor '.join(_GROUPS)} is in the table"
+        yield _finding("PC-SPL-002", Severity.WARNING, message, table, SPLIT.name)
+        return
+    sides: dict[str, set[str]] = defaultdict(set)
+    for name, side in zip(column_values(data, group), column_values(data, SPLIT.name), strict=True):
+        sides[name].add(side)
+    torn = sum(len(found) > 1 for found in sides.values())
+    if torn:
+        message = f"{torn} patients are on more than one side of the split"
+        yield _finding("PC-SPL-001", Severity.ERROR, message, table, SPLIT.name, torn)
+
+
+def _finding(
+    rule: str, severity: Severity, message: str, table: str | None = None, column: str | None = None, count: int = 1
+) -> Finding:
+    return Finding(rule, severity, message, stage="validate", table=table, column=column, count=count)
