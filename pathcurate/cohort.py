@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -133,32 +133,34 @@ def _todays_permissions(workspace: Workspace, recipe: Recipe, today: date) -> pa
         if row["opt_out"]:
             rows.add((*subject, "", True))
         elif (
-            recipe.purpose in row["purposes"]
+            recipe.purpose in (row["purposes"] or ())
             and (row["valid_from"] or today) <= today
             and (row["valid_to"] or today) >= today
         ):
-            rows.update((*subject, kind, False) for kind in row["data_kinds"])
+            rows.update((*subject, kind, False) for kind in row["data_kinds"] or ())
     return from_rows(_PERMISSIONS, (dict(zip(_PERMISSIONS.names, row, strict=True)) for row in sorted(rows)))
 
 
 def _attrition(recipe: Recipe, plan: Plan, decided: pa.Table) -> Attrition:
-    rows = decided.to_pylist()
     steps = []
+    left = decided
     for number, step in enumerate(plan.steps):
-        here = [row for row in rows if row["failed_step"] == number]
-        left = [row for row in rows if row["failed_step"] is None or row["failed_step"] > number]
-        missing = sum(row["failed_missing"] for row in here)
-        steps.append(AttritionStep(step.id, step.label, step.level, step.kind, len(here), missing, _counts(left)))
-    return Attrition(recipe.unit, _counts(rows), tuple(steps))
+        here = left.filter(pc.field("failed_step") == number)
+        left = left.filter(pc.field("failed_step").is_null() | (pc.field("failed_step") > number))
+        missing = _total(here, "failed_missing")
+        steps.append(AttritionStep(step.id, step.label, step.level, step.kind, here.num_rows, missing, _counts(left)))
+    return Attrition(recipe.unit, _counts(decided), tuple(steps))
 
 
-def _counts(rows: Sequence[Mapping[str, Any]]) -> Counts:
+def _counts(rows: pa.Table) -> Counts:
     """Slides, distinct cases and distinct patients behind the rows; a row without a case or patient adds to neither."""
-    slides = sum(row["slide_count"] for row in rows)
-    patients = len({row["patient_id"] for row in rows} - {None})
-    if rows and "case_count" in rows[0]:
-        return Counts(slides, sum(row["case_count"] for row in rows), patients)
-    return Counts(slides, len({row["case_id"] for row in rows} - {None}), patients)
+    several_cases = "case_count" in rows.column_names
+    cases = _total(rows, "case_count") if several_cases else pc.count_distinct(rows["case_id"], "only_valid").as_py()
+    return Counts(_total(rows, "slide_count"), cases, pc.count_distinct(rows["patient_id"], "only_valid").as_py())
+
+
+def _total(rows: pa.Table, column: str) -> int:
+    return pc.sum(rows[column]).as_py() or 0
 
 
 def _selected(workspace: Workspace, recipe: Recipe, kept: pa.Table) -> pa.Table:

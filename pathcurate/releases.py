@@ -1,17 +1,28 @@
 """Releases on disk: where they are, what their manifest says, whether their bytes are those it vouches for."""
 
 import json
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+
+from jsonschema import Draft202012Validator
 
 from pathcurate.digests import CHECKSUMS_NAME, parse_checksums, release_digest, verify_checksums
 from pathcurate.errors import DigestMismatchError, InputOutputError, UsageError
-from pathcurate.model.manifest import MANIFEST_NAME
+from pathcurate.model.manifest import MANIFEST_JSON_SCHEMA, MANIFEST_NAME
+from pathcurate.storage import LocalSource
+from pathcurate.yamlsource import did_you_mean
 
-_REQUIRED = ("schema", "product", "version", "tables", "content_digest", "counts", "recipe", "inputs", "tool")
+PROBLEM_WORDS = {
+    "changed": "was changed since it was built",
+    "missing": "is missing",
+    "orphan": "does not belong to the release",
+}
+_RESTORE = "Restore the release from a copy; it was changed."
+_BUILD = "There is none yet; `pathcurate manifest build RECIPE` makes one."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,38 +60,70 @@ def read_release(directory: Path) -> Release:
     """Read a release's manifest; its bytes are not checked, see :func:`verify_release`.
 
     Raises:
-        InputOutputError: the directory is no release, or its manifest cannot be read.
+        InputOutputError: the directory is no release, or its manifest cannot be read or is not of its schema.
     """
-    try:
-        manifest = json.loads((directory / MANIFEST_NAME).read_bytes())
-        checksums = (directory / CHECKSUMS_NAME).read_bytes()
-    except OSError as error:
+    manifest = read_manifest(directory)
+    checksums = _read(directory, CHECKSUMS_NAME)
+    faults = manifest_faults(manifest)
+    if faults:
         raise InputOutputError(
-            f"{directory.name} is no release: {Path(str(error.filename)).name} cannot be read ({type(error).__name__})",
-            "Give a directory that `pathcurate manifest build` made.",
-        ) from None
-    except ValueError:
-        raise InputOutputError(
-            f"{MANIFEST_NAME} of {directory.name} is not JSON", "Restore the release from a copy; it was changed."
-        ) from None
-    missing = [key for key in _REQUIRED if not isinstance(manifest, dict) or key not in manifest]
-    if missing or not isinstance(manifest["tables"], dict):
-        raise InputOutputError(
-            f"{MANIFEST_NAME} of {directory.name} lacks {', '.join(missing) or 'its tables'}",
-            "Restore the release from a copy; it was changed.",
+            f"{MANIFEST_NAME} of {directory.name} is not of its schema, at {', '.join(faults[:5])}", _RESTORE
         )
     return Release(directory, manifest, release_digest(checksums))
 
 
-def checksum_problems(directory: Path) -> list[tuple[str, str]]:
-    """Files that are ``changed``, ``missing`` or ``orphan``, by relative path; empty if the release is whole."""
+def read_manifest(directory: Path) -> Any:
+    """``MANIFEST.json`` as it stands, whatever it holds.
+
+    Raises:
+        InputOutputError: it cannot be read, or is not JSON.
+    """
     try:
-        listed = parse_checksums((directory / CHECKSUMS_NAME).read_bytes())
-    except FileNotFoundError:
+        return json.loads(_read(directory, MANIFEST_NAME))
+    except (ValueError, RecursionError):
+        raise InputOutputError(f"{MANIFEST_NAME} of {directory.name} is not JSON", _RESTORE) from None
+
+
+def manifest_faults(manifest: Any) -> list[str]:
+    """Where a manifest breaks its schema, as places in the schema: places in the manifest could quote what it holds."""
+    faults = Draft202012Validator(MANIFEST_JSON_SCHEMA).iter_errors(manifest)
+    return sorted({"/".join(str(part) for part in fault.absolute_schema_path if part != "properties") for fault in faults})
+
+
+def _read(directory: Path, name: str) -> bytes:
+    try:
+        # Not followed if it is a link, not waited for if it is a FIFO: others may have put it there.
+        with LocalSource(os.fsencode(directory / name)) as source:
+            return source.read_at(0, source.size)
+    except OSError as error:
+        raise InputOutputError(
+            f"{directory.name} is no release: {name} cannot be read ({type(error).__name__})",
+            "Give a directory that `pathcurate manifest build` made.",
+        ) from None
+
+
+def checksum_problems(directory: Path) -> list[tuple[str, str]]:
+    """What is ``changed``, ``missing`` or ``orphan``, and where; empty if the release is whole.
+
+    A file of the release is named. An orphan is not, only its folder: who put it there may have named it after a patient.
+    """
+    if not os.path.lexists(directory / CHECKSUMS_NAME):
         return [(CHECKSUMS_NAME, "missing")]
+    try:
+        listed = parse_checksums(_read(directory, CHECKSUMS_NAME))
     except InputOutputError:
         return [(CHECKSUMS_NAME, "changed")]
-    return [(relpath, problem) for relpath, problem in verify_checksums(directory, listed)]
+    folders = {str(parent) for relpath in listed for parent in PurePosixPath(relpath).parents}
+    problems = [
+        (_nearest(PurePosixPath(relpath), folders) if problem == "orphan" else relpath, problem)
+        for relpath, problem in verify_checksums(directory, listed)
+    ]
+    return sorted(problems)
+
+
+def _nearest(path: PurePosixPath, folders: Collection[str]) -> str:
+    folder = next((str(parent) for parent in path.parents if str(parent) in folders), ".")
+    return "a file at the top" if folder == "." else f"a file in {folder}/"
 
 
 def verify_release(directory: Path) -> Release:
@@ -92,10 +135,13 @@ def verify_release(directory: Path) -> Release:
     """
     problems = checksum_problems(directory)
     if problems:
-        shown = ", ".join(f"{relpath} {problem}" for relpath, problem in problems[:5])
-        more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
+        if not (directory / MANIFEST_NAME).exists() and not (directory / CHECKSUMS_NAME).exists():
+            return read_release(directory)  # no release at all: says so
+        shown = ", ".join(f"{where} {PROBLEM_WORDS[problem]}" for where, problem in problems[:5])
+        more = f", and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise DigestMismatchError(
-            f"{directory.name} is not what was built: {shown}{more}", "Restore the release from a copy, or build it again."
+            f"{directory.name} is not what was built: {shown}{more}",
+            "Do not use it. Restore it from a copy, or raise `version` in the recipe and build anew.",
         )
     return read_release(directory)
 
@@ -124,8 +170,9 @@ def find_release(root: Path, text: str, base: Path) -> Path:
     of_name = [path for path in list_releases(root) if path.parent.name == name]
     wanted = [path for path in of_name if not version or path.name == version]
     if not wanted:
-        known = ", ".join(f"{path.parent.name}@{path.name}" for path in list_releases(root)) or "none"
-        raise UsageError(f"there is no release `{text}`", f"Known releases: {known}.")
+        known = [f"{path.parent.name}@{path.name}" for path in of_name or list_releases(root)]
+        listed = f"Known releases: {', '.join(known[:8])}{', …' if len(known) > 8 else ''}." if known else _BUILD
+        raise UsageError(f"there is no release `{text}`{did_you_mean(text, known)}", listed)
     return wanted[-1]
 
 
@@ -133,5 +180,5 @@ def version_key(version: str) -> tuple[Any, ...]:
     """Sort key of a semantic version (SemVer 2.0.0, section 11: precedence)."""
     core, _, pre = version.partition("+")[0].partition("-")
     numbers = tuple(int(part) for part in re.findall(r"\d+", core))
-    identifiers = tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in pre.split(".")) if pre else ()
+    identifiers = tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in pre.split(".")) if pre else ()
     return numbers, not pre, identifiers

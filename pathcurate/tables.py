@@ -29,8 +29,9 @@ _ARROW_TYPES: dict[Type, pa.DataType] = {
     Type.DATE: pa.date32(),
     # Scanner and laboratory clocks give local time without a zone; pathcurate's own times are UTC.
     Type.TIMESTAMP: pa.timestamp("us"),
-    Type.STRINGS: pa.list_(pa.string()),
-    Type.FLOATS: pa.list_(pa.float64()),
+    # Parquet calls a list's values "element"; another name would come back changed and give another schema digest.
+    Type.STRINGS: pa.list_(pa.field("element", pa.string())),
+    Type.FLOATS: pa.list_(pa.field("element", pa.float64())),
 }
 
 

@@ -1,31 +1,51 @@
 """Stage: checks a release, a recipe, a workspace or a table, by what is on disk alone."""
 
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from jsonschema import Draft202012Validator
 
-from pathcurate.digests import TableIdentity, content_digest, row_digests, schema_sha256, table_digest
+from pathcurate.digests import (
+    CHECKSUMS_NAME,
+    TableIdentity,
+    content_digest,
+    file_sha256,
+    row_digests,
+    schema_sha256,
+    table_digest,
+)
 from pathcurate.errors import InputOutputError, UsageError
 from pathcurate.model.column import Column, Identifying, Type
-from pathcurate.model.deidentified import DEID_TABLES, SPLIT, TOP_AGE, VIEWS, released
+from pathcurate.model.deidentified import (
+    DEID_TABLES,
+    PSEUDONYM_KINDS,
+    SPLIT,
+    TOP_AGE,
+    UNIT_KEYS,
+    UNIT_TABLES,
+    VIEWS,
+    pseudonym_pattern,
+    released,
+)
 from pathcurate.model.finding import Finding, Severity
-from pathcurate.model.manifest import MANIFEST_JSON_SCHEMA, MANIFEST_NAME
+from pathcurate.model.manifest import MANIFEST_NAME
+from pathcurate.model.permission import PERMISSIONS
+from pathcurate.model.person import IDENTITIES, PERSONS
 from pathcurate.model.report import REPORTS
-from pathcurate.model.slide import SLIDES
+from pathcurate.model.slide import SLIDE_KEYS, SLIDES
 from pathcurate.recipefile import load_recipe
-from pathcurate.releases import checksum_problems, read_release
+from pathcurate.releases import PROBLEM_WORDS, checksum_problems, manifest_faults, read_manifest
 from pathcurate.tables import arrow_schema, column_values, read_parquet, read_schema
 from pathcurate.text.vocabulary import all_codes, vocabulary
 from pathcurate.workspace import WORKSPACE_FILE, load_workspace
 
 _GROUPS = ("group_id", "patient_id")
+_CATALOG = (SLIDES, SLIDE_KEYS, REPORTS, PERSONS, IDENTITIES, PERMISSIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +72,7 @@ def validate(path: Path) -> Validation:
         InputOutputError: it cannot be read.
     """
     if path.is_dir():
-        if (path / MANIFEST_NAME).exists():
+        if (path / MANIFEST_NAME).exists() or (path / CHECKSUMS_NAME).exists():
             return _validate_release(path)
         if (path / WORKSPACE_FILE).exists():
             return _validate_workspace(path / WORKSPACE_FILE)
@@ -105,66 +125,68 @@ def _validate_file(path: Path) -> Validation:
             f"{path.name} is no table of pathcurate that can be checked",
             f"Known tables: {', '.join(DEID_TABLES)}; the file's footer or name says which.",
         )
-    return Validation("table", tuple(_table_findings(name, read_parquet(path), ())), _TABLE_RULES)
+    return Validation("table", tuple(_table_findings(name, read_parquet(path))), _TABLE_RULES)
 
 
 _TABLE_RULES = (
     "PC-SCH-001", "PC-SCH-002", "PC-SCH-003", "PC-SCH-004", "PC-SCH-005", "PC-SPL-001", "PC-SPL-002", "PC-PRIV-001",
     "PC-PRIV-002", "PC-PRIV-003",
 )  # fmt: skip
-_RELEASE_RULES = ("PC-DIG-001", "PC-DIG-002", "PC-DIG-003", "PC-DIG-004", *_TABLE_RULES, "PC-SCH-006", "PC-PRIV-004")
 _DIGEST_RULES = {"changed": "PC-DIG-001", "missing": "PC-DIG-002", "orphan": "PC-DIG-003"}
+_BYTE_RULES = (*_DIGEST_RULES.values(), "PC-SCH-006")
+_RELEASE_RULES = (*_BYTE_RULES, "PC-DIG-004", *_TABLE_RULES, "PC-PRIV-004")
 
 
 def _validate_release(directory: Path) -> Validation:
     problems = checksum_problems(directory)
     findings = [
-        _finding(_DIGEST_RULES[problem], Severity.ERROR, f"{relpath} {_WORDS[problem]}") for relpath, problem in problems
+        _finding(_DIGEST_RULES[problem], Severity.ERROR, f"{where} {PROBLEM_WORDS[problem]}") for where, problem in problems
     ]
-    untrusted = {relpath for relpath, _ in problems}
-    if MANIFEST_NAME in untrusted and not (directory / MANIFEST_NAME).is_file():
-        return Validation("release", tuple(findings), _RELEASE_RULES)
-    release = read_release(directory)
-    for fault in Draft202012Validator(MANIFEST_JSON_SCHEMA).iter_errors(release.manifest):
-        # The path says where; the library's message would quote the value.
-        where = "/".join(str(part) for part in fault.absolute_schema_path if part != "properties")
-        findings.append(_finding("PC-SCH-006", Severity.ERROR, f"{MANIFEST_NAME} is not of its schema at {where}"))
-    identities = {}
-    for name, entry in release.tables.items():
-        relpath = str(entry.get("path"))
-        if not _is_inside(relpath) or name not in DEID_TABLES or not (directory / relpath).is_file():
-            findings.append(
-                _finding("PC-DIG-004", Severity.ERROR, f"{MANIFEST_NAME} names a table that is not in the release")
-            )
-            continue
-        try:
-            data = read_parquet(directory / relpath)
-        except InputOutputError as error:
-            findings.append(_finding("PC-SCH-002", Severity.ERROR, error.message, name))
-            continue
-        identities[name] = _identity(data)
-        findings += _manifest_findings(name, entry, identities[name])
-        findings += _table_findings(name, data, tuple(entry.get("key") or ()))
-    if len(identities) == len(release.tables) and content_digest(identities) != release.manifest["content_digest"]:
-        findings.append(
-            _finding("PC-DIG-004", Severity.ERROR, f"the content digest in {MANIFEST_NAME} is not that of its tables")
-        )
-    if not release.manifest.get("permissions", {}).get("configured"):
-        findings.append(
-            _finding("PC-PRIV-004", Severity.WARNING, "the release was built without any permission list (--no-permissions)")
-        )
+    try:
+        manifest = read_manifest(directory)
+    except InputOutputError as error:
+        faults = [error.message]
+    else:
+        faults = [f"{MANIFEST_NAME} is not of its schema at {place}" for place in manifest_faults(manifest)]
+    if faults:
+        # Nothing that such a manifest says of its tables can be relied on, not even where they are.
+        findings += [_finding("PC-SCH-006", Severity.ERROR, fault) for fault in faults]
+        return Validation("release", tuple(findings), _BYTE_RULES)
+    findings += _contents_findings(directory, manifest, {where for where, problem in problems if problem == "missing"})
     return Validation("release", tuple(findings), _RELEASE_RULES)
 
 
-_WORDS = {
-    "changed": "was changed since the release was built",
-    "missing": "is missing",
-    "orphan": "does not belong to the release",
-}
-
-
-def _is_inside(relpath: str) -> bool:
-    return not relpath.startswith("/") and ".." not in relpath.split("/")
+def _contents_findings(directory: Path, manifest: Mapping[str, Any], missing: Collection[str]) -> Iterator[Finding]:
+    identities: dict[str, TableIdentity] = {}
+    for name, entry in manifest["tables"].items():
+        path = directory / entry["path"]
+        if name not in DEID_TABLES or not path.is_file() or path.is_symlink() or entry["path"] in missing:
+            yield _lie("names a table that is not in the release")
+            continue
+        try:
+            data = read_parquet(path)
+        except InputOutputError as error:
+            yield _finding("PC-SCH-002", Severity.ERROR, error.message, name)
+            continue
+        if file_sha256(path) != entry["sha256"]:
+            yield _lie("does not state the sha256 of the file", name)
+        findings = list(_table_findings(name, data))
+        yield from findings
+        try:
+            identities[name] = _identity(data)
+        except (InputOutputError, TypeError):
+            # Types and values that no release has; most have a finding of their own already.
+            if not findings:
+                yield _finding("PC-SCH-002", Severity.ERROR, "holds values that no digest can vouch for", name)
+            continue
+        yield from _manifest_findings(name, entry, identities[name])
+        yield from _count_findings(name, data, manifest)
+    if len(identities) == len(manifest["tables"]) and content_digest(identities) != manifest["content_digest"]:
+        yield _lie("does not state the content digest of its tables")
+    if not manifest["permissions"]["configured"]:
+        yield _finding(
+            "PC-PRIV-004", Severity.WARNING, "the release was built without any permission list (--no-permissions)"
+        )
 
 
 def _identity(data: pa.Table) -> TableIdentity:
@@ -176,14 +198,31 @@ def _identity(data: pa.Table) -> TableIdentity:
 
 
 def _manifest_findings(name: str, entry: Mapping[str, Any], identity: TableIdentity) -> Iterator[Finding]:
-    stated = {"digest": entry.get("table_digest"), "rows": entry.get("rows"), "schema_sha256": entry.get("schema_sha256")}
+    stated = {"digest": entry["table_digest"], "rows": entry["rows"], "schema_sha256": entry["schema_sha256"]}
     for key, value in identity.items():
         if stated[key] != value:
-            yield _finding("PC-DIG-004", Severity.ERROR, f"{key} of table {name} is not what {MANIFEST_NAME} says", name)
+            yield _lie(f"does not state the {key} of the table", name)
 
 
-def _table_findings(name: str, data: pa.Table, key: tuple[str, ...]) -> Iterator[Finding]:
+def _count_findings(name: str, data: pa.Table, manifest: Mapping[str, Any]) -> Iterator[Finding]:
+    """Counts that the table itself can refute: of its unit, of what it names, and of the sides of its split."""
+    for unit, table in UNIT_TABLES.items():
+        key = UNIT_KEYS[unit]
+        counted = (
+            data.num_rows if table == name else pc.count_distinct(data[key]).as_py() if key in data.column_names else None
+        )
+        if counted is not None and manifest["counts"][f"{unit}s"] != counted:
+            yield _lie(f"does not state how many {unit}s there are", name)
+    if SPLIT.name in data.column_names and manifest["split"] != Counter(column_values(data, SPLIT.name)):
+        yield _lie("does not state how many rows are on each side of the split", name)
+
+
+def _table_findings(name: str, data: pa.Table) -> Iterator[Finding]:
+    if len(set(data.column_names)) != len(data.column_names):
+        yield _finding("PC-SCH-001", Severity.ERROR, "has two columns of one name", name)
+        return
     declared = released(DEID_TABLES[name], (*DEID_TABLES[name].names, SPLIT.name))
+    readable = []
     for column_name in data.column_names:
         if column_name not in declared:
             yield _undeclared(name, column_name)
@@ -195,23 +234,35 @@ def _table_findings(name: str, data: pa.Table, key: tuple[str, ...]) -> Iterator
         if stated in {Identifying.DIRECT, Identifying.CRITERION_ONLY}:
             yield _finding("PC-PRIV-001", Severity.ERROR, f"is of class {stated}", name, column_name)
         if field.type != expected.type:
-            message = f"has type {field.type}, not {expected.type}"
-            yield _finding("PC-SCH-002", Severity.ERROR, message, name, column_name)
-            continue
-        yield from _value_findings(name, column, data)
-    for column_name in key:
-        if column_name in data.column_names and pc.count_distinct(data[column_name]).as_py() != data.num_rows:
-            yield _finding("PC-SCH-005", Severity.ERROR, "is the key, but not unique", name, column_name)
+            # Not which: the name of a type may hold text of its maker's (fields of a struct, a time zone).
+            yield _finding("PC-SCH-002", Severity.ERROR, f"does not have type {expected.type}", name, column_name)
+        elif not _is_sound(data[column_name]):
+            yield _finding("PC-SCH-002", Severity.ERROR, "holds bytes that are not of its type", name, column_name)
+        else:
+            readable.append(column_name)
+            yield from _value_findings(name, column, data)
+    data = data.select(readable)
+    key = DEID_TABLES[name].key[0]
+    if key in readable and len(set(column_values(data, key))) != data.num_rows:
+        yield _finding("PC-SCH-005", Severity.ERROR, "is the key, but not unique", name, key)
     yield from _leakage(name, data)
 
 
+def _is_sound(array: "pa.ChunkedArray[Any]") -> bool:
+    try:
+        array.validate(full=True)  # text that is not UTF-8, offsets out of bounds
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
 def _undeclared(table: str, column: str) -> Finding:
-    catalog = {item.name: item for source in (SLIDES, REPORTS) for item in source.columns}
-    hidden = catalog.get(column)
-    if hidden is not None and hidden.identifying is Identifying.DIRECT:
-        return _finding("PC-PRIV-001", Severity.ERROR, "is a direct identifier", table, column)
+    hidden = next((source[column] for source in _CATALOG if column in source), None)
+    if hidden is not None:
+        what = "is a direct identifier" if hidden.identifying is Identifying.DIRECT else "is removed by de-identification"
+        return _finding("PC-PRIV-001", Severity.ERROR, f"{what} and may not be released", table, column)
     # A column that nobody declared may hold anything; its name is data too and is not shown.
-    return _finding("PC-SCH-001", Severity.ERROR, "a column is not declared", table)
+    return _finding("PC-SCH-001", Severity.ERROR, "has a column that is not declared", table)
 
 
 def _value_findings(table: str, column: Column, data: pa.Table) -> Iterator[Finding]:
@@ -223,14 +274,14 @@ def _value_findings(table: str, column: Column, data: pa.Table) -> Iterator[Find
         flat = pc.list_flatten(array) if column.type is Type.STRINGS else array
         outside = sum(not _is_allowed(column, value) for value in pc.unique(flat).to_pylist() if value is not None)
         if outside:
-            rule = "PC-PRIV-003" if _PSEUDONYM.match(column.pattern) else "PC-SCH-004"
+            rule = "PC-PRIV-003" if column.pattern in _PSEUDONYMS else "PC-SCH-004"
             what = "that are no pseudonyms" if rule == "PC-PRIV-003" else "outside its closed set"
             yield _finding(rule, Severity.ERROR, f"has {outside} distinct values {what}", table, column.name, outside)
     if column.name == "age" and (pc.max(array).as_py() or 0) > TOP_AGE:
         yield _finding("PC-PRIV-002", Severity.ERROR, f"has ages over {TOP_AGE}", table, column.name)
 
 
-_PSEUDONYM = re.compile(r"[A-Z]-\[")
+_PSEUDONYMS = {pseudonym_pattern(kind) for kind in PSEUDONYM_KINDS}
 
 
 def _is_allowed(column: Column, value: str) -> bool:
@@ -256,6 +307,10 @@ def _leakage(table: str, data: pa.Table) -> Iterator[Finding]:
     if torn:
         message = f"{torn} patients are on more than one side of the split"
         yield _finding("PC-SPL-001", Severity.ERROR, message, table, SPLIT.name, torn)
+
+
+def _lie(what: str, table: str | None = None) -> Finding:
+    return _finding("PC-DIG-004", Severity.ERROR, f"{MANIFEST_NAME} {what}", table)
 
 
 def _finding(

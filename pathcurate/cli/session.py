@@ -95,15 +95,15 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that all commands have; the command gets them as its first argument, a :class:`Session`."""
 
     @click.option(
-        "-w", "--workspace", "directory", type=click.Path(file_okay=False, exists=True, path_type=Path),
+        "-w", "--workspace", type=click.Path(file_okay=False, exists=True, path_type=Path),
         envvar="PATHCURATE_WORKSPACE", help="Workspace directory; else the nearest parent with pathcurate.yaml.",
     )  # fmt: skip
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
     @click.option("-q", "--quiet", is_flag=True, help="No messages and no progress.")
     @click.option("-v", "--verbose", is_flag=True, help="Show every finding.")
     @wraps(function)
-    def with_session(*args: Any, directory: Path | None, as_json: bool, quiet: bool, verbose: bool, **kwargs: Any) -> Any:
-        return function(Session(directory, as_json, quiet, verbose), *args, **kwargs)
+    def with_session(*args: Any, workspace: Path | None, as_json: bool, quiet: bool, verbose: bool, **kwargs: Any) -> Any:
+        return function(Session(workspace, as_json, quiet, verbose), *args, **kwargs)
 
     return with_session
 

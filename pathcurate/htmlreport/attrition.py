@@ -5,6 +5,7 @@ Nothing can measure text where the figure is made, so widths are estimated, on t
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pathcurate.htmlreport.template import grouped, render, shown
@@ -25,8 +26,10 @@ UNITS = {"slide": ("slides", "切片"), "case": ("cases", "病例"), "patient": 
 _MARGIN = 16
 _LEFT_WIDTH, _RIGHT_X, _RIGHT_WIDTH = 300, 372, 332
 _PADDING = 12
+_COUNT_WIDTH = (_LEFT_WIDTH - _PADDING) / 3
 _LINE = 18
 _LABEL_SIZE, _SMALL_SIZE, _TITLE_SIZE, _COUNT_SIZE = 13, 11.5, 16, 16
+_BOLD = 1.1  # bold letters are that much wider
 _MOST_LINES = 6
 _LEAST_GAP = 44
 _BETWEEN = 14
@@ -69,23 +72,24 @@ def attrition_svg(title: str, attrition: Attrition) -> str:
         attrition: its sequential counts.
     """
     unit, unit_zh = UNITS[attrition.unit]
-    headline = wrap(title, _RIGHT_X + _RIGHT_WIDTH - _MARGIN, _TITLE_SIZE)
+    number_size = _number_size(attrition)
+    headline = wrap(title, _RIGHT_X + _RIGHT_WIDTH - _MARGIN, _TITLE_SIZE * _BOLD)
     texts = [_Text(_MARGIN, _MARGIN + 16 + n * 22, _TITLE_SIZE, "title", line) for n, line in enumerate(headline)]
-    y = _MARGIN + len(headline) * 22 + 4
-    texts.append(_Text(_MARGIN, y + 12, _SMALL_SIZE, "soft", f"Counted by {attrition.unit} 计数单位:{unit_zh}"))
+    y: float = _MARGIN + len(headline) * 22 + 4
+    texts.append(_Text(_MARGIN, y + 12, _SMALL_SIZE, "soft", f"Counted by {attrition.unit} 计数单位：{unit_zh}"))
     boxes: list[_Box] = []
     arrows: list[_Arrow] = []
-    y = _remaining(boxes, texts, y + 28, "Start 起始", attrition.start)
+    y = _remaining(boxes, texts, y + 28, "Start 起始", attrition.start, number_size)
     last = len(attrition.steps) - 1
     for number, step in enumerate(attrition.steps):
-        lines = wrap(step.label or step.id, _RIGHT_WIDTH - 2 * _PADDING, _LABEL_SIZE)
-        height = 2 * _PADDING + (len(lines) + 2) * _LINE - 6
+        label, fallen = _lines(step.label or step.id), _lines(_fell(step, unit))
+        height = 2 * _PADDING + (1 + len(label) + len(fallen)) * _LINE - 6
         gap = max(_LEAST_GAP, height + _BETWEEN - _remaining_height(""))
         middle = y + gap / 2
         center = _MARGIN + _LEFT_WIDTH / 2
         arrows += [_down(center, y, y + gap), _right(center, middle, _RIGHT_X)]
-        _fallen(boxes, texts, middle - height / 2, height, step, number, lines, unit)
-        y = _remaining(boxes, texts, y + gap, "Cohort 队列" if number == last else "", step.remaining)
+        _fallen(boxes, texts, middle - height / 2, height, step, number, label, fallen)
+        y = _remaining(boxes, texts, y + gap, "Cohort 队列" if number == last else "", step.remaining, number_size)
     lowest = max(box.y + box.height for box in boxes)
     return render(
         "attrition.svg.j2",
@@ -103,7 +107,25 @@ def _remaining_height(heading: str) -> float:
     return 52 + (_LINE if heading else 0)
 
 
-def _remaining(boxes: list[_Box], texts: list[_Text], y: float, heading: str, counts: Counts) -> float:
+def _number_size(attrition: Attrition) -> float:
+    """The font size at which every count of the figure fits."""
+    every = [attrition.start, *(step.remaining for step in attrition.steps)]
+    widest = max(text_width(grouped(n)) for counts in every for n in (counts.slides, counts.cases, counts.patients))
+    return round(min(_COUNT_SIZE, (_COUNT_WIDTH - 6) / (widest * _BOLD)), 1)
+
+
+def _lines(text: str) -> list[str]:
+    return wrap(text, _RIGHT_WIDTH - 2 * _PADDING, _LABEL_SIZE * _BOLD)
+
+
+def _fell(step: AttritionStep, unit: str) -> str:
+    if not step.dropped:
+        return f"0 {unit}"
+    missing = f", {grouped(step.dropped_missing)} of them for a missing value 缺失" if step.dropped_missing else ""
+    return f"− {grouped(step.dropped)} {unit}{missing}"
+
+
+def _remaining(boxes: list[_Box], texts: list[_Text], y: float, heading: str, counts: Counts, number_size: float) -> float:
     """Draw a box of what remains; the lower edge."""
     height = _remaining_height(heading)
     boxes.append(_Box(_MARGIN, y, _LEFT_WIDTH, height, "ends" if heading else "kept"))
@@ -111,12 +133,9 @@ def _remaining(boxes: list[_Box], texts: list[_Text], y: float, heading: str, co
     if heading:
         texts.append(_Text(_MARGIN + _LEFT_WIDTH / 2, y + 18, _LABEL_SIZE, "middle strong", heading))
         top += _LINE
-    width = (_LEFT_WIDTH - _PADDING) / 3
     for place, (unit, count) in enumerate((("slide", counts.slides), ("case", counts.cases), ("patient", counts.patients))):
-        x = _MARGIN + _PADDING / 2 + (place + 0.5) * width
-        number = grouped(count)
-        size = min(_COUNT_SIZE, (width - 6) / text_width(number))
-        texts.append(_Text(x, top + 23, round(size, 1), "middle strong", number))
+        x = _MARGIN + _PADDING / 2 + (place + 0.5) * _COUNT_WIDTH
+        texts.append(_Text(x, top + 23, number_size, "middle strong", grouped(count)))
         texts.append(_Text(x, top + 41, _SMALL_SIZE, "middle soft", " ".join(UNITS[unit])))
     return y + height
 
@@ -128,8 +147,8 @@ def _fallen(
     height: float,
     step: AttritionStep,
     number: int,
-    lines: list[str],
-    unit: str,
+    label: list[str],
+    fallen: list[str],
 ) -> None:
     """Draw a box of what fell."""
     boxes.append(_Box(_RIGHT_X, y, _RIGHT_WIDTH, height, "fell" if step.dropped else "none"))
@@ -137,10 +156,11 @@ def _fallen(
     baseline = y + _PADDING + 10
     heading = f"{number} · {KINDS[step.kind]} · {' '.join((step.level, UNITS[step.level][1]))}"
     texts.append(_Text(x, baseline, _SMALL_SIZE, "soft", heading))
-    texts += [_Text(x, baseline + n * _LINE, _LABEL_SIZE, "strong", line) for n, line in enumerate(lines, start=1)]
-    fell = f"− {grouped(step.dropped)} {unit}" if step.dropped else f"0 {unit}"
-    missing = f", {grouped(step.dropped_missing)} for a missing value 缺失" if step.dropped_missing else ""
-    texts.append(_Text(x, baseline + (len(lines) + 1) * _LINE, _LABEL_SIZE, "fallen" if step.dropped else "soft", fell + missing))
+    style = "fallen" if step.dropped else "soft"
+    for n, (line_style, line) in enumerate(
+        [*(("strong", line) for line in label), *((style, line) for line in fallen)], start=1
+    ):
+        texts.append(_Text(x, baseline + n * _LINE, _LABEL_SIZE, line_style, line))
 
 
 def _down(x: float, y1: float, y2: float) -> _Arrow:
@@ -170,27 +190,29 @@ def _counted(counts: Counts) -> str:
 # --- Lines of text -------------------------------------------------------------------------------------------------
 
 _NARROW = frozenset("iljftrI.,;:!|'`()[]{}/\\ \u202f")
-_OPENING = "(([{「『《〈【〔“‘"
-_CLOSING = "))]}」』》〉】〕”’,。、;:!?,.;:!?%‰·"
+_SPACES = re.compile(r"[ \t\r\n]+")  # not those at which no line breaks
+_BROAD = frozenset("mwMW@%")
+_OPENING = "([{（［｛「『《〈【〔“‘"
+_CLOSING = ")]},.;:!?%）］｝，；：！？％」』》〉】〕”’。、‰·"
 
 
 def text_width(text: str) -> float:
-    """Estimated width in em, rather too wide than too narrow: Han 1, capitals 0.74, other letters and digits about 0.58."""
+    """Estimated width in em, rather too wide than too narrow: Han 1, capitals 0.76, other letters and digits about 0.58."""
     return sum(_character_width(character) for character in text)
 
 
 def _character_width(character: str) -> float:
     if _joins(character):
         return 0.0
-    if unicodedata.east_asian_width(character) in "WFA":
+    if "\U0001f000" <= character < "\U00020000":  # emoji
+        return 1.4
+    if _width_class(character) in "WA" or character in _BROAD:
         return 1.0
     if character in _NARROW:
         return 0.4
-    if character in "mwMW@%—…":
-        return 1.0
-    if character.isascii():
-        return 0.74 if character.isupper() else 0.6
-    return 0.8
+    if character.islower() and character.isascii():
+        return 0.57
+    return 0.6 if character.isdigit() else 0.76
 
 
 def _joins(character: str) -> bool:
@@ -206,7 +228,7 @@ def wrap(text: str, width: float, size: float) -> list[str]:
     """
     most = width / size
     lines = [""]
-    for piece in _pieces(" ".join(shown(text).split()), most):
+    for piece in _pieces(_SPACES.sub(" ", shown(text)).strip(), most):
         if text_width((lines[-1] + piece).rstrip()) <= most or not lines[-1]:
             lines[-1] += piece
         else:
@@ -220,21 +242,25 @@ def wrap(text: str, width: float, size: float) -> list[str]:
     return lines
 
 
-_PIECE = re.compile(
-    rf"[{re.escape(_OPENING)}]*(?:[^\W\u2e80-\uffef]+|[\s\S])(?:(?![\u2e80-\uffef]|[{re.escape(_OPENING)}]|\s)[\s\S])*"
-    rf"[{re.escape(_CLOSING)}]* ?"
-)
-
-
-def _pieces(text: str, most: float) -> list[str]:
+def _pieces(text: str, most: float) -> Iterator[str]:
     """What may not be parted, with the space after it; what is wider than a line is parted all the same."""
-    pieces: list[str] = []
-    for piece in _PIECE.findall(text):
-        part = ""
-        for character in piece:
-            if part and text_width(part + character) > most and not _joins(character) and character != " ":
-                pieces.append(part)
-                part = ""
-            part += character
-        pieces.append(part)
-    return pieces
+    piece = ""
+    for character in text:
+        is_full = text_width(piece + character) > most and character != " " and not _joins(character)
+        if piece and (is_full or _may_break(piece[-1], character)):
+            yield piece
+            piece = ""
+        piece += character
+    yield piece
+
+
+def _may_break(before: str, after: str) -> bool:
+    """Whether a line may end between two characters (a plain form of UAX 14)."""
+    if after == " " or after in _CLOSING or before in _OPENING or _joins(after):
+        return False
+    return before == " " or "W" in {_width_class(before), _width_class(after)}
+
+
+def _width_class(character: str) -> str:
+    """``W`` for Han, kana, Hangul, emoji and full-width forms, else the class of UAX 11."""
+    return unicodedata.east_asian_width(character).replace("F", "W")

@@ -11,17 +11,16 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-# Controls but tab and line ends, surrogates, non-characters, and the Unicode bidirectional controls (UAX 9 section 2),
-# line and paragraph separators.
+# Controls but tab and line ends; line and paragraph separators; the bidirectional controls (UAX 9 section 2); surrogates,
+# the byte order mark and the two that XML 1.0 section 2.2 leaves out.
 _UNSHOWABLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufeff]"
-    "|[\ufffe\uffff]|[^\x00-\uffff](?<=[" + "".join(chr((plane << 16) + end) for plane in range(1, 17) for end in (0xFFFE, 0xFFFF)) + "])"
-)  # fmt: skip
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+)
 
 
 def render(name: str, **values: object) -> str:
-    """The template of this package with values in it; only what another template of it made is taken as markup."""
-    return Markup(_environment().get_template(name).render(values))  # noqa: S704 -- the template has escaped its values
+    """A template of this package with values in it; all of them are escaped but those that are ``Markup``."""
+    return _environment().get_template(name).render(values)
 
 
 @cache
@@ -35,7 +34,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["grouped"] = grouped
+    environment.filters.update(grouped=grouped, share=share)
     return environment
 
 
@@ -51,3 +50,15 @@ def shown(text: str) -> str:
 def grouped(number: int) -> str:
     """A whole number with its digits in groups of three, parted by a narrow space at which no line breaks (ISO 80000-1)."""
     return f"{number:,}".replace(",", "\u202f")
+
+
+def share(part: int, whole: int) -> str:
+    """A share in percent with one decimal; what is neither none nor all is never shown as if it were."""
+    if not whole:
+        return "–"
+    percent = 100 * part / whole
+    if 0 < percent < 0.05:
+        return "<\u202f0.1\u202f%"
+    if 99.95 <= percent < 100:
+        return ">\u202f99.9\u202f%"
+    return f"{percent:.1f}\u202f%"

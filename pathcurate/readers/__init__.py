@@ -147,19 +147,21 @@ def unreadable(error: OSError) -> ReadResult:
     return _unclaimed("unreadable", name)
 
 
-def companion_folders(names: Iterable[bytes]) -> set[bytes]:
-    """Of the names in a directory, those that belong to a slide file beside them and are no slides of their own.
+def companion_folder(path: bytes) -> bytes | None:
+    """Path of the folder beside a slide file that holds the rest of the slide; None for formats of one file.
 
     ``x`` belongs to ``x.mrxs`` (3DHISTECH), ``_x_`` to ``x.vsi`` (Olympus).
     """
+    above, slash, name = path.rpartition(b"/")
+    stem, _, extension = name.rpartition(b".")
+    form = {b"mrxs": b"%b", b"vsi": b"_%b_"}.get(extension.lower())
+    return above + slash + form % stem if form and stem else None
+
+
+def companion_folders(names: Iterable[bytes]) -> set[bytes]:
+    """Of the names in a directory, those that are the :func:`companion_folder` of a name beside them."""
     present = set(names)
-    companions = set()
-    for name in present:
-        stem, dot, extension = name.rpartition(b".")
-        if dot and stem:
-            kind = extension.lower()
-            companions.update({b"mrxs": [stem], b"vsi": [b"_" + stem + b"_"]}.get(kind, []))
-    return companions & present
+    return {folder for name in present if (folder := companion_folder(name)) is not None} & present
 
 
 def _closed_vendor(head: bytes, extension: str) -> str | None:

@@ -26,7 +26,11 @@ SAMPLE_SCHEMA = pa.schema([pa.field("sample", pa.string())])
 def read_headers(batch: pa.RecordBatch, _spec: object) -> pa.RecordBatch:
     """Kernel: the header of each file of a column ``path`` (absolute, bytes); see :data:`HEADER_SCHEMA`."""
     rows = [_read_header(path) for path in column_values(batch, "path")]
-    return pa.RecordBatch.from_pylist(rows, schema=HEADER_SCHEMA)
+    return pa.concat_batches([_header_batch(row) for row in rows]) if rows else _header_batch()
+
+
+def _header_batch(*rows: dict[str, Any]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist(list(rows), schema=HEADER_SCHEMA)
 
 
 def _read_header(path: bytes) -> dict[str, Any]:
@@ -35,10 +39,11 @@ def _read_header(path: bytes) -> dict[str, Any]:
             result = read_slide(source)
     except OSError as error:
         result = unreadable(error)
-    if result is None or (result.header.status == "unreadable" and extension(path) not in SLIDE_EXTENSIONS):
+    if result is None:
         return {"is_slide": False}
+    is_slide = result.header.status != "unreadable" or extension(path) in SLIDE_EXTENSIONS
     header = {name: getattr(result.header, name) for name in _HEADER_FIELDS}
-    return {"is_slide": True, **header, "reader": result.reader, "reader_version": result.reader_version}
+    return {"is_slide": is_slide, **header, "reader": result.reader, "reader_version": result.reader_version}
 
 
 def lost_header(row: pa.RecordBatch, reason: LossReason) -> pa.RecordBatch:

@@ -12,6 +12,15 @@ from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, UNIT_KEY
 from pathcurate.model.recipe import Criterion, Inclusion, Recipe
 from pathcurate.sqlplan.expressions import all_sql, literal
 
+_KINDS = {"slides": "slides", "cases": "reports", "patients": "reports", "reports": "reports"}
+"""The kind of data that a table is made of."""
+_BORROWED = {
+    **{("slides", column): "reports" for column in ("sex", "age", "age_band", "year")},
+    ("cases", "slide_count"): "slides",
+    ("patients", "slide_count"): "slides",
+}
+"""Columns that come from another kind of data than the rest of their table."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -91,8 +100,9 @@ def compile_recipe(recipe: Recipe, *, with_permissions: bool) -> Plan:
         + "".join(f"\n  {join}" for join in joins)
         + "\n)",
     ]
-    failed = " ".join(f"when not t.ok_{n} then {n}" for n in range(len(tests)))
-    missing = " ".join(f"when not t.ok_{n} then t.missing_{n}" for n in range(len(tests)))
+    # Whatever is not known to pass fails: nobody gets in by a missing answer.
+    failed = " ".join(f"when t.ok_{n} is not true then {n}" for n in range(len(tests)))
+    missing = " ".join(f"when t.ok_{n} is not true then t.missing_{n}" for n in range(len(tests)))
     selected = ",\n  ".join(
         [
             *(f"t.{name} as {name}" for name in keys),
@@ -126,7 +136,8 @@ def _view_sql(name: str, table: str, columns: Sequence[str]) -> str:
     wanted = dict.fromkeys((key, *columns))
     chosen = [f"{'t' if column in true else 'd'}.{column} as {column}" for column in wanted]
     needs_true = any(column in true for column in wanted)
-    join = f" join {table}_true as t on t.{key} = d.{key}" if needs_true else ""
+    # A left join: a row without its twin lacks true values, and does not vanish from the ledger.
+    join = f" left join {table}_true as t on t.{key} = d.{key}" if needs_true else ""
     return f"{name} as (\n  select {', '.join(chosen)}\n  from {table}_deid as d{join}\n)"
 
 
@@ -153,7 +164,7 @@ def _permission(recipe: Recipe) -> _Test:
     columns = {"person": "patient_id", "case": "case_id", "site": "site"}
     if recipe.unit == "patient":
         del columns["case"], columns["site"]
-    ctes, joins, granted = [], [], []
+    ctes, joins, granted, not_opted_out = [], [], [], []
     for kind in data_kinds(recipe):
         sides = []
         for subject, column in columns.items():
@@ -181,13 +192,14 @@ def _permission(recipe: Recipe) -> _Test:
                 f" on c.{column} = p.code where p.subject = {literal(subject)} and p.opt_out)"
             )
             joins.append(f"left join {name} on {name}.code = u.group_id")
-        granted.append(f"{name}.code is null")
+        not_opted_out.append(f"{name}.code is null")
     ctes.append("not_all as (select count(*) as n from permissions as p where p.subject = 'population' and p.opt_out)")
     joins.append("cross join not_all")
-    granted.append("not_all.n = 0")
+    not_opted_out.append("not_all.n = 0")
     step = Step("permission", f"Permitted for {recipe.purpose}, today, and nobody opted out", recipe.unit, "permission")
-    missing = "u.patient_id is null" if recipe.unit == "slide" else "false"
-    return _Test(step, tuple(ctes), tuple(joins), "(" + " and ".join(granted) + ")", missing)
+    # A slide without a patient is not permitted for want of a link, unless an opt-out decided already.
+    missing = f"({' and '.join(['u.patient_id is null', *not_opted_out])})" if recipe.unit == "slide" else "false"
+    return _Test(step, tuple(ctes), tuple(joins), "(" + " and ".join([*granted, *not_opted_out]) + ")", missing)
 
 
 def _subjects(name: str, condition: str) -> str:
@@ -195,12 +207,17 @@ def _subjects(name: str, condition: str) -> str:
 
 
 def data_kinds(recipe: Recipe) -> tuple[str, ...]:
-    """The kinds of data that the recipe touches, each of which needs a permission."""
-    kinds = {"slides"} if recipe.unit == "slide" else {"reports"}
+    """The kinds of data that the recipe touches, in criteria, strata or columns; each of them needs a permission."""
+    touched = [(UNIT_TABLES[recipe.unit], (*recipe.columns, *(recipe.split.stratify if recipe.split else ())))]
     for criterion in recipe.criteria:
-        kinds.add(
-            criterion.has.table if criterion.has is not None else "slides" if criterion.level == "slide" else "reports"
-        )
+        if criterion.has is not None:
+            touched.append((criterion.has.table, tuple(criterion.has.where)))
+        else:
+            touched.append((UNIT_TABLES[criterion.level], tuple(criterion.where or ())))
+    kinds = set()
+    for table, columns in touched:
+        kinds.add(_KINDS[table])
+        kinds |= {_BORROWED[table, column] for column in columns if (table, column) in _BORROWED}
     return tuple(sorted(kinds))
 
 

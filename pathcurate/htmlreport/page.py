@@ -1,0 +1,108 @@
+"""Pages about a release and about a cohort: one HTML file each, to read on a screen, on a telephone or on paper."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from pathcurate.htmlreport.attrition import KINDS, UNITS, attrition_svg
+from pathcurate.htmlreport.template import render
+from pathcurate.model.attrition import Attrition
+from pathcurate.model.deidentified import TOP_AGE
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFacts:
+    """One column of a released table.
+
+    Attributes:
+        name: its name.
+        type: its type.
+        meaning: one sentence.
+        unit: of its values, empty if there is none.
+        missing: rows without a value.
+    """
+
+    name: str
+    type: str
+    meaning: str
+    unit: str
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """One released table.
+
+    Attributes:
+        name: its name.
+        row: what one row stands for.
+        rows: how many there are.
+        columns: in the order of the file.
+    """
+
+    name: str
+    row: str
+    rows: int
+    columns: tuple[ColumnFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseFacts:
+    """What a release's page says.
+
+    Attributes:
+        title: for people.
+        product: name of the product.
+        version: its version.
+        content_digest: of its tables. The release digest cannot be here: the page is one of the files that it covers.
+        attrition: of its cohort; what is left in the end are the release's counts.
+        split: units on each side, empty without a split.
+        tables: its tables.
+        recipe: the resolved recipe as YAML.
+        inputs: name of each input to its digest.
+        purpose: that the permissions were checked for.
+        has_permissions: whether any permission list was configured.
+        tool: name and version of the program.
+    """
+
+    title: str
+    product: str
+    version: str
+    content_digest: str
+    attrition: Attrition
+    split: Mapping[str, int]
+    tables: tuple[TableFacts, ...]
+    recipe: str
+    inputs: Mapping[str, str]
+    purpose: str
+    has_permissions: bool
+    tool: str
+
+
+def release_page(facts: ReleaseFacts) -> str:
+    """The page of a release; the same facts give the same bytes."""
+    return render("release.html.j2", facts=facts, **_shared(facts.title, facts.attrition, facts.has_permissions))
+
+
+def cohort_page(title: str, attrition: Attrition, has_permissions: bool) -> str:
+    """The page of a cohort: its attrition as a figure and as a table.
+
+    Args:
+        title: of the cohort.
+        attrition: its sequential counts.
+        has_permissions: whether any permission list was configured; if not, the page says so.
+    """
+    return render("cohort.html.j2", **_shared(title, attrition, has_permissions))
+
+
+def _shared(title: str, attrition: Attrition, has_permissions: bool) -> dict[str, object]:
+    return {
+        "title": title,
+        "attrition": attrition,
+        "has_permissions": has_permissions,
+        "figure": Markup(attrition_svg(title, attrition)),  # noqa: S704 -- its template has escaped every value
+        "kinds": KINDS,
+        "units": UNITS,
+        "top_age": TOP_AGE,
+    }

@@ -1,0 +1,108 @@
+"""A real release by the real stages, from de-identified tables that are written here instead of scanned: 0.2 s, not 8."""
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pathcurate.cohort import read_recipe, select
+from pathcurate.digests import CHECKSUMS_NAME, write_checksums
+from pathcurate.disclosure import record_permission_lists
+from pathcurate.engines.embedded import Embedded
+from pathcurate.manifest import build
+from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES
+from pathcurate.tables import from_rows, write_parquet
+from pathcurate.vault import create_vault
+from pathcurate.verification import input_states, write_seal
+from pathcurate.workspace import Workspace, load_workspace
+
+NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+_SETTINGS = "workspace: 1\nname: built\nsites: [{code: NB01}]\n"
+_RECIPE = """\
+recipe: 1
+name: small
+version: 1.0.0
+title: Twelve slides of six patients
+unit: slide
+split: {ratios: {train: 0.5, test: 0.5}}
+columns: [slide_id, case_id, patient_id, group_id, site, sex, age, stain, level_downsamples, scan_datetime, mpp, split]
+"""
+
+
+def build_release(root: Path, *, version: str = "1.0.0", permissions: bool = True) -> Path:
+    """A workspace below ``root`` with one release; the release's directory."""
+    workspace = _workspace(root, permissions=permissions)
+    recipe = root / "small.yaml"
+    recipe.write_text(_RECIPE.replace("1.0.0", version))
+    source = read_recipe(recipe)
+    with Embedded(workers=1, temp_directory=root / "spill") as engine:
+        select(workspace, engine, source, now=NOW)
+    return build(workspace, source, actor="tester", no_permissions=not permissions).release.directory
+
+
+def _workspace(root: Path, *, permissions: bool) -> Workspace:
+    root.mkdir(exist_ok=True)
+    (root / "pathcurate.yaml").write_text(_SETTINGS + ("permissions: [{path: consent.csv}]\n" if permissions else ""))
+    (root / "consent.csv").write_text("病案号\n")
+    workspace = load_workspace(root / "pathcurate.yaml")
+    record_permission_lists(workspace)
+    vault = create_vault(workspace.vault)
+    rows = _rows()
+    for name, table in DEID_TABLES.items():
+        write_parquet(workspace.deid / f"{name}.parquet", from_rows(table, rows[name]))
+    for name, table in CRITERIA_TABLES.items():
+        known = [{key: row.get(key) for key in table.names if key == table.key[0]} for row in rows[name]]
+        write_parquet(vault.criteria / f"{name}.parquet", from_rows(table, known))
+    consent = {
+        "subject": "site", "subject_code": "NB01", "basis": "waiver", "purposes": ["research"],
+        "data_kinds": ["slides", "reports"], "opt_out": False,
+    }  # fmt: skip
+    write_parquet(vault.criteria / "permissions.parquet", from_rows(PERMISSION_CODES, [consent]))
+    write_seal(workspace, input_states(workspace), vault.fingerprint, [])
+    return workspace
+
+
+def _rows() -> dict[str, list[dict[str, Any]]]:
+    """Six patients with a case each, two slides a case."""
+    slides, cases, patients, reports = [], [], [], []
+    for number in range(6):
+        case, patient, group, report = (f"{kind}-{number:016}" for kind in "CPQR")
+        person = {"patient_id": patient, "group_id": group, "sex": ("female", "male")[number % 2]}
+        owner = {**person, "case_id": case, "site": "NB01", "age": 40 + number}
+        patients.append({**person, "case_count": 1, "slide_count": 2})
+        cases.append({**owner, "slide_count": 2, "report_count": 1})
+        reports.append({**owner, "report_id": report, "report_type": "primary", "status": "final", "is_current": True})
+        for glass in range(2):
+            slides.append({
+                **owner, "slide_id": f"S-{2 * number + glass:016}", "status": "ok", "tier": "exact", "stain": "HE",
+                "mpp": 0.25, "level_downsamples": [1.0, 4.0], "scan_datetime": NOW.date(), "format": "svs",
+            })  # fmt: skip
+    return {"slides": slides, "cases": cases, "patients": patients, "reports": reports}
+
+
+def reseal(release: Path) -> None:
+    """Make the list of checksums that of the files as they are now, as somebody would who has changed them on purpose."""
+    path = release / CHECKSUMS_NAME
+    path.chmod(0o644)
+    path.write_bytes(write_checksums(release))
+
+
+def rewrite_table(release: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Change the release's table, and its list of checksums with it."""
+    path = release / "data" / "slides.parquet"
+    data = change(pq.read_table(path))
+    path.unlink()
+    pq.write_table(data, path)
+    reseal(release)
+
+
+def copy_release(release: Path, to: Path) -> Path:
+    """A copy that may be changed."""
+    shutil.copytree(release, to)
+    for path in (to, *to.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return to

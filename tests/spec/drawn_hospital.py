@@ -1,0 +1,181 @@
+"""De-identified tables from drawings, so that a cohort can be selected without any other stage.
+
+A drawing has one block per table: its name alone on a line, the heads, the rows. ``-`` is a missing value. ``S1`` stands
+for a slide's pseudonym, ``C1`` for a case's, ``P1`` for a person's, ``Q1`` for a group's, ``R1`` for a report's. What is
+not drawn is filled in: case ``C7`` belongs to patient ``P7`` in group ``Q7``.
+
+What is drawn is the truth. Wherever truth is criterion-only, ``deid/`` gets a lie in its place.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pathcurate.disclosure import record_permission_lists
+from pathcurate.model.column import Column, Table, Type
+from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES, VIEWS
+from pathcurate.tables import conform, from_rows, write_parquet
+from pathcurate.verification import input_states, write_seal
+from pathcurate.workspace import Workspace, load_workspace
+
+Row = dict[str, Any]
+
+SHIFTED_DATE = date(1999, 9, 9)
+"""What ``deid/`` says of every date."""
+SHIFTED_AGE = 7
+"""What ``deid/`` says of every age."""
+
+_ALIASES = {"slide": "slide_id", "case": "case_id", "patient": "patient_id", "group": "group_id", "report": "report_id",
+            "code": "subject_code", "from": "valid_from", "to": "valid_to", "kinds": "data_kinds"}  # fmt: skip
+_SHORT = re.compile(r"([SCPQRG])([0-9]+)")
+
+
+def long(code: str) -> str:
+    """The pseudonym that a short code stands for; any other text as it is."""
+    found = _SHORT.fullmatch(code)
+    return f"{found[1]}-{found[2]:0>16}" if found else code
+
+
+def short(code: str) -> str:
+    """The short code of a pseudonym."""
+    return f"{code[0]}{int(code[2:])}"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What was drawn: true rows by table, and the permissions (None if no list is configured)."""
+
+    tables: Mapping[str, list[Row]]
+    permissions: list[Row] | None
+
+    def arrow(self) -> dict[str, pa.Table]:
+        """The views that a plan reads, permissions aside."""
+        views = {}
+        for name, table in DEID_TABLES.items():
+            rows = sorted(self.tables[name], key=lambda row: row[table.key[0]])
+            twins = CRITERIA_TABLES.get(name)
+            views[f"{name}_deid"] = conform(table, from_rows(table, [_lie(row, table, twins) for row in rows]))
+            if twins is not None:
+                views[f"{name}_true"] = conform(twins, from_rows(twins, [_only(row, twins) for row in rows]))
+        return views
+
+    def workspace(self, root: Path) -> Workspace:
+        """Write a workspace with these tables, sealed."""
+        head = "workspace: 1\nname: spec\nsites: [{code: NB01}, {code: NB02}]\n"
+        lists = "" if self.permissions is None else "permissions: [{path: consent.csv}]\n"
+        (root / "pathcurate.yaml").write_text(head + lists, encoding="utf-8")
+        (root / "consent.csv").write_text("patient_id\n", encoding="utf-8")
+        workspace = load_workspace(root / "pathcurate.yaml")
+        record_permission_lists(workspace)
+        for view, data in self.arrow().items():
+            name, _, kind = view.rpartition("_")
+            folder = workspace.deid if kind == "deid" else workspace.vault / "criteria"
+            write_parquet(folder / f"{name}.parquet", data)
+        statements = from_rows(PERMISSION_CODES, self.permissions or [])
+        write_parquet(workspace.vault / "criteria" / "permissions.parquet", conform(PERMISSION_CODES, statements))
+        write_seal(workspace, input_states(workspace), "key", [])
+        return workspace
+
+
+def draw(text: str) -> Drawn:
+    """Read a drawing."""
+    blocks = [block.strip().splitlines() for block in re.split(r"\n\s*\n", text.strip()) if block.strip()]
+    named = {lines[0].strip(): lines[1:] for lines in blocks}
+    unknown = named.keys() - {*DEID_TABLES, "permissions"}
+    assert not unknown, f"no such table: {unknown}"
+    tables = {name: _rows(VIEWS[name], named.get(name, [])) for name in DEID_TABLES}
+    permissions = None
+    if "permissions" in named:
+        defaults = {"basis": "consent", "purposes": ["research"], "data_kinds": ["slides", "reports"], "opt_out": False}
+        permissions = [defaults | row for row in _rows(PERMISSION_CODES, named["permissions"])]
+    return Drawn(completed(tables), permissions)
+
+
+def completed(tables: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
+    """The tables with everything that was not said: cases, patients, groups, counts and what is required."""
+    slides, cases, patients, reports = (
+        [dict(row) for row in tables.get(name, [])] for name in ("slides", "cases", "patients", "reports")
+    )
+    known = {row["case_id"]: row for row in cases}
+    for row in (*slides, *reports):
+        if row.get("case_id") and row["case_id"] not in known:
+            known[row["case_id"]] = {"case_id": row["case_id"], "patient_id": row.get("patient_id")}
+            cases.append(known[row["case_id"]])
+    groups = {row["patient_id"]: row["group_id"] for row in (*patients, *cases) if row.get("group_id")}
+    for case in cases:
+        case["patient_id"] = case.get("patient_id") or "P" + case["case_id"][1:]
+        case.setdefault("site", "NB01")
+    people = {row["patient_id"]: row for row in patients}
+    for case in cases:
+        people.setdefault(case["patient_id"], {"patient_id": case["patient_id"]})
+    for row in (*cases, *people.values()):
+        row["group_id"] = groups.get(row["patient_id"], "Q" + row["patient_id"][1:])
+    for row in (*slides, *reports):
+        case = known.get(row.get("case_id") or "", {})
+        row.update({"patient_id": case.get("patient_id"), "group_id": case.get("group_id")})
+        row.setdefault("site", case.get("site", "NB01"))
+    for row in slides:
+        row.setdefault("status", "ok")
+        row.setdefault("tier", "exact" if row.get("case_id") else "none")
+    for row in reports:
+        row.setdefault("report_type", "primary")
+        row.setdefault("status", "final")
+    for case in cases:
+        case.setdefault("slide_count", sum(row.get("case_id") == case["case_id"] for row in slides))
+        case.setdefault("report_count", sum(row["case_id"] == case["case_id"] for row in reports))
+    for person in people.values():
+        own = [case for case in cases if case["patient_id"] == person["patient_id"]]
+        person.setdefault("case_count", len(own))
+        person.setdefault("slide_count", sum(case["slide_count"] for case in own))
+    return {"slides": slides, "cases": cases, "patients": list(people.values()), "reports": reports}
+
+
+def _rows(table: Table, lines: list[str]) -> list[Row]:
+    if not lines:
+        return []
+    heads = [_ALIASES.get(head, head) for head in _cells(lines[0])]
+    return [
+        {head: _read(table[head], cell) for head, cell in zip(heads, _cells(line), strict=True)} for line in lines[1:]
+    ]
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split("|")]
+
+
+def _read(column: Column, cell: str) -> Any:
+    if cell == "-":
+        return None
+    match column.type:
+        case Type.INTEGER:
+            return int(cell)
+        case Type.FLOAT:
+            return float(cell)
+        case Type.BOOLEAN:
+            return {"yes": True, "no": False}[cell]
+        case Type.DATE:
+            return date.fromisoformat(cell)
+        case Type.STRINGS:
+            return cell.split()
+        case Type.FLOATS:
+            return [float(part) for part in cell.split()]
+        case _:
+            is_code = column.name == "subject_code" or column.pattern.startswith(f"{cell[0]}-")
+            return long(cell) if is_code else cell
+
+
+def _lie(row: Row, table: Table, twins: Table | None) -> Row:
+    """The row as ``deid/`` has it: nothing of the truth in any column that has a criterion-only twin."""
+    lies = {}
+    for name in set(twins.names[1:] if twins else ()) & set(table.names):
+        lies[name] = SHIFTED_AGE if table[name].type is Type.INTEGER else SHIFTED_DATE
+    return {name: lies.get(name, value) if value is not None else None for name, value in row.items() if name in table}
+
+
+def _only(row: Row, table: Table) -> Row:
+    return {name: value for name, value in row.items() if name in table}

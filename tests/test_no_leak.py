@@ -1,0 +1,265 @@
+"""No planted identifier leaves catalog/ and vault/: not in any output of any command, not in any file, in whatever form."""
+
+import gzip
+import io
+import json
+import sqlite3
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pathcurate.demo.slides import write_svs, write_tiff
+from tests.canaries import Search
+
+# Date offsets are whole weeks. No two of these days fall on one day of the week, so no shifted one can be another.
+DAYS = {
+    "received": date(2017, 8, 21),
+    "reported": date(2017, 8, 29),
+    "scanned": date(2017, 9, 13),
+    "scanned_tiff": date(2017, 9, 21),
+    "received_second": date(2016, 3, 11),
+    "born": date(1931, 5, 16),
+    "consented": date(2015, 2, 1),
+}
+# In the catalog after the whole path, and nowhere else.
+RECORDED: dict[str, str | date] = {
+    "patient_name": "龘靐齉", "second_name": "虪飝厵", "patient_id": "ZYH77301942", "second_patient_id": "ZYH77301943",
+    "id_number": "999999193105168813", "phone": "19977301942", "accession": "QX17-73019", "accession_raw": "QX17-0073019",
+    "second_accession": "QX16-41877", "external": "WYBLH55120", "unit": "囍犇医院第七病区", "doctor": "骉猋", "pathologist": "麤鱻",
+    "reviewer": "羴掱", "gross": "灰白结节麣一枚", "microscopy": "异型细胞龖巢", "diagnosis": "浸润性癌龘靐齉患者",
+    "clinical": "乳腺肿物靐靐待查", "ihc": "ER阳性齉齉", "comment": "家属电话囍囍", "specimen_sites": "左乳龘龘肿物",
+    "folder": "王囍犇的切片", "stem": "QX17-0073019-A1-HE-囍", "barcode": "QX17-0073019-A1-BCODE", "title": "TITLE-CANARY-5531",
+    "serial": "SSCANARY991", "document": "doc" + "ab12" * 15, "list_row": "ZYH77309999",
+    **DAYS,
+}  # fmt: skip
+# In the slide files only: pathcurate never reads them into any table.
+UNRECORDED = {"user": "USERCANARY88", "artist": "ARTISTCANARY77", "host": "HOSTCANARY66", "custom": "CUSTOMCANARY55"}
+_HEADS = (
+    "病理号,外院病理号,姓名,性别,年龄,出生日期,身份证号,住院号,联系电话,送检单位,送检医师,标本名称,临床诊断,肉眼所见,镜下所见,"
+    "病理诊断,免疫组化,备注,报告医师,审核医师,接收日期,报告日期,报告类型,报告状态"
+)
+_RECIPE = """\
+recipe: 1
+name: canary
+version: 1.0.0
+title: Everything that may go out
+unit: slide
+include:
+  - {id: received, level: case, where: {received_date: {min: 2010-01-01, max: 2020-12-31}}}
+  - {id: old, level: case, where: {age: {min: 60}}}
+split: {ratios: {train: 0.5, test: 0.5}}
+columns: [COLUMNS]
+"""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A workspace full of canaries, its inputs beside it, and all that the commands printed."""
+
+    workspace: Path
+    inputs: Path
+    output: str
+    exit_codes: dict[str, int]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    base = tmp_path_factory.mktemp("canary")
+    workspace, inputs = base / "workspace", base / "inputs"
+    workspace.mkdir()
+    _make_slides(inputs / "slides")
+    _make_lists(inputs)
+    _make_workspace(workspace, inputs)
+    return _run_everything(workspace, inputs)
+
+
+def _make_slides(root: Path) -> None:
+    folder = root / str(RECORDED["folder"])
+    folder.mkdir(parents=True)
+    description = {
+        "AppMag": "40", "MPP": "0.25", "ScanScope ID": RECORDED["serial"], "Date": DAYS["scanned"].strftime("%m/%d/%y"),
+        "Time": "10:11:12", "Title": RECORDED["title"], "Barcode": RECORDED["barcode"], "User": UNRECORDED["user"],
+        "CustomField.First_Name": UNRECORDED["custom"],
+    }  # fmt: skip
+    size = (600, 500)
+    write_svs(folder / f"{RECORDED['stem']}.svs", seed=1, size=size, description=description, label_lines=["QX17-0073019"])
+    stamp = DAYS["scanned_tiff"].strftime("%Y:%m:%d 09:08:07").encode() + b"\0"
+    from pathcurate.demo.tiffwriter import ascii_text
+
+    fields = {
+        306: ascii_text(stamp[:-1].decode()), 315: ascii_text(UNRECORDED["artist"]), 316: ascii_text(UNRECORDED["host"])
+    }  # fmt: skip
+    write_tiff(root / f"{RECORDED['second_accession']}.tif", seed=2, size=size, mpp=0.5, fields=fields)
+    # Slides that cannot be read have names too, and so have things that are no slides.
+    (folder / f"{RECORDED['patient_name']}-cut.svs").write_bytes((folder / f"{RECORDED['stem']}.svs").read_bytes()[:9000])
+    (folder / f"{RECORDED['patient_id']}.svs").write_text("no slide of " + str(RECORDED["patient_name"]), encoding="utf-8")
+    (folder / f"{RECORDED['second_name']}.txt").write_text(str(RECORDED["second_name"]), encoding="utf-8")
+    (folder / f"{RECORDED['doctor']}.lnk.svs").symlink_to(folder)
+    (folder / f"{RECORDED['id_number']}").mkdir()
+
+
+def _make_lists(inputs: Path) -> None:
+    c = RECORDED
+    rows = [
+        f"{c['accession_raw']},{c['external']},{c['patient_name']},女,86岁,{c['born']},{c['id_number']},{c['patient_id']},{c['phone']},"
+        f"{c['unit']},{c['doctor']},{c['specimen_sites']},{c['clinical']},{c['gross']},{c['microscopy']},{c['diagnosis']},{c['ihc']},"
+        f"{c['comment']},{c['pathologist']},{c['reviewer']},{c['received']},{c['reported']},常规,已审核",
+        f"{c['second_accession']},,{c['second_name']},男,91岁,,,{c['second_patient_id']},,,,右乳肿物,,,,导管癌,,,,,"
+        f"{c['received_second']},{c['received_second']},常规,已审核",
+        # Rows that become findings: no accession number, one cell too many, cells that cannot be understood.
+        f",,{c['patient_name']},女,86岁,,{c['id_number']},{c['patient_id']},{c['phone']},,,,,,,{c['diagnosis']},,,,,,,,",
+        f"{c['accession_raw']},{c['patient_name']},{c['id_number']}" + "," * 40,
+        f"QX18-00001,,{c['patient_name']},{c['patient_name']},{c['id_number']},{c['phone']},,{c['patient_id']},,,,{c['unit']},,,,,,,,,"
+        f"{c['patient_name']},{c['id_number']},{c['doctor']},{c['reviewer']}",
+    ]  # fmt: skip
+    inputs.joinpath("reports.csv").write_bytes("\r\n".join([_HEADS, *rows, ""]).encode("gb18030"))
+    consents = [
+        "住院号,依据,用途,数据类型,有效期起,有效期止,文件摘要",
+        f"{c['patient_id']},知情同意,research,slides;reports,{c['consented']},2090-01-01,{c['document']}",
+        f"{c['second_patient_id']},知情同意,research,slides;reports,,,",
+        f"{c['list_row']},知情同意,research,slides;reports,,,",
+        f"{c['list_row']},{c['patient_name']},{c['id_number']},,,,",
+    ]
+    inputs.joinpath("consent.csv").write_text("\n".join(consents) + "\n", encoding="utf-8")
+
+
+def _make_workspace(workspace: Path, inputs: Path) -> None:
+    (workspace / "pathcurate.yaml").write_text(
+        f"workspace: 1\nname: canary\nsites:\n  - code: QX01\n    name: X\n    archives: [{{name: main, root: {inputs}/slides}}]\n"
+        f"    reports: [{{path: {inputs}/reports.csv}}]\npermissions: [{{path: {inputs}/consent.csv}}]\n",
+        encoding="utf-8",
+    )
+    from pathcurate.model.deidentified import SLIDES_DEID
+
+    columns = ", ".join(name for name in (*SLIDES_DEID.names, "split"))
+    (workspace / "recipe.yaml").write_text(_RECIPE.replace("COLUMNS", columns), encoding="utf-8")
+
+
+def _run_everything(workspace: Path, inputs: Path) -> Corpus:
+    printed: list[str] = []
+    exit_codes: dict[str, int] = {}
+    recipe, release = str(workspace / "recipe.yaml"), str(workspace / "releases" / "canary" / "1.0.0")
+    commands = [
+        ("scan",), ("reports", "import"), ("permissions", "import"), ("link",), ("deid", "explain"), ("deid", "plan"),
+        ("deid", "apply"), ("deid", "verify"), ("recipe", "check", recipe), ("cohort", recipe, "--dry-run"), ("cohort", recipe),
+        ("manifest", "build", recipe), ("manifest", "verify", release), ("manifest", "list"), ("manifest", "show", release),
+        ("validate", release), ("validate", str(workspace)), ("validate", recipe),
+        ("validate", str(workspace / "deid" / "slides.parquet")), ("product", "register", release), ("product", "list"),
+        ("product", "show", "canary"), ("run", recipe),
+    ]  # fmt: skip
+    # Twice, because the second run of a command finds what the first one left.
+    for mode in ("-v", "--json"):
+        for command in commands:
+            done = subprocess.run(
+                [sys.executable, "-m", "pathcurate", *command, "-w", str(workspace), mode],
+                capture_output=True, check=False, timeout=120,
+            )  # fmt: skip
+            printed += [done.stdout.decode(), done.stderr.decode()]
+            exit_codes[" ".join((*command[:2], mode))] = done.returncode
+    # Commands that fail have messages too: an opt-out list that cannot be understood, and a catalog that is damaged.
+    (inputs / "consent.csv").write_text(
+        f"住院号,退出,机构\n,是 {RECORDED['patient_name']},{RECORDED['id_number']}\n", encoding="utf-8"
+    )
+    for command in (("permissions", "import"), ("cohort", recipe), ("run", recipe)):
+        done = subprocess.run(
+            [sys.executable, "-m", "pathcurate", *command, "-w", str(workspace)], capture_output=True, check=False, timeout=120
+        )
+        assert done.returncode == 13, done.stderr
+        printed += [done.stdout.decode(), done.stderr.decode()]
+    return Corpus(workspace, inputs, "\n".join(printed), exit_codes)
+
+
+def test_every_command_ran(corpus: Corpus) -> None:
+    assert set(corpus.exit_codes.values()) == {0}, {name: code for name, code in corpus.exit_codes.items() if code}
+
+
+def test_the_release_holds_the_slides_that_the_canaries_were_planted_in(corpus: Corpus) -> None:
+    table = pq.read_table(corpus.workspace / "releases" / "canary" / "1.0.0" / "data" / "slides.parquet")
+    assert table.num_rows == 2
+    assert sorted(table["age"].to_pylist()) == [86, 90]
+    assert set(table["scan_datetime"].to_pylist()).isdisjoint(DAYS.values())
+
+
+def test_catalog_holds_every_canary_so_the_search_can_see(corpus: Corpus) -> None:
+    found = Search(RECORDED).in_tree(corpus.workspace / "catalog")
+    missed = set(RECORDED) - set().union(*found.values())
+    assert not missed
+    planted = Search(UNRECORDED).in_tree(corpus.inputs / "slides")
+    assert set().union(*planted.values()) >= set(UNRECORDED)
+
+
+def test_no_file_outside_catalog_and_vault_holds_a_canary(corpus: Corpus) -> None:
+    search = Search({**RECORDED, **UNRECORDED})
+    assert search.in_tree(corpus.workspace, without=("catalog", "vault")) == {}
+
+
+def test_no_command_prints_a_canary(corpus: Corpus) -> None:
+    assert len(corpus.output) > 10_000
+    assert Search({**RECORDED, **UNRECORDED}).in_text(corpus.output) == set()
+    assert str(corpus.inputs / "slides" / str(RECORDED["folder"])) not in corpus.output
+
+
+def _parquet(text: str) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.table({"x": pa.array([text] * 3).dictionary_encode()}), out, compression="zstd")
+    return out.getvalue()
+
+
+def _parquet_footer(text: str) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.table({"x": [1]}).replace_schema_metadata({"note": text}), out)
+    return out.getvalue()
+
+
+def _zip(text: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("inner.txt", text * 40)
+    return out.getvalue()
+
+
+def _tar(text: str) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        data = text.encode()
+        info = tarfile.TarInfo("inner.txt")
+        info.size = len(data)
+        archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def _sqlite(text: str) -> bytes:
+    connection = sqlite3.connect(":memory:")
+    connection.execute("create table t (x text)")
+    connection.execute("insert into t values (?)", (text,))
+    connection.commit()
+    return connection.serialize()
+
+
+@pytest.mark.parametrize(
+    "hide",
+    [
+        _parquet, _parquet_footer, _zip, _tar, _sqlite, lambda text: gzip.compress(text.encode()),
+        lambda text: json.dumps({"a": [text]}).encode(), lambda text: text.encode("gb18030"),
+        lambda text: text.encode("utf-16-le"), lambda text: "".join(f"&#{ord(c)};" for c in text).encode(),
+        lambda text: text.encode().hex().encode(),
+    ],
+    ids=["parquet", "footer", "zip", "tar", "sqlite", "gzip", "json", "gb18030", "utf16", "html", "hex"],
+)  # fmt: skip
+def test_the_search_finds_a_hidden_value(hide: Callable[[str], bytes]) -> None:
+    assert Search({"name": "龘靐齉患者"}).in_file("file.json" if hide.__name__ == "x" else "file", hide("龘靐齉患者")) == {"name"}
+
+
+def test_the_search_finds_a_date_in_a_date_column() -> None:
+    out = io.BytesIO()
+    pq.write_table(pa.table({"d": pa.array([date(2017, 8, 21)], pa.date32())}), out)
+    assert Search({"day": date(2017, 8, 21)}).in_file("x.parquet", out.getvalue()) == {"day"}
