@@ -107,6 +107,15 @@ def _validate_workspace(file: Path) -> Validation:
         for source in site.reports
         if not source.path.files()
     ]
+    mappings = [
+        (f"report source of site {site.code}", source.mapping) for site in workspace.sites for source in site.reports
+    ]
+    mappings += [("permission list", source.mapping) for source in workspace.permissions]
+    findings += [
+        _finding("PC-WSP-005", Severity.ERROR, f"mapping {mapping.name} of a {whose} is missing")
+        for whose, mapping in mappings
+        if mapping is not None and not mapping.is_file()
+    ]
     findings += [
         _finding("PC-WSP-003", Severity.ERROR, f"permission list {source.path.name} is missing")
         for source in workspace.permissions
@@ -114,7 +123,10 @@ def _validate_workspace(file: Path) -> Validation:
     ]
     if not workspace.permissions:
         findings.append(_finding("PC-WSP-004", Severity.WARNING, "no permission list is configured"))
-    return Validation("workspace", tuple(findings), ("PC-WSP-001", "PC-WSP-002", "PC-WSP-003", "PC-WSP-004"))
+    return Validation("workspace", tuple(findings), _WORKSPACE_RULES)
+
+
+_WORKSPACE_RULES = ("PC-WSP-001", "PC-WSP-002", "PC-WSP-003", "PC-WSP-004", "PC-WSP-005")
 
 
 def _validate_file(path: Path) -> Validation:
@@ -152,21 +164,23 @@ def _validate_release(directory: Path) -> Validation:
         # Nothing that such a manifest says of its tables can be relied on, not even where they are.
         findings += [_finding("PC-SCH-006", Severity.ERROR, fault) for fault in faults]
         return Validation("release", tuple(findings), _BYTE_RULES)
-    findings += _contents_findings(directory, manifest, {where for where, problem in problems if problem == "missing"})
+    findings += _contents_findings(directory, manifest, {where for where, _ in problems})
     return Validation("release", tuple(findings), _RELEASE_RULES)
 
 
-def _contents_findings(directory: Path, manifest: Mapping[str, Any], missing: Collection[str]) -> Iterator[Finding]:
+def _contents_findings(directory: Path, manifest: Mapping[str, Any], changed: Collection[str]) -> Iterator[Finding]:
+    """What the tables hold; not of files whose bytes are not those that were built, about which that says enough."""
     identities: dict[str, TableIdentity] = {}
     for name, entry in manifest["tables"].items():
         path = directory / entry["path"]
-        if name not in DEID_TABLES or not path.is_file() or path.is_symlink() or entry["path"] in missing:
+        if entry["path"] in changed:
+            continue
+        if name not in DEID_TABLES or not path.is_file():
             yield _lie("names a table that is not in the release")
             continue
-        try:
-            data = read_parquet(path)
-        except InputOutputError as error:
-            yield _finding("PC-SCH-002", Severity.ERROR, error.message, name)
+        data = _readable(path)
+        if data is None:
+            yield _finding("PC-SCH-002", Severity.ERROR, "cannot be read as Parquet", name)
             continue
         if file_sha256(path) != entry["sha256"]:
             yield _lie("does not state the sha256 of the file", name)
@@ -187,6 +201,13 @@ def _contents_findings(directory: Path, manifest: Mapping[str, Any], missing: Co
         yield _finding(
             "PC-PRIV-004", Severity.WARNING, "the release was built without any permission list (--no-permissions)"
         )
+
+
+def _readable(path: Path) -> pa.Table | None:
+    try:
+        return read_parquet(path)
+    except (InputOutputError, ValueError):  # ValueError: a name in a foreign file that is not UTF-8
+        return None
 
 
 def _identity(data: pa.Table) -> TableIdentity:

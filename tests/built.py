@@ -1,6 +1,8 @@
 """A real release by the real stages, from de-identified tables that are written here instead of scanned: 0.2 s, not 8."""
 
+import json
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,11 +12,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pathcurate.cohort import read_recipe, select
-from pathcurate.digests import CHECKSUMS_NAME, write_checksums
+from pathcurate.digests import (
+    CHECKSUMS_NAME,
+    content_digest,
+    file_sha256,
+    row_digests,
+    schema_sha256,
+    table_digest,
+    write_checksums,
+)
 from pathcurate.disclosure import record_permission_lists
 from pathcurate.engines.embedded import Embedded
 from pathcurate.manifest import build
 from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES
+from pathcurate.model.manifest import MANIFEST_NAME
 from pathcurate.tables import from_rows, write_parquet
 from pathcurate.vault import create_vault
 from pathcurate.verification import input_states, write_seal
@@ -92,11 +103,30 @@ def reseal(release: Path) -> None:
 
 
 def rewrite_table(release: Path, change: Callable[[pa.Table], pa.Table]) -> None:
-    """Change the release's table, and its list of checksums with it."""
+    """Change the release's table, and with it all that the release says of it: only rules about values can notice."""
     path = release / "data" / "slides.parquet"
     data = change(pq.read_table(path))
     path.unlink()
     pq.write_table(data, path)
+    identity: Any = {
+        "digest": table_digest(row_digests(data)),
+        "rows": data.num_rows,
+        "schema_sha256": schema_sha256((field.name, str(field.type), field.nullable) for field in data.schema),
+    }
+    manifest = json.loads((release / MANIFEST_NAME).read_bytes())
+    manifest["content_digest"] = content_digest({"slides": identity})
+    identity["table_digest"] = identity.pop("digest")
+    manifest["tables"]["slides"] |= {"sha256": file_sha256(path), **identity}
+    manifest["counts"]["slides"] = data.num_rows
+    if "split" in data.column_names:
+        manifest["split"] = Counter(data["split"].to_pylist())
+    rewrite_manifest(release, json.dumps(manifest))
+
+
+def rewrite_manifest(release: Path, text: str) -> None:
+    """Replace MANIFEST.json, and its digest with it."""
+    (release / MANIFEST_NAME).unlink(missing_ok=True)
+    (release / MANIFEST_NAME).write_text(text)
     reseal(release)
 
 

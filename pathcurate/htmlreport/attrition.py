@@ -228,12 +228,12 @@ def wrap(text: str, width: float, size: float) -> list[str]:
     """
     most = width / size
     lines = [""]
-    for piece in _pieces(_SPACES.sub(" ", shown(text)).strip(), most):
-        if text_width((lines[-1] + piece).rstrip()) <= most or not lines[-1]:
+    for piece in _pieces(_SPACES.sub(" ", shown(text)).strip(" "), most):
+        if text_width((lines[-1] + piece).rstrip(" ")) <= most or not lines[-1]:
             lines[-1] += piece
         else:
             lines.append(piece)
-    lines = [line.strip() for line in lines]
+    lines = [line.strip(" ") for line in lines]
     if len(lines) > _MOST_LINES:
         lines = lines[:_MOST_LINES]
         while text_width(lines[-1] + "…") > most:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,18 +19,21 @@ from pathcurate.pseudonyms import opaque_code
 from pathcurate.readers import READER_VERSIONS
 from pathcurate.scan.duplicates import regrouped
 from pathcurate.scan.kernels import HEADER_SCHEMA, lost_header, read_headers
-from pathcurate.scan.listing import Listing, extension, list_archive
+from pathcurate.scan.listing import Listing, file_kind, list_archive
 from pathcurate.storage import Entry, path_uri
 from pathcurate.tables import Catalog, from_rows
 from pathcurate.text.accession import AccessionPatterns
-from pathcurate.text.slidenames import read_names
+from pathcurate.text.slidenames import SlideNames, read_names
 from pathcurate.workspace import Site, Workspace
 
 _TIMEOUT = 120.0
 _BATCH_ROWS = 32
 _COMMIT_ROWS = 20_000
-# States that another look may change although the file's size and time have not.
-_RETRIED = frozenset({"unreadable", "reader_crashed", "timeout", "gone"})
+# States that another look may change although the file's size and time have not; of the first three nothing was read.
+_UNREAD = frozenset({"unreadable", "reader_crashed", "timeout"})
+_RETRIED = _UNREAD | {"gone"}
+_NAMED = ("accession_raw", "specimen", "block", "stain_raw", "stain", "is_control")
+"""Columns that the site's patterns and the vocabularies make of a slide's names."""
 _SEVERITIES = {"not_a_slide": Severity.WARNING, "unsupported": Severity.WARNING, "lfs_pointer": Severity.WARNING}
 
 Row = dict[str, Any]
@@ -87,8 +90,8 @@ def scan(
         InputOutputError: an archive root cannot be listed; nothing was changed.
         InterruptedRunError: interrupted; slides read so far are kept.
     """
-    chosen = [workspace.site(code) for code in sites] if sites else list(workspace.sites)
-    codes = {site.code for site in chosen}
+    codes = {workspace.site(code).code for code in sites} or {site.code for site in workspace.sites}
+    chosen = [site for site in workspace.sites if site.code in codes]
     catalog = Catalog(workspace.catalog)
     listings = [list_archive(site, archive) for site in chosen for archive in site.archives]
     known = {_place(row): row for row in catalog.read(SLIDES).to_pylist() if row["site"] in codes}
@@ -102,12 +105,13 @@ def scan(
     finally:
         reading.commit()
     gone = reading.mark_gone()
-    rows = [row for row in catalog.read(SLIDES).to_pylist() if row["status"] != "gone"]
-    changed = list(regrouped(rows, workspace, engine))
-    catalog.upsert(SLIDES, from_rows(SLIDES, changed))
-    rows = [row for row in ({row["slide_id"]: row for row in (*rows, *changed)}).values() if row["site"] in codes]
-    _extract_keys(catalog, rows, chosen)
-    seen = [row for row in rows if _place(row) in reading.present]
+    rows = {row["slide_id"]: row for row in catalog.read(SLIDES).to_pylist() if row["status"] != "gone"}
+    changed = {row["slide_id"]: row for row in regrouped(rows.values(), workspace, engine)}
+    named = list(_named((row for row in (rows | changed).values() if row["site"] in codes), chosen))
+    changed.update((row["slide_id"], row) for row, _ in named if row is not rows[row["slide_id"]])
+    catalog.upsert(SLIDES, from_rows(SLIDES, changed.values()))
+    _keep_keys(catalog, named, codes)
+    seen = [row for row, _ in named if _place(row) in reading.present]
     findings = [finding for listing in listings for finding in listing.findings()]
     findings += [finding for row in seen for finding in _row_findings(row)]
     record_findings(catalog, "scan", findings, sites=codes)
@@ -140,7 +144,9 @@ class _Missing:
 
     @staticmethod
     def _content(row: Row) -> tuple[Any, ...]:
-        return row["site"], row["size_bytes"], row["header_fingerprint"], row["pixel_fingerprint"]
+        # Uncompressed tiles all have one size, so two slides may agree in all this and differ in their pixels.
+        mtime = row["mtime"] if row["compression"] == "none" else None
+        return row["site"], row["size_bytes"], row["header_fingerprint"], row["pixel_fingerprint"], mtime
 
     def take(self, row: Row) -> Row | None:
         """The one missing slide with this content; None if there is none, or more than one to choose from."""
@@ -159,6 +165,7 @@ class _Reading:
     def __init__(self, catalog: Catalog, listings: Sequence[Listing], known: Mapping[Place, Row]) -> None:
         self._catalog = catalog
         self._known = known
+        self._ids = {row["slide_id"] for row in known.values()}
         self._pending: list[Row] = []
         self.present = {listing.place(entry) for listing in listings for entry in listing.entries}
         hidden = {(listing.site.code, listing.archive.name): listing.is_hidden for listing in listings}
@@ -175,6 +182,7 @@ class _Reading:
         self.others: Counter[str] = Counter()
         self.read = 0
         self.moved = 0
+        self._replaced = 0
 
     def _is_unchanged(self, listing: Listing, entry: Entry) -> bool:
         row = self._known.get(listing.place(entry))
@@ -182,7 +190,7 @@ class _Reading:
             return False
         if row["reader"] is not None and row["reader_version"] != READER_VERSIONS.get(row["reader"]):
             return False
-        return bool(row["size_bytes"] == listing.size(entry) and row["mtime"] == _moment(entry.mtime_ns))
+        return bool(row["size_bytes"] == listing.size(entry) and row["mtime"] == listing.mtime(entry))
 
     def run(self, engine: Engine, progress: Callable[[int, int], None]) -> None:
         """Read what is to be read."""
@@ -200,19 +208,33 @@ class _Reading:
             progress(done, len(paths))
 
     def _accept(self, listing: Listing, entry: Entry, header: Row) -> None:
-        before = self._known.get(listing.place(entry))
-        if header.pop("is_slide"):
+        place = listing.place(entry)
+        before = self._known.get(place)
+        was_slide = before is not None and before["status"] != "gone"
+        if header.pop("is_slide") or (was_slide and header["status"] in _UNREAD):
             self.read += 1
-            row = _described(listing, entry, header)
-            row["slide_id"] = before["slide_id"] if before else self._identify(row)
-            self._pending.append(row)
+            self._keep(_described(listing, entry, header), before)
         else:
-            self.others[extension(entry.relpath)] += 1
-            self.present.discard(listing.place(entry))
+            self.others[file_kind(entry.relpath)] += 1
+            self.present.discard(place)
             if before is not None:
+                self._replaced += 1
+            if before is not None and was_slide:
                 self._pending.append({**before, "status": "gone", "status_detail": "another file has taken its place"})
         if len(self._pending) >= _COMMIT_ROWS:
             self.commit()
+
+    def _keep(self, row: Row, before: Row | None) -> None:
+        """Take a row, unless it says what is known already; then there is nothing new for later stages."""
+        if before is None:
+            self._pending.append({**row, "slide_id": self._identify(row)})
+            return
+        row["slide_id"] = before["slide_id"]
+        if row["status"] in _UNREAD and all(row[name] == before[name] for name in ("size_bytes", "mtime")):
+            # What was read of these bytes earlier still holds, and by it the slide is known if it moves.
+            row = {**before, **{name: row[name] for name in ("status", "status_detail", "scanned_at")}}
+        if any(before[name] != value for name, value in row.items() if name != "scanned_at"):
+            self._pending.append(row)
 
     def _identify(self, row: Row) -> str:
         moved = self._missing.take(row)
@@ -220,7 +242,13 @@ class _Reading:
             self.moved += 1
             return str(moved["slide_id"])
         identity = [row["site"], row["archive"], row["relpath"].hex(), row["size_bytes"], row["header_fingerprint"]]
-        return opaque_code("S", hashlib.sha256(canonical_json(identity)).digest())
+        slide_id = opaque_code("S", hashlib.sha256(canonical_json(identity)).digest())
+        # A slide that was first seen here and has moved keeps its code, so its copy in its old place needs another.
+        while slide_id in self._ids:
+            identity.append(slide_id)
+            slide_id = opaque_code("S", hashlib.sha256(canonical_json(identity)).digest())
+        self._ids.add(slide_id)
+        return slide_id
 
     def commit(self) -> None:
         """Keep what was read so far."""
@@ -232,33 +260,29 @@ class _Reading:
         left = list(self._missing.left())
         newly = [{**row, "status": "gone", "status_detail": None} for row in left if row["status"] != "gone"]
         self._catalog.upsert(SLIDES, from_rows(SLIDES, newly))
-        return len(left)
+        return len(left) + self._replaced
 
 
 def _described(listing: Listing, entry: Entry, header: Row) -> Row:
     names = read_names(entry.relpath, header["barcode"], header["label_text"], header["metadata_texts"], listing.patterns)
     return {
         **header,
-        **{
-            name: getattr(names, name) for name in ("accession_raw", "specimen", "block", "stain_raw", "stain", "is_control")
-        },
+        **_columns(names),
         "site": listing.site.code,
         "archive": listing.archive.name,
         "relpath": entry.relpath,
         "uri": path_uri(listing.path(entry)),
         "file_count": listing.file_count(entry),
         "size_bytes": listing.size(entry),
-        "mtime": _moment(entry.mtime_ns),
+        "mtime": listing.mtime(entry),
         "check_level": "header",
         "storage_state": "online",
         "scanned_at": datetime.now(UTC).replace(tzinfo=None),
     }
 
 
-def _moment(nanoseconds: int) -> datetime:
-    # By integer division: a float would round the microseconds, and the row would look changed at the next scan.
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000, tzinfo=None)
+def _columns(names: SlideNames) -> Row:
+    return {name: getattr(names, name) for name in _NAMED}
 
 
 def _row_findings(row: Row) -> Iterator[Finding]:
@@ -273,17 +297,26 @@ def _row_findings(row: Row) -> Iterator[Finding]:
         yield Finding("scan.shared_pixels", Severity.WARNING, message, column="duplicate_of", **common)
 
 
-def _extract_keys(catalog: Catalog, rows: Iterable[Row], sites: Sequence[Site]) -> None:
+def _named(rows: Iterable[Row], sites: Sequence[Site]) -> Iterator[tuple[Row, SlideNames]]:
+    """Rows with what the patterns of today say of their names; a row that says it already is passed on itself."""
     patterns = {site.code: AccessionPatterns(site.accession.patterns) for site in sites}
-    keys = [row for row in catalog.read(SLIDE_KEYS).to_pylist() if row["site"] not in patterns]
     for row in rows:
         names = read_names(
             row["relpath"], row["barcode"], row["label_text"], row["metadata_texts"], patterns[row["site"]]
         )  # fmt: skip
-        keys += [
-            {"slide_id": row["slide_id"], "site": row["site"], "key": key.key, "specimen": key.specimen,
-             "block": key.block, "source": key.source, "raw": key.raw}
-            for key in names.keys
-        ]  # fmt: skip
+        columns = _columns(names)
+        is_same = all(row[name] == value for name, value in columns.items())
+        yield row if is_same else {**row, **columns}, names
+
+
+def _keep_keys(catalog: Catalog, named: Iterable[tuple[Row, SlideNames]], sites: Collection[str]) -> None:
+    """Make these slides' numbers the keys of these sites; those of other sites stay."""
+    keys = [row for row in catalog.read(SLIDE_KEYS).to_pylist() if row["site"] not in sites]
+    keys += [
+        {"slide_id": row["slide_id"], "site": row["site"], "key": key.key, "specimen": key.specimen,
+         "block": key.block, "source": key.source, "raw": key.raw}
+        for row, names in named
+        for key in names.keys
+    ]  # fmt: skip
     keys.sort(key=lambda key: (key["site"], key["key"], key["slide_id"], key["source"]))
     catalog.replace(SLIDE_KEYS, from_rows(SLIDE_KEYS, keys))

@@ -26,19 +26,34 @@ SAMPLE_SCHEMA = pa.schema([pa.field("sample", pa.string())])
 def read_headers(batch: pa.RecordBatch, _spec: object) -> pa.RecordBatch:
     """Kernel: the header of each file of a column ``path`` (absolute, bytes); see :data:`HEADER_SCHEMA`."""
     rows = [_read_header(path) for path in column_values(batch, "path")]
-    return pa.concat_batches([_header_batch(row) for row in rows]) if rows else _header_batch()
+    try:
+        return pa.RecordBatch.from_pylist(rows, schema=HEADER_SCHEMA)
+    except Exception:  # noqa: BLE001  one value that no column can hold must not cost the other rows, nor the run
+        return pa.RecordBatch.from_pylist([_storable(row) for row in rows], schema=HEADER_SCHEMA)
 
 
-def _header_batch(*rows: dict[str, Any]) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pylist(list(rows), schema=HEADER_SCHEMA)
+def _storable(row: dict[str, Any]) -> dict[str, Any]:
+    try:
+        pa.RecordBatch.from_pylist([row], schema=HEADER_SCHEMA)
+    except Exception as error:  # noqa: BLE001  see read_headers
+        return _failed(error)
+    return row
+
+
+def _failed(error: Exception) -> dict[str, Any]:
+    """The row of a file on which a reader failed; of the error only its type, since its message may hold values."""
+    return {"is_slide": True, "status": "reader_crashed", "status_detail": f"the reader raised {type(error).__name__}"}
 
 
 def _read_header(path: bytes) -> dict[str, Any]:
+    """The header of one file; a file that is no slide by content or name may have the status ``unreadable`` all the same."""
     try:
         with LocalSource(path) as source:
             result = read_slide(source)
     except OSError as error:
         result = unreadable(error)
+    except Exception as error:  # noqa: BLE001  readers meet hostile files; whatever they raise is about this file alone
+        return _failed(error)
     if result is None:
         return {"is_slide": False}
     is_slide = result.header.status != "unreadable" or extension(path) in SLIDE_EXTENSIONS
@@ -63,7 +78,7 @@ def _sample(path: bytes) -> str | None:
     try:
         with LocalSource(path) as source:
             return sample_pixels(source)
-    except OSError:
+    except Exception:  # noqa: BLE001  a file that cannot be sampled, for whatever reason, is compared with none
         return None
 
 

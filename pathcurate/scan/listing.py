@@ -2,15 +2,49 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.pseudonyms import opaque_code
-from pathcurate.readers import companion_folders
+from pathcurate.readers import SLIDE_EXTENSIONS, companion_folder, companion_folders
 from pathcurate.storage import Entry, Skipped, walk
 from pathcurate.text.accession import AccessionPatterns
 from pathcurate.workspace import Archive, Site
+
+OTHER_KIND = "other"
+_FILE_KINDS = frozenset({
+    ".7z", ".annotations", ".avi", ".bak", ".bin", ".bmp", ".bz2", ".cdr", ".cfg", ".conf", ".csv", ".dat", ".db",
+    ".dcm", ".dicomdir", ".dll", ".doc", ".docx", ".ets", ".exe", ".geojson", ".gif", ".gz", ".h5", ".hdf5", ".heic",
+    ".htm", ".html", ".ico", ".ini", ".iso", ".j2k", ".jar", ".jp2", ".jpeg", ".jpg", ".json", ".lnk", ".lock", ".log",
+    ".lst", ".m4v", ".md", ".md5", ".mdb", ".mov", ".mp4", ".ndpa", ".ndpis", ".nii", ".npy", ".npz", ".part",
+    ".partial", ".pdf", ".png", ".ppt", ".pptx", ".ps1", ".py", ".qpdata", ".qpproj", ".rar", ".raw", ".rtf", ".sh",
+    ".sha1", ".sha256", ".sqlite", ".svg", ".tar", ".tgz", ".tmp", ".tsv", ".txt", ".url", ".wav", ".webp", ".wmv",
+    ".xls", ".xlsx", ".xml", ".xz", ".yaml", ".yml", ".zarr", ".zip", ".zst",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """What a companion folder holds.
+
+    Attributes:
+        count: files.
+        size: their bytes.
+        mtime_ns: newest modification time among them.
+    """
+
+    count: int = 0
+    size: int = 0
+    mtime_ns: int = 0
+
+    def with_entry(self, entry: Entry) -> "Companions":
+        """These and one file more."""
+        return Companions(self.count + 1, self.size + entry.size, max(self.mtime_ns, entry.mtime_ns))
+
+
+_NONE = Companions()
 
 
 @dataclass
@@ -22,7 +56,7 @@ class Listing:
         archive: the root.
         patterns: the site's accession patterns.
         entries: files that may be slides.
-        companions: files and bytes of each companion folder.
+        companions: what each companion folder holds.
         companion_count: companion files.
         skipped: what was not read.
     """
@@ -31,9 +65,29 @@ class Listing:
     archive: Archive
     patterns: AccessionPatterns
     entries: list[Entry] = field(default_factory=list)
-    companions: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    companions: dict[bytes, Companions] = field(default_factory=dict)
     companion_count: int = 0
     skipped: list[Skipped] = field(default_factory=list)
+    _hidden: set[bytes] = field(default_factory=set)
+
+    def add(self, item: Entry | Skipped) -> None:
+        """Take in one item; a folder's own files come before those of its sub-folders, as :func:`walk` gives them."""
+        if isinstance(item, Skipped):
+            self.skipped.append(item)
+            # What could not be looked at may be there still: a folder, or a name whose state the server did not tell.
+            if item.kind in {"unreadable_directory", "vanished"}:
+                self._hidden.add(item.relpath)
+            return
+        folder = next((above for above in _ancestors(item.relpath) if above in self.companions), None)
+        # A slide is nobody's companion: a case's folder may bear the name of a slide beside it.
+        if item.companion and folder is not None and extension(item.relpath) not in SLIDE_EXTENSIONS:
+            self.companion_count += 1
+            self.companions[folder] = self.companions[folder].with_entry(item)
+            return
+        self.entries.append(item)
+        own = companion_folder(item.relpath)
+        if own is not None:
+            self.companions[own] = _NONE
 
     def path(self, entry: Entry) -> bytes:
         """Absolute path of an entry."""
@@ -45,18 +99,27 @@ class Listing:
 
     def file_count(self, entry: Entry) -> int:
         """Files that make up the slide whose main file this is."""
-        return 1 + self.companions.get(_stem(entry.relpath), (0, 0))[0]
+        return 1 + self._companions(entry).count
 
     def size(self, entry: Entry) -> int:
         """Bytes of all its files."""
-        return entry.size + self.companions.get(_stem(entry.relpath), (0, 0))[1]
+        return entry.size + self._companions(entry).size
+
+    def mtime(self, entry: Entry) -> datetime | None:
+        """Newest modification time of its files, in UTC without a zone; None if the calendar does not have it."""
+        # By integer division: a float would round the microseconds, and the row would look changed at the next scan.
+        seconds, rest = divmod(max(entry.mtime_ns, self._companions(entry).mtime_ns), 1_000_000_000)
+        try:
+            return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000, tzinfo=None)
+        except (ValueError, OverflowError, OSError):
+            return None
+
+    def _companions(self, entry: Entry) -> Companions:
+        return self.companions.get(companion_folder(entry.relpath) or b"", _NONE)
 
     def is_hidden(self, relpath: bytes) -> bool:
-        """Whether a path lies in a folder that could not be listed, so that its absence says nothing."""
-        return any(
-            item.kind == "unreadable_directory" and (not item.relpath or relpath.startswith(item.relpath + b"/"))
-            for item in self.skipped
-        )
+        """Whether a path, or a folder above it, could not be looked at, so that its absence says nothing."""
+        return bool(self._hidden) and (relpath in self._hidden or any(path in self._hidden for path in _ancestors(relpath)))
 
     def findings(self) -> list[Finding]:
         """What was not read, each named by an opaque code because paths can name people."""
@@ -68,7 +131,7 @@ class Listing:
                 stage="scan",
                 site=self.site.code,
                 table="slides",
-                subject=opaque_code("G", hashlib.sha256(item.relpath).digest()),
+                subject=opaque_code("G", hashlib.sha256(self.archive.name.encode() + b"\0" + item.relpath).digest()),
             )
             for item in self.skipped
         ]
@@ -82,15 +145,7 @@ def list_archive(site: Site, archive: Archive) -> Listing:
     """
     listing = Listing(site, archive, AccessionPatterns(site.accession.patterns))
     for item in walk(archive.root, companion_folders):
-        if isinstance(item, Skipped):
-            listing.skipped.append(item)
-        elif item.companion:
-            listing.companion_count += 1
-            top = _companion_folder(item.relpath, listing.companions)
-            count, size = listing.companions.get(top, (0, 0))
-            listing.companions[top] = (count + 1, size + item.size)
-        else:
-            listing.entries.append(item)
+        listing.add(item)
     return listing
 
 
@@ -99,11 +154,17 @@ def extension(path: bytes) -> str:
     return os.fsdecode(os.path.splitext(path)[1]).lower()  # noqa: PTH122  a path of an archive is bytes
 
 
-def _stem(relpath: bytes) -> bytes:
-    return os.path.splitext(relpath)[0]  # noqa: PTH122
+def file_kind(path: bytes) -> str:
+    """What a file that is no slide is counted as: its extension if that names a usual kind of file, empty without one.
+
+    Any other is :data:`OTHER_KIND`, because what follows the last dot of a name can be a patient's name or number.
+    """
+    suffix = extension(path)
+    return suffix if suffix in _FILE_KINDS or suffix in SLIDE_EXTENSIONS or not suffix else OTHER_KIND
 
 
-def _companion_folder(relpath: bytes, known: Mapping[bytes, tuple[int, int]]) -> bytes:
-    parts = relpath.split(b"/")
-    above = (b"/".join(parts[:depth]) for depth in range(1, len(parts)))
-    return next((folder for folder in above if folder in known), b"/".join(parts[:-1]))
+def _ancestors(relpath: bytes) -> Iterator[bytes]:
+    """The folders above a path, nearest first; the last is the root, which is empty."""
+    while relpath:
+        relpath = relpath.rpartition(b"/")[0]
+        yield relpath

@@ -1,7 +1,6 @@
 """Pages and figures: nothing from the data becomes markup, every number is there, and no text leaves its box."""
 
 import re
-import unicodedata
 from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
@@ -306,13 +305,12 @@ def test_wrapping_loses_nothing_and_fits(text: str, width: int) -> None:
     lines = wrap(text, width, 13)
     assert 1 <= len(lines) <= 6
     assert all(text_width(line) * 13 <= width for line in lines)
-    whole, wrapped = "".join(shown(text).split(" ")), "".join("".join(lines).split(" "))
-    whole = re.sub(r"[ \t\r\n]", "", whole)
-    if wrapped.endswith("…") and not whole.endswith("…"):
-        assert len(lines) == 6
-        assert unicodedata.normalize("NFC", whole).startswith(unicodedata.normalize("NFC", wrapped[:-1]))
+    whole, wrapped = re.sub(r"[ \t\r\n]", "", shown(text)), "".join(lines).replace(" ", "")
+    if len(lines) == 6 and wrapped != whole:
+        assert wrapped.endswith("…")
+        assert whole.startswith(wrapped[:-1])
     else:
-        assert wrapped.replace("…", "") == whole.replace("…", "")
+        assert wrapped == whole
 
 
 def test_lines_break_where_a_reader_expects_it() -> None:
@@ -322,4 +320,4 @@ def test_lines_break_where_a_reader_expects_it() -> None:
     assert wrap("x" * 20, 13 * 6, 13) == ["x" * 10, "x" * 10]
     assert wrap("", 100, 13) == [""]
     assert wrap("肺" * 100, 13 * 5, 13)[-1] == "肺肺肺肺…"
-    assert wrap("− 1\u202f234\u202f567 slides", 13 * 6, 13) == ["− 1\u202f234\u202f567", "slides"]
+    assert wrap("− 1\u202f234\u202f567 slides", 13 * 7, 13) == ["− 1\u202f234\u202f567", "slides"]

@@ -1,0 +1,180 @@
+"""The made-up hospital from end to end, against its answer key, and what happens when the run is disturbed."""
+
+import fcntl
+import json
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from pathcurate.pseudonyms import internal_layer, product_layer
+
+RECIPE = "demo_he_2023"
+KEY = bytes(range(32))
+
+
+def _run(workspace: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pathcurate", *arguments, "-w", str(workspace)],
+        capture_output=True, text=True, check=False, timeout=200,
+    )  # fmt: skip
+
+
+def _prepare(workspace: Path) -> Path:
+    """The shipped recipe and a known vault key, so that two workspaces can be compared."""
+    recipe = workspace / f"{RECIPE}.yaml"
+    shutil.copyfile(Path(__file__).parents[2] / "recipes" / recipe.name, recipe)
+    (workspace / "vault").mkdir(mode=0o700)
+    key = workspace / "vault" / "key"
+    key.write_bytes(KEY)
+    key.chmod(0o600)
+    return recipe
+
+
+@pytest.fixture(scope="module")
+def finished(pristine_hospital: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace after an undisturbed run."""
+    workspace = tmp_path_factory.mktemp("finished") / "hospital"
+    shutil.copytree(pristine_hospital, workspace)
+    recipe = _prepare(workspace)
+    done = _run(workspace, "run", str(recipe))
+    assert done.returncode == 0, done.stderr
+    return workspace
+
+
+def _release(workspace: Path) -> Path:
+    return workspace / "releases" / RECIPE / "1.0.0"
+
+
+def _answers(workspace: Path) -> dict[str, Any]:
+    answers: dict[str, Any] = json.loads((workspace / "hospital" / "answers.json").read_bytes())
+    return answers
+
+
+def _slide_codes(workspace: Path) -> dict[tuple[str, str], str]:
+    """(site, path in hex) to the slide's code in the release."""
+    internal, product = internal_layer(KEY), product_layer(KEY, RECIPE)
+    snapshot = json.loads(max((workspace / "catalog" / "slides" / "_log").glob("*.json")).read_bytes())
+    codes = {}
+    for part in snapshot["parts"]:
+        for row in pq.read_table(workspace / "catalog" / "slides" / part).to_pylist():
+            codes[row["site"], row["relpath"].hex()] = product.code("S", internal.code("S", row["slide_id"]))
+    return codes
+
+
+def test_one_year_cohort_is_exactly_the_answer_key(finished: Path) -> None:
+    answers = _answers(finished)
+    permitted = {(p["site"], p["patient"]): p["allowed"] for p in answers["patients"]}
+    primary = {(r["site"], r["accession"]): r for r in answers["reports"] if r["type"] == "primary"}
+    expected = set()
+    for slide in answers["slides"]:
+        report = primary.get((slide["site"], slide["accession"]))
+        if (
+            report is not None
+            and slide["status"] == "ok"
+            and slide["tier"] in {"exact", "barcode", "metadata", "file_name"}
+            and permitted[slide["site"], slide["patient"]]
+            and slide["stain"] == "HE"
+            and report["received"].startswith("2023-")
+            and report["age"] >= 18
+            and not slide["is_control"]
+        ):
+            expected.add((slide["site"], slide["relpath_hex"]))
+    codes = _slide_codes(finished)
+    released = pq.read_table(_release(finished) / "data" / "slides.parquet").to_pylist()
+    assert len(expected) > 10
+    assert {row["slide_id"] for row in released} == {codes[place] for place in expected}
+    scanned = {codes[slide["site"], slide["relpath_hex"]]: slide["scan_date"] for slide in answers["slides"]}
+    for row in released:
+        # The right year chose the slide; the date that goes out is another one, whole weeks away.
+        moved = row["scan_datetime"] - date.fromisoformat(scanned[row["slide_id"]])
+        assert 7 <= abs(moved.days) <= 364
+        assert moved.days % 7 == 0
+
+
+def test_every_slide_is_in_the_ledger_once(finished: Path) -> None:
+    ledger = pq.read_table(finished / "cohorts" / RECIPE / "ledger.parquet").to_pylist()
+    attrition = json.loads((finished / "cohorts" / RECIPE / "cohort.json").read_bytes())["attrition"]
+    assert len({row["slide_id"] for row in ledger}) == len(ledger) == len(_answers(finished)["slides"])
+    dropped = {step["id"]: step["dropped"] for step in attrition["steps"]}
+    fallen = [row["step"] for row in ledger if row["step"] != "kept"]
+    assert {step: fallen.count(step) for step in dropped} == dropped
+    assert len(ledger) - len(fallen) == attrition["steps"][-1]["remaining"]["slides"]
+
+
+def test_release_passes_sha256sum_and_validate(finished: Path) -> None:
+    sums = subprocess.run(["sha256sum", "-c", "--quiet", "manifest-sha256.txt"], cwd=_release(finished), check=False)
+    assert sums.returncode == 0
+    assert _run(finished, "validate", str(_release(finished))).returncode == 0
+
+
+def test_second_run_gives_the_same_release(finished: Path) -> None:
+    before = {path: path.read_bytes() for path in _release(finished).rglob("*") if path.is_file()}
+    done = _run(finished, "run", str(finished / f"{RECIPE}.yaml"), "--json")
+    assert done.returncode == 0, done.stderr
+    assert {path: path.read_bytes() for path in _release(finished).rglob("*") if path.is_file()} == before
+    listed = json.loads(_run(finished, "product", "list", "--json").stdout)
+    assert len(listed["products"]) == 1
+
+
+def test_same_hospital_elsewhere_gives_the_same_bytes(finished: Path, hospital: Path) -> None:
+    done = _run(hospital, "run", str(_prepare(hospital)))
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.relative_to(_release(finished)) for path in _release(finished).rglob("*") if path.is_file())
+    assert names == sorted(path.relative_to(_release(hospital)) for path in _release(hospital).rglob("*") if path.is_file())
+    assert all((_release(finished) / name).read_bytes() == (_release(hospital) / name).read_bytes() for name in names)
+
+
+def test_killed_runs_end_like_an_undisturbed_one(finished: Path, hospital: Path) -> None:
+    recipe = _prepare(hospital)
+    moments = random.Random(20261121)
+    for _ in range(4):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pathcurate", "run", str(recipe), "-w", str(hospital), "-q"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        time.sleep(moments.uniform(0.3, 4.0))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    done = _run(hospital, "run", str(recipe))
+    assert done.returncode == 0, done.stderr
+    assert (_release(hospital) / "manifest-sha256.txt").read_bytes() == (_release(finished) / "manifest-sha256.txt").read_bytes()
+    assert not list((hospital / "releases" / RECIPE).glob(".*"))
+
+
+def test_second_run_at_once_learns_who_holds_the_workspace(hospital: Path) -> None:
+    recipe = _prepare(hospital)
+    with (hospital / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = _run(hospital, "run", str(recipe))
+    assert done.returncode == 14
+    assert "in use" in done.stderr
+
+
+def test_full_disk_is_an_error_that_leaves_nothing_half_written(hospital: Path, finished: Path) -> None:
+    recipe = _prepare(hospital)
+
+    def no_room() -> None:
+        # A limit on file size fails writes where a full disk would, without a mount.
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, resource.RLIM_INFINITY))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pathcurate", "run", str(recipe), "-w", str(hospital)],
+        capture_output=True, text=True, check=False, timeout=200, preexec_fn=no_room,  # noqa: PLW1509  no threads here
+    )  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not _release(hospital).exists()
+    done = _run(hospital, "run", str(recipe))
+    assert done.returncode == 0, done.stderr
+    assert (_release(hospital) / "manifest-sha256.txt").read_bytes() == (_release(finished) / "manifest-sha256.txt").read_bytes()
