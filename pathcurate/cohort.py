@@ -118,17 +118,18 @@ def _open_views(workspace: Workspace, engine: Engine, plan: Plan, recipe: Recipe
     for view in plan.views:
         table, _, kind = view.rpartition("_")
         if view == "permissions":
-            engine.view(view, _todays_permissions(workspace, recipe, today))
+            statements = read_parquet(workspace.vault / "criteria" / "permissions.parquet")
+            engine.view(view, _todays_permissions(statements, recipe, today))
         elif kind == "deid":
             engine.view(view, [workspace.deid / f"{table}.parquet"])
         else:
             engine.view(view, [workspace.vault / "criteria" / f"{table}.parquet"])
 
 
-def _todays_permissions(workspace: Workspace, recipe: Recipe, today: date) -> pa.Table:
+def _todays_permissions(statements: pa.Table, recipe: Recipe, today: date) -> pa.Table:
     """What holds today for the recipe's purpose, one row per subject and kind of data; opt-outs hold always."""
     rows: set[tuple[str, str, str, bool]] = set()
-    for row in read_parquet(workspace.vault / "criteria" / "permissions.parquet").to_pylist():
+    for row in statements.to_pylist():
         subject = (row["subject"], row["subject_code"])
         if row["opt_out"]:
             rows.add((*subject, "", True))

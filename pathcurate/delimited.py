@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,8 +23,12 @@ _BOMS = (
 _SEPARATORS = (",", "\t", ";", "|")
 _CELL_LIMIT = 16 << 20
 _MISSING = frozenset({"", "null", "none", "nan", "n/a", "#n/a", "[not available]", "无", "—", "-"})
-# A head that is a long number or very long is more likely a patient's row in a file without heads.
+# What heads never are but a patient's values often: a file without heads has its first patient where the heads should be.
 _HEAD_LIMIT = 40
+_VALUE = re.compile(
+    r"(?:\D*\d){5}.*|\d{1,3}\s*(?:岁|月|天|周|y|yrs?|years?)|\d+[-/.年]\d+.*|[男女是否有无]|male|female|[mfyn\d]|yes|no",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class Sheet:
 
     Attributes:
         heads: column heads, outer spaces removed.
-        rows: rows with as many cells as there are heads.
+        rows: rows with as many cells as there are heads; empty cells at the end are not counted, empty rows are left out.
         misfits: numbers of rows with more or fewer cells; their columns cannot be trusted.
         encoding: Python's name of the encoding used.
     """
@@ -80,10 +85,11 @@ def decode(data: bytes, encoding: str | None, name: str) -> tuple[str, str]:
     Raises:
         UsageError: no encoding fits.
     """
-    candidates = [encoding] if encoding else [label for bom, label in _BOMS if data.startswith(bom)][:1]
-    for candidate in candidates or ("utf-8", "gb18030", "big5"):
+    marked = [label for bom, label in _BOMS if data.startswith(bom)][:1]
+    for candidate in [encoding] if encoding else [*marked, "utf-8", "gb18030", "big5"]:
         try:
-            return data.decode(candidate), candidate
+            # A mark that the encoding does not take for one would hide the quotes of the first head.
+            return data.removeprefix(codecs.BOM_UTF8).decode(candidate).removeprefix("\ufeff"), candidate
         except UnicodeDecodeError as error:
             if encoding:
                 raise UsageError(
@@ -104,7 +110,7 @@ def _parse(text: str, encoding: str, name: str) -> Sheet:
     csv.field_size_limit(_CELL_LIMIT)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text), strict=True)
     lines = _numbered(reader, name)
-    heads = tuple(head.strip().strip("﻿") for _, head_line in [next(lines, (1, []))] for head in head_line)
+    heads = tuple(head.strip() for _, head_line in [next(lines, (1, []))] for head in head_line)
     if not any(heads):
         raise UsageError(f"{name} has no head row", "The first row must name the columns.")
     repeated = sorted({index + 1 for index, head in enumerate(heads) if head and head in heads[:index]})
@@ -112,12 +118,17 @@ def _parse(text: str, encoding: str, name: str) -> Sheet:
         raise UsageError(
             f"{name}: column {repeated[0]} has the same head as an earlier one", "Give every column a head of its own."
         )
+    # Spreadsheets end some rows with empty cells and leave them out of others.
+    needed = max(index + 1 for index, head in enumerate(heads) if head)
     rows, misfits = [], []
-    for number, cells in lines:
-        if len(cells) == len(heads):
-            rows.append(Row(number, dict(zip(heads, map(clean, cells), strict=True))))
-        elif any(cell.strip() for cell in cells):
+    for number, raw_cells in lines:
+        cells = [clean(cell) for cell in raw_cells]
+        if not any(cells):
+            continue
+        if len(cells) < needed or any(cells[len(heads) :]):
             misfits.append(number)
+        else:
+            rows.append(Row(number, dict(zip(heads, cells, strict=False))))
     return Sheet(heads, tuple(rows), tuple(misfits), encoding)
 
 
@@ -137,9 +148,10 @@ def _numbered(reader: Iterator[list[str]], name: str) -> Iterator[tuple[int, lis
 
 
 def _separator(text: str) -> str:
-    """The separator that splits the head line into most cells."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    return max(_SEPARATORS, key=first.count)
+    """The separator that splits the head row into most cells."""
+    head_row = re.match(r'[\r\n]*((?:"[^"]*"|[^"\r\n])*)', text)
+    unquoted = re.sub(r'"[^"]*"', "", head_row[1] if head_row else "")
+    return max(_SEPARATORS, key=unquoted.count)
 
 
 def clean(cell: str) -> str:
@@ -155,8 +167,7 @@ def fold_head(head: str) -> str:
 
 
 def shown_head(heads: tuple[str, ...], index: int) -> str:
-    """A head as a message may show it: in backticks, or only its number if it might be a patient's value."""
-    head = heads[index]
-    if len(head) > _HEAD_LIMIT or sum(character.isdigit() for character in head) > 4:
+    """A head as a message may show it: in backticks, or only its number if any of the heads might be a patient's value."""
+    if any(len(head) > _HEAD_LIMIT for head in heads) or any(_VALUE.fullmatch(head.lower()) for head in heads):
         return f"column {index + 1}"
-    return f"`{head}`"
+    return f"`{heads[index]}`"

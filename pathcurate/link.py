@@ -17,6 +17,7 @@ from pathcurate.model.report import REPORTS, precedence
 from pathcurate.model.slide import SLIDE_KEYS, SLIDES
 from pathcurate.pseudonyms import canonical, opaque_code
 from pathcurate.tables import Catalog, from_rows
+from pathcurate.text.slidenames import SOURCES
 from pathcurate.workspace import Workspace
 
 RULES = "accession v1"
@@ -85,17 +86,16 @@ def link(workspace: Workspace) -> LinkSummary:
     for key in catalog.read(SLIDE_KEYS).to_pylist():
         keys[key["slide_id"]].append(key)
     rule_sets = {site.code: sha256_text(canonical_json([RULES, list(site.accession.patterns)])) for site in workspace.sites}
-    links = [_link(slide, keys[slide["slide_id"]], cases, rule_sets.get(slide["site"], "")) for slide in slides]
+    links = [_link(slide, keys[slide["slide_id"]], cases, rule_sets.get(slide["site"])) for slide in slides]
     findings += _link_findings(slides, links, keys, cases)
     catalog.replace(PERSONS, from_rows(PERSONS, persons))
     catalog.replace(IDENTITIES, from_rows(IDENTITIES, identities))
     catalog.replace(LINKS, from_rows(LINKS, links))
-    accessions = {row["slide_id"]: row["accession"] for row in links}
-    renamed = [
-        {**slide, "accession": accessions[slide["slide_id"]]}
-        for slide in slides
-        if slide["accession"] != accessions[slide["slide_id"]]
-    ]
+    renamed = []
+    for slide, row in zip(slides, links, strict=True):
+        named = {"accession": row["accession"], **_part(row["accession"], keys[slide["slide_id"]])}
+        if any(slide[column] != value for column, value in named.items()):
+            renamed.append({**slide, **named})
     catalog.upsert(SLIDES, from_rows(SLIDES, renamed))
     record_findings(catalog, "link", findings)
     linked = {(row["site"], row["accession"]) for row in links if row["accession"] is not None}
@@ -164,13 +164,20 @@ def _two_patients(site: str, report_id: str, count: int) -> Finding:
     )  # fmt: skip
 
 
-def _link(slide: Row, keys: Iterable[Row], cases: Mapping[CaseKey, _Case], rule_set: str) -> Row:
+def _part(accession: str | None, keys: Iterable[Row]) -> Row:
+    """Specimen and block that the best source gives for the linked case; for any number, if nothing is linked."""
+    parts = [key for key in keys if key["specimen"] and accession in {None, key["key"]}]
+    best = min(parts, key=lambda key: SOURCES.index(key["source"]), default={})
+    return {"specimen": best.get("specimen"), "block": best.get("block")}
+
+
+def _link(slide: Row, keys: Iterable[Row], cases: Mapping[CaseKey, _Case], rule_set: str | None) -> Row:
     site = slide["site"]
-    named: dict[str, list[str]] = defaultdict(list)
+    read: dict[str, list[str]] = defaultdict(list)
     for key in keys:
-        if (site, key["key"]) in cases and key["source"] not in named[key["key"]]:
-            named[key["key"]].append(key["source"])
-    named = {key: sources for key, sources in named.items() if sources}
+        if key["source"] not in read[key["key"]]:
+            read[key["key"]].append(key["source"])
+    named = {key: sources for key, sources in read.items() if (site, key) in cases}
     common = {"slide_id": slide["slide_id"], "site": site, "accession": None, "rule_set_sha": rule_set}
     losing = sorted(f"{key} {source}" for key, sources in named.items() for source in sources)
     if not named:
@@ -183,10 +190,13 @@ def _link(slide: Row, keys: Iterable[Row], cases: Mapping[CaseKey, _Case], rule_
         return {**common, "tier": "conflict", "rule": "case_two_patients", "losing_candidates": losing}
     witnesses = {_WITNESS[source] for source in sources}
     tier = "exact" if len(witnesses) > 1 else witnesses.pop()
-    # Sources whose number the reports do not know say nothing for or against this case.
+    # Numbers that the reports do not know decide nothing, but a source that names only such a number lowers confidence.
+    others = sorted(f"{key} {source}" for key, read_in in read.items() if key != accession for source in read_in)
+    heard = {source for read_in in read.values() for source in read_in}
     return {
-        **common, "accession": accession, "report_id": case.report_id, "tier": tier, "confidence": 1.0,
-        "evidence": sorted(sources), "rule": "witnesses_agree" if tier == "exact" else "one_witness",
+        **common, "accession": accession, "report_id": case.report_id, "tier": tier,
+        "confidence": len(sources) / len(heard), "evidence": sorted(sources),
+        "rule": "witnesses_agree" if tier == "exact" else "one_witness", "losing_candidates": others or None,
     }  # fmt: skip
 
 

@@ -1,28 +1,34 @@
 """Stage: consent lists, waivers and opt-outs become the ``permissions`` table."""
 
 import os
-from collections.abc import Iterator
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pathcurate.delimited import Row, Sheet, read_sheet, shown_head
-from pathcurate.disclosure import record_permission_lists
+from pathcurate.delimited import Row, Sheet, fold_head, read_sheet, shown_head
+from pathcurate.disclosure import list_digests, record_permission_lists
 from pathcurate.errors import DisclosureRefusedError, InputOutputError, UsageError
 from pathcurate.findings import record_findings
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.permission import PERMISSIONS, SUBJECTS
+from pathcurate.model.report import REPORTS
 from pathcurate.pseudonyms import canonical
 from pathcurate.tables import Catalog, from_rows
 from pathcurate.text.accession import AccessionPatterns
-from pathcurate.text.heads import Heads, resolve
-from pathcurate.text.values import parse_datetime
+from pathcurate.text.heads import Heads, known_heads, resolve
+from pathcurate.text.values import parse_datetime, parse_number
 from pathcurate.text.vocabulary import vocabulary
 from pathcurate.workspace import Mapping, PermissionSource, Workspace, load_mapping
 
 COLUMNS = tuple(name for name in PERMISSIONS.names if name not in {"source", "source_row"})
 """Canonical names that a mapping may give heads or constants for."""
 _DATA_KINDS = PERMISSIONS["data_kinds"].values
+_PURPOSE = re.compile(PERMISSIONS["purposes"].pattern)
+# A column of this name that is not understood may say who has left.
+_SPEAKS_OF_LEAVING = re.compile(r"退出|撤回|撤销|撤消|拒绝|不同意|是否同意|同意与否|opt-?out|withdr|refus|revo|declin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +55,9 @@ def import_permissions(workspace: Workspace) -> ImportSummary:
     row looks.
 
     Raises:
-        DisclosureRefusedError: a row that may be an opt-out is not understood.
+        DisclosureRefusedError: a row or a column that may say who has opted out is not understood.
         InputOutputError: a list is missing or cannot be read.
-        UsageError: no list is configured, or one has no column that names its subjects.
+        UsageError: no list is configured, or one has no column that names its subjects, or none that says what it states.
     """
     if not workspace.permissions:
         raise UsageError(
@@ -61,31 +67,41 @@ def import_permissions(workspace: Workspace) -> ImportSummary:
     rows: list[dict[str, Any]] = []
     findings: list[Finding] = []
     for source in workspace.permissions:
+        if not source.path.is_file():
+            raise InputOutputError(f"permission list {source.path.name}: no such file", "Correct `path` in pathcurate.yaml.")
+    digests = list_digests(workspace)
+    for source in workspace.permissions:
         for item in _read_list(workspace, source):
             if isinstance(item, Finding):
                 findings.append(item)
             else:
                 rows.append(item)
     catalog = Catalog(workspace.catalog)
+    findings += _unknown_opt_outs(catalog, rows)
     catalog.replace(PERMISSIONS, from_rows(PERMISSIONS, rows))
     record_findings(catalog, "permissions", findings)
-    record_permission_lists(workspace)
+    record_permission_lists(workspace, digests)
     opt_outs = sum(row["opt_out"] for row in rows)
     return ImportSummary(len(workspace.permissions), len(rows), opt_outs, tuple(findings))
 
 
 def _read_list(workspace: Workspace, source: PermissionSource) -> Iterator[dict[str, Any] | Finding]:
     path = source.path
-    if not path.is_file():
-        raise InputOutputError(f"permission list {path.name}: no such file", "Correct `path` in pathcurate.yaml.")
     mapping = load_mapping(source.mapping, COLUMNS) if source.mapping else Mapping()
     sheet = read_sheet(path, mapping.encoding)
     heads = resolve("permissions", sheet.heads, mapping.columns, path.name)
     named = set(heads.columns) | set(mapping.constants)
-    if not named & {"subject_value", "subject", "site"}:
+    # A column that is not known may be the patient's number: such a list is not about whole sites unless it says so.
+    if not named & {"subject_value", "subject"} and ("site" not in named or heads.unknown):
         raise UsageError(
-            f"{path.name}: no column names the subject (patient number 病案号, case 病理号 or site 机构)",
-            "Write a mapping file with `columns: {subject_value: …}` and name it in pathcurate.yaml.",
+            f"{path.name}: no column names the subject (patient number 病案号, or case 病理号)",
+            "Write a mapping file with `columns: {subject_value: …}`, or with `constants: {subject: site}` if the list is "
+            "about whole sites, and name it in pathcurate.yaml.",
+        )
+    if not named & {"basis", "opt_out"}:
+        raise UsageError(
+            f"{path.name}: no column says what the list states (a legal basis 依据, or an opt-out 退出)",
+            "Name the column in a mapping file; for a list of nothing but opt-outs write `constants: {opt_out: 是}`.",
         )
     yield from _about_heads(sheet, heads, path)
     has_opt_outs = "opt_out" in named
@@ -94,12 +110,30 @@ def _read_list(workspace: Workspace, source: PermissionSource) -> Iterator[dict[
             raise _unreadable_opt_out(path, number)
         yield _refused("permissions.row_misfit", "has more or fewer cells than there are heads", number, path)
     for row in sheet.rows:
-        statement = _statement(workspace, source, mapping, heads, row, path)
-        if isinstance(statement, Finding) and _opt_out(
-            heads.cell(row.cells, "opt_out") or mapping.constants.get("opt_out", "")
-        ):
+        texts = _texts(mapping, heads, row)
+        statement = _statement(workspace, source, texts, row, path)
+        if isinstance(statement, Finding) and _opt_out(texts["opt_out"]):
             raise _unreadable_opt_out(path, row.number)
         yield statement
+
+
+def _unknown_opt_outs(catalog: Catalog, rows: Sequence[dict[str, Any]]) -> Iterator[Finding]:
+    """One finding per list whose opt-outs name numbers that no report has: a zero or a digit may be lost."""
+    reports = catalog.read(REPORTS, columns=("site", "patient_id", "accession")).to_pylist()
+    known = {("person", row["site"], canonical(row["patient_id"])) for row in reports if row["patient_id"]}
+    known |= {("case", row["site"], row["accession"]) for row in reports}
+    lost: dict[str, list[int]] = defaultdict(list)
+    for row in rows if reports else ():
+        subject = (row["subject"], row["site"], row.get("subject_value"))
+        if row["opt_out"] and row["subject"] in {"person", "case"} and subject not in known:
+            lost[row["source"]].append(row["source_row"])
+    for source, numbers in lost.items():
+        yield Finding(
+            "permissions.opt_out_unknown", Severity.WARNING,
+            f"{len(numbers)} opt-outs of {Path(source).name} name patients or cases that no report has, the first in row "
+            f"{numbers[0]}; if they should be there, a digit or a leading zero may be lost",
+            stage="permissions", table="permissions", subject=Path(source).name, count=len(numbers),
+        )  # fmt: skip
 
 
 def _unreadable_opt_out(path: Path, number: int) -> DisclosureRefusedError:
@@ -112,6 +146,11 @@ def _unreadable_opt_out(path: Path, number: int) -> DisclosureRefusedError:
 
 def _about_heads(sheet: Sheet, heads: Heads, path: Path) -> Iterator[Finding]:
     for index in heads.unknown:
+        if _SPEAKS_OF_LEAVING.search(fold_head(sheet.heads[index])):
+            raise DisclosureRefusedError(
+                f"{shown_head(sheet.heads, index)} of {path.name} is not known, but may say who has opted out",
+                "Name it in the list's mapping: `columns: {opt_out: …}`; `values` says which of its words mean no (否).",
+            )
         yield Finding(
             "permissions.unknown_column", Severity.INFO,
             f"{shown_head(sheet.heads, index)} of {path.name} is not known and was not imported; a mapping can name it",
@@ -119,17 +158,37 @@ def _about_heads(sheet: Sheet, heads: Heads, path: Path) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _statement(
-    workspace: Workspace, source: PermissionSource, mapping: Mapping, heads: Heads, row: Row, path: Path
-) -> dict[str, Any] | Finding:
+def _texts(mapping: Mapping, heads: Heads, row: Row) -> dict[str, str]:
+    """The row's texts by canonical name, every name there; ``subject`` is filled in where the columns say it."""
     texts = {name: heads.cell(row.cells, name) or mapping.constants.get(name, "") for name in COLUMNS}
     for name, translation in mapping.values.items():
-        texts[name] = translation.get(texts.get(name, ""), texts.get(name, ""))
+        texts[name] = translation.get(texts[name], texts[name])
+    words = mapping.values.get("opt_out", {})
+    leaving = (words.get(row.cells[head], row.cells[head]) for head in heads.columns.get("opt_out", ()))
+    # 是否退出 may say no where 退出日期 says when.
+    texts["opt_out"] = next(filter(_opt_out, leaving), texts["opt_out"])
+    if "subject" not in {*heads.columns, *mapping.constants}:
+        texts["subject"] = _subject_of_columns(heads, row, is_constant="subject_value" in mapping.constants)
+    return texts
+
+
+def _subject_of_columns(heads: Heads, row: Row, *, is_constant: bool) -> str:
+    columns = heads.columns.get("subject_value", ())
+    if not columns and not is_constant:
+        return "site"
+    # In a list about persons or cases, a row without a number is about nobody, not about its whole site.
+    named = next((head for head in columns if row.cells[head]), "")
+    return "case" if fold_head(named) in known_heads()["reports"]["accession"] else "person"
+
+
+def _statement(
+    workspace: Workspace, source: PermissionSource, texts: dict[str, str], row: Row, path: Path
+) -> dict[str, Any] | Finding:
     opt_out = _opt_out(texts["opt_out"])
     statement: dict[str, Any] = {
         "basis": vocabulary("bases").exact(texts["basis"]),
-        "purposes": [item.lower() for item in _items(texts["purposes"])],
-        "data_kinds": [item.lower() for item in _items(texts["data_kinds"])] or list(_DATA_KINDS),
+        "purposes": [] if opt_out else _items(texts["purposes"]),
+        "data_kinds": _items(texts["data_kinds"]) if texts["data_kinds"] and not opt_out else list(_DATA_KINDS),
         "document_sha256": texts["document_sha256"] or None,
         "opt_out": opt_out,
         "source": os.path.relpath(source.path, workspace.root),
@@ -152,26 +211,27 @@ def _opt_out(text: str) -> bool:
 def _items(text: str) -> list[str]:
     for separator in (";", "；", ",", "，", "、", "|"):
         text = text.replace(separator, " ")
-    return text.split()
+    return text.lower().split()
 
 
 def _add_subject(statement: dict[str, Any], workspace: Workspace, texts: dict[str, str]) -> tuple[str, str] | None:
     """Name the subject; a fault (rule, what is wrong) if the row does not say whom it is about."""
     codes = [site.code for site in workspace.sites]
-    subject = texts["subject"] or ("person" if texts["subject_value"] else "site" if texts["site"] else "")
+    subject = texts["subject"].lower()
     site = texts["site"] or (codes[0] if len(codes) == 1 else "")
     if subject not in SUBJECTS:
         return "permissions.no_subject", "does not say whom it is about (person, case, site or population)"
     if subject != "population" and site not in codes:
         return "permissions.unknown_site", "names no site of pathcurate.yaml"
-    if subject in {"person", "case"} and not texts["subject_value"]:
-        return "permissions.no_subject", "has no patient or accession number"
-    value = texts["subject_value"]
-    if subject == "case":
-        value = AccessionPatterns(workspace.site(site).accession.patterns).normalise(value)
+    if subject in {"person", "case"} and parse_number(texts["subject_value"]) is None:
+        return "permissions.no_subject", "has no usable patient or accession number"
     statement["subject"] = subject
     statement["site"] = None if subject == "population" else site
-    statement["subject_value"] = canonical(value) if subject in {"person", "case"} else None
+    if subject == "person":
+        statement["subject_value"] = canonical(texts["subject_value"])
+    elif subject == "case":
+        patterns = AccessionPatterns(workspace.site(site).accession.patterns)
+        statement["subject_value"] = patterns.normalise(texts["subject_value"])
     return None
 
 
@@ -180,7 +240,9 @@ def _fault(statement: dict[str, Any], texts: dict[str, str]) -> tuple[str, str] 
         return "permissions.no_basis", "names no legal basis that is known (consent, waiver, population_approval)"
     if not statement["purposes"]:
         return "permissions.no_purpose", "names no purpose"
-    if not set(statement["data_kinds"]) <= set(_DATA_KINDS):
+    if not all(_PURPOSE.fullmatch(purpose) for purpose in statement["purposes"]):
+        return "permissions.unknown_purpose", "names a purpose in other words than recipes do (a-z and _, such as research)"
+    if not statement["data_kinds"] or not set(statement["data_kinds"]) <= set(_DATA_KINDS):
         return "permissions.unknown_data_kind", f"names a kind of data other than {', '.join(_DATA_KINDS)}"
     if any(texts[name] and parse_datetime(texts[name]) is None for name in ("valid_from", "valid_to")):
         return "permissions.not_a_date", "has a validity that is not a date"

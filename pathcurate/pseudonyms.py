@@ -46,7 +46,8 @@ class Pseudonyms:
 
     def code(self, kind: str, *parts: str) -> str:
         """The pseudonym of an identifier; ``parts`` scope it (site, then number) and are kept apart unambiguously."""
-        message = b"\x1f".join(part.encode() for part in ("v1", kind, *parts))
+        # Each part after its length, so that no two sequences of parts make one message, whatever is in them.
+        message = b"".join(len(part).to_bytes(4, "big") + part for part in map(str.encode, ("v1", kind, *parts)))
         return opaque_code(kind, hmac.digest(self.key, message, hashlib.sha256))
 
     def codes(self, kind: str, values: Iterable[str | None]) -> list[str | None]:
@@ -84,10 +85,22 @@ class DateShift:
         """The day moved by the person's offset; None stays None, and so does a day that would leave the calendar."""
         if day is None:
             return None
-        try:
-            return date(day.year, day.month, day.day) + timedelta(days=self.days(person))
-        except OverflowError:
-            return None
+        return _moved(day, self.days(person))
+
+    def shifts(self, persons: Iterable[str], days: Iterable[date | None]) -> list[date | None]:
+        """Days moved by the offset of the person beside each; every distinct person is keyed once."""
+        known: dict[str, int] = {}
+        return [
+            None if day is None else _moved(day, known.get(person) or known.setdefault(person, self.days(person)))
+            for person, day in zip(persons, days, strict=True)
+        ]
+
+
+def _moved(day: date, offset: int) -> date | None:
+    try:
+        return date(day.year, day.month, day.day) + timedelta(days=offset)
+    except OverflowError:
+        return None
 
 
 def date_shift(key: bytes) -> DateShift:

@@ -67,7 +67,7 @@ def read_release(directory: Path) -> Release:
     faults = manifest_faults(manifest)
     if faults:
         raise InputOutputError(
-            f"{MANIFEST_NAME} of {directory.name} is not of its schema, at {', '.join(faults[:5])}", _RESTORE
+            f"{MANIFEST_NAME} of {_shown(directory)} is not of its schema, at {', '.join(faults[:5])}", _RESTORE
         )
     return Release(directory, manifest, release_digest(checksums))
 
@@ -81,7 +81,7 @@ def read_manifest(directory: Path) -> Any:
     try:
         return json.loads(_read(directory, MANIFEST_NAME))
     except (ValueError, RecursionError):
-        raise InputOutputError(f"{MANIFEST_NAME} of {directory.name} is not JSON", _RESTORE) from None
+        raise InputOutputError(f"{MANIFEST_NAME} of {_shown(directory)} is not JSON", _RESTORE) from None
 
 
 def manifest_faults(manifest: Any) -> list[str]:
@@ -97,9 +97,13 @@ def _read(directory: Path, name: str) -> bytes:
             return source.read_at(0, source.size)
     except OSError as error:
         raise InputOutputError(
-            f"{directory.name} is no release: {name} cannot be read ({type(error).__name__})",
+            f"{_shown(directory)} is no release: {name} cannot be read ({type(error).__name__})",
             "Give a directory that `pathcurate manifest build` made.",
         ) from None
+
+
+def _shown(directory: Path) -> str:
+    return "/".join(directory.parts[-2:])  # product and version
 
 
 def checksum_problems(directory: Path) -> list[tuple[str, str]]:
@@ -135,15 +139,20 @@ def verify_release(directory: Path) -> Release:
     """
     problems = checksum_problems(directory)
     if problems:
-        if not (directory / MANIFEST_NAME).exists() and not (directory / CHECKSUMS_NAME).exists():
+        if not is_release(directory):
             return read_release(directory)  # no release at all: says so
         shown = ", ".join(f"{where} {PROBLEM_WORDS[problem]}" for where, problem in problems[:5])
         more = f", and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise DigestMismatchError(
-            f"{directory.name} is not what was built: {shown}{more}",
+            f"{_shown(directory)} is not what was built: {shown}{more}",
             "Do not use it. Restore it from a copy, or raise `version` in the recipe and build anew.",
         )
     return read_release(directory)
+
+
+def is_release(directory: Path) -> bool:
+    """Whether a directory is a release, or what is left of one."""
+    return any(os.path.lexists(directory / name) for name in (MANIFEST_NAME, CHECKSUMS_NAME))
 
 
 def list_releases(root: Path) -> list[Path]:
@@ -164,7 +173,7 @@ def find_release(root: Path, text: str, base: Path) -> Path:
         UsageError: there is no such release.
     """
     directory = base / text
-    if (directory / MANIFEST_NAME).exists() or (directory / CHECKSUMS_NAME).exists():
+    if is_release(directory):
         return directory
     name, _, version = text.partition("@")
     of_name = [path for path in list_releases(root) if path.parent.name == name]

@@ -4,8 +4,8 @@ import hashlib
 import itertools
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from pathcurate.digests import canonical_json
 from pathcurate.errors import InputOutputError, UsageError
-from pathcurate.findings import record_findings
+from pathcurate.findings import read_findings, record_findings
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.report import REPORTS
 from pathcurate.parsers import PARSERS, lis
@@ -50,7 +50,8 @@ def import_reports(
 ) -> ImportSummary:
     """Import the configured report sources.
 
-    A file's rows replace those that came from it before; other files' rows stay.
+    A file's rows replace those that came from it before, also when it has none any more; other files' rows stay. A file
+    that two sources of a site name is read as the first of them says.
 
     Args:
         workspace: the workspace.
@@ -65,23 +66,39 @@ def import_reports(
     rows: list[dict[str, Any]] = []
     findings: list[Finding] = []
     for site, source, path in chosen:
-        # Relative to the workspace, because 2023/reports.csv and 2024/reports.csv are two files.
-        found = _read_file(site, source, path, os.path.relpath(path, workspace.root))
+        found = _read_file(site, source, path, _source_file(workspace, path))
         progress(len(found[0]))
         rows += found[0]
         findings += found[1]
     catalog = Catalog(workspace.catalog)
-    table = _with_current(_replace_sources(catalog.read(REPORTS), from_rows(REPORTS, rows)))
+    read = {(site.code, _source_file(workspace, path)) for site, _, path in chosen}
+    table = _with_current(_replace_sources(catalog.read(REPORTS), from_rows(REPORTS, rows), read))
     catalog.replace(REPORTS, table)
-    sites = {site.code for site, _, _ in chosen}
-    record_findings(catalog, "reports", findings, sites=sites)
+    others = [finding for finding in read_findings(catalog, "reports") if only and not _is_about(finding, read)]
+    record_findings(catalog, "reports", [*others, *findings])
     return ImportSummary(len(chosen), len(rows), table.num_rows, tuple(findings))
 
 
+def _source_file(workspace: Workspace, path: Path) -> str:
+    # Relative to the workspace, because 2023/reports.csv and 2024/reports.csv are two files.
+    return os.path.relpath(path, workspace.root)
+
+
+def _is_about(finding: Finding, sources: Collection[tuple[str, str]]) -> bool:
+    subject = finding.subject or ""
+    return any(
+        finding.site == site and (subject == source or subject.startswith((f"{source} row ", f"{source} column ")))
+        for site, source in sources
+    )
+
+
 def _chosen_files(workspace: Workspace, only: Sequence[Path]) -> list[tuple[Site, ReportSource, Path]]:
-    configured = [
-        (site, source, path) for site in workspace.sites for source in site.reports for path in _files(site, source)
-    ]
+    first: dict[tuple[str, Path], tuple[Site, ReportSource, Path]] = {}
+    for site in workspace.sites:
+        for source in site.reports:
+            for path in _files(site, source):
+                first.setdefault((site.code, path), (site, source, path))
+    configured = list(first.values())
     if not only:
         return configured
     wanted = {path.resolve() for path in only}
@@ -114,12 +131,14 @@ def _read_file(site: Site, source: ReportSource, path: Path, source_file: str) -
     ordinals: Counter[tuple[str, str]] = Counter()
     for item in parser.parse(path, site.code, AccessionPatterns(site.accession.patterns), mapping):
         if isinstance(item, Finding):
-            findings.append(item)
+            # The parser knows the file by its name alone, which two files may share.
+            subject = source_file + (item.subject or "").removeprefix(path.name)
+            findings.append(replace(item, subject=subject))
             continue
         item["source_file"] = source_file
         digest = _content_digest(item)
         if digest in seen:
-            findings.append(_repeated(site.code, path.name, item["source_row"]))
+            findings.append(_repeated(site.code, path.name, source_file, item["source_row"]))
             continue
         seen.add(digest)
         ordinals[item["accession"], item["report_type"]] += 1
@@ -130,8 +149,15 @@ def _read_file(site: Site, source: ReportSource, path: Path, source_file: str) -
 
 
 def _parser(source: ReportSource, path: Path) -> ModuleType:
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError as error:
+        raise InputOutputError(
+            f"{path.name} cannot be read ({type(error).__name__})", "Check the path in pathcurate.yaml and its permissions."
+        ) from None
+    if not head:
+        raise UsageError(f"{path.name} is empty", "Export it again, or take it out of pathcurate.yaml.")
     for parser in PARSERS:
         if source.format == parser.NAME or (source.format == "auto" and parser.detects(head)):
             return parser
@@ -143,15 +169,14 @@ def _content_digest(report: dict[str, Any]) -> bytes:
     return hashlib.sha256(canonical_json(content)).digest()
 
 
-def _repeated(site: str, source: str, row: int) -> Finding:
+def _repeated(site: str, name: str, source_file: str, row: int) -> Finding:
     return Finding(
-        "reports.repeated_row", Severity.INFO, f"row {row} of {source} repeats an earlier row and was imported once",
-        stage="reports", site=site, table="reports", subject=f"{source} row {row}",
+        "reports.repeated_row", Severity.INFO, f"row {row} of {name} repeats an earlier row and was imported once",
+        stage="reports", site=site, table="reports", subject=f"{source_file} row {row}",
     )  # fmt: skip
 
 
-def _replace_sources(current: pa.Table, new: pa.Table) -> pa.Table:
-    sources = set(zip(new["site"].to_pylist(), new["source_file"].to_pylist(), strict=True))
+def _replace_sources(current: pa.Table, new: pa.Table, sources: Collection[tuple[str, str]]) -> pa.Table:
     kept = [
         pair not in sources for pair in zip(current["site"].to_pylist(), current["source_file"].to_pylist(), strict=True)
     ]
@@ -160,7 +185,7 @@ def _replace_sources(current: pa.Table, new: pa.Table) -> pa.Table:
 
 
 def _with_current(table: pa.Table) -> pa.Table:
-    """``is_current``: of each case and type, the latest report that is not withdrawn."""
+    """``is_current``: of each case and type, the latest final report, else the latest that is not withdrawn."""
     columns = ("report_id", "site", "accession", "report_type", "status", "reported_date", "source_row")
     rows = sorted(table.select(columns).to_pylist(), key=_case_and_type)
     current = set()
@@ -176,5 +201,5 @@ def _case_and_type(row: dict[str, Any]) -> tuple[str, str, str]:
     return row["site"], row["accession"], row["report_type"]
 
 
-def _moment(row: dict[str, Any]) -> tuple[datetime, int, str]:
-    return row["reported_date"] or datetime.min, row["source_row"], row["report_id"]
+def _moment(row: dict[str, Any]) -> tuple[bool, datetime, int, str]:
+    return row["status"] == "final", row["reported_date"] or datetime.min, row["source_row"], row["report_id"]

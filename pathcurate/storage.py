@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import glob
 import json
 import os
 import secrets
@@ -177,12 +178,17 @@ def walk(
             continue
         companions = companion_folders(item.name for item in found)
         subfolders = []
+        is_readable = True
         for item in found:
             relpath = os.path.join(folder, item.name)
             try:
                 state = item.stat(follow_symlinks=False)
-            except OSError:
+            except FileNotFoundError:
                 yield Skipped(relpath, "vanished")
+                continue
+            except OSError:
+                # Names without the right to look behind them: nothing here is gone, it only cannot be seen.
+                is_readable = False
                 continue
             if stat.S_ISDIR(state.st_mode):
                 subfolders.append((relpath, is_companion or item.name in companions))
@@ -191,6 +197,8 @@ def walk(
             else:
                 kind = next((kind for test, kind in _SPECIAL if test(state.st_mode)), "special")
                 yield Skipped(relpath, kind)
+        if not is_readable:
+            yield Skipped(folder, "unreadable_directory")
         stack.extend(reversed(subfolders))
 
 
@@ -227,6 +235,12 @@ def write_bytes(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write a file whole or not at all."""
     with replacing(path, mode) as temporary:
         temporary.write_bytes(data)
+
+
+def sweep(path: Path) -> None:
+    """Remove what killed runs left of :func:`replacing` a file; only for whoever holds the lock on its folder."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        leftover.unlink(missing_ok=True)
 
 
 def create_exclusively(path: Path, data: bytes, mode: int = 0o600) -> bool:

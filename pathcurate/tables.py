@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -170,7 +171,7 @@ class Catalog:
             return arrow_schema(table.select(wanted)).empty_table()
         needed = list(dict.fromkeys((*table.key, *wanted)))
         folder = self._directory / table.name
-        parts = [conform(table.select(needed), _read_part(folder / name, needed)) for name in snapshot.parts]
+        parts = [_read_part(folder / name, table.select(needed)) for name in snapshot.parts]
         rows = pa.concat_tables(parts)
         if len(parts) > 1:
             rows = _last_by_key(rows, table.key)
@@ -180,7 +181,8 @@ class Catalog:
         """Make ``data`` the table's state; False (and no new snapshot) if it already is."""
         data = conform(table, data)
         current = self.snapshot(table)
-        if current is not None and self.read(table).equals(data):
+        # A column that is not declared goes, even where the declared ones stay as they are.
+        if current is not None and self.columns(table) <= set(table.names) and self.read(table).equals(data):
             return False
         self._commit(table, "replace", data, ())
         return True
@@ -189,7 +191,8 @@ class Catalog:
         """Add rows; a row replaces the earlier one with its key. No rows, no snapshot, except that the first is made."""
         current = self.snapshot(table)
         if data.num_rows or current is None:
-            self._commit(table, "upsert", conform(table, data), current.parts if current else ())
+            rows = _last_by_key(conform(table, data), table.key)
+            self._commit(table, "upsert", rows, current.parts if current else ())
 
     def _commit(self, table: Table, operation: str, data: pa.Table, parts: tuple[str, ...]) -> None:
         folder = private_directory(private_directory(self._directory) / table.name)
@@ -214,6 +217,7 @@ class Catalog:
 def _read_snapshot(path: Path) -> Snapshot:
     try:
         entry = json.loads(path.read_bytes())
+        datetime.fromisoformat(entry["at"])
         return Snapshot(entry["number"], entry["at"], entry["operation"], tuple(entry["parts"]), entry["schema_version"])
     except (OSError, ValueError, KeyError, TypeError):
         raise InputOutputError(
@@ -222,9 +226,17 @@ def _read_snapshot(path: Path) -> Snapshot:
         ) from None
 
 
-def _read_part(path: Path, columns: Sequence[str]) -> pa.Table:
+def _read_part(path: Path, table: Table) -> pa.Table:
     present = set(read_schema(path).names)
-    return read_parquet(path, [name for name in columns if name in present])
+    data = read_parquet(path, [name for name in table.names if name in present])
+    try:
+        return conform(table, data)
+    except pa.ArrowException as error:
+        # Arrow quotes the value that it could not convert.
+        raise InputOutputError(
+            f"{path.name} of catalog table {table.name} has columns of other types than declared ({type(error).__name__})",
+            "Restore the catalog from a backup, or import again.",
+        ) from None
 
 
 def read_schema(path: Path) -> pa.Schema:
@@ -243,6 +255,6 @@ def read_schema(path: Path) -> pa.Schema:
 
 
 def _last_by_key(rows: pa.Table, key: Sequence[str]) -> pa.Table:
-    numbered = rows.append_column("_row", pa.array(range(rows.num_rows), pa.int64()))
+    numbered = rows.append_column("_row", pa.array(np.arange(rows.num_rows)))
     last = numbered.group_by(list(key)).aggregate([("_row", "max")])["_row_max"]
     return rows.take(pc.take(last, pc.sort_indices(last)))

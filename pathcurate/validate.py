@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pathcurate.digests import (
-    CHECKSUMS_NAME,
     TableIdentity,
     content_digest,
     file_sha256,
@@ -39,7 +38,7 @@ from pathcurate.model.person import IDENTITIES, PERSONS
 from pathcurate.model.report import REPORTS
 from pathcurate.model.slide import SLIDE_KEYS, SLIDES
 from pathcurate.recipefile import load_recipe
-from pathcurate.releases import PROBLEM_WORDS, checksum_problems, manifest_faults, read_manifest
+from pathcurate.releases import PROBLEM_WORDS, checksum_problems, is_release, manifest_faults, read_manifest
 from pathcurate.tables import arrow_schema, column_values, read_parquet, read_schema
 from pathcurate.text.vocabulary import all_codes, vocabulary
 from pathcurate.workspace import WORKSPACE_FILE, load_workspace
@@ -72,7 +71,7 @@ def validate(path: Path) -> Validation:
         InputOutputError: it cannot be read.
     """
     if path.is_dir():
-        if (path / MANIFEST_NAME).exists() or (path / CHECKSUMS_NAME).exists():
+        if is_release(path):
             return _validate_release(path)
         if (path / WORKSPACE_FILE).exists():
             return _validate_workspace(path / WORKSPACE_FILE)
@@ -96,7 +95,7 @@ def validate(path: Path) -> Validation:
 def _validate_workspace(file: Path) -> Validation:
     workspace = load_workspace(file)
     findings = [
-        _finding("PC-WSP-001", Severity.ERROR, f"archive {archive.name} of site {site.code} has no directory at its root")
+        _finding("PC-WSP-001", Severity.ERROR, f"the root of archive {archive.name} of site {site.code} is no directory")
         for site in workspace.sites
         for archive in site.archives
         if not archive.root.is_dir()

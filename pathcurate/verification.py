@@ -14,12 +14,14 @@ from pathcurate.model.permission import PERMISSIONS
 from pathcurate.model.person import IDENTITIES, PERSONS
 from pathcurate.model.report import REPORTS
 from pathcurate.model.slide import SLIDES
-from pathcurate.storage import write_bytes
+from pathcurate.storage import sweep, write_bytes
 from pathcurate.tables import Catalog
+from pathcurate.vault import open_vault
 from pathcurate.workspace import Workspace
 
 INPUTS: tuple[Table, ...] = (SLIDES, REPORTS, LINKS, PERSONS, IDENTITIES, PERMISSIONS)
 """Catalog tables that ``deid apply`` reads."""
+SEAL_FILE = "verify.json"
 _NEXT = "Run `pathcurate deid apply`."
 
 
@@ -63,23 +65,33 @@ def write_seal(workspace: Workspace, inputs: Mapping[str, str], key: str, faults
 
 
 def break_seal(workspace: Workspace) -> None:
-    """Remove the seal, before anything that it vouches for is touched."""
+    """Remove the seal, before anything that it vouches for is touched, and what a killed run left half-written."""
     _path(workspace).unlink(missing_ok=True)
+    for path in (*files(workspace).values(), _path(workspace)):
+        sweep(path)
 
 
 def read_seal(workspace: Workspace) -> Seal | None:
-    """The seal, None if there is none."""
+    """The seal, None if there is none.
+
+    Raises:
+        PlanIncompleteError: it is damaged.
+    """
     if not _path(workspace).is_file():
         return None
-    content = json.loads(_path(workspace).read_bytes())
-    return Seal(content["tables"], content["inputs"], content["key"], tuple(content["faults"]))
+    try:
+        content = json.loads(_path(workspace).read_bytes())
+        return Seal(dict(content["tables"]), dict(content["inputs"]), content["key"], tuple(content["faults"]))
+    except (ValueError, KeyError, TypeError):
+        raise PlanIncompleteError("the seal on the de-identified tables is damaged", _NEXT) from None
 
 
 def demand_seal(workspace: Workspace) -> Seal:
     """The seal, if it vouches for the tables as they are and they are up to date.
 
     Raises:
-        PlanIncompleteError: there is none, it found faults, or the tables or their inputs have changed since.
+        PlanIncompleteError: there is none, it found faults, or the tables, their inputs or the key have changed since.
+        VaultError: the vault's key is there and cannot be used.
     """
     seal = read_seal(workspace)
     if seal is None:
@@ -92,6 +104,9 @@ def demand_seal(workspace: Workspace) -> Seal:
     for name, path in files(workspace).items():
         if not path.is_file() or file_sha256(path) != seal.tables.get(name):
             raise PlanIncompleteError(f"{name} is not the file that was verified", _NEXT)
+    # A missing key is an error of the stages that need one.
+    if (workspace.vault / "key").exists() and open_vault(workspace.vault).fingerprint != seal.key:
+        raise PlanIncompleteError("the vault's key is not the one that made the de-identified tables", _NEXT)
     stale = sorted(name for name, state in input_states(workspace).items() if seal.inputs.get(name) != state)
     if stale:
         raise PlanIncompleteError(f"{', '.join(stale)} changed since the last de-identification", _NEXT)
@@ -99,4 +114,4 @@ def demand_seal(workspace: Workspace) -> Seal:
 
 
 def _path(workspace: Workspace) -> Path:
-    return workspace.deid / "verify.json"
+    return workspace.deid / SEAL_FILE

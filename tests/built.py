@@ -87,11 +87,11 @@ def _rows() -> dict[str, list[dict[str, Any]]]:
         patients.append({**person, "case_count": 1, "slide_count": 2})
         cases.append({**owner, "slide_count": 2, "report_count": 1})
         reports.append({**owner, "report_id": report, "report_type": "primary", "status": "final", "is_current": True})
-        for glass in range(2):
-            slides.append({
-                **owner, "slide_id": f"S-{2 * number + glass:016}", "status": "ok", "tier": "exact", "stain": "HE",
-                "mpp": 0.25, "level_downsamples": [1.0, 4.0], "scan_datetime": NOW.date(), "format": "svs",
-            })  # fmt: skip
+        slide = {
+            **owner, "status": "ok", "tier": "exact", "stain": "HE", "format": "svs", "mpp": 0.25,
+            "level_downsamples": [1.0, 4.0], "scan_datetime": NOW.date(),
+        }  # fmt: skip
+        slides += [{**slide, "slide_id": f"S-{2 * number + glass:016}"} for glass in range(2)]
     return {"slides": slides, "cases": cases, "patients": patients, "reports": reports}
 
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Print the attrition only; write nothing.")
 @common_options
 def command(session: Session, recipe: Path, *, dry_run: bool) -> None:
-    """Select a cohort by RECIPE: who is in, and at which step each of the others left.
+    """Select the cohort of RECIPE.
+
+    The attrition says how many left at each step, the ledger at which step each of them did.
 
     \b
     Example:
@@ -41,8 +43,10 @@ def command(session: Session, recipe: Path, *, dry_run: bool) -> None:
 
 def attrition_lines(result: "CohortResult") -> "Iterator[str]":
     """The attrition for people."""
+    from pathcurate.model.deidentified import SPLITS
+
     attrition = result.attrition
-    yield f"{'slides':>8} {'cases':>8} {'patients':>8}   {'dropped':>8} {'missing':>8}"
+    yield f"{'slides':>8} {'cases':>8} {'patients':>8}   {'dropped':>8} {'missing':>8}  step"
     start = attrition.start
     yield f"{start.slides:>8,} {start.cases:>8,} {start.patients:>8,}   {'':>8} {'':>8}  all {attrition.unit}s"
     for step in attrition.steps:
@@ -52,6 +56,6 @@ def attrition_lines(result: "CohortResult") -> "Iterator[str]":
             f"{'not ' if step.kind == 'exclude' else ''}{step.label}"
         )
     if result.split:
-        yield "split: " + ", ".join(f"{side} {count:,}" for side, count in result.split.items())
+        yield "split: " + ", ".join(f"{side} {result.split[side]:,}" for side in SPLITS if side in result.split)
     if result.directory:
         yield f"written to {result.directory}"

@@ -20,7 +20,9 @@ def command() -> None:
 @command.command("explain")
 @common_options
 def explain_command(session: Session) -> None:
-    """Say what is done to each column. The sentences come from the code that does it.
+    """Say what is done to each column.
+
+    The sentences come from the declarations that do it.
 
     \b
     Example:
@@ -61,7 +63,9 @@ def plan_command(session: Session) -> None:
 @command.command("apply")
 @common_options
 def apply_command(session: Session) -> None:
-    """Write the de-identified tables, without their texts, and verify them.
+    """Write the de-identified tables and verify them.
+
+    Free text is withheld: it stays in the catalog.
 
     \b
     Example:
@@ -77,7 +81,9 @@ def apply_command(session: Session) -> None:
 @command.command("verify")
 @common_options
 def verify_command(session: Session) -> None:
-    """Check the de-identified tables again, against every identifier that the catalog knows.
+    """Check the de-identified tables again.
+
+    Against every identifier that the catalog knows, as it is now.
 
     \b
     Example:

@@ -1,11 +1,13 @@
 """``pathcurate init``."""
 
+import json
+import shlex
 import shutil
 from pathlib import Path
 
 import click
 
-from pathcurate.cli.session import Session, common_options, count_lines
+from pathcurate.cli.session import Session, count_lines, output_options
 
 _TEMPLATE = """\
 # A pathcurate workspace. Unknown keys are errors, with file, line and column.
@@ -26,7 +28,7 @@ sites:
 @click.command("init")
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path), default=".")
 @click.option("--demo", is_flag=True, help="Add a made-up hospital: slides, reports, consents, recipes.")
-@common_options
+@output_options
 def command(session: Session, directory: Path, *, demo: bool) -> None:
     """Make a workspace in DIRECTORY.
 
@@ -38,7 +40,7 @@ def command(session: Session, directory: Path, *, demo: bool) -> None:
     from pathcurate.resources import shipped
     from pathcurate.workspace import WORKSPACE_FILE
 
-    directory = directory.absolute()
+    directory = directory.resolve()
     if (directory / WORKSPACE_FILE).exists():
         raise UsageError(f"{directory} is a workspace already", "Choose another directory; nothing was changed.")
     directory.mkdir(parents=True, exist_ok=True)
@@ -56,18 +58,27 @@ def command(session: Session, directory: Path, *, demo: bool) -> None:
             "patients": hospital.patients,
         }
     else:
-        (directory / WORKSPACE_FILE).write_text(_TEMPLATE.format(name=directory.name), encoding="utf-8")
+        (directory / WORKSPACE_FILE).write_text(
+            _TEMPLATE.format(name=json.dumps(directory.name or "root")), encoding="utf-8"
+        )
         counts = {}
     (directory / "recipes").mkdir(exist_ok=True)
-    for recipe in sorted(shipped("recipes").glob("*.yaml")):
-        shutil.copyfile(recipe, directory / "recipes" / recipe.name)
-    shutil.copyfile(shipped("schemas") / "recipe-v1.schema.json", directory / "recipes" / "recipe-v1.schema.json")
+    for source in (*sorted(shipped("recipes").glob("*.yaml")), shipped("schemas") / "recipe-v1.schema.json"):
+        target = directory / "recipes" / source.name
+        if not target.exists():
+            shutil.copyfile(source, target)
     session.show(
         {"workspace": str(directory), "counts": counts},
         [
             f"{directory} is a workspace" + (" with a made-up hospital:" if demo else "."),
             *count_lines(counts),
-            "Next: edit pathcurate.yaml, then `pathcurate scan`." if not demo else "",
-            *([f"Next: pathcurate run recipes/demo_he_2023.yaml -w {directory}"] if demo else []),
+            f"Next: {_next(directory, demo=demo)}",
         ],
     )
+
+
+def _next(directory: Path, *, demo: bool) -> str:
+    if not demo:
+        return f"name your archives in {directory / 'pathcurate.yaml'}, then `pathcurate scan`."
+    quoted = shlex.quote(str(directory))
+    return f"pathcurate run {quoted}/recipes/demo_he_2023.yaml -w {quoted}"

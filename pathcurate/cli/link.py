@@ -11,7 +11,9 @@ from pathcurate.cli.session import Session, common_options, count_lines, exit_co
 @fail_on_option("never")
 @common_options
 def command(session: Session, *, fail_on: str) -> int:
-    """Link slides to reports by accession number, always within a site, with evidence.
+    """Link slides to reports by accession number.
+
+    Only within a site, and with the evidence for each link.
 
     \b
     Example:

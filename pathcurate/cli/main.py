@@ -53,7 +53,7 @@ def root() -> None:
     \b
     Begin with a made-up hospital:
       pathcurate init --demo hospital
-      pathcurate run recipes/demo_he_2023.yaml -w hospital
+      pathcurate run hospital/recipes/demo_he_2023.yaml -w hospital
     """
 
 
@@ -72,12 +72,16 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911  one return for each 
         return _show(error, arguments)
     except click.ClickException as error:
         error.show()
+        _show_json(error.format_message(), "Give --help to see how the command is used.", 2, arguments)
         return 2
     except (KeyboardInterrupt, click.Abort):
         return _show(InterruptedRunError("interrupted", "Finished work is kept; run the command again to go on."), arguments)
-    except BrokenPipeError:
-        # Whoever read our output has enough. Python would complain again at exit while flushing.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, SystemExit) as end:
+        # Click's own way to end: with 1 when whoever read our output has enough, with 0 after completing a command line.
+        if isinstance(end, SystemExit) and end.code != 1:
+            return int(end.code or 0)
+        # Python would complain again at exit while flushing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
         return 141
     except OSError as error:
         name = errno.errorcode.get(error.errno or 0, type(error).__name__)
@@ -104,13 +108,17 @@ _ADVICE = {
 def _show(error: PathcurateError, arguments: Sequence[str], cause: BaseException | None = None) -> int:
     if cause is not None and os.environ.get("PATHCURATE_DEBUG"):
         traceback.print_exception(cause)
-    if "--json" in arguments:
-        fault = {"exit_code": error.exit_code, "message": error.message, "hint": error.hint}
-        click.echo(json.dumps({"error": fault}, ensure_ascii=False))
+    _show_json(error.message, error.hint, error.exit_code, arguments)
     click.secho(f"error: {error.message}", fg="red", err=True)
     if error.hint:
         click.echo(f"  {error.hint}", err=True)
     return error.exit_code
+
+
+def _show_json(message: str, hint: str, code: int, arguments: Sequence[str]) -> None:
+    # Looked for in the raw arguments, because parsing them may be what failed.
+    if "--json" in arguments:
+        click.echo(json.dumps({"error": {"exit_code": code, "message": message, "hint": hint}}, ensure_ascii=False))
 
 
 def _place(error: BaseException) -> str:

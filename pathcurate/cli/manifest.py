@@ -9,7 +9,7 @@ from pathcurate.cli.session import Session, common_options, count_lines
 
 @click.group("manifest")
 def command() -> None:
-    """Releases: immutable, versioned manifests."""
+    """Build, verify, list and show releases."""
 
 
 @command.command("build")
@@ -17,7 +17,9 @@ def command() -> None:
 @click.option("--no-permissions", is_flag=True, help="Build although no permission list is configured; the release says so.")
 @common_options
 def build_command(session: Session, recipe: Path, *, no_permissions: bool) -> None:
-    """Select RECIPE's cohort as of now and build its release; an existing version is never changed.
+    """Build the release of RECIPE's cohort.
+
+    The cohort is selected anew, by the permissions of today. A version that was built is never changed.
 
     \b
     Example:
@@ -43,7 +45,9 @@ def build_command(session: Session, recipe: Path, *, no_permissions: bool) -> No
 @click.argument("release")
 @common_options
 def verify_command(session: Session, release: str) -> None:
-    """Check every byte of RELEASE (a directory, NAME or NAME@VERSION) against its checksums.
+    """Check every byte of a release.
+
+    RELEASE is a directory, NAME@VERSION, or NAME for its highest version.
 
     \b
     Example:
@@ -67,24 +71,33 @@ def list_command(session: Session) -> None:
     Example:
       pathcurate manifest list
     """
+    from pathcurate.errors import InputOutputError
     from pathcurate.releases import list_releases, read_release
 
-    releases = [read_release(path) for path in list_releases(session.workspace().releases)]
-    session.show(
-        {"releases": [{"name": item.name, "version": item.version, "digest": item.digest} for item in releases]},
-        [
-            f"{item.name:<32}{item.version:<12}{item.manifest['counts']['slides']:>9,} slides  {item.digest}"
-            for item in releases
-        ]
-        or ["no releases yet; `pathcurate manifest build RECIPE` makes one"],
-    )
+    releases: list[dict[str, str]] = []
+    lines = []
+    for path in list_releases(session.workspace().releases):
+        listed = {"name": path.parent.name, "version": path.name}
+        try:
+            release = read_release(path)
+        except InputOutputError as error:
+            # One that is broken must not hide the others.
+            releases.append({**listed, "error": error.message})
+            lines.append(f"{path.parent.name:<31} {path.name:<11} cannot be used: {error.message}")
+        else:
+            releases.append({**listed, "digest": release.digest})
+            slides = release.manifest["counts"]["slides"]
+            lines.append(f"{path.parent.name:<31} {path.name:<11} {slides:>9,} slides  {release.digest}")
+    session.show({"releases": releases}, lines or ["no releases yet; `pathcurate manifest build RECIPE` makes one"])
 
 
 @command.command("show")
 @click.argument("release")
 @common_options
 def show_command(session: Session, release: str) -> None:
-    """Show what RELEASE (a directory, NAME or NAME@VERSION) holds.
+    """Show what a release holds.
+
+    RELEASE is a directory, NAME@VERSION, or NAME for its highest version.
 
     \b
     Example:
@@ -109,9 +122,8 @@ def show_command(session: Session, release: str) -> None:
 
 def _directory(session: Session, text: str) -> Path:
     """A release by directory, which needs no workspace, or by name."""
-    from pathcurate.model.manifest import MANIFEST_NAME
-    from pathcurate.releases import find_release
+    from pathcurate.releases import find_release, is_release
 
-    if (Path.cwd() / text / MANIFEST_NAME).exists():
+    if is_release(Path.cwd() / text):
         return Path.cwd() / text
     return find_release(session.workspace().releases, text, Path.cwd())

@@ -2,19 +2,21 @@
 
 import click
 
-from pathcurate.cli.session import Session, common_options, exit_code, fail_on_option, finding_lines
+from pathcurate.cli.session import Session, common_options, counted, exit_code, fail_on_option, finding_lines
 
 
 @click.group("permissions")
 def command() -> None:
-    """Consents, waivers and opt-outs."""
+    """Import consents, waivers and opt-outs."""
 
 
 @command.command("import")
 @fail_on_option("never")
 @common_options
 def import_command(session: Session, *, fail_on: str) -> int:
-    """Import every configured permission list; together they replace what was there.
+    """Import every configured permission list.
+
+    Together they replace what was imported before.
 
     \b
     Example:
@@ -28,6 +30,8 @@ def import_command(session: Session, *, fail_on: str) -> int:
         "files": summary.files, "rows": summary.rows, "opt_outs": summary.opt_outs,
         "findings": [finding.as_dict() for finding in summary.findings],
     }  # fmt: skip
-    lines = [f"{summary.rows:,} statements from {summary.files:,} lists, {summary.opt_outs:,} of them opt-outs"]
+    lines = [
+        f"{counted(summary.rows, 'statement')} from {counted(summary.files, 'list')}, {summary.opt_outs:,} of them opt-outs"
+    ]
     session.show(document, [*lines, *finding_lines(summary.findings, verbose=session.verbose)])
     return exit_code(summary.findings, fail_on)

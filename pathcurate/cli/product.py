@@ -9,14 +9,16 @@ from pathcurate.cli.session import Session, common_options, count_lines
 
 @click.group("product")
 def command() -> None:
-    """The product registry."""
+    """Register releases as products, list and show them."""
 
 
 @command.command("register")
 @click.argument("release")
 @common_options
 def register_command(session: Session, release: str) -> None:
-    """Enter RELEASE (a directory, NAME or NAME@VERSION) by its digest; again gives the same answer.
+    """Enter a release into the registry, by its digest.
+
+    RELEASE is a directory, NAME@VERSION, or NAME for its highest version. Again gives the same answer.
 
     \b
     Example:
@@ -53,7 +55,7 @@ def list_command(session: Session) -> None:
         entries = registry.list()
     session.show(
         {"products": [asdict(entry) for entry in entries]},
-        [f"{entry.product:<32}{entry.version:<12}{entry.state:<12}{entry.release_digest}" for entry in entries]
+        [f"{entry.product:<31} {entry.version:<11} {entry.state:<11} {entry.release_digest}" for entry in entries]
         or ["nothing is registered yet; `pathcurate product register RELEASE` enters one"],
     )
 
@@ -62,7 +64,9 @@ def list_command(session: Session) -> None:
 @click.argument("product")
 @common_options
 def show_command(session: Session, product: str) -> None:
-    """Show PRODUCT (NAME@VERSION, or NAME for its highest version) and its history.
+    """Show a product and its history.
+
+    PRODUCT is NAME@VERSION, or NAME for its highest version.
 
     \b
     Example:

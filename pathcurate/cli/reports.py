@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from pathcurate.cli.session import Session, common_options, exit_code, fail_on_option, finding_lines
+from pathcurate.cli.session import Session, common_options, counted, exit_code, fail_on_option, finding_lines
 
 
 @click.group("reports")
 def command() -> None:
-    """Pathology reports from laboratory systems."""
+    """Import pathology reports from laboratory systems."""
 
 
 @command.command("import")
@@ -17,9 +17,9 @@ def command() -> None:
 @fail_on_option("never")
 @common_options
 def import_command(session: Session, files: tuple[Path, ...], *, fail_on: str) -> int:
-    """Import the configured report sources, or only FILES of them.
+    """Import the configured report sources.
 
-    Reads CSV and TSV in UTF-8, GB18030 and others. What a file gave before is replaced.
+    With FILES only those of them. Reads CSV and TSV in UTF-8, GB18030 and others. What a file gave before is replaced.
 
     \b
     Example:
@@ -33,6 +33,6 @@ def import_command(session: Session, files: tuple[Path, ...], *, fail_on: str) -
         "files": summary.files, "rows": summary.rows, "total": summary.total,
         "findings": [finding.as_dict() for finding in summary.findings],
     }  # fmt: skip
-    lines = [f"{summary.rows:,} reports from {summary.files:,} files; {summary.total:,} in the catalog"]
+    lines = [f"{counted(summary.rows, 'report')} from {counted(summary.files, 'file')}; {summary.total:,} in the catalog"]
     session.show(document, [*lines, *finding_lines(summary.findings, verbose=session.verbose)])
     return exit_code(summary.findings, fail_on)

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 @click.option("--no-permissions", is_flag=True, help="Build although no permission list is configured; the release says so.")
 @common_options
 def command(session: Session, recipe: Path, *, workers: int | None, no_permissions: bool) -> None:
-    """Run every stage for RECIPE: scan, reports, permissions, link, deid, cohort, manifest, validate, register.
+    """Run every stage for RECIPE, in order.
+
+    These are scan, reports, permissions, link, deid, cohort, manifest, validate and product register.
 
     \b
     Example:
@@ -106,7 +108,7 @@ def _prepare(session: Session, workspace: "Workspace", engine: "Engine", stages:
         linked = link(workspace)
         findings += linked.findings
         conflicts, without = linked.tiers["conflict"], linked.tiers["none"]
-        say(f"{linked.slides - conflicts - without:,} slides linked, {conflicts:,} conflicts, {without:,} without a case")
+        say(f"{linked.slides - conflicts - without:,} slides linked, {conflicts:,} in conflict, {without:,} without a case")
     with stages.stage("deid") as say:
         scrubbed = apply(workspace, actor=session.actor)
         if scrubbed.faults:
@@ -129,7 +131,7 @@ def _produce(
 ) -> "tuple[CohortResult, Release, Entry]":
     """From the de-identified tables to the registry."""
     from pathcurate.cohort import select
-    from pathcurate.errors import PlanIncompleteError
+    from pathcurate.errors import DigestMismatchError, PlanIncompleteError
     from pathcurate.manifest import build
     from pathcurate.model.finding import Severity
     from pathcurate.product import register
@@ -147,9 +149,10 @@ def _produce(
         validation = validate(built.release.directory)
         errors = [finding for finding in validation.findings if finding.severity is Severity.ERROR]
         if errors:
-            raise PlanIncompleteError(
-                f"the release did not pass its validation ({len(errors)} errors)",
-                "Run `pathcurate validate` on it to see them.",
+            is_changed = any(finding.rule.startswith("PC-DIG") for finding in errors)
+            raise (DigestMismatchError if is_changed else PlanIncompleteError)(
+                f"release {built.release.name} {built.release.version} did not pass its validation ({len(errors)} errors)",
+                f"Run `pathcurate validate {built.release.directory}` to see them.",
             )
         say(f"{len(validation.checks)} rules passed")
     with stages.stage("register") as say, open_registry(workspace.registry_path) as registry:

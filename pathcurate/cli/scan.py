@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 @fail_on_option("never")
 @common_options
 def command(session: Session, *, sites: tuple[str, ...], workers: int | None, fail_on: str) -> int:
-    """Scan the archive roots into the slides table, by header, without decoding a pixel.
+    """Scan the archive roots into the slides table.
 
-    A slide whose size and time have not changed is not read again. Every file is accounted for.
+    Reads headers only and decodes no pixel. A slide whose size and time have not changed is not read again;
+    every file is accounted for.
 
     \b
     Example:

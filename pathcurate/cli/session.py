@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
@@ -39,11 +39,18 @@ class Session:
 
     def workspace(self) -> "Workspace":
         """The workspace of ``--workspace``, ``PATHCURATE_WORKSPACE``, or the nearest parent directory."""
+        from pathcurate.errors import UsageError
         from pathcurate.workspace import WORKSPACE_FILE, find_workspace, load_workspace
 
         if self.directory is None:
             return load_workspace(find_workspace(Path.cwd()))
-        return load_workspace(self.directory.absolute() / WORKSPACE_FILE)
+        file = self.directory.absolute() / WORKSPACE_FILE
+        if not file.is_file():
+            raise UsageError(
+                f"{self.directory} is no workspace: it holds no {WORKSPACE_FILE}",
+                "Name another with --workspace, or make one with `pathcurate init`.",
+            )
+        return load_workspace(file)
 
     @contextmanager
     def locked(self, command: str) -> "Iterator[Workspace]":
@@ -92,18 +99,29 @@ class Session:
 
 
 def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that all commands have; the command gets them as its first argument, a :class:`Session`."""
+    """The options that commands have; the command gets them as its first argument, a :class:`Session`."""
 
     @click.option(
-        "-w", "--workspace", type=click.Path(file_okay=False, exists=True, path_type=Path),
-        envvar="PATHCURATE_WORKSPACE", help="Workspace directory; else the nearest parent with pathcurate.yaml.",
+        "-w", "--workspace", type=click.Path(path_type=Path), envvar="PATHCURATE_WORKSPACE",
+        help="Workspace directory; else the nearest parent with pathcurate.yaml.",
     )  # fmt: skip
+    @output_options
+    @wraps(function)
+    def with_workspace(session: Session, *args: Any, workspace: Path | None, **kwargs: Any) -> Any:
+        return function(replace(session, directory=workspace), *args, **kwargs)
+
+    return with_workspace
+
+
+def output_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that a command has which needs no workspace; see :func:`common_options`."""
+
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
     @click.option("-q", "--quiet", is_flag=True, help="No messages and no progress.")
     @click.option("-v", "--verbose", is_flag=True, help="Show every finding.")
     @wraps(function)
-    def with_session(*args: Any, workspace: Path | None, as_json: bool, quiet: bool, verbose: bool, **kwargs: Any) -> Any:
-        return function(Session(workspace, as_json, quiet, verbose), *args, **kwargs)
+    def with_session(*args: Any, as_json: bool, quiet: bool, verbose: bool, **kwargs: Any) -> Any:
+        return function(Session(None, as_json, quiet, verbose), *args, **kwargs)
 
     return with_session
 
@@ -136,10 +154,15 @@ def finding_lines(findings: "Sequence[Finding]", *, verbose: bool) -> Iterator[s
         groups.setdefault((-finding.severity.rank, finding.rule), []).append(finding)
     for (_, rule), members in sorted(groups.items())[:_MOST_FINDINGS]:
         count = sum(member.count for member in members)
-        example = members[0].message if len(members) == 1 else f"{members[0].message} … and {len(members) - 1} more"
+        example = members[0].message if len(members) == 1 else f"{members[0].message} (and {len(members) - 1} more)"
         yield f"  {members[0].severity:<8}{rule:<28}{count:>7}  {example}"
     if len(groups) > _MOST_FINDINGS:
         yield f"  … {len(groups) - _MOST_FINDINGS} more rules; -v shows every finding"
+
+
+def counted(count: int, singular: str, plural: str = "") -> str:
+    """A number and its noun: ``1 slide``, ``1,200 slides``."""
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
 
 def count_lines(counts: Mapping[str, int | str]) -> Iterator[str]:

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import click
 
-from pathcurate.cli.session import Session, common_options, exit_code, fail_on_option, finding_lines
+from pathcurate.cli.session import Session, common_options, counted, exit_code, fail_on_option, finding_lines
 
 
 @click.command("validate")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="As --json.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of the output."
+)
 @fail_on_option("error")
 @common_options
 def command(session: Session, path: Path, *, form: str, fail_on: str) -> int:
@@ -29,10 +31,10 @@ def command(session: Session, path: Path, *, form: str, fail_on: str) -> int:
     session = replace(session, as_json=session.as_json or form == "json")
     result = validate(path.absolute())
     document = {
-        "path": path.name, "kind": result.kind, "checks": list(result.checks),
+        "path": str(path), "kind": result.kind, "checks": list(result.checks),
         "findings": [finding.as_dict() for finding in result.findings],
     }  # fmt: skip
-    verdict = f"{path.name}: {result.kind}, {len(result.checks)} rules, {len(result.findings)} findings"
+    verdict = f"{path}: {result.kind}, {counted(len(result.checks), 'rule')}, {counted(len(result.findings), 'finding')}"
     session.show(document, [verdict, *finding_lines(result.findings, verbose=True)])
     if fail_on != "never" and any(finding.rule.startswith("PC-DIG") for finding in result.findings):
         return DigestMismatchError.exit_code

@@ -81,12 +81,13 @@ def apply(workspace: Workspace, *, actor: str) -> DeidSummary:
         write_parquet(vault.criteria / f"{name}.parquet", data, mode=0o600)
     record_findings(Catalog(workspace.catalog), "deid", _findings(built))
     faults = find_faults(workspace)
-    write_seal(workspace, inputs, vault.fingerprint, faults)
     rows = {name: data.num_rows for name, data in built.tables.items()}
     append_event(
         workspace.vault, actor, "deid apply",
         {**rows, "faults": len(faults), "key": vault.fingerprint, "version": __version__},
     )  # fmt: skip
+    # Last: what the seal allows has been audited.
+    write_seal(workspace, inputs, vault.fingerprint, faults)
     return DeidSummary(rows, built.left_out, built.reports_left_out, tuple(faults))
 
 

@@ -1,7 +1,7 @@
 """The de-identified tables and their criterion-only twins, column by column from the catalog's tables."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,10 @@ from pathcurate.model.person import IDENTITIES, PERSONS
 from pathcurate.model.report import REPORTS, precedence
 from pathcurate.model.slide import SLIDES
 from pathcurate.pseudonyms import DateShift, Pseudonyms
-from pathcurate.scrubbers.table import Scrubbed, apply
+from pathcurate.scrubbers.table import apply, needed
 from pathcurate.tables import Catalog, column_values, conform, from_rows
 
-_PRECEDENCE = ("status", "is_current", "report_type", "reported_date", "report_id")
+_PRECEDENCE = ("status", "is_current", "report_type", "reported_date", "report_id", "site", "accession")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ def build(catalog: Catalog, pseudonyms: Pseudonyms, shift: DateShift) -> Built:
         shift: the workspace's date shift.
     """
     people = _People(catalog, pseudonyms)
-    reports, true_reports, scrubbed_reports, total = _reports(catalog, people, shift)
-    standing = _standing_rows(reports, scrubbed_reports)
-    slides, true_slides, scrubbed_slides = _slides(catalog, people, shift, reports, true_reports, standing)
+    told = _reports(catalog, people, shift)
+    reports, true_reports = told.table, told.criteria
+    slides, true_slides, left_out = _slides(catalog, people, shift, told)
     slides_of = Counter(column_values(slides, "case_id"))
     reports_of = Counter(column_values(reports, "case_id"))
-    rows = pa.array(list(standing.values()), pa.int64())
+    rows = pa.array(list(told.standing.values()), pa.int64())
     cases = reports.take(rows)
     codes = column_values(cases, "case_id")
     cases = _with(
@@ -66,15 +66,15 @@ def build(catalog: Catalog, pseudonyms: Pseudonyms, shift: DateShift) -> Built:
         "cases": _with(true_reports.take(rows), case_id=cases["case_id"]),
         "reports": true_reports,
     }
-    parts = (("slides", scrubbed_slides), ("reports", scrubbed_reports))
+    parts = (("slides", left_out), ("reports", told.left_out))
     return Built(
         {name: _finished(DEID_TABLES[name], data) for name, data in tables.items()},
         {
             **{name: _finished(CRITERIA_TABLES[name], data) for name, data in criteria.items()},
             "permissions": _permissions(catalog, people),
         },
-        {f"{name}.{column}": count for name, part in parts for column, count in part.left_out.items()},
-        total - reports.num_rows,
+        {f"{name}.{column}": count for name, part in parts for column, count in part.items()},
+        told.without_person,
     )
 
 
@@ -92,17 +92,19 @@ class _People:
         """The person behind a number, None if there is none or more than one."""
         return self._persons.get((site, id_type, value or ""))
 
-    def patient_code(self, person: str | None) -> str | None:
-        """Pseudonym of a person."""
-        return self.pseudonyms.code("P", person) if person else None
+    def patient_codes(self, persons: Iterable[str | None]) -> list[str | None]:
+        """Pseudonyms of persons."""
+        return self.pseudonyms.codes("P", persons)
 
-    def group_code(self, person: str | None) -> str | None:
-        """Pseudonym of all persons who may be this one."""
-        return self.pseudonyms.code("Q", self._groups[person]) if person else None
+    def group_codes(self, persons: Iterable[str | None]) -> list[str | None]:
+        """For each person the pseudonym of all persons who may be this one."""
+        return self.pseudonyms.codes("Q", (self._groups[person] if person else None for person in persons))
 
-    def case_code(self, site: str, accession: str | None) -> str | None:
-        """Pseudonym of a case."""
-        return self.pseudonyms.code("C", site, accession) if accession else None
+    def case_codes(self, sites: Sequence[str], accessions: Sequence[str | None]) -> list[str | None]:
+        """Pseudonyms of cases; each distinct case is keyed once."""
+        pairs = list(zip(sites, accessions, strict=True))
+        known = {(site, number): self.pseudonyms.code("C", site, number) for site, number in set(pairs) if number}
+        return [known[site, number] if number else None for site, number in pairs]
 
     def owners(self, sites: Sequence[str], accessions: Sequence[str | None]) -> list[str | None]:
         """The person behind each case."""
@@ -112,12 +114,11 @@ class _People:
         self, data: pa.Table, persons: Sequence[str | None], sites: Sequence[str], accessions: Sequence[str | None]
     ) -> pa.Table:
         """``data`` with the columns that say whose each row is."""
-        cases = [self.case_code(site, accession) for site, accession in zip(sites, accessions, strict=True)]
         return _with(
             data,
-            case_id=pa.array(cases, pa.string()),
-            patient_id=pa.array([self.patient_code(person) for person in persons], pa.string()),
-            group_id=pa.array([self.group_code(person) for person in persons], pa.string()),
+            case_id=pa.array(self.case_codes(sites, accessions), pa.string()),
+            patient_id=pa.array(self.patient_codes(persons), pa.string()),
+            group_id=pa.array(self.group_codes(persons), pa.string()),
         )
 
 
@@ -133,9 +134,33 @@ def _finished(table: Table, data: pa.Table) -> pa.Table:
     return conform(table, data).sort_by([(name, "ascending") for name in table.key])
 
 
-def _reports(catalog: Catalog, people: _People, shift: DateShift) -> tuple[pa.Table, pa.Table, Scrubbed, int]:
-    """De-identified reports, their true values row by row, what was scrubbed, and how many reports the catalog has."""
-    raw = catalog.read(REPORTS)
+@dataclass(frozen=True, slots=True)
+class _Reports:
+    """De-identified reports.
+
+    Attributes:
+        table: the de-identified columns.
+        criteria: the true values, row by row.
+        standing: for each case the row of the report that stands for it.
+        left_out: values left out by column.
+        without_person: reports left out because their case has no one patient.
+    """
+
+    table: pa.Table
+    criteria: pa.Table
+    standing: Mapping[str, int]
+    left_out: Mapping[str, int]
+    without_person: int
+
+
+def _read_needed(catalog: Catalog, table: Table, *more: str) -> pa.Table:
+    """Without the columns that are dropped or withheld: the texts of an archive need not fit into memory."""
+    names = dict.fromkeys((*(column.name for column in needed(table)), *more))
+    return catalog.read(table, columns=list(names))
+
+
+def _reports(catalog: Catalog, people: _People, shift: DateShift) -> _Reports:
+    raw = _read_needed(catalog, REPORTS, "accession")
     total = raw.num_rows
     owners = people.owners(column_values(raw, "site"), column_values(raw, "accession"))
     raw = raw.filter(pa.array([owner is not None for owner in owners], pa.bool_()))
@@ -147,35 +172,31 @@ def _reports(catalog: Catalog, people: _People, shift: DateShift) -> tuple[pa.Ta
         column_values(scrubbed.criteria, "received_date"), column_values(scrubbed.criteria, "reported_date"), strict=True
     )
     years = [(received or reported).year if received or reported else None for received, reported in days]
-    return (
+    return _Reports(
         _with(reports, age_band=pa.array([age_band(age) for age in ages], pa.string())),
         _with(scrubbed.criteria, report_id=reports["report_id"], year=pa.array(years, pa.int64())),
-        scrubbed,
-        total,
+        _standing_rows(raw, column_values(reports, "case_id")),
+        scrubbed.left_out,
+        total - raw.num_rows,
     )
 
 
-def _standing_rows(reports: pa.Table, scrubbed: Scrubbed) -> dict[str, int]:
+def _standing_rows(raw: pa.Table, cases: Iterable[str]) -> dict[str, int]:
     """Row number of the report that stands for each case."""
-    # By true dates: the shifted ones of one case keep their order, but a missing one must not decide.
-    ranked = _with(reports.select(_PRECEDENCE), reported_date=scrubbed.criteria["reported_date"]).to_pylist()
+    # By the catalog's values, as `link` decides it: by pseudonyms another key would let another report stand.
+    ranked = raw.select(_PRECEDENCE).to_pylist()
     best: dict[str, int] = {}
-    for number, case in enumerate(column_values(reports, "case_id")):
+    for number, case in enumerate(cases):
         if case not in best or precedence(ranked[best[case]]) < precedence(ranked[number]):
             best[case] = number
     return best
 
 
 def _slides(
-    catalog: Catalog,
-    people: _People,
-    shift: DateShift,
-    reports: pa.Table,
-    true_reports: pa.Table,
-    standing: Mapping[str, int],
-) -> tuple[pa.Table, pa.Table, Scrubbed]:
-    """De-identified slides, their true values row by row, and what was scrubbed."""
-    raw = catalog.read(SLIDES)
+    catalog: Catalog, people: _People, shift: DateShift, reports: _Reports
+) -> tuple[pa.Table, pa.Table, Mapping[str, int]]:
+    """De-identified slides, their true values row by row, and the values left out by column."""
+    raw = _read_needed(catalog, SLIDES)
     links = {row["slide_id"]: row for row in catalog.read(LINKS).to_pylist()}
     rows = [links.get(slide_id, {}) for slide_id in column_values(raw, "slide_id")]
     sites = column_values(raw, "site")
@@ -185,7 +206,7 @@ def _slides(
     keys = [person or slide_id for person, slide_id in zip(persons, column_values(raw, "slide_id"), strict=True)]
     scrubbed = apply(SLIDES, raw, keys, people.pseudonyms, shift)
     slides = people.owned(scrubbed.table, persons, sites, accessions)
-    of_case = pa.array([standing.get(case) for case in column_values(slides, "case_id")], pa.int64())
+    of_case = pa.array([reports.standing.get(case) for case in column_values(slides, "case_id")], pa.int64())
     mpp = [
         (x + y) / 2 if x is not None and y is not None else None
         for x, y in zip(column_values(raw, "mpp_x"), column_values(raw, "mpp_y"), strict=True)
@@ -194,14 +215,14 @@ def _slides(
         slides,
         tier=pa.array([row.get("tier") or "none" for row in rows], pa.string()),
         mpp=pa.array(mpp, pa.float64()),
-        **{name: reports[name].take(of_case) for name in ("sex", "age", "age_band")},
+        **{name: reports.table[name].take(of_case) for name in ("sex", "age", "age_band")},
     )
     true = _with(
         scrubbed.criteria,
         slide_id=slides["slide_id"],
-        **{name: true_reports[name].take(of_case) for name in ("age", "year")},
+        **{name: reports.criteria[name].take(of_case) for name in ("age", "year")},
     )
-    return slides, true, scrubbed
+    return slides, true, scrubbed.left_out
 
 
 def _patients(cases: pa.Table) -> pa.Table:
@@ -219,17 +240,24 @@ def _patients(cases: pa.Table) -> pa.Table:
 
 def _permissions(catalog: Catalog, people: _People) -> pa.Table:
     """Permissions by pseudonym; one about a number that no report has protects nobody's data and is left out."""
-    rows = []
-    for row in catalog.read(PERMISSIONS).to_pylist():
-        person = people.person(row["site"] or "", "patient_id", row["subject_value"]) if row["subject"] == "person" else None
-        codes = {
-            "person": (people.group_code(person) if row["opt_out"] else people.patient_code(person)),
-            "case": people.case_code(row["site"] or "", row["subject_value"]),
-            "site": row["site"],
-            "population": "population",
-        }
-        code = codes[row["subject"]]
-        if code is not None:
-            rows.append({**row, "subject_code": code})
+    rows = [
+        {**row, "subject_code": code}
+        for row in catalog.read(PERMISSIONS).to_pylist()
+        if (code := _subject_code(row, people)) is not None
+    ]
     ordered = sorted(rows, key=lambda row: (row["subject"], row["subject_code"], row["source"], row["source_row"]))
     return from_rows(PERMISSION_CODES, ordered)
+
+
+def _subject_code(row: Mapping[str, Any], people: _People) -> str | None:
+    match row["subject"]:
+        case "person":
+            person = people.person(row["site"] or "", "patient_id", row["subject_value"])
+            # An opt-out guards whoever may be this person; a permission is this person's alone.
+            return (people.group_codes if row["opt_out"] else people.patient_codes)([person])[0]
+        case "case":
+            return people.case_codes([row["site"] or ""], [row["subject_value"]])[0]
+        case "site":
+            return str(row["site"]) if row["site"] else None
+        case _:
+            return "population"

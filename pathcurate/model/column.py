@@ -65,6 +65,13 @@ _ALLOWED = {
 }
 
 
+_TYPES = {
+    Action.PSEUDONYM: {Type.STRING},
+    Action.SHIFT: {Type.DATE, Type.TIMESTAMP},
+    Action.TOP_CODE: {Type.INTEGER},
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of a table.
@@ -78,8 +85,8 @@ class Column:
         unit: only where it is not obvious.
         values: the closed set of values, if the column has one.
         vocabulary: name of a shipped vocabulary whose codes are the closed set.
-        pattern: regular expression that a value must match as a whole (Python and RE2 agree on those used here).
-        pseudonym: kind of pseudonym, one of the prefixes in ``pseudonyms.KINDS``; for ``Action.PSEUDONYM``.
+        pattern: regular expression that a value must match as a whole, its classes in ASCII (Python and RE2 then agree).
+        pseudonym: kind of pseudonym, one of ``PSEUDONYM_KINDS`` in ``model.deidentified``; for ``Action.PSEUDONYM``.
         required: whether a missing value is an error.
     """
 
@@ -102,6 +109,10 @@ class Column:
             raise ValueError(f"{self.name}: a pseudonymised column names its kind of pseudonym, and no other does")
         if self.action is Action.KEEP and self.type in {Type.STRING, Type.STRINGS} and not self.is_closed:
             raise ValueError(f"{self.name}: a kept text column needs a closed set of values")
+        if self.action is Action.KEEP and self.type is Type.BYTES:
+            raise ValueError(f"{self.name}: bytes have no closed set of values, so they cannot be kept")
+        if self.type not in _TYPES.get(self.action, set(Type)):
+            raise ValueError(f"{self.name}: action {self.action} does not fit a column of type {self.type}")
         if self.pattern:
             re.compile(self.pattern)
 

@@ -14,25 +14,32 @@ from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.report import REPORTS, TEXT_COLUMNS
 from pathcurate.text.accession import AccessionPatterns
 from pathcurate.text.heads import Heads, resolve
-from pathcurate.text.values import language, parse_age, parse_datetime
+from pathcurate.text.values import language, parse_age, parse_datetime, parse_number
 from pathcurate.text.vocabulary import vocabulary
 from pathcurate.workspace import Mapping
 
 NAME = "lis"
 _OPENING = 60
+_TEXT_CONTROLS = frozenset(range(9, 14))
+# Stray control bytes occur in texts; a workbook, a picture or an archive has one in ten.
+_CONTROL_SHARE = 0.05
+_BINARY = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF")
+# A kind or state that is not understood must not make a report stand for its case, or count as final.
+_UNCLEAR = {"report_type": "supplementary", "status": "preliminary"}
 _DERIVED = frozenset({"report_id", "site", "accession_raw", "is_current", "language", "source_file", "source_row"})
 COLUMNS = tuple(name for name in REPORTS.names if name not in _DERIVED)
 """Canonical names that a mapping may give heads or constants for."""
 
 
 def detects(head: bytes) -> bool:
-    """Whether the first bytes of a file look like delimited text: no control bytes but tab and line ends.
+    """Whether the first bytes of a file look like delimited text: hardly any control bytes but tab and line ends.
 
     A wide encoding is told by its byte order mark.
     """
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")):
         return True
-    return bool(head) and not any(byte < 9 or 13 < byte < 32 for byte in head)
+    controls = sum(byte < 32 and byte not in _TEXT_CONTROLS for byte in head)
+    return bool(head) and not head.startswith(_BINARY) and controls <= _CONTROL_SHARE * len(head)
 
 
 @dataclass
@@ -48,9 +55,10 @@ class _Trouble:
 
     def findings(self, site: str, source: str) -> Iterator[Finding]:
         for (column, rule), count in self.counts.items():
+            treated = f"count as {_UNCLEAR[column]}" if column in _UNCLEAR else "were left empty"
             yield Finding(
                 rule, Severity.WARNING,
-                f"{count} values of {column} could not be understood and were left empty; the first stands in row "
+                f"{count} values of {column} could not be understood and {treated}; the first stands in row "
                 f"{self.first_row[column, rule]} of {source}",
                 stage="reports", site=site, table="reports", column=column, subject=source, count=count,
             )  # fmt: skip
@@ -85,7 +93,7 @@ def parse(path: Path, site: str, patterns: AccessionPatterns, mapping: Mapping) 
     for row in sheet.rows:
         parsed = _report(row, heads, mapping, patterns, trouble)
         if parsed is None:
-            yield _lost_row("reports.no_accession", "has no accession number", row.number, site, path.name)
+            yield _lost_row("reports.no_accession", "has no usable accession number", row.number, site, path.name)
         else:
             yield {**parsed, "site": site, "source_row": row.number}
     yield from trouble.findings(site, path.name)
@@ -111,25 +119,32 @@ def _report(
     row: Row, heads: Heads, mapping: Mapping, patterns: AccessionPatterns, trouble: _Trouble
 ) -> dict[str, Any] | None:
     texts = {name: heads.cell(row.cells, name) for name in heads.columns}
+    texts["report_type"] = texts.get("report_type") or _heading(texts.get("diagnosis", ""))
     for name, constant in mapping.constants.items():
         texts[name] = texts.get(name) or constant
     for name, translation in mapping.values.items():
         texts[name] = translation.get(texts.get(name, ""), texts.get(name, ""))
-    if not texts["accession"]:
+    if parse_number(texts["accession"]) is None:
         return None
     report: dict[str, Any] = {
         name: _value(name, text, row.number, trouble) for name, text in texts.items() if text and name in REPORTS
     }
     report["accession_raw"] = texts["accession"]
     report["accession"] = patterns.normalise(texts["accession"])
-    report["report_type"] = report.get("report_type") or "primary"
-    report["status"] = report.get("status") or "final"
+    for name, default in (("report_type", "primary"), ("status", "final")):
+        report[name] = report[name] or _UNCLEAR[name] if name in report else default
     organs = vocabulary("organs")
     # Where no column says what was taken, a diagnosis begins with it: （右乳）…, Colon, ascending, polypectomy: …
     opening = texts.get("diagnosis", "")[:_OPENING]
     report["organ"] = report.get("organ") or organs.first(texts.get("specimen_sites")) or organs.first(opening)
     report["language"] = language(" ".join(texts.get(name, "") for name in TEXT_COLUMNS))
     return report
+
+
+def _heading(diagnosis: str) -> str:
+    """The kind of report that a diagnosis names as its heading (补充报告：), for exports that have no column for it."""
+    first = diagnosis.partition("\n")[0].strip().strip("【】[]:： ")
+    return first if vocabulary("report_types").exact(first) else ""
 
 
 def _value(name: str, text: str, row: int, trouble: _Trouble) -> Any:
@@ -153,6 +168,8 @@ def _pattern_parser(name: str) -> Callable[[str], str | None]:
 
 
 _PARSERS: dict[str, Callable[[str], Any]] = {
+    "patient_id": parse_number,
+    "id_number": parse_number,
     "sex": lambda text: vocabulary("sexes").exact(text),
     "age": parse_age,
     "birth_date": lambda text: moment.date() if (moment := parse_datetime(text)) else None,

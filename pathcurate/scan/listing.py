@@ -74,8 +74,7 @@ class Listing:
         """Take in one item; a folder's own files come before those of its sub-folders, as :func:`walk` gives them."""
         if isinstance(item, Skipped):
             self.skipped.append(item)
-            # What could not be looked at may be there still: a folder, or a name whose state the server did not tell.
-            if item.kind in {"unreadable_directory", "vanished"}:
+            if item.kind == "unreadable_directory":
                 self._hidden.add(item.relpath)
             return
         folder = next((above for above in _ancestors(item.relpath) if above in self.companions), None)
@@ -118,8 +117,8 @@ class Listing:
         return self.companions.get(companion_folder(entry.relpath) or b"", _NONE)
 
     def is_hidden(self, relpath: bytes) -> bool:
-        """Whether a path, or a folder above it, could not be looked at, so that its absence says nothing."""
-        return bool(self._hidden) and (relpath in self._hidden or any(path in self._hidden for path in _ancestors(relpath)))
+        """Whether a path lies in a folder that could not be listed, so that its absence says nothing."""
+        return bool(self._hidden) and any(folder in self._hidden for folder in _ancestors(relpath))
 
     def findings(self) -> list[Finding]:
         """What was not read, each named by an opaque code because paths can name people."""

@@ -1,12 +1,11 @@
 """Table scrubber: every column by its declaration, and nothing that is not declared."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeAlias
 
-import ahocorasick_rs
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -31,8 +30,10 @@ _SENTENCES = {
     Action.CRITERION: "moved to the vault, for criteria only",
 }
 _CODE = re.compile(rf"[{''.join(PSEUDONYM_KINDS)}]-{PSEUDONYM_BODY}")
-# Shorter numbers and single characters occur by chance in codes and words; Han names have two characters.
-_LEAST_LENGTH, _LEAST_HAN = 4, 2
+# Shorter ones occur by chance in codes and words: a telephone extension 8140 in the morphology 8140/3. Han names have two
+# characters.
+_LEAST_LENGTH, _LEAST_DIGITS, _LEAST_HAN = 4, 5, 2
+_MOST_SEARCHED = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def apply(table: Table, data: pa.Table, persons: Sequence[str], pseudonyms: Pseu
     kept: list[tuple[Column, Chunked]] = []
     criteria: list[tuple[Column, Chunked]] = []
     left_out: dict[str, int] = {}
-    for column in table.columns:
+    for column in needed(table):
         target, twin = deidentified(column), criterion(column)
         values = data[column.name]
         if twin is not None:
@@ -117,9 +118,20 @@ def apply(table: Table, data: pa.Table, persons: Sequence[str], pseudonyms: Pseu
         if target is not None:
             result = _scrubbed(column, values, persons, pseudonyms, shift)
             kept.append((target, result))
-            if lost := result.null_count - values.null_count:
+            if lost := _count(values) - _count(result):
                 left_out[column.name] = lost
     return Scrubbed(_assemble(table.name, kept), _assemble(table.name, criteria), left_out)
+
+
+def needed(table: Table) -> list[Column]:
+    """The columns that :func:`apply` reads: what is dropped or withheld need not be read at all."""
+    return [column for column in table.columns if deidentified(column) or criterion(column)]
+
+
+def _count(values: Chunked) -> int:
+    """Values that are there, the items of lists one by one."""
+    items = pc.list_flatten(values) if pa.types.is_list(values.type) else values
+    return len(items) - items.null_count
 
 
 def _assemble(name: str, columns: Sequence[tuple[Column, Chunked]]) -> pa.Table:
@@ -135,7 +147,7 @@ def _scrubbed(column: Column, values: Chunked, persons: Sequence[str], pseudonym
             return _chunked(pseudonyms.codes(column.pseudonym, values.to_pylist()), pa.string())
         case Action.SHIFT:
             days: list[date | None] = values.cast(pa.date32()).to_pylist()
-            return _chunked([shift.shift(p, d) for p, d in zip(persons, days, strict=True)], pa.date32())
+            return _chunked(shift.shifts(persons, days), pa.date32())
         case Action.TOP_CODE:
             return _chunked([None if age is None else min(age, TOP_AGE) for age in values.to_pylist()], pa.int64())
         case _:
@@ -165,7 +177,7 @@ def _rule(column: Column) -> Callable[[str], str | None]:
         return vocabulary(column.vocabulary).exact
     if column.values:
         return lambda value: value if value in column.values else None
-    pattern = re.compile(column.pattern)
+    pattern = re.compile(column.pattern, re.ASCII)
     return lambda value: value if pattern.fullmatch(value) else None
 
 
@@ -173,12 +185,22 @@ def _chunked(values: list[Any], type_: pa.DataType) -> Chunked:
     return pa.chunked_array([pa.array(values, type_)])
 
 
+def identifier_columns(table: Table) -> list[Column]:
+    """The columns that :func:`known_identifiers` reads: direct identifiers, but for free text and digests of bytes."""
+    return [
+        column
+        for column in table.columns
+        if column.identifying is Identifying.DIRECT
+        and column.action is not Action.WITHHOLD
+        and column.type in {Type.STRING, Type.STRINGS, Type.BYTES}
+        and not column.name.endswith("fingerprint")
+    ]
+
+
 def known_identifiers(table: Table, data: pa.Table) -> set[str]:
     """Every direct identifier of a catalog table that is long enough to be told from chance."""
     found: set[str] = set()
-    for column in table.columns:
-        if column.identifying is not Identifying.DIRECT or column.name.endswith("fingerprint"):
-            continue
+    for column in identifier_columns(table):
         array = data[column.name]
         if column.type is Type.BYTES:
             # The file's own name; folders are named after years, organs and codes as well.
@@ -186,7 +208,7 @@ def known_identifiers(table: Table, data: pa.Table) -> set[str]:
             found.update(name.rpartition(".")[0] or name for name in names)
         elif column.type is Type.STRINGS:
             found.update(item for items in array.to_pylist() for item in items or ())
-        elif column.type is Type.STRING and column.action is not Action.WITHHOLD:
+        else:
             found.update(value for value in _distinct(array) if value)
     return {value for value in found if _is_telling(value)}
 
@@ -196,11 +218,12 @@ def _distinct(array: Chunked) -> list[Any]:
 
 
 def _is_telling(value: str) -> bool:
-    han = sum("\u3400" <= character <= "\u9fff" or character >= "\U00020000" for character in value)
-    return len(value) >= _LEAST_LENGTH or han >= _LEAST_HAN
+    if len(value) >= _LEAST_LENGTH:
+        return len(value) >= _LEAST_DIGITS or not value.isdigit()
+    return sum("\u3400" <= character <= "\u9fff" or character >= "\U00020000" for character in value) >= _LEAST_HAN
 
 
-def verify(table: Table, data: pa.Table, identifiers: Iterable[str]) -> Iterator[tuple[str, str]]:
+def verify(table: Table, data: pa.Table, identifiers: Set[str]) -> Iterator[tuple[str, str]]:
     """Check a de-identified table without trusting how it was made.
 
     Args:
@@ -211,30 +234,52 @@ def verify(table: Table, data: pa.Table, identifiers: Iterable[str]) -> Iterator
     Yields:
         Column and what is wrong with it, never a value.
     """
-    searcher = ahocorasick_rs.AhoCorasick(sorted(identifiers))
+    yield from ((name, "is missing") for name in table.names if name not in data.column_names)
+    types = {field.name: field.type for field in arrow_schema(table)}
+    lengths = sorted({len(identifier) for identifier in identifiers})
     for name in data.column_names:
         if name not in table:
             yield name, "is not declared"
             continue
         column = table[name]
+        if data.schema.field(name).type != types[name]:
+            yield name, "has another type than declared"
+            continue
         if column.identifying in {Identifying.DIRECT, Identifying.CRITERION_ONLY}:
             yield name, f"is of class {column.identifying}"
         if column.type in {Type.STRING, Type.STRINGS}:
-            yield from _verify_text(column, data[name], searcher)
+            yield from _verify_text(column, data[name], identifiers, lengths)
         if name == "age" and (pc.max(data[name]).as_py() or 0) > TOP_AGE:
             yield name, f"has ages over {TOP_AGE}"
 
 
-def _verify_text(column: Column, array: Chunked, searcher: Any) -> Iterator[tuple[str, str]]:
-    if column.type is Type.STRINGS:
-        array = pa.chunked_array([pc.list_flatten(array)])
+def _verify_text(column: Column, array: Chunked, identifiers: Set[str], lengths: Sequence[int]) -> Iterator[tuple[str, str]]:
     rule = _rule(column)
-    texts = [value for value in _distinct(array) if value is not None]
+    items = pc.list_flatten(array) if column.type is Type.STRINGS else array
+    texts = [value for value in pc.unique(items).to_pylist() if value is not None]
     outside = sum(rule(value) != value for value in texts)
     if outside:
         yield column.name, f"has {outside} values outside its closed set"
-    # A word that pathcurate ships, and a well-formed pseudonym, say nothing about a person even if somebody is so named.
+    # A word that pathcurate ships says nothing about a person even if somebody is so named.
     shipped = {*column.values, *(vocabulary(column.vocabulary).codes if column.vocabulary else ())}
-    found = sum(bool(searcher.find_matches_as_indexes(v)) for v in texts if v not in shipped and not _CODE.fullmatch(v))
+    found = sum(_holds(value, identifiers, lengths) for value in texts if value not in shipped)
     if found:
         yield column.name, f"has {found} values that hold a known direct identifier"
+
+
+def _holds(text: str, identifiers: Set[str], lengths: Sequence[int]) -> bool:
+    """Whether a text holds an identifier.
+
+    Texts of closed sets are few and short and identifiers are millions, so the parts of each text are looked up; a longer
+    text is outside every closed set and was found so already.
+    """
+    if _CODE.fullmatch(text):
+        # Parts of a code agree with short numbers by chance; the whole agrees only with an identifier of the catalog.
+        return text in identifiers
+    text = text[:_MOST_SEARCHED]
+    return any(
+        text[start : start + length] in identifiers
+        for length in lengths
+        if length <= len(text)
+        for start in range(len(text) - length + 1)
+    )

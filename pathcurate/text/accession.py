@@ -1,15 +1,21 @@
 """Accession numbers in file names, folders, barcodes and exports, by each site's own patterns."""
 
 import re
-import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import re2
 
-# Part of a UUID can look like prefix, year and number (…-AB12-3456-…); a UUID never holds an accession number.
 _UUID = re.compile(r"(?<![0-9A-Z])[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}(?![0-9A-Z])")
+_DATE = re.compile(
+    r"(?<![0-9A-Z])(?:19|20)?[0-9]{2}"
+    r"(?:([-./_])(?:0?[1-9]|1[0-2])\1|年(?:0?[1-9]|1[0-2])月)(?:0?[1-9]|[12][0-9]|3[01])(?![0-9])"
+)
+# Full-width ASCII becomes ASCII and every dash a hyphen, one character for one. Not NFKC: it would turn the ① of
+# "S23-00123①" into a digit of the number.
+_FOLDS = {0xFF01 + offset: 0x21 + offset for offset in range(94)}
+_FOLDS |= dict.fromkeys(map(ord, "‐‑‒–—―−﹣"), ord("-")) | {0x3000: ord(" ")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +27,7 @@ class AccessionKey:
         specimen: specimen letter, if it stood with the number.
         block: block number, if it stood with the number.
         start: where the number begins in the folded text.
+        number_end: where the number itself ends in the folded text.
         end: where number, specimen, block and slide end in the folded text.
     """
 
@@ -28,6 +35,7 @@ class AccessionKey:
     specimen: str | None
     block: str | None
     start: int
+    number_end: int
     end: int
 
 
@@ -43,12 +51,19 @@ class AccessionPatterns:
         self._patterns: list[Any] = [re2.compile(pattern) for pattern in patterns]
 
     def find(self, text: str) -> list[AccessionKey]:
-        """Every number in a text, in order, each key once."""
+        """Every number in a text, in order, each key once (with its specimen, if that stood with it anywhere).
+
+        A number without a dash behind the year can be read in two ways (``S20123456``: 2012 and 3456, or 20 and 123456);
+        both are given, that with the long year first, and the site's reports decide.
+        """
         folded = fold(text)
         for pattern in self._patterns:
-            found = _all_matches(pattern, folded)
+            found: dict[str, AccessionKey] = {}
+            for key in _all_matches(pattern, folded):
+                if found.setdefault(key.key, key).specimen is None and key.specimen:
+                    found[key.key] = key
             if found:
-                return list({key.key: key for key in reversed(found)}.values())[::-1]
+                return list(found.values())
         return []
 
     def normalise(self, number: str) -> str:
@@ -58,30 +73,52 @@ class AccessionPatterns:
 
 
 def fold(text: str) -> str:
-    """Text as patterns see it: NFKC (full-width digits and letters become ASCII), upper case, UUIDs blanked."""
-    return _UUID.sub(lambda uuid: " " * len(uuid[0]), unicodedata.normalize("NFKC", text).upper())
+    """Text as patterns see it: upper case, full-width letters, digits and punctuation as ASCII, every dash a hyphen."""
+    return text.translate(_FOLDS).upper()
 
 
-def _all_matches(pattern: Any, folded: str) -> list[AccessionKey]:
-    keys = []
+def without_uuids(folded: str) -> str:
+    """A folded text with its UUIDs blanked: part of one can look like a number (AB12-3456) or a stain (CD34)."""
+    return _UUID.sub(lambda uuid: " " * len(uuid[0]), folded)
+
+
+def _all_matches(pattern: Any, folded: str) -> Iterator[AccessionKey]:
+    traps = [found.span() for guard in (_UUID, _DATE) for found in guard.finditer(folded)]
     position = 0
-    while position < len(folded) and (match := pattern.search(folded[position:])):
+    while position <= len(folded) and (match := pattern.search(folded, position)):
         groups = match.groupdict()
-        spans = [match.span(number) for name, number in pattern.groupindex.items() if groups[name]]
-        if not spans:
-            break
-        start, end = min(spans)[0], max(end for _, end in spans)
-        keys.append(
-            AccessionKey(_normal_form(groups), groups.get("specimen"), groups.get("block"), position + start, position + end)
-        )
+        spans = {name: match.span(number) for name, number in pattern.groupindex.items() if groups[name]}
         # The next number may share the separator that this match consumed, so go on right behind the number itself.
-        position += max(end, 1)
-    return keys
+        position = max(position + 1, max((end for _, end in spans.values()), default=match.end()))
+        if not spans.keys() & {"accession", "number"}:
+            continue
+        start = min(start for start, _ in spans.values())
+        trap = _trap(traps, start, position)
+        if trap is not None:
+            position = trap
+            continue
+        number_end = max(end for name, (_, end) in spans.items() if name not in {"specimen", "block", "slide"})
+        key = AccessionKey(_normal_form(groups), groups.get("specimen"), groups.get("block"), start, number_end, position)
+        yield key
+        year, number = groups.get("year") or "", groups.get("number") or ""
+        if len(year) == 4 and "accession" not in spans and spans["year"][1] == spans["number"][0]:
+            other = {**groups, "year": year[:2], "number": year[2:] + number}
+            yield replace(key, key=_normal_form(other))
+
+
+def _trap(traps: Sequence[tuple[int, int]], start: int, end: int) -> int | None:
+    """End of the UUID or date that a match begins in; a match that holds the whole of it is meant by its pattern."""
+    return next(
+        (trap_end for trap_start, trap_end in traps
+         if trap_start <= start < trap_end and not (start == trap_start and end >= trap_end)),
+        None,
+    )  # fmt: skip
 
 
 def _normal_form(groups: dict[str, str | None]) -> str:
     if groups.get("accession"):
         return str(groups["accession"])
     number = str(groups["number"]).lstrip("0") or "0"
-    year = (groups.get("year") or "")[-2:]
-    return f"{groups.get('prefix') or ''}{year}-{number}" if year else f"{groups.get('prefix') or ''}{number}"
+    prefix, year = groups.get("prefix") or "", (groups.get("year") or "")[-2:]
+    # Without a dash, prefix B1 with number 23 would be prefix B with number 123.
+    return f"{prefix}{year}-{number}" if year or prefix[-1:].isdigit() else f"{prefix}{number}"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pathcurate.storage import path_text
-from pathcurate.text.accession import AccessionKey, AccessionPatterns, fold
+from pathcurate.text.accession import AccessionKey, AccessionPatterns, fold, without_uuids
 from pathcurate.text.vocabulary import vocabulary
 
 _CONTROL = re.compile(r"对照|質控|质控|(?<![A-Z])CONTROLS?(?![A-Z])")
@@ -68,19 +68,24 @@ def read_names(
     stain_raw = stain = None
     is_control = False
     for source, text in _texts(relpath, barcode, label_text, metadata_texts or ()):
-        found = patterns.find(text)
-        keys += [_named(key, source, text) for key in found]
+        # Numbers are blanked first: the "HE" in "S23-00123-HE" is a stain, the "ER" of a prefix is none.
+        rest = without_uuids(fold(text))
+        for key in patterns.find(text):
+            named_key = _named(key, source, text)
+            keys.append(named_key)
+            end = key.number_end if key.specimen and not named_key.specimen else key.end
+            rest = rest[: key.start] + " " * (end - key.start) + rest[end:]
         if stain is None:
-            # Numbers are blanked first: the "HE" in "S23-00123-HE" is a stain, the "ER" of a prefix is none.
-            rest = fold(text)
-            for key in found:
-                rest = rest[: key.start] + " " * (key.end - key.start) + rest[key.end :]
             stain = vocabulary("stains").first(rest)
             stain_raw = text if stain else None
         is_control = is_control or _CONTROL.search(fold(text)) is not None
     named = next((key for key in keys if key.specimen), None)
+    distinct: dict[tuple[str, str], NamedKey] = {}
+    for one in keys:
+        if distinct.setdefault((one.key, one.source), one).specimen is None and one.specimen:
+            distinct[one.key, one.source] = one
     return SlideNames(
-        tuple({(key.key, key.source): key for key in reversed(keys)}.values())[::-1],
+        tuple(distinct.values()),
         keys[0].raw if keys else None,
         named.specimen if named else None,
         named.block if named else None,
@@ -92,10 +97,11 @@ def read_names(
 
 def _named(key: AccessionKey, source: str, text: str) -> NamedKey:
     specimen, block = key.specimen, key.block
-    behind = _BLOCK.match(fold(text)[key.end :]) if specimen is None else None
-    # "S2300124 A1 HE" names block A1; "S2300124 P53" names a stain.
-    if behind and vocabulary("stains").exact(behind["specimen"] + behind["block"]) is None:
+    if specimen is None and (behind := _BLOCK.match(fold(text)[key.end :])):
         specimen, block = behind["specimen"], behind["block"]
+    # "S2300124 A1 HE" and "S23-00124-A1" name block A1; "S2300124 P53" and "S23-00124-P53" name a stain.
+    if specimen is not None and vocabulary("stains").exact(specimen + (block or "")) is not None:
+        specimen = block = None
     return NamedKey(key.key, specimen, block, source, text)
 
 

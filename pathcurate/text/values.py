@@ -1,4 +1,4 @@
-"""Cells of an export as values: dates, ages, languages. What cannot be understood is None, never a guess."""
+"""Cells of an export as values: dates, ages, numbers, languages. What cannot be understood is None, never a guess."""
 
 import re
 import unicodedata
@@ -10,12 +10,20 @@ _DATE = re.compile(
     r"|(?P<hms>\d{6}))?\s*"
 )
 _AGE = re.compile(
-    r"[Yy]?\s*(?P<number>\d{1,3})(?!\d)(?:\.\d+)?"
+    r"y?\s*(?P<number>\d{1,3})(?!\d)(?:\.\d+)?"
     r"\s*(?P<unit>岁|周岁|y|yr|yrs|years?|月|个月|months?|m|天|日|周|days?|d|weeks?|w|小时|h)?\s*(?:\d.*)?",
-    re.DOTALL,
+    re.DOTALL | re.IGNORECASE,
 )
-_YEARS = frozenset({"", "岁", "周岁", "y", "yr", "yrs", "year", "years"})
+_IN_A_YEAR = {
+    **dict.fromkeys(("", "岁", "周岁", "y", "yr", "yrs", "year", "years"), 1.0),
+    **dict.fromkeys(("月", "个月", "m", "month", "months"), 12.0),
+    **dict.fromkeys(("周", "w", "week", "weeks"), 365.25 / 7),
+    **dict.fromkeys(("天", "日", "d", "day", "days"), 365.25),
+    **dict.fromkeys(("小时", "h"), 8766.0),
+}
 _OLDEST = 130
+_ROUNDED = re.compile(r"\d(?:\.\d+)?E\+\d+")
+_IDENTIFYING = re.compile(r"[1-9A-Z]")
 _HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
 _LATIN_WORD = re.compile(r"[A-Za-z]{3,}")
 
@@ -37,12 +45,20 @@ def parse_datetime(text: str) -> datetime | None:
 
 
 def parse_age(text: str) -> int | None:
-    """Age in completed years (``56岁``, ``Y56``, ``56``); 0 for one given in months, weeks, days or hours."""
+    """Age in completed years (``56岁``, ``Y56``, ``56``, ``18月``); units below the first are left out (``1岁3月``)."""
     match = _AGE.fullmatch(unicodedata.normalize("NFKC", text).strip())
     if match is None:
         return None
-    years = int(match["number"]) if (match["unit"] or "").lower() in _YEARS else 0
+    years = int(int(match["number"]) / _IN_A_YEAR[(match["unit"] or "").lower()])
     return years if years <= _OLDEST else None
+
+
+def parse_number(text: str) -> str | None:
+    """A number of a person or case as it stands; None for what would join two of them: one that a spreadsheet rounded
+    (``1.10105E+17``), or what is typed where there is none (``0``, ``不详``).
+    """
+    folded = unicodedata.normalize("NFKC", text).strip().upper()
+    return text if _IDENTIFYING.search(folded) and not _ROUNDED.fullmatch(folded) else None
 
 
 def language(text: str) -> str | None:

@@ -8,7 +8,7 @@ What is drawn is the truth. Wherever truth is criterion-only, ``deid/`` gets a l
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -64,6 +64,10 @@ class Drawn:
                 views[f"{name}_true"] = conform(twins, from_rows(twins, [_only(row, twins) for row in rows]))
         return views
 
+    def statements(self) -> pa.Table:
+        """The permissions by pseudonym."""
+        return conform(PERMISSION_CODES, from_rows(PERMISSION_CODES, self.permissions or []))
+
     def workspace(self, root: Path) -> Workspace:
         """Write a workspace with these tables, sealed."""
         head = "workspace: 1\nname: spec\nsites: [{code: NB01}, {code: NB02}]\n"
@@ -76,8 +80,7 @@ class Drawn:
             name, _, kind = view.rpartition("_")
             folder = workspace.deid if kind == "deid" else workspace.vault / "criteria"
             write_parquet(folder / f"{name}.parquet", data)
-        statements = from_rows(PERMISSION_CODES, self.permissions or [])
-        write_parquet(workspace.vault / "criteria" / "permissions.parquet", conform(PERMISSION_CODES, statements))
+        write_parquet(workspace.vault / "criteria" / "permissions.parquet", self.statements())
         write_seal(workspace, input_states(workspace), "key", [])
         return workspace
 
@@ -139,9 +142,7 @@ def _rows(table: Table, lines: list[str]) -> list[Row]:
     if not lines:
         return []
     heads = [_ALIASES.get(head, head) for head in _cells(lines[0])]
-    return [
-        {head: _read(table[head], cell) for head, cell in zip(heads, _cells(line), strict=True)} for line in lines[1:]
-    ]
+    return [{head: _read(table[head], cell) for head, cell in zip(heads, _cells(line), strict=True)} for line in lines[1:]]
 
 
 def _cells(line: str) -> list[str]:
@@ -151,22 +152,20 @@ def _cells(line: str) -> list[str]:
 def _read(column: Column, cell: str) -> Any:
     if cell == "-":
         return None
-    match column.type:
-        case Type.INTEGER:
-            return int(cell)
-        case Type.FLOAT:
-            return float(cell)
-        case Type.BOOLEAN:
-            return {"yes": True, "no": False}[cell]
-        case Type.DATE:
-            return date.fromisoformat(cell)
-        case Type.STRINGS:
-            return cell.split()
-        case Type.FLOATS:
-            return [float(part) for part in cell.split()]
-        case _:
-            is_code = column.name == "subject_code" or column.pattern.startswith(f"{cell[0]}-")
-            return long(cell) if is_code else cell
+    if column.type is Type.STRING:
+        is_code = column.name == "subject_code" or column.pattern.startswith(f"{cell[0]}-")
+        return long(cell) if is_code else cell
+    return _READ[column.type](cell)
+
+
+_READ: dict[Type, Callable[[str], Any]] = {
+    Type.INTEGER: int,
+    Type.FLOAT: float,
+    Type.BOOLEAN: {"yes": True, "no": False}.__getitem__,
+    Type.DATE: date.fromisoformat,
+    Type.STRINGS: str.split,
+    Type.FLOATS: lambda cell: [float(part) for part in cell.split()],
+}
 
 
 def _lie(row: Row, table: Table, twins: Table | None) -> Row:

@@ -77,23 +77,19 @@ def _decide(
     today: date,
 ) -> Decision:
     unit = recipe["unit"]
-    if permissions is not None:
-        if _opted_out(unit, row, tables, permissions):
-            return Decision("permission")
-        if not _permitted(recipe, row, permissions, today):
-            return Decision("permission", row.get("patient_id") is None)
-    if unit == "slide":
-        if row["status"] != "ok":
-            return Decision("readable")
-        if row["tier"] not in recipe.get("links", ["exact", "barcode", "metadata", "file_name"]):
-            return Decision("linked")
+    if permissions is not None and _opted_out(unit, row, tables, permissions):
+        return Decision("permission")
+    if permissions is not None and not _permitted(recipe, row, permissions, today):
+        return Decision("permission", row.get("patient_id") is None)
+    if unit == "slide" and row["status"] != "ok":
+        return Decision("readable")
+    if unit == "slide" and row["tier"] not in recipe.get("links", ["exact", "barcode", "metadata", "file_name"]):
+        return Decision("linked")
     for part, criterion in criteria:
         met = _met(criterion, unit, row, tables)
-        if met is None:
-            if criterion.get("if_missing", "fail" if part == "include" else "pass") == "fail":
-                return Decision(criterion["id"], missing=True)
-        elif met != (part == "include"):
-            return Decision(criterion["id"])
+        unknown_fails = criterion.get("if_missing", "fail" if part == "include" else "pass") == "fail"
+        if unknown_fails if met is None else met != (part == "include"):
+            return Decision(criterion["id"], missing=met is None)
     return Decision(None)
 
 
@@ -104,10 +100,9 @@ def _opted_out(unit: str, row: Row, tables: Tables, permissions: Sequence[Row]) 
         return True
     if ("person", row.get("group_id")) in out:
         return True
+    cases = [row]
     if unit == "patient":
         cases = [case for case in tables["cases"] if case["group_id"] == row["group_id"]]
-    else:
-        cases = [row]
     return any(("case", case.get("case_id")) in out or ("site", case["site"]) in out for case in cases)
 
 
@@ -121,11 +116,11 @@ def _permitted(recipe: Mapping[str, Any], row: Row, permissions: Sequence[Row], 
         if (
             not statement["opt_out"]
             and names.get(statement["subject"]) == statement["subject_code"]
-            and recipe.get("purpose", "research") in statement["purposes"]
+            and recipe.get("purpose", "research") in (statement["purposes"] or ())
             and (starts is None or starts <= today)
             and (ends is None or today <= ends)
         ):
-            given.update(statement["data_kinds"])
+            given.update(statement["data_kinds"] or ())
     return needed_kinds(recipe) <= given
 
 

@@ -1,9 +1,10 @@
 """What recipes select from drawn tables.
 
 Every case is a drawing, a recipe and what becomes of each unit: ``kept``, or the step that it failed first, with ``?``
-if that was for a missing value. The slow oracle must give the same answer, and the attrition must add up to it.
+if that was for a missing value. The slow oracle must give the same answer, and the stage the same attrition.
 """
 
+import dataclasses
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +13,11 @@ from typing import Any
 import pytest
 import yaml
 
-from pathcurate.cohort import read_recipe, select
+from pathcurate import cohort
+from pathcurate.cohort import read_recipe
 from pathcurate.engines import Engine
+from pathcurate.recipefile import RecipeSource
 from pathcurate.sqlplan.compiler import compile_recipe
-from pathcurate.tables import column_values
 
 sys.path.append(str(Path(__file__).parent))
 
@@ -36,35 +38,35 @@ def recipe_text(body: str) -> str:
     return "\n".join([*lines, body])
 
 
-def judge(drawn: Drawn, body: str, folder: Path, engine: Engine) -> dict[str, str]:
-    """What becomes of each unit; on the way, engine, attrition and oracle are compared."""
+def load(body: str, folder: Path) -> RecipeSource:
     file = folder / "spec.yaml"
     file.write_text(recipe_text(body), encoding="utf-8")
-    source = read_recipe(file)
-    workspace = drawn.workspace(folder)
-    attrition = select(workspace, engine, source, now=NOW, dry_run=True).attrition
+    return read_recipe(file)
+
+
+def opened(engine: Engine, drawing: str) -> Drawn:
+    drawn = draw(drawing)
+    for view, data in drawn.arrow().items():
+        engine.view(view, data)
+    return drawn
+
+
+def judge(drawn: Drawn, source: RecipeSource, engine: Engine) -> tuple[dict[str, str], oracle.Answer]:
+    """What becomes of each unit by the engine, and the oracle's answer after it was compared."""
+    today = NOW.date()
+    engine.view("permissions", cohort._todays_permissions(drawn.statements(), source.recipe, today))
     plan = compile_recipe(source.recipe, with_permissions=drawn.permissions is not None)
-    decided = engine.table(plan.sql)
-    key = COLUMNS[source.recipe.unit]
-    outcome = {}
-    for unit, step, missing in zip(
-        column_values(decided, key),
-        column_values(decided, "failed_step"),
-        column_values(decided, "failed_missing"),
-        strict=True,
-    ):
-        outcome[short(unit)] = ("kept" if step is None else plan.steps[step].id) + ("?" if missing else "")
-    answer = oracle.select(yaml.safe_load(file.read_text()), drawn.tables, drawn.permissions, NOW.date())
+    outcome = {
+        short(row[COLUMNS[source.recipe.unit]]): (
+            "kept" if row["failed_step"] is None else plan.steps[row["failed_step"]].id
+        )
+        + ("?" if row["failed_missing"] else "")
+        for row in engine.table(plan.sql).to_pylist()
+    }
+    answer = oracle.select(source.document.data, drawn.tables, drawn.permissions, today)
     expected = {short(unit): (one.step or "kept") + ("?" if one.missing else "") for unit, one in answer.decisions.items()}
     assert outcome == expected, "the engine and the oracle disagree"
-    counted = [("start", 0, 0, *_numbers(attrition.start))]
-    counted += [(step.id, step.dropped, step.dropped_missing, *_numbers(step.remaining)) for step in attrition.steps]
-    assert counted == answer.attrition, "the attrition and the oracle's disagree"
-    return outcome
-
-
-def _numbers(counts: Any) -> tuple[int, int, int]:
-    return counts.slides, counts.cases, counts.patients
+    return outcome, answer
 
 
 def outcomes(text: str) -> dict[str, str]:
@@ -73,7 +75,6 @@ def outcomes(text: str) -> dict[str, str]:
 
 # --- every form of condition on every type of column ---------------------------------------------------------------
 
-HAN = "病理"
 # Column, condition, and under it: the value in the row and whether it meets the condition (y, n, ?).
 SLIDE_CONDITIONS = {
     "text": ("stain", "HE", "HE y, PAS n, - ?"),
@@ -91,10 +92,10 @@ SLIDE_CONDITIONS = {
     "integer_negative": ("width", "{min: -5, max: -5}", "-5 y, -4 n, -6 n, - ?"),
     "integer_zero_is_a_value": ("width", "0", "0 y, 1 n, - ?"),
     "integer_missing": ("width", "{missing: true}", "0 n, - y"),
-    "float": ("mpp", "0.3", "0.30000000000000004 y, 0.3 y, 0.3000001 n, - ?"),
+    "float": ("mpp", "0.3", "0.30000000000000004 y, 0.3 y, 0.300000003 n, - ?"),
     "float_any_of": ("mpp", "{any_of: [0.25, 0.5]}", "0.25 y, 0.4999999999 y, 0.3 n, - ?"),
-    "float_min": ("mpp", "{min: 0.2}", "0.2 y, 0.1999999999 y, 0.199999 n, - ?"),
-    "float_max": ("mpp", "{max: 0.3}", "0.30000000000000004 y, 0.300001 n, - ?"),
+    "float_min": ("mpp", "{min: 0.2}", "0.2 y, 0.1999999999 y, 0.199999997 n, - ?"),
+    "float_max": ("mpp", "{max: 0.3}", "0.30000000000000004 y, 0.300000003 n, - ?"),
     "float_range": ("mpp", "{min: 0.20, max: 0.30}", "0.2 y, 0.3 y, 0.199 n, 0.301 n, - ?"),
     "float_compared_with_whole_number": ("objective_power", "40", "40.0 y, 20.0 n, - ?"),
     "float_small": ("blur", "{max: 0.0000001}", "0.00000009 y, 0.00001 n, - ?"),
@@ -131,10 +132,8 @@ PATIENT_CONDITIONS = {
 }
 # What becomes of a unit that meets the condition, does not, and of which that is not known.
 POLICIES = {
-    ("include", None): ("kept", "it", "it?"),
     ("include", "fail"): ("kept", "it", "it?"),
     ("include", "pass"): ("kept", "it", "kept"),
-    ("exclude", None): ("it", "kept", "kept"),
     ("exclude", "pass"): ("it", "kept", "kept"),
     ("exclude", "fail"): ("it", "kept", "it?"),
 }
@@ -150,6 +149,19 @@ def _condition_cases() -> list[Any]:
     ]
 
 
+def criterion(unit: str, part: str, level: str, column: str, condition: str, policy: str | None) -> str:
+    if_missing = f", if_missing: {policy}" if policy else ""
+    return f"unit: {unit}\n{part}:\n  - {{id: it, level: {level}, where: {{{column}: {condition}}}{if_missing}}}"
+
+
+@pytest.mark.parametrize(("part", "policy"), [("include", "fail"), ("exclude", "pass")])
+def test_a_missing_value_never_speaks_for_or_against_a_row_unless_told_to(part: str, policy: str, tmp_path: Path) -> None:
+    silent, explicit = (
+        load(criterion("slide", part, "slide", "stain", "HE", said), tmp_path).recipe for said in (None, policy)
+    )
+    assert compile_recipe(silent, with_permissions=True) == compile_recipe(explicit, with_permissions=True)
+
+
 @pytest.mark.parametrize(("unit", "level", "column", "condition", "answers"), _condition_cases())
 def test_a_condition_under_every_policy(
     unit: str, level: str, column: str, condition: str, answers: str, tmp_path: Path, engine: Engine
@@ -162,16 +174,9 @@ def test_a_condition_under_every_policy(
         keys = {"slide": f"S{number} | C{number}", "case": f"C{number}", "patient": f"P{number}"}[level]
         lines.append(f"{keys} | {value}")
     slides = "\n".join(["slides", "slide | case", *(f"S{n} | C{n}" for n in range(1, len(rows) + 1))])
-    drawn = draw("\n".join([table, *lines]) + ("\n\n" + slides if level != "slide" else ""))
-    criteria = [
-        f"{part}:\n  - {{id: it, level: {level}, where: {{{column}: {condition}}}"
-        + (f", if_missing: {policy}" if policy else "")
-        + "}"
-        for part, policy in POLICIES
-    ]
-    for (part, policy), criterion in zip(POLICIES, criteria, strict=True):
-        got = judge(drawn, f"unit: {unit}\n{criterion}", tmp_path, engine)
-        kept, fell, unknown = POLICIES[part, policy]
+    drawn = opened(engine, "\n".join([table, *lines]) + ("\n\n" + slides if level != "slide" else ""))
+    for (part, policy), (kept, fell, unknown) in POLICIES.items():
+        got, _ = judge(drawn, load(criterion(unit, part, level, column, condition, policy), tmp_path), engine)
         words = {"y": kept, "n": fell, "?": unknown}
         code = {"slide": "S", "case": "C", "patient": "P"}[unit]
         assert got == {f"{code}{n}": words[answer] for n, (_, answer) in enumerate(rows, 1)}, (part, policy)
@@ -785,6 +790,41 @@ include:
 C1 permission
 C2 kept
 """,
+    "the_number_of_slides_of_a_case_is_about_slides": """
+cases
+case
+C1
+C2
+
+permissions
+subject | code | kinds
+person  | P1   | reports
+person  | P2   | slides reports
+---
+unit: case
+columns: [case_id, slide_count]
+---
+C1 permission
+C2 kept
+""",
+    "the_number_of_slides_of_a_patient_is_about_slides_even_as_a_criterion": """
+cases
+case
+C1
+C2
+
+permissions
+subject | code | kinds
+person  | P1   | reports
+person  | P2   | slides reports
+---
+unit: case
+include:
+  - {id: few, level: patient, where: {slide_count: {max: 5}}}
+---
+C1 permission
+C2 kept
+""",
     "the_first_and_the_last_day_are_included": """
 cases
 case
@@ -1030,4 +1070,11 @@ S2 readable
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in (CASES | PERMISSIONS).items()])
 def test_drawn_case(text: str, tmp_path: Path, engine: Engine) -> None:
     drawing, body, expected = text.split("---\n")
-    assert judge(draw(drawing), body, tmp_path, engine) == outcomes(expected)
+    drawn, source = opened(engine, drawing), load(body, tmp_path)
+    outcome, answer = judge(drawn, source, engine)
+    assert outcome == outcomes(expected)
+    # The same once more as the stage does it, from files.
+    attrition = cohort.select(drawn.workspace(tmp_path), engine, source, now=NOW, dry_run=True).attrition
+    counted = [("start", 0, 0, *dataclasses.astuple(attrition.start))]
+    counted += [(s.id, s.dropped, s.dropped_missing, *dataclasses.astuple(s.remaining)) for s in attrition.steps]
+    assert counted == answer.attrition

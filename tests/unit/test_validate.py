@@ -294,7 +294,8 @@ def test_a_workspace(built: Path, write: Callable[[str, str], Path]) -> None:
     file = write(
         "w/pathcurate.yaml",
         "workspace: 1\nname: w\nsites:\n  - code: NB01\n    archives: [{name: main, root: slides}]\n"
-        "    reports: [{path: 'lis/*.csv', mapping: nb01.yaml}]\npermissions: [{path: consent.csv, mapping: consent.yaml}]\n",
+        "    reports: [{path: 'lis/*.csv', mapping: nb01.yaml}]\n"
+        "permissions: [{path: consent.csv, mapping: consent.yaml}]\n",
     )
     assert rules(file) == rules(file.parent) == {"PC-WSP-001", "PC-WSP-002", "PC-WSP-003", "PC-WSP-005"}
     file.write_text("workspace: 1\nname: w\n")

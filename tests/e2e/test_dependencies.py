@@ -1,0 +1,150 @@
+"""The wheel, installed outside of the checkout, works with the lowest and the highest versions that are allowed."""
+
+import ast
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from pathcurate import __version__
+
+CHECKOUT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+RANGES = {
+    match[1]: (match[2], match[3])
+    for text in PROJECT["dependencies"]
+    if (match := re.fullmatch(r"([A-Za-z0-9_.-]+)>=([0-9.]+),<([0-9.]+)", text))
+}
+
+
+def pip(*arguments: str, python: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    """This environment's pip, for another environment if one is named. Nothing is compiled."""
+    where = ["--python", str(python)] if python else []
+    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}
+    command = [sys.executable, "-m", "pip", *where, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600, env=environment)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's wheel, built as ``pipx install .`` builds it."""
+    directory = tmp_path_factory.mktemp("wheel")
+    probe = pip("download", "--no-deps", "--dest", str(directory / "probe"), "click")
+    if probe.returncode:
+        pytest.skip(f"no package index can be reached: {(probe.stderr.strip().splitlines() or ['no pip'])[-1]}")
+    built = pip("wheel", "--no-deps", "--wheel-dir", str(directory), str(CHECKOUT))
+    assert built.returncode == 0, built.stderr
+    return next(directory.glob("*.whl"))
+
+
+def environment(kind: str) -> Path:
+    """The Python of an environment that is made once for each list of dependencies, and kept for the next run."""
+    key = hashlib.sha256("\n".join([*PROJECT["dependencies"], sys.version, sys.prefix]).encode()).hexdigest()[:16]
+    directory = Path(tempfile.gettempdir()) / f"pathcurate-dependencies-{os.getuid()}" / f"{kind}-{key}"
+    directory.parent.mkdir(mode=0o700, exist_ok=True)
+    if directory.parent.stat().st_uid != os.getuid() or directory.parent.stat().st_mode & 0o077:
+        pytest.fail(f"{directory.parent} is not ours alone; remove it")
+    python = directory / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(directory)], check=True)
+    return python
+
+
+def installed(python: Path) -> dict[str, str]:
+    """Version of each distribution."""
+    program = (
+        "import importlib.metadata as m\nfor d in m.distributions():\n    print(d.name.lower().replace('-', '_'), d.version)"
+    )
+    done = subprocess.run([str(python), "-I", "-c", program], capture_output=True, text=True, check=True)
+    return dict(line.split() for line in done.stdout.splitlines())
+
+
+def numbers(version: str) -> list[int]:
+    """A version for comparison; trailing zeros do not matter."""
+    parts = [int(part) for part in re.findall(r"\d+", version)]
+    while parts and not parts[-1]:
+        parts.pop()
+    return parts
+
+
+def smoke(python: Path, directory: Path) -> None:
+    """The installed command makes a hospital and a registered product, with nothing of the checkout in reach."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PATHCURATE"))}
+    command = python.parent / "pathcurate"
+    for arguments in (
+        ["--version"],
+        ["init", "--demo", "hospital"],
+        ["run", "hospital/recipes/demo_he_2023.yaml", "-w", "hospital", "--workers", "2"],
+        ["validate", "hospital/releases/demo_he_2023/1.0.0"],
+        ["cohort", "hospital/recipes/cases_by_organ.yaml", "-w", "hospital", "--dry-run"],
+    ):
+        done = subprocess.run(
+            [str(command), *arguments], cwd=directory, env=clean, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert done.returncode == 0, f"pathcurate {' '.join(arguments)}\n{done.stdout}{done.stderr}"
+    schemas = (CHECKOUT / "schemas").rglob("*.json")
+    program = "from pathcurate.resources import shipped; print(shipped('schemas'))"
+    done = subprocess.run([str(python), "-c", program], cwd=directory, env=clean, capture_output=True, text=True, check=True)
+    shipped = Path(done.stdout.strip())
+    assert python.parents[1] in shipped.parents
+    for path in schemas:
+        assert (shipped / path.relative_to(CHECKOUT / "schemas")).read_bytes() == path.read_bytes()
+
+
+def test_every_dependency_has_a_lower_and_an_upper_bound() -> None:
+    assert len(RANGES) == len(PROJECT["dependencies"])
+
+
+def test_every_import_is_declared() -> None:
+    distributions = packages_distributions()
+    imported = set()
+    for path in (CHECKOUT / "pathcurate").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.partition(".")[0])
+    # Parts of Jinja2 and of pydantic, which set their versions.
+    foreign = imported - set(sys.stdlib_module_names) - {"pathcurate", "markupsafe", "pydantic_core"}
+    declared = {name.lower().replace("-", "_") for name in RANGES}
+    missing = {name for name in foreign if not declared & {dist.lower().replace("-", "_") for dist in distributions[name]}}
+    assert missing == set()
+
+
+@pytest.mark.slow
+def test_the_lowest_versions_work(wheel: Path, tmp_path: Path) -> None:
+    python = environment("lowest")
+    constraints = tmp_path / "lowest.txt"
+    constraints.write_text("".join(f"{name}=={low}\n" for name, (low, _) in RANGES.items()))
+    done = pip(
+        "install", "--only-binary", ":all:", "--constraint", str(constraints), "--force-reinstall", "--no-deps", str(wheel),
+        python=python,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    done = pip("install", "--only-binary", ":all:", "--constraint", str(constraints), str(wheel), python=python)
+    assert done.returncode == 0, done.stderr
+    there = installed(python)
+    for name, (low, _) in RANGES.items():
+        assert numbers(there[name.lower().replace("-", "_")]) == numbers(low), name
+    smoke(python, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_highest_versions_work(wheel: Path, tmp_path: Path) -> None:
+    python = environment("highest")
+    upgrade = ("install", "--upgrade", "--upgrade-strategy", "eager", "--only-binary", ":all:")
+    for extra in ((), ("--force-reinstall", "--no-deps")):
+        done = pip(*upgrade, *extra, str(wheel), python=python)
+        assert done.returncode == 0, done.stderr
+    there = installed(python)
+    assert there["pathcurate"] == __version__
+    for name, (low, high) in RANGES.items():
+        assert numbers(low) <= numbers(there[name.lower().replace("-", "_")]) < numbers(high), name
+    smoke(python, tmp_path)

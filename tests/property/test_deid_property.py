@@ -1,0 +1,140 @@
+"""Pseudonyms, date shifts and the table scrubber on invented values: what must hold whatever a hospital types."""
+
+import string
+from datetime import date, timedelta
+from typing import Any
+
+import pyarrow as pa
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from pathcurate.model.column import Action, Column, Identifying, Table, Type
+from pathcurate.pseudonyms import canonical, date_shift, internal_layer, product_layer
+from pathcurate.scrubbers.table import apply, known_identifiers, verify
+from pathcurate.tables import from_rows
+from pathcurate.text.vocabulary import vocabulary
+
+keys = st.binary(min_size=32, max_size=32)
+numbers = st.text(st.sampled_from(string.digits + string.ascii_letters + "０１９ＡＺ- \u3000病张\x1f\x00"), max_size=12)
+parts = st.lists(numbers, max_size=3)
+days = st.dates()
+
+
+@given(keys, parts, parts)
+@example(bytes(32), ["a", "bc"], ["ab", "c"])
+@example(bytes(32), ["a\x1fb"], ["a", "b"])
+@example(bytes(32), ["a\x00\x00\x00\x01b"], ["a", "b"])
+def test_two_codes_agree_only_if_kind_and_every_part_do(key: bytes, one: list[str], other: list[str]) -> None:
+    layer = internal_layer(key)
+    assert (layer.code("C", *one) == layer.code("C", *other)) == (one == other)
+    assert layer.code("C", *one) != layer.code("P", *one)
+    assert layer.code("C", *one) == internal_layer(key).code("C", *one)
+
+
+@given(keys, st.text(max_size=8), st.text(max_size=8), numbers)
+def test_no_two_products_share_a_code(key: bytes, one: str, other: str, number: str) -> None:
+    assume(one != other)
+    codes = {layer.code("P", number) for layer in (product_layer(key, one), product_layer(key, other), internal_layer(key))}
+    assert len(codes) == 3
+
+
+@given(numbers)
+def test_a_number_is_canonical_after_the_first_time(number: str) -> None:
+    once = canonical(number)
+    assert canonical(once) == once
+    assert once == canonical(f"\u3000{number.lower()}\t")
+
+
+@given(keys, st.text(max_size=8), days, days)
+def test_intervals_within_a_person_and_days_of_the_week_are_kept(key: bytes, person: str, one: date, other: date) -> None:
+    shift = date_shift(key)
+    moved, other_moved = shift.shift(person, one), shift.shift(person, other)
+    offset = shift.days(person)
+    assert offset % 7 == 0
+    assert 7 <= abs(offset) <= 364
+    if moved is None or other_moved is None:
+        gap = timedelta(days=370)
+        assert any(day - date.min < gap or date.max - day < gap for day in (one, other))
+        return
+    assert moved - one == timedelta(days=offset)
+    assert other_moved - moved == other - one
+    assert moved.weekday() == one.weekday()
+
+
+@given(keys, st.lists(st.text(max_size=6), min_size=2, max_size=6))
+def test_all_persons_of_a_workspace_move_in_one_direction(key: bytes, persons: list[str]) -> None:
+    assert len({date_shift(key).days(person) > 0 for person in persons}) == 1
+
+
+RECORDS = Table(
+    name="records",
+    row="one record",
+    key=("record_id",),
+    columns=(
+        Column("record_id", Type.STRING, "Record.", Identifying.DIRECT, Action.PSEUDONYM, pseudonym="R"),
+        Column("name", Type.STRING, "Name.", Identifying.DIRECT, Action.DROP),
+        Column("text", Type.STRING, "Text.", Identifying.DIRECT, Action.WITHHOLD),
+        Column("organ", Type.STRING, "Organ.", Identifying.SENSITIVE, vocabulary="organs"),
+        Column("sex", Type.STRING, "Sex.", Identifying.QUASI, values=("male", "female")),
+        Column("block", Type.STRING, "Block.", pattern=r"\d{1,3}"),
+        Column("evidence", Type.STRINGS, "Evidence.", values=("label", "barcode")),
+        Column("age", Type.INTEGER, "Age.", Identifying.QUASI, Action.TOP_CODE),
+        Column("day", Type.DATE, "Day.", Identifying.QUASI, Action.SHIFT),
+    ),
+)
+SHOWN = Table(
+    "records", "one record", ("record_id",),
+    (
+        Column("record_id", Type.STRING, "", pattern="R-[0-9A-HJKMNP-TV-Z]{16}"),
+        *(RECORDS[name] for name in ("organ", "sex", "block", "evidence")),
+        Column("age", Type.INTEGER, "", Identifying.QUASI), Column("day", Type.DATE, "", Identifying.QUASI),
+    ),
+)  # fmt: skip
+typed = (
+    st.none()
+    | st.sampled_from(["male", "乳腺", "breast", "12", "１２", "label", "张三丰", "12\n", "S23-00001", ""])
+    | numbers
+)
+records = st.lists(
+    st.fixed_dictionaries({
+        "record_id": st.none() | numbers, "name": typed, "text": typed, "organ": typed, "sex": typed, "block": typed,
+        "evidence": st.none() | st.lists(typed.filter(lambda text: text is not None), max_size=3),
+        "age": st.none() | st.integers(0, 200), "day": st.none() | days,
+    }),
+    max_size=6,
+)  # fmt: skip
+
+
+@settings(deadline=None)
+@given(keys, records)
+def test_whatever_is_typed_what_comes_out_passes_the_check(key: bytes, rows: list[dict[str, Any]]) -> None:
+    data = from_rows(RECORDS, rows)
+    scrubbed = apply(RECORDS, data, [str(row["name"]) for row in rows], internal_layer(key), date_shift(key))
+    result = scrubbed.table
+    assert result.column_names == list(SHOWN.names)
+    assert result.num_rows == scrubbed.criteria.num_rows == len(rows)
+    assert list(verify(SHOWN, result, known_identifiers(RECORDS, data))) == []
+    for column, allowed in (("organ", set(vocabulary("organs").codes)), ("sex", {"male", "female"})):
+        kept = result[column].to_pylist()
+        assert set(kept) <= allowed | {None}
+        lost = sum(before[column] is not None and after is None for before, after in zip(rows, kept, strict=True))
+        assert scrubbed.left_out.get(column, 0) == lost
+    assert all(item in ("label", "barcode") for items in result["evidence"].to_pylist() for item in items or ())
+    for before, after, truth in zip(rows, result.to_pylist(), scrubbed.criteria.to_pylist(), strict=True):
+        assert (after["age"], truth["age"]) == (None if before["age"] is None else min(before["age"], 90), before["age"])
+        assert truth["day"] == before["day"]
+        assert after["day"] is None or after["day"] != before["day"]
+        assert (after["record_id"] is None) == (before["record_id"] is None)
+
+
+@settings(deadline=None)
+@given(
+    st.text(st.sampled_from("0123456789ABCSxx.-张三欧阳"), min_size=5, max_size=10),
+    st.text(max_size=300),
+    st.text(max_size=40),
+)
+def test_an_identifier_is_found_wherever_it_stands_in_a_text(identifier: str, before: str, after: str) -> None:
+    before = before[: 256 - len(identifier)]
+    data = pa.table({"organ": [before + identifier + after]})
+    table = SHOWN.select(["organ"])
+    assert ("organ", "has 1 values that hold a known direct identifier") in list(verify(table, data, {identifier, "zzzzz"}))

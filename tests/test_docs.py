@@ -1,0 +1,269 @@
+"""What is written agrees with what happens: help texts, examples, README, release notes."""
+
+import contextlib
+import io
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import pytest
+
+from pathcurate import __version__
+from pathcurate.cli.main import root, run
+from pathcurate.cohort import read_recipe
+from pathcurate.deid import explain
+from pathcurate.errors import PathcurateError
+from pathcurate.parsers.lis import COLUMNS
+from pathcurate.workspace import load_mapping
+
+CHECKOUT = Path(__file__).parents[1]
+HEAVY = ("pandas", "pyarrow", "duckdb", "numpy", "openslide", "pydicom", "sqlalchemy", "jsonschema", "pydantic", "jinja2")
+PROMPT = "$ "
+
+
+def tree(group: click.Group = root, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every group and command with its words, in reading order."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from tree(command, (*path, name))
+
+
+COMMANDS = dict(tree())
+LEAVES = [path for path, command in COMMANDS.items() if not isinstance(command, click.Group)]
+
+
+def example(path: tuple[str, ...]) -> list[str]:
+    """The command line of a command's example."""
+    lines = [line.strip() for line in (COMMANDS[path].help or "").splitlines()]
+    return shlex.split(lines[lines.index("Example:") + 1])
+
+
+def capture(directory: Path, arguments: list[str]) -> tuple[int, str]:
+    """Exit code, and messages and results as a terminal would show them."""
+    out = io.StringIO()
+    with contextlib.chdir(directory), contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        code = run(arguments)
+    return code, out.getvalue()
+
+
+class Shown(NamedTuple):
+    """What was shown by each command's example, and by the demo."""
+
+    examples: dict[tuple[str, ...], tuple[int, str]]
+    demo: str
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    """All examples run once, in the order of the pipeline, each in the workspace that those before it have left."""
+    directory = tmp_path_factory.mktemp("docs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PATHCURATE_WORKSPACE", raising=False)
+        examples = {("init",): capture(directory, example(("init",))[1:])}
+        demo = directory / "demo-hospital"
+        shutil.copytree(directory / "hospital", demo)
+        for path in LEAVES[1:]:
+            examples[path] = capture(directory / "hospital", example(path)[1:])
+        recipe = "demo-hospital/recipes/demo_he_2023.yaml"
+        return Shown(examples, examples[("init",)][1] + capture(directory, ["run", recipe, "-w", "demo-hospital"])[1])
+
+
+# --- Help ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_each_command_says_its_purpose_in_a_sentence(path: tuple[str, ...]) -> None:
+    first = (COMMANDS[path].help or "").split("\n\n")[0]
+    assert re.fullmatch(r"[A-Z][^.]*\.", first.replace("\n", " ")), "begin the docstring with one whole sentence"
+    assert not COMMANDS[path].get_short_help_str(limit=60).endswith("..."), "too long for the list of commands"
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_each_example_runs(path: tuple[str, ...], shown: Shown) -> None:
+    assert example(path)[: len(path) + 1] == ["pathcurate", *path]
+    code, output = shown.examples[path]
+    assert code == 0, output
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_each_option_is_explained(path: tuple[str, ...]) -> None:
+    silent = [item.name for item in COMMANDS[path].params if isinstance(item, click.Option) and not item.help]
+    assert silent == []
+
+
+def test_help_starts_without_heavy_imports(record_property: Callable[[str, object], None]) -> None:
+    calls = [["--help"], ["--version"], *([*path, "--help"] for path in COMMANDS)]
+    program = (
+        "import sys\nfrom pathcurate.cli.main import run\n"
+        f"assert [run(call) for call in {calls!r}] == [0] * {len(calls)}\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "pathcurate", "--help"], capture_output=True, check=True)
+    record_property("seconds of pathcurate --help", round(time.perf_counter() - start, 3))
+
+
+# --- Version ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_version_is_the_first_heading_of_the_release_notes() -> None:
+    notes = (CHECKOUT / "pathcurate" / "release_notes.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.*)$", notes, re.MULTILINE)
+    done = subprocess.run([sys.executable, "-m", "pathcurate", "--version"], capture_output=True, text=True, check=True)
+    assert headings[0] == __version__
+    assert done.stdout == f"pathcurate, version {__version__}\n"
+    assert headings == sorted(headings, key=lambda text: [int(part) for part in text.split(".")], reverse=True)
+
+
+# --- README ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def readme() -> str:
+    return (CHECKOUT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(readme: str, *languages: str) -> list[list[str]]:
+    """Lines of the code blocks in a language."""
+    found = re.findall(r"^```(\w*)[^\n]*\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    return [text.splitlines() for language, text in found if language in languages]
+
+
+def commands_in(lines: list[str], prompt: str) -> Iterator[list[str]]:
+    """Command lines of ours, without what follows a pipe or a redirection."""
+    for line in "\n".join(lines).replace("\\\n", " ").splitlines():
+        if line.startswith(prompt):
+            words = shlex.split(line.removeprefix(prompt), comments=True)
+            if words and Path(words[0]).name == "pathcurate":
+                ends = [index for index, word in enumerate(words) if word in {"|", ">", ">>", "&&", ";", "2>"}]
+                yield words[1 : min(ends, default=len(words))]
+
+
+def parse(words: list[str]) -> None:
+    """Fails if the words are no command of ours, or the command has no such option or needs another argument."""
+    path = resolve(words)
+    if path is None:
+        assert words in (["--help"], ["-h"], ["--version"]), f"no such command: pathcurate {' '.join(words)}"
+        return
+    command = COMMANDS[path]
+    context = click.Context(command)
+    if words[-1] in {"-h", "--help"}:
+        return
+    values, rest, _ = command.make_parser(context).parse_args(list(words[len(path) :]))
+    assert rest == [], f"too much: {rest}"
+    for parameter in command.params:
+        value = values.get(str(parameter.name))
+        given = value is not None and value != () and "UNSET" not in repr(value)
+        assert given or not parameter.required, f"{parameter.name} is missing"
+        if given and isinstance(parameter.type, click.Choice):
+            parameter.type_cast_value(context, value)
+
+
+def resolve(words: list[str]) -> tuple[str, ...] | None:
+    """The command that the first words name."""
+    paths = [tuple(words[:length]) for length in (2, 1)]
+    return next((path for path in paths if path in COMMANDS), None)
+
+
+@pytest.mark.parametrize(
+    ("line", "is_good"),
+    [
+        ("scan --workers 2", True), ("scan --wokers 2", False), ("frob", False), ("cohort", False), ("--version", True),
+        ("cohort r.yaml --dry-run", True), ("scan --fail-on never", True), ("scan --fail-on rarely", False),
+        ("deid apply", True), ("deid frob", False), ("scan slides", False), ("reports import a.csv b.csv", True),
+        ("manifest show --help", True),
+    ],
+)  # fmt: skip
+def test_command_lines_are_judged_rightly(line: str, is_good: bool) -> None:
+    if is_good:
+        parse(shlex.split(line))
+    else:
+        with pytest.raises((AssertionError, click.ClickException)):
+            parse(shlex.split(line))
+
+
+def test_commands_of_the_readme_exist(readme: str) -> None:
+    found = [words for lines in blocks(readme, "console") for words in commands_in(lines, PROMPT)]
+    found += [words for lines in blocks(readme, "sh", "bash", "shell") for words in commands_in(lines, "")]
+    found += [shlex.split(line)[1:] for line in re.findall(r"`(pathcurate [^`]+)`", readme)]
+    assert found, "README.md shows no command"
+    for words in found:
+        parse(words)
+
+
+def table(readme: str, first_head: str) -> list[list[str]]:
+    """Rows of the table whose first head this is."""
+    found = re.search(rf"^\| {first_head} \|.*\n\|[-| ]+\|\n((?:\|.*\n)+)", readme, re.MULTILINE)
+    assert found, f"README.md has no table of {first_head}s"
+    return [[cell.strip(" `") for cell in row.strip("|").split("|")] for row in found[1].splitlines()]
+
+
+def test_the_readme_lists_every_command_with_its_example(readme: str) -> None:
+    listed = {tuple(name.split()): shlex.split(line) for name, _, line in table(readme, "command")}
+    assert listed == {path: example(path) for path in LEAVES}
+    assert next(iter(listed)) == ("init",)
+
+
+def test_the_readme_lists_every_exit_code(readme: str) -> None:
+    codes = {int(code) for row in table(readme, "code") for code in row[::2]}
+    assert codes == {0, 1, *(kind.exit_code for kind in PathcurateError.__subclasses__())}
+
+
+def test_the_readme_says_what_deid_explain_says(readme: str) -> None:
+    sentences = re.findall(r"^- ((?:slides|reports)\.\w+: .*)$", readme, re.MULTILINE)
+    assert sentences == explain()
+
+
+def test_recipes_and_mappings_of_the_readme_load(readme: str, write: Callable[[str, str], Path]) -> None:
+    found = ["\n".join(lines) for lines in blocks(readme, "yaml")]
+    assert any(text.startswith("recipe:") for text in found)
+    for text in found:
+        file = write("example.yaml", text)
+        if text.startswith("recipe:"):
+            read_recipe(file)
+        else:
+            load_mapping(file, COLUMNS)
+
+
+def stable(text: str) -> list[str]:
+    """Lines without what differs between runs: times, digests, codes, and where the directory is."""
+    text = re.sub(r"sha256:[0-9a-f…]+", "[DIGEST]", text)
+    text = re.sub(r"\b([SCPQRG])-[0-9A-HJKMNP-TV-Z]{16}\b", r"[\1-ID]", text)
+    text = re.sub(r"\S*hospital(?=[/\s]|$)", "[DIR]", text, flags=re.MULTILINE)
+    text = re.sub(r"\d+\.\d s\b", "[TIME]", text)
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
+
+def test_the_demo_in_the_readme_is_what_the_demo_shows(readme: str, shown: Shown) -> None:
+    found = [lines for lines in blocks(readme, "console") if lines and lines[0] == f"{PROMPT}make demo"]
+    assert len(found) == 1, "README.md needs one ```console block that begins with `$ make demo`"
+    ends = [index for index, line in enumerate(found[0]) if line.startswith(PROMPT)] + [len(found[0])]
+    # A line of dots stands for lines that are left out.
+    lines = [line for line in stable("\n".join(found[0][1 : ends[1]])) if line.strip("….")]
+    real = stable(shown.demo)
+    assert [line for line in lines if line not in real] == [], "lines of README.md that `make demo` does not show"
+    assert [line for line in real if line in lines] == lines, "they come in another order"
+    assert len(lines) >= 10, "README.md shows too little of `make demo`"
+
+
+def test_the_demo_of_the_makefile_is_the_one_that_is_tested() -> None:
+    makefile = (CHECKOUT / "Makefile").read_text(encoding="utf-8")
+    assert "/pathcurate init --demo $(DEMO)\n" in makefile
+    assert "/pathcurate run $(DEMO)/recipes/demo_he_2023.yaml -w $(DEMO)\n" in makefile
+
+
+def test_the_demo_ends_with_a_registered_product(shown: Shown) -> None:
+    assert "demo_he_2023 1.0.0 is registered (frozen)" in shown.demo

@@ -1,0 +1,250 @@
+"""The table scrubber on drawn tables: nothing passes that its column does not allow, and the check trusts nobody."""
+
+# ruff: noqa: DTZ001  times of scanners and laboratories have no zone
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from pathcurate.model.column import Action, Column, Identifying, Table, Type
+from pathcurate.model.deidentified import DEID_TABLES
+from pathcurate.model.report import REPORTS
+from pathcurate.model.slide import SLIDES
+from pathcurate.pseudonyms import date_shift, internal_layer
+from pathcurate.scrubbers.table import Scrubbed, apply, explain, identifier_columns, known_identifiers, plan, verify
+from pathcurate.tables import arrow_schema, column_values, from_rows
+
+KEY = bytes(range(32))
+PSEUDONYMS, SHIFT = internal_layer(KEY), date_shift(KEY)
+THINGS = Table(
+    name="things",
+    row="one thing",
+    key=("thing_id",),
+    columns=(
+        Column("thing_id", Type.STRING, "Thing.", Identifying.DIRECT, Action.PSEUDONYM, pseudonym="S"),
+        Column("name", Type.STRING, "Name.", Identifying.DIRECT, Action.DROP),
+        Column("text", Type.STRING, "Text.", Identifying.DIRECT, Action.WITHHOLD),
+        Column("organ", Type.STRING, "Organ.", Identifying.SENSITIVE, vocabulary="organs"),
+        Column("sex", Type.STRING, "Sex.", Identifying.QUASI, values=("male", "female")),
+        Column("block", Type.STRING, "Block.", pattern=r"\d{1,3}"),
+        Column("evidence", Type.STRINGS, "Evidence.", values=("label", "barcode")),
+        Column("age", Type.INTEGER, "Age.", Identifying.QUASI, Action.TOP_CODE),
+        Column("day", Type.DATE, "Day.", Identifying.QUASI, Action.SHIFT),
+        Column("moment", Type.TIMESTAMP, "Moment.", Identifying.QUASI, Action.SHIFT),
+        Column("born", Type.DATE, "Birth.", Identifying.QUASI, Action.CRITERION),
+        Column("bytes", Type.INTEGER, "Bytes.", Identifying.CRITERION_ONLY, Action.CRITERION),
+        Column("width", Type.INTEGER, "Width."),
+    ),
+)
+
+
+def scrub(*rows: dict[str, Any], persons: list[str] | None = None) -> Scrubbed:
+    data = from_rows(THINGS, rows)
+    return apply(THINGS, data, persons or ["p"] * len(rows), PSEUDONYMS, SHIFT)
+
+
+def column(name: str, *values: Any) -> tuple[list[Any], int]:
+    """A column after scrubbing, and how many values were left out."""
+    scrubbed = scrub(*({name: value} for value in values))
+    return column_values(scrubbed.table, name), scrubbed.left_out.get(name, 0)
+
+
+# --- plan and explain --------------------------------------------------------------------------------------------
+
+
+def test_a_column_that_is_not_declared_has_no_rule() -> None:
+    data = from_rows(THINGS, [{"name": "a"}, {"name": None}])
+    planned = {item.column: item for item in plan(THINGS, data, [*THINGS.names, "mood", "age2"])}
+    assert [name for name, item in planned.items() if item.action is None] == ["age2", "mood"]
+    assert (planned["mood"].identifying, planned["mood"].sentence) == (None, "no rule")
+    assert (planned["name"].action, planned["name"].values) == (Action.DROP, 1)
+    assert set(planned) == {*THINGS.names, "mood", "age2"}
+
+
+def test_every_column_says_what_is_done_to_it() -> None:
+    sentences = explain(THINGS)
+    assert [sentence.partition(": ")[0] for sentence in sentences] == [f"things.{name}" for name in THINGS.names]
+    assert sentences[1] == "things.name: dropped"
+    assert "withheld" in sentences[2]
+    assert "90 standing for 90 and older" in sentences[THINGS.names.index("age")]
+
+
+# --- apply -------------------------------------------------------------------------------------------------------
+
+
+def test_only_what_is_allowed_comes_out() -> None:
+    scrubbed = scrub(dict.fromkeys(THINGS.names))
+    assert scrubbed.table.column_names == [
+        "thing_id", "organ", "sex", "block", "evidence", "age", "day", "moment", "width",
+    ]  # fmt: skip
+    assert scrubbed.criteria.column_names == ["age", "day", "moment", "born", "bytes"]
+    for schema in (scrubbed.table.schema, scrubbed.criteria.schema):
+        assert schema.field("moment").type == pa.date32()
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "kept"),
+    [
+        ("organ", ["乳腺", "BREAST", "breast", "ｂｒｅａｓｔ", "欧阳的乳腺", "", None], ["breast"] * 4 + [None] * 3),
+        ("sex", ["male", "Male", "male ", "male\n", "张三", None], ["male", *[None] * 5]),
+        ("block", ["1", "12", "1234", "12\n", "１２", "", None], ["1", "12", *[None] * 5]),
+    ],
+)
+def test_a_text_outside_its_closed_set_is_left_out_and_counted(name: str, written: list[Any], kept: list[Any]) -> None:
+    assert column(name, *written) == (kept, kept.count(None) - written.count(None))
+
+
+def test_items_of_lists_are_left_out_and_counted_one_by_one() -> None:
+    assert column("evidence", ["label", "张三", "barcode"], ["李四"], [], None) == ([["label", "barcode"], [], [], None], 2)
+
+
+@pytest.mark.parametrize(("true", "shown"), [(0, 0), (89, 89), (90, 90), (91, 90), (140, 90), (None, None)])
+def test_ages_from_ninety_on_are_one(true: int | None, shown: int | None) -> None:
+    scrubbed = scrub({"age": true})
+    assert (column_values(scrubbed.table, "age"), column_values(scrubbed.criteria, "age")) == ([shown], [true])
+
+
+def test_codes_hang_on_the_value_alone() -> None:
+    codes, _ = column("thing_id", "a", "b", "a", None)
+    assert codes == [PSEUDONYMS.code("S", "a"), PSEUDONYMS.code("S", "b"), PSEUDONYMS.code("S", "a"), None]
+
+
+def test_dates_move_with_their_person_and_lose_the_time_of_day() -> None:
+    rows = [
+        {"day": date(2020, 2, 29), "moment": datetime(2020, 3, 1, 23, 59, 59, 999999)},
+        {"day": date(1969, 12, 31), "moment": datetime(1969, 12, 31, 23, 59)},
+    ]
+    scrubbed = scrub(*rows, persons=["p", "q"])
+    for row, person, index in zip(rows, "pq", (0, 1), strict=True):
+        moved = timedelta(days=SHIFT.days(person))
+        assert column_values(scrubbed.table, "day")[index] == row["day"] + moved
+        assert column_values(scrubbed.table, "moment")[index] == row["moment"].date() + moved  # type: ignore[attr-defined]
+        assert column_values(scrubbed.criteria, "moment")[index] == row["moment"].date()  # type: ignore[attr-defined]
+
+
+def test_no_rows_are_no_rows() -> None:
+    scrubbed = scrub()
+    assert (scrubbed.table.num_rows, scrubbed.criteria.num_rows, scrubbed.left_out) == (0, 0, {})
+
+
+# --- known identifiers -------------------------------------------------------------------------------------------
+
+
+def test_an_identifier_is_known_if_it_is_no_chance() -> None:
+    tried = ["张三", "张", "𠮷野", "abc", "abcd", "8140", "81402", "S-1", "S23-1", "", None, "李A"]
+    data = from_rows(THINGS, [{"name": value, "text": "withheld text"} for value in tried])
+    assert known_identifiers(THINGS, data) == {"张三", "𠮷野", "abcd", "81402", "S23-1"}
+
+
+def test_the_files_own_name_is_known_and_its_folders_are_not() -> None:
+    row = {"slide_id": "S-raw1", "site": "NB01", "archive": "main", "relpath": "乳腺/2023/张三丰.svs".encode("gb18030"),
+           "metadata_texts": ["S23-00007", "x"], "status": "ok", "header_fingerprint": "f" * 64}  # fmt: skip
+    names = [item.name for item in identifier_columns(SLIDES)]
+    data = from_rows(SLIDES, [row, {**row, "relpath": b".hidden", "metadata_texts": None}])
+    assert known_identifiers(SLIDES, data.select(names)) == {"S-raw1", "main", "张三丰", "S23-00007", ".hidden"}
+
+
+def test_every_direct_identifier_is_looked_for_but_texts_and_fingerprints() -> None:
+    for table in (SLIDES, REPORTS):
+        looked_for = {item.name for item in identifier_columns(table)}
+        for item in table.columns:
+            is_free = item.action is Action.WITHHOLD or item.name.endswith("fingerprint")
+            assert (item.name in looked_for) == (item.identifying is Identifying.DIRECT and not is_free), item.name
+
+
+# --- verify ------------------------------------------------------------------------------------------------------
+
+CHECKED = Table(
+    "checked", "row", (),
+    (
+        Column("code", Type.STRING, "", pattern=r"S-[0-9A-HJKMNP-TV-Z]{16}"),
+        Column("organ", Type.STRING, "", Identifying.SENSITIVE, vocabulary="organs"),
+        Column("icd10", Type.STRING, "", Identifying.SENSITIVE, pattern=r"[A-Z]\d\d(\.\d{1,4})?([xX]\d{0,5})?"),
+        Column("evidence", Type.STRINGS, "", values=("label", "barcode")),
+        Column("age", Type.INTEGER, "", Identifying.QUASI),
+        Column("day", Type.DATE, "", Identifying.QUASI),
+    ),
+)  # fmt: skip
+GOOD = {"code": "S-0123456789ABCDEF", "organ": "breast", "icd10": "C50.9", "evidence": ["label"], "age": 90,
+        "day": date(2020, 1, 1)}  # fmt: skip
+
+
+def faults(identifiers: set[str] = frozenset(), **values: Any) -> list[tuple[str, str]]:  # type: ignore[assignment]
+    data = from_rows(CHECKED, [GOOD, {**GOOD, **values}, dict.fromkeys(CHECKED.names)])
+    return list(verify(CHECKED, data, identifiers))
+
+
+def test_a_good_table_has_no_fault() -> None:
+    assert faults({"breast", "label", "欧阳", "10086", "3456789A"}) == []
+
+
+@pytest.mark.parametrize(
+    ("column_name", "value"),
+    [("code", "S-张三"), ("organ", "乳腺"), ("icd10", "C50.9\n"), ("icd10", "Ｃ５０"), ("evidence", ["label", "张三"])],
+)
+def test_a_value_outside_its_closed_set_is_a_fault(column_name: str, value: Any) -> None:
+    assert faults(**{column_name: value}) == [(column_name, "has 1 values outside its closed set")]
+
+
+@pytest.mark.parametrize(
+    ("column_name", "value", "identifier"),
+    [
+        ("icd10", "S24.1234", "S24.1234"),
+        ("icd10", "H23x12345", "23x12345"),
+        ("code", "S-RAWRAWRAWRAWRAW0", "S-RAWRAWRAWRAWRAW0"),
+        ("organ", "张三丰", "张三"),
+        ("evidence", ["11010519491231002X"], "11010519491231002X"),
+        ("organ", "x" * 100 + "欧阳靖远" + "x" * 10_000, "欧阳靖远"),
+    ],
+)
+def test_a_known_identifier_is_found_though_its_form_may_be_allowed(column_name: str, value: Any, identifier: str) -> None:
+    found = faults({identifier, "nobody", "z" * 4000}, **{column_name: value})
+    assert (column_name, "has 1 values that hold a known direct identifier") in found
+    assert identifier not in str(found)
+
+
+def test_a_short_number_in_a_medical_code_is_chance() -> None:
+    data = from_rows(THINGS, [{"name": "5091"}])  # a telephone extension
+    assert faults(known_identifiers(THINGS, data), icd10="C50.5091") == []
+
+
+def test_an_age_over_ninety_is_a_fault() -> None:
+    assert faults(age=91) == [("age", "has ages over 90")]
+
+
+def test_a_column_of_another_type_is_a_fault_whatever_it_holds() -> None:
+    for name, array in (("age", pa.array(["欧阳靖远"])), ("day", pa.array([datetime(2020, 1, 1, 12)]))):
+        data = from_rows(CHECKED, [GOOD])
+        data = data.set_column(data.column_names.index(name), name, array)
+        assert list(verify(CHECKED, data, {"欧阳靖远"})) == [(name, "has another type than declared")]
+
+
+def test_a_column_too_many_and_one_too_few_are_faults() -> None:
+    data = from_rows(CHECKED, [GOOD]).append_column("patient_name", pa.array(["欧阳靖远"])).drop_columns("age")
+    assert sorted(verify(CHECKED, data, {"欧阳靖远"})) == [("age", "is missing"), ("patient_name", "is not declared")]
+
+
+def test_a_declaration_that_lets_an_identifier_through_is_a_fault() -> None:
+    data = from_rows(THINGS, [{"thing_id": "a"}])
+    found = dict(verify(THINGS, data.select(["thing_id", "bytes"]), set()))
+    assert found["bytes"] == "is of class criterion_only"
+    assert "thing_id" in found
+
+
+@pytest.mark.parametrize("name", DEID_TABLES)
+def test_an_identifier_planted_in_any_text_column_is_a_fault(name: str) -> None:
+    table = DEID_TABLES[name]
+    for item in table.columns:
+        if item.type not in {Type.STRING, Type.STRINGS}:
+            continue
+        for planted in ("欧阳靖远", "S23-00001", "C-RAWRAWRAWRAWRAW0"):
+            value = [planted] if item.type is Type.STRINGS else planted
+            data = pa.table(
+                {
+                    field.name: pa.array([value if field.name == item.name else None], field.type)
+                    for field in arrow_schema(table)
+                }
+            )
+            assert [column for column, _ in verify(table, data, {planted})].count(item.name) >= 1, item.name

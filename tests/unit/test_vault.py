@@ -1,0 +1,234 @@
+"""The vault: who may read it, what never shows, and an audit trail in which every change is seen."""
+
+import json
+import os
+import pickle
+import stat
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pathcurate import errors
+from pathcurate.errors import PathcurateError, VaultError
+from pathcurate.vault import KEY_BYTES, append_event, broken_event, create_vault, open_vault
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "vault"
+
+
+# --- the key -----------------------------------------------------------------------------------------------------
+
+
+def test_a_new_vault_has_a_random_key_that_only_its_owner_reads(directory: Path, tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        vault = create_vault(directory)
+        append_event(directory, "me", "deid apply", {})
+    finally:
+        os.umask(before)
+    assert len(vault.key) == KEY_BYTES
+    assert mode(directory) == 0o700
+    assert {path.name: mode(path) for path in directory.iterdir()} == {
+        "key": 0o600, "audit.jsonl": 0o600, "audit.head": 0o600
+    }  # fmt: skip
+    assert create_vault(tmp_path / "other").key != vault.key
+
+
+def test_the_key_stays_when_the_vault_is_made_again(directory: Path) -> None:
+    first = create_vault(directory)
+    assert create_vault(directory) == first == open_vault(directory)
+
+
+@pytest.mark.parametrize("bits", [0o640, 0o604, 0o660, 0o610, 0o601, 0o777])
+def test_a_key_that_others_may_use_is_refused(directory: Path, bits: int) -> None:
+    create_vault(directory)
+    (directory / "key").chmod(bits)
+    for use in (open_vault, create_vault):
+        with pytest.raises(VaultError, match="can be read by other users") as caught:
+            use(directory)
+        assert caught.value.exit_code == 11
+        assert "chmod" in caught.value.hint
+    assert mode(directory / "key") == bits
+
+
+def test_a_directory_that_others_may_enter_is_refused(directory: Path) -> None:
+    create_vault(directory)
+    directory.chmod(0o750)
+    with pytest.raises(VaultError, match="can be read by other users"):
+        open_vault(directory)
+
+
+@pytest.mark.parametrize("key", [b"", bytes(31), bytes(33), b"a" * 64])
+def test_a_key_of_another_length_is_refused(directory: Path, key: bytes) -> None:
+    create_vault(directory)
+    (directory / "key").write_bytes(key)
+    for use in (open_vault, create_vault):
+        with pytest.raises(VaultError, match=f"has {len(key)} bytes"):
+            use(directory)
+    assert (directory / "key").read_bytes() == key
+
+
+def test_a_missing_key_is_refused(directory: Path) -> None:
+    with pytest.raises(VaultError, match="no vault key"):
+        open_vault(directory)
+    directory.mkdir(mode=0o700)
+    with pytest.raises(VaultError, match="no vault key"):
+        open_vault(directory)
+    (directory / "key").mkdir(mode=0o700)
+    with pytest.raises(VaultError, match="cannot be read"):
+        open_vault(directory)
+
+
+def test_a_lost_key_is_not_replaced_in_silence(directory: Path) -> None:
+    vault = create_vault(directory)
+    vault.criteria.mkdir()
+    (directory / "key").unlink()
+    with pytest.raises(VaultError, match="key is gone") as caught:
+        create_vault(directory)
+    assert caught.value.exit_code == 11
+    assert not (directory / "key").exists()
+
+
+def test_nothing_shows_the_key(directory: Path) -> None:
+    vault = create_vault(directory)
+
+    def fail() -> None:
+        inside = vault
+        raise RuntimeError(f"{inside} {inside!r}")
+
+    with pytest.raises(RuntimeError) as caught:
+        fail()
+    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    for form in (repr(vault.key)[2:-1], vault.key.hex()):
+        assert form not in shown
+    assert repr(vault) == f"Vault({vault.fingerprint})"
+    assert vault.fingerprint not in vault.key.hex()
+
+
+def test_two_keys_have_two_fingerprints(directory: Path, tmp_path: Path) -> None:
+    assert create_vault(directory).fingerprint != create_vault(tmp_path / "other").fingerprint
+    assert create_vault(directory).fingerprint == open_vault(directory).fingerprint
+
+
+_ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, PathcurateError)]
+
+
+@pytest.mark.parametrize("kind", _ERRORS)
+def test_an_error_crosses_processes_whole(kind: type[PathcurateError]) -> None:
+    error = pickle.loads(pickle.dumps(kind("what and where", "what to do next")))  # noqa: S301
+    assert type(error) is kind
+    assert (error.message, error.hint, error.exit_code) == ("what and where", "what to do next", kind.exit_code)
+    assert str(error) == "what and where\n  what to do next"
+
+
+# --- the audit trail ---------------------------------------------------------------------------------------------
+
+
+def lines(directory: Path) -> list[bytes]:
+    return (directory / "audit.jsonl").read_bytes().splitlines()
+
+
+@pytest.fixture
+def trail(directory: Path) -> Path:
+    for number in range(5):
+        append_event(directory, "张", "deid apply", {"slides": number})
+    return directory
+
+
+def _edit(position: int) -> Callable[[list[bytes]], list[bytes]]:
+    def edit(content: list[bytes]) -> list[bytes]:
+        event = json.loads(content[position])
+        event["facts"]["slides"] = 99
+        return [*content[:position], json.dumps(event, ensure_ascii=False).encode(), *content[position + 1 :]]
+
+    return edit
+
+
+def _remove(position: int) -> Callable[[list[bytes]], list[bytes]]:
+    return lambda content: [*content[:position], *content[position + 1 :]]
+
+
+def test_an_untouched_trail_is_whole(directory: Path, trail: Path) -> None:
+    assert broken_event(directory) is None
+    events = [json.loads(line) for line in lines(trail)]
+    assert [event["facts"]["slides"] for event in events] == list(range(5))
+    assert {event["actor"] for event in events} == {"张"}
+
+
+def test_no_trail_is_whole(directory: Path) -> None:
+    assert broken_event(directory) is None
+
+
+@pytest.mark.parametrize(
+    ("tamper", "place"),
+    [
+        *((_edit(position), min(position + 2, 5)) for position in range(5)),
+        *((_remove(position), min(position + 1, 4)) for position in range(5)),
+        (lambda content: [], 1),
+        (lambda content: content[:2], 2),
+        (lambda content: [content[1], content[0], *content[2:]], 1),
+        (lambda content: [*content[:3], content[4], content[3]], 4),
+        (lambda content: [*content, content[-1]], 6),
+        (lambda content: [*content, b'{"previous": "00"}'], 6),
+        (lambda content: [content[0], b"", *content[1:]], 2),
+        (lambda content: [b"[]", *content], 1),
+        (lambda content: [b"\xff\xfe", *content], 1),
+    ],
+)
+def test_whatever_is_done_to_a_trail_is_found(trail: Path, tamper: Callable[[list[bytes]], list[bytes]], place: int) -> None:
+    (trail / "audit.jsonl").write_bytes(b"".join(line + b"\n" for line in tamper(lines(trail))))
+    assert broken_event(trail) == place
+    append_event(trail, "me", "deid verify", {})
+    assert broken_event(trail) is not None
+
+
+def test_a_line_cut_short_by_a_crash_goes_and_the_trail_stays_whole(trail: Path) -> None:
+    with (trail / "audit.jsonl").open("ab") as file:
+        file.write(b'{"at": "2024-01-0')
+    assert broken_event(trail) is None
+    append_event(trail, "me", "deid verify", {})
+    assert broken_event(trail) is None
+    assert len(lines(trail)) == 6
+
+
+def test_a_crash_between_the_line_and_its_head_leaves_the_trail_whole(trail: Path) -> None:
+    head = (trail / "audit.head").read_bytes()
+    append_event(trail, "me", "deid verify", {})
+    (trail / "audit.head").write_bytes(head)
+    assert broken_event(trail) is None
+    append_event(trail, "me", "deid verify", {})
+    assert broken_event(trail) is None
+
+
+def test_a_last_line_without_its_end_is_found(trail: Path) -> None:
+    content = (trail / "audit.jsonl").read_bytes()
+    (trail / "audit.jsonl").write_bytes(content[:-1])
+    assert broken_event(trail) == 4
+
+
+_APPEND = """
+import sys
+from pathlib import Path
+from pathcurate.vault import append_event
+for number in range(25):
+    append_event(Path(sys.argv[1]), sys.argv[2], "find", {"number": number})
+"""
+
+
+def test_many_processes_write_one_trail(directory: Path) -> None:
+    processes = [subprocess.Popen([sys.executable, "-c", _APPEND, directory, name]) for name in "abcd"]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0, 0, 0]
+    events = [json.loads(line) for line in lines(directory)]
+    for name in "abcd":
+        assert [event["facts"]["number"] for event in events if event["actor"] == name] == list(range(25))
+    assert broken_event(directory) is None
