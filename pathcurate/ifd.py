@@ -11,7 +11,7 @@ import struct
 from bisect import bisect_right, insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,11 +115,25 @@ class Blocks:
         self._starts: list[int] = []
         self._blocks: dict[int, bytes] = {}
         self._read = 0
+        # Asked for with every value, so not through the source each time.
+        self._size = source.size
+        self._walked: list[Directory] | TiffDamage | None = None
 
     @property
     def size(self) -> int:
         """Size of the source in bytes."""
-        return self._source.size
+        return self._size
+
+    def walk(self) -> "list[Directory]":
+        """The directories, see :func:`walk`; a second call gives what the first one found, or raises what it raised."""
+        if self._walked is None:
+            try:
+                self._walked = _walk(self)
+            except TiffDamage as damage:
+                self._walked = damage
+        if isinstance(self._walked, TiffDamage):
+            raise self._walked
+        return self._walked
 
     @property
     def name(self) -> str:
@@ -133,7 +147,7 @@ class Blocks:
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Up to ``length`` bytes from ``offset``; fewer only at the end of the file."""
-        length = min(length, self.size - offset)
+        length = min(length, self._size - offset)
         if length <= 0:
             return b""
         known = self._known(offset, length)
@@ -141,7 +155,7 @@ class Blocks:
 
     def read_near(self, offset: int, length: int) -> bytes:
         """As :meth:`read_at`, but a read that is needed takes a whole block, for what will be asked next."""
-        length = min(length, self.size - offset)
+        length = min(length, self._size - offset)
         if length <= 0:
             return b""
         known = self._known(offset, length)
@@ -169,7 +183,8 @@ class Blocks:
         return block
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: thousands are made a second, and freezing would cost half of the time that a directory takes.
+@dataclass(slots=True)
 class Entry:
     """One tag of a directory.
 
@@ -224,7 +239,7 @@ class Directory:
         is_big: whether it is BigTIFF.
     """
 
-    __slots__ = ("_blocks", "byte_order", "entries", "is_big", "next_offset", "offset", "raw")
+    __slots__ = ("_blocks", "_first", "byte_order", "entries", "is_big", "next_offset", "offset", "raw")
 
     def __init__(
         self,
@@ -237,6 +252,7 @@ class Directory:
         layout: "_Layout",
     ) -> None:
         self._blocks = blocks
+        self._first: dict[int, int] = {}
         self.offset = offset
         self.raw = raw
         self.entries = entries
@@ -278,10 +294,16 @@ class Directory:
         Raises:
             TruncatedTiff: the file ends before the value does.
         """
+        if tag in self._first:
+            return self._first[tag]
         entry = self.entries.get(tag)
         if entry is None or entry.type not in _INTEGERS or not entry.count:
             return default
-        return int(self._array(entry, 0, 1)[0])
+        # About ninety calls a slide: an array for each would be most of the time that a header takes.
+        data = self._bytes(entry, 0, _SIZES[entry.type])
+        order: Literal["little", "big"] = "little" if self.byte_order == "<" else "big"
+        self._first[tag] = int.from_bytes(data, order, signed=_INTEGERS[entry.type][0] == "i")
+        return self._first[tag]
 
     def text(self, tag: int) -> str:
         """The value of a text tag up to its first NUL, at most 64 KiB of it, without blanks at the ends.
@@ -404,7 +426,10 @@ def walk(source: Source) -> list[Directory]:
         CorruptTiff: a directory has no entries or mostly unknown types, the chain has a loop, a count is absurd.
         OSError: the file cannot be read.
     """
-    blocks = source if isinstance(source, Blocks) else Blocks(source)
+    return (source if isinstance(source, Blocks) else Blocks(source)).walk()
+
+
+def _walk(blocks: Blocks) -> list[Directory]:
     head = blocks.read_near(0, 16)
     layout = _LAYOUTS.get(head[:4])
     if layout is None:

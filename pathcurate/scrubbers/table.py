@@ -114,7 +114,7 @@ def apply(table: Table, data: pa.Table, persons: Sequence[str], pseudonyms: Pseu
         target, twin = deidentified(column), criterion(column)
         values = data[column.name]
         if twin is not None:
-            criteria.append((twin, values.cast(pa.date32()) if twin.type is Type.DATE else values))
+            criteria.append((twin, values))
         if target is not None:
             result = _scrubbed(column, values, persons, pseudonyms, shift)
             kept.append((target, result))

@@ -54,6 +54,8 @@ def test_what_is_dumped_is_read_back(data: Any, flow: bool | None, ascii_only: b
         width=width,
         sort_keys=False,
     )
+    # PyYAML folds some quoted texts so that its own loader reads them back with another backslash.
+    assume(repr(yaml.safe_load(text)) == repr(data))
     document = load(text.encode(), "f.yaml", RecipeError)
     assert repr(document.data) == repr(data)
     assert_positions_lie_inside(document)

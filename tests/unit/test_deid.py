@@ -449,7 +449,7 @@ def test_a_run_killed_at_any_moment_leaves_no_seal_that_it_has_not_earned(tmp_pa
     apply(workspace)
     Catalog(workspace.catalog).upsert(SLIDES, from_rows(SLIDES, [slide(2)]))
     link(workspace)
-    points = [0, 1, 3, 5, 8, 13, 21, 34, 1000]
+    points = [0, 1, 3, 5, 6, 7, 8, 21, 34, 1000]
     command = [sys.executable, "-c", _KILLED_AT_EACH_POINT, str(root), *map(str, points)]
     output = subprocess.run(command, capture_output=True, check=True, text=True).stdout
     codes = {int(point): int(code) for point, code in map(str.split, output.splitlines())}
@@ -461,6 +461,15 @@ def test_a_run_killed_at_any_moment_leaves_no_seal_that_it_has_not_earned(tmp_pa
         assert {path.name for path in workspace.deid.iterdir()} == {*(f"{name}.parquet" for name in DEID_TABLES), SEAL_FILE}
         assert broken_event(workspace.vault) is None
         assert sealed_bytes(workspace) == sealed_bytes(killed[-1])
+
+
+def test_what_a_killed_run_left_half_written_goes_with_the_next(tmp_path: Path) -> None:
+    workspace = open_clinic(tmp_path)
+    apply(workspace)
+    for path in (*files(workspace).values(), workspace.deid / SEAL_FILE):
+        (path.parent / f".{path.name}.k3j2h1").write_bytes(b"PAR1 half")
+    apply(workspace)
+    assert not list(tmp_path.rglob(".*.k3j2h1"))
 
 
 def _is_sealed(workspace: Workspace) -> bool:
