@@ -11,7 +11,7 @@ import struct
 from bisect import bisect_right, insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +71,7 @@ _SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11
 _INTEGERS: Final = {
     1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8", 18: "u8",
 }  # fmt: skip
+_FORMS: Final = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _TABLE_TYPES: Final = frozenset({3, 4, 13, 16, 18})
 _TEXTS: Final = frozenset({1, 2, 7})
 
@@ -147,29 +148,24 @@ class Blocks:
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Up to ``length`` bytes from ``offset``; fewer only at the end of the file."""
-        length = min(length, self._size - offset)
-        if length <= 0:
-            return b""
-        known = self._known(offset, length)
-        return self._fetch(offset, length) if known is None else known
+        return self._read_at(offset, length, 0)
 
     def read_near(self, offset: int, length: int) -> bytes:
         """As :meth:`read_at`, but a read that is needed takes a whole block, for what will be asked next."""
+        return self._read_at(offset, length, BLOCK_BYTES)
+
+    def _read_at(self, offset: int, length: int, least: int) -> bytes:
         length = min(length, self._size - offset)
         if length <= 0:
             return b""
-        known = self._known(offset, length)
-        return self._fetch(offset, max(length, BLOCK_BYTES))[:length] if known is None else known
-
-    def _known(self, offset: int, length: int) -> bytes | None:
         # Only the nearest block is looked at: overlaps are rare, and a second read is cheaper than a search.
         at = bisect_right(self._starts, offset) - 1
-        if at < 0:
-            return None
-        start = self._starts[at]
-        block = self._blocks[start]
-        begin = offset - start
-        return block[begin : begin + length] if begin + length <= len(block) else None
+        if at >= 0:
+            start = self._starts[at]
+            block = self._blocks[start]
+            if offset + length <= start + len(block):
+                return block[offset - start : offset - start + length]
+        return self._fetch(offset, max(length, least))[:length]
 
     def _fetch(self, offset: int, length: int) -> bytes:
         length = min(length, self.size - offset)
@@ -301,9 +297,8 @@ class Directory:
             return default
         # About ninety calls a slide: an array for each would be most of the time that a header takes.
         data = self._bytes(entry, 0, _SIZES[entry.type])
-        order: Literal["little", "big"] = "little" if self.byte_order == "<" else "big"
-        self._first[tag] = int.from_bytes(data, order, signed=_INTEGERS[entry.type][0] == "i")
-        return self._first[tag]
+        (number,) = struct.unpack(self.byte_order + _FORMS[entry.type], data)
+        return self._first.setdefault(tag, number)
 
     def text(self, tag: int) -> str:
         """The value of a text tag up to its first NUL, at most 64 KiB of it, without blanks at the ends.

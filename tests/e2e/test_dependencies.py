@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -89,13 +90,20 @@ def smoke(python: Path, directory: Path) -> None:
             [str(command), *arguments], cwd=directory, env=clean, capture_output=True, text=True, check=False, timeout=300
         )
         assert done.returncode == 0, f"pathcurate {' '.join(arguments)}\n{done.stdout}{done.stderr}"
-    schemas = (CHECKOUT / "schemas").rglob("*.json")
-    program = "from pathcurate.resources import shipped; print(shipped('schemas'))"
-    done = subprocess.run([str(python), "-c", program], cwd=directory, env=clean, capture_output=True, text=True, check=True)
-    shipped = Path(done.stdout.strip())
-    assert python.parents[1] in shipped.parents
-    for path in schemas:
-        assert (shipped / path.relative_to(CHECKOUT / "schemas")).read_bytes() == path.read_bytes()
+    # What it ships beside its code is there, and its own declarations still render it.
+    program = (
+        "import json\nfrom pathcurate.contracts import contracts\nfrom pathcurate.resources import shipped\n"
+        "folder = shipped('schemas')\n"
+        "same = all((folder / name).read_bytes() == content for name, content in contracts().items())\n"
+        "print(json.dumps([str(folder), same]))"
+    )
+    done = subprocess.run(
+        [str(python), "-c", program], cwd=directory, env=clean, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    folder, is_same = json.loads(done.stdout)
+    assert python.parents[1] in Path(folder).parents
+    assert is_same, "the schemas of this installation are not what its declarations render"
 
 
 def test_every_dependency_has_a_lower_and_an_upper_bound() -> None:

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from pathcurate.errors import RecipeError

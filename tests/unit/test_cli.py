@@ -163,11 +163,15 @@ def test_a_reader_that_has_enough_gets_no_complaint() -> None:
     assert process.returncode == 141
 
 
-@pytest.mark.parametrize("arguments", [["frob"], ["scan", "--frob"], ["cohort"], ["validate", "nowhere.yaml"], []])
+@pytest.mark.parametrize("arguments", [["frob"], ["scan", "--frob"], ["cohort"], ["validate", "nowhere.yaml"]])
 def test_a_wrong_call_is_a_usage_error(arguments: list[str]) -> None:
     code, out, err = shown(*arguments)
     assert (code, out) == (2, "")
-    assert err
+    assert "Usage: pathcurate" in err
+    code, out, _ = shown(*arguments, "--json")
+    fault = json.loads(out)["error"]
+    assert (code, fault["exit_code"]) == (2, 2)
+    assert fault["message"]
 
 
 # --- Workspaces ------------------------------------------------------------------------------------------------------

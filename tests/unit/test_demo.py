@@ -232,7 +232,8 @@ def test_code39_characters_have_three_wide_elements_and_no_two_are_alike() -> No
 
 
 def test_zxing_reads_the_label() -> None:
-    zxingcpp = pytest.importorskip("zxingcpp", reason="zxing-cpp is not installed")
+    import zxingcpp
+
     found = zxingcpp.read_barcodes(paint_label(["S23-00131  A1"], "S23-00131-A1"))
     assert [code.text for code in found] == ["S23-00131-A1"]
 

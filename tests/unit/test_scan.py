@@ -141,8 +141,7 @@ class TestStates:
     def test_a_time_that_the_calendar_does_not_have(self, desk, seconds):
         path = desk.put("a.svs", tiff(1))
         os.utime(path, (seconds, seconds))
-        if path.stat().st_mtime != seconds:
-            pytest.skip("this file system cannot store the time")
+        # A file system that cannot store the time stores another odd one, which serves as well.
         assert desk.scan().statuses == {"ok": 1}
         assert desk.scan().unchanged == 1
 
