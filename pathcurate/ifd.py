@@ -68,10 +68,7 @@ ICC_PROFILE: Final = 34675
 NDPI_MARK: Final = 65420
 
 _SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-_INTEGERS: Final = {
-    1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8", 18: "u8",
-}  # fmt: skip
-_FORMS: Final = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
+_INTEGERS: Final = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _TABLE_TYPES: Final = frozenset({3, 4, 13, 16, 18})
 _TEXTS: Final = frozenset({1, 2, 7})
 
@@ -238,14 +235,7 @@ class Directory:
     __slots__ = ("_blocks", "_first", "byte_order", "entries", "is_big", "next_offset", "offset", "raw")
 
     def __init__(
-        self,
-        blocks: Blocks,
-        offset: int,
-        *,
-        raw: bytes,
-        entries: Mapping[int, Entry],
-        next_offset: int,
-        layout: "_Layout",
+        self, blocks: Blocks, offset: int, *, raw: bytes, entries: Mapping[int, Entry], next_offset: int, layout: "_Layout"
     ) -> None:
         self._blocks = blocks
         self._first: dict[int, int] = {}
@@ -297,7 +287,7 @@ class Directory:
             return default
         # About ninety calls a slide: an array for each would be most of the time that a header takes.
         data = self._bytes(entry, 0, _SIZES[entry.type])
-        (number,) = struct.unpack(self.byte_order + _FORMS[entry.type], data)
+        (number,) = struct.unpack(self.byte_order + _INTEGERS[entry.type], data)
         return self._first.setdefault(tag, number)
 
     def text(self, tag: int) -> str:
