@@ -7,6 +7,7 @@ from typing import Any
 
 from pathcurate.model.column import Table
 from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES
+from pathcurate.model.event import EVENTS
 from pathcurate.model.finding import FINDINGS
 from pathcurate.model.link import LINKS
 from pathcurate.model.manifest import MANIFEST_JSON_SCHEMA
@@ -14,10 +15,11 @@ from pathcurate.model.permission import PERMISSIONS
 from pathcurate.model.person import IDENTITIES, PERSONS
 from pathcurate.model.recipe import Recipe
 from pathcurate.model.report import REPORTS
-from pathcurate.model.slide import SLIDE_KEYS, SLIDES
+from pathcurate.model.series import SERIES
+from pathcurate.model.slide import FILES, SLIDE_KEYS, SLIDES
 from pathcurate.storage import write_bytes
 
-_CATALOG = (SLIDES, SLIDE_KEYS, REPORTS, PERSONS, IDENTITIES, PERMISSIONS, LINKS, FINDINGS)
+_CATALOG = (SLIDES, SLIDE_KEYS, SERIES, FILES, REPORTS, EVENTS, PERSONS, IDENTITIES, PERMISSIONS, LINKS, FINDINGS)
 
 
 def contracts() -> dict[str, bytes]:

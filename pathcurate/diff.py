@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from pathcurate.model.diff import (
     version_step,
 )
 from pathcurate.releases import Release, version_key
-from pathcurate.tables import column_values, read_parquet
+from pathcurate.tables import column_values, read_parquet, read_schema
 
 _OWNERS = ("patient_id", "group_id")
 _TRAITS = (b"unit", b"identifying")
@@ -41,11 +41,13 @@ class TableContents:
     Attributes:
         key: columns that identify its rows, none if it holds no such columns.
         identity: its digests, by which tables that are the same are known without being read.
+        schema: its columns.
         read: gives its rows.
     """
 
     key: tuple[str, ...]
     identity: TableIdentity
+    schema: pa.Schema
     read: Callable[[], pa.Table]
 
 
@@ -71,7 +73,7 @@ class Contents:
     has_permissions: bool
     attrition: Mapping[str, Any]
     recipe: Mapping[str, Any]
-    digest: str = field(default="")
+    digest: str = ""
 
 
 def release_contents(release: Release) -> Contents:
@@ -84,6 +86,7 @@ def release_contents(release: Release) -> Contents:
         name: TableContents(
             tuple(entry["key"]),
             {"digest": entry["table_digest"], "rows": entry["rows"], "schema_sha256": entry["schema_sha256"]},
+            read_schema(release.directory / entry["path"]),
             partial(read_parquet, release.directory / entry["path"]),
         )
         for name, entry in release.tables.items()
@@ -176,20 +179,23 @@ _Named = dict[str, tuple[int, int]]
 
 def _compare_table(before: TableContents, after: TableContents) -> tuple[TableDifference, _Named]:
     """What became of a table, and for each unit that it names how many were added and removed."""
-    old, new = before.read(), after.read()
-    columns = _column_changes(old.schema, new.schema)
+    columns = _column_changes(before.schema, after.schema)
+    units = {
+        f"{unit}s": name for unit, name in UNIT_KEYS.items() if name in before.schema.names and name in after.schema.names
+    }
     is_rekeyed = before.key != after.key
     if before.identity == after.identity:
         rows = RowChanges(0, 0, 0, after.identity["rows"], {})
-        return TableDifference(is_rekeyed, rows, columns, 0), {unit: (0, 0) for unit in _named_units(old, new)}
+        return TableDifference(is_rekeyed, rows, columns, 0), dict.fromkeys(units, (0, 0))
+    old, new = before.read(), after.read()
     common = [name for name in old.column_names if name in new.column_names and name not in columns.retyped]
     key = () if is_rekeyed else before.key
     if key and set(key) <= set(common) and _is_unique(old, key) and _is_unique(new, key):
         rows = _rows_by_key(old, new, key, common)
     else:
         rows = _rows_by_content(old.select(common), new.select(common))
-    named = {unit: _set_changes(old[name], new[name]) for unit, name in _named_units(old, new).items()}
-    return TableDifference(is_rekeyed, rows, columns, _moved(old, new, key)), named
+    named = {unit: _set_changes(old[name], new[name]) for unit, name in units.items()}
+    return TableDifference(is_rekeyed, rows, columns, _moved(old, new)), named
 
 
 def _column_changes(old: pa.Schema, new: pa.Schema) -> ColumnChanges:
@@ -244,21 +250,15 @@ def _rows_by_content(old: pa.Table, new: pa.Table) -> RowChanges:
     return RowChanges((right - left).total(), (left - right).total(), 0, (left & right).total(), {})
 
 
-def _named_units(old: pa.Table, new: pa.Table) -> dict[str, str]:
-    """Unit, as in the counts, to the column that names its members in both tables."""
-    return {f"{unit}s": name for unit, name in UNIT_KEYS.items() if name in old.column_names and name in new.column_names}
-
-
 def _set_changes(old: "pa.ChunkedArray[Any]", new: "pa.ChunkedArray[Any]") -> tuple[int, int]:
     left, right = pc.unique(old).drop_null(), pc.unique(new).drop_null()
-    added = pc.sum(pc.invert(pc.is_in(right, value_set=left))).as_py() or 0
-    removed = pc.sum(pc.invert(pc.is_in(left, value_set=right))).as_py() or 0
-    return added, removed
+    kept = len(right.filter(pc.is_in(right, value_set=left)))
+    return len(right) - kept, len(left) - kept
 
 
-def _moved(old: pa.Table, new: pa.Table, key: Sequence[str]) -> int:
+def _moved(old: pa.Table, new: pa.Table) -> int:
     both = set(old.column_names) & set(new.column_names)
-    owner = next((name for name in (*_OWNERS, *key) if name in both), None)
+    owner = next((name for name in _OWNERS if name in both), None)
     if owner is None or SPLIT.name not in both:
         return 0
     left, right = _sides(old, owner), _sides(new, owner)

@@ -4,7 +4,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 import yaml
 
 from pathcurate import __version__
+from pathcurate.diff import Contents, TableContents, check_version, compare, release_contents
 from pathcurate.digests import (
     CHECKSUMS_NAME,
     TableIdentity,
@@ -28,11 +29,12 @@ from pathcurate.htmlreport.page import ColumnFacts, ReleaseFacts, TableFacts, re
 from pathcurate.model.attrition import COHORT_FILE, Attrition
 from pathcurate.model.column import Table
 from pathcurate.model.deidentified import DEID_TABLES, PSEUDONYM_KINDS, UNIT_TABLES, pseudonym_pattern, released
+from pathcurate.model.diff import Difference
 from pathcurate.model.manifest import MANIFEST_NAME, MANIFEST_SCHEMA
 from pathcurate.model.recipe import Recipe
 from pathcurate.pseudonyms import Pseudonyms, product_layer
 from pathcurate.recipefile import RecipeSource
-from pathcurate.releases import Release, list_releases, read_release, version_key
+from pathcurate.releases import Release, list_releases, read_release, verify_release, version_key
 from pathcurate.storage import sync_tree
 from pathcurate.tables import column_values, conform, read_parquet, write_parquet
 from pathcurate.vault import append_event, open_vault
@@ -70,7 +72,8 @@ def build(workspace: Workspace, source: RecipeSource, *, actor: str, no_permissi
     Raises:
         DisclosureRefusedError: no permission list is configured and ``no_permissions`` is not given.
         PlanIncompleteError: the cohort is missing, of another recipe, or older than the de-identified tables.
-        VersionError: the version exists with other content.
+        VersionError: the version exists with other content, or is too small a step for what changed since the one before.
+        DigestMismatchError: the release of the version before was changed, so nothing can be compared with it.
     """
     recipe = source.recipe
     cohort = _cohort_facts(workspace, source)
@@ -85,16 +88,12 @@ def build(workspace: Workspace, source: RecipeSource, *, actor: str, no_permissi
         )
     vault = open_vault(workspace.vault)
     data = _release_table(workspace, recipe, product_layer(vault.key, recipe.name))
+    draft = _draft(source, cohort, data)
     parent = workspace.releases / recipe.name
-    parent.mkdir(parents=True, exist_ok=True)
-    for stale in parent.glob(".building-*"):
-        shutil.rmtree(stale)
-    temporary = Path(tempfile.mkdtemp(dir=parent, prefix=".building-"))
-    try:
-        _write(temporary, workspace, source, cohort, data)
-        result = _publish(temporary, parent / recipe.version)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    if (parent / recipe.version).exists():
+        result = _found(parent / recipe.version, draft)
+    else:
+        result = BuildResult(_make(parent, draft, _difference(workspace, draft)), is_new=True)
     facts: dict[str, str | int] = {
         "release": f"{recipe.name}@{recipe.version}",
         "digest": result.release.digest,
@@ -134,67 +133,172 @@ def _declaration(recipe: Recipe) -> Table:
     return released(DEID_TABLES[UNIT_TABLES[recipe.unit]], recipe.columns)
 
 
-def _write(directory: Path, workspace: Workspace, source: RecipeSource, cohort: Mapping[str, Any], data: pa.Table) -> None:
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A release before it is written.
+
+    Attributes:
+        source: its recipe.
+        cohort: the cohort's facts.
+        table: declaration of its table.
+        data: the table's rows.
+        identity: the table's digests.
+        manifest: ``MANIFEST.json``, without what only the written files and the version before can tell.
+    """
+
+    source: RecipeSource
+    cohort: Mapping[str, Any]
+    table: Table
+    data: pa.Table
+    identity: TableIdentity
+    manifest: Mapping[str, Any]
+
+    @property
+    def lock(self) -> str:
+        """The resolved recipe."""
+        return str(yaml.safe_dump(json.loads(self.source.canonical), allow_unicode=True, sort_keys=True))
+
+
+def _draft(source: RecipeSource, cohort: Mapping[str, Any], data: pa.Table) -> _Draft:
     recipe = source.recipe
-    name = UNIT_TABLES[recipe.unit]
     table = _declaration(recipe)
     identity: TableIdentity = {
         "digest": table_digest(row_digests(data)),
         "rows": data.num_rows,
         "schema_sha256": schema_sha256((field.name, str(field.type), field.nullable) for field in data.schema),
     }
-    content = content_digest({name: identity})
-    attrition = Attrition.from_dict(cohort["attrition"])
-    footer = {
-        "pathcurate.table": name,
-        "pathcurate.product": recipe.name,
-        "pathcurate.version": recipe.version,
-        "pathcurate.content_digest": content,
-        "pathcurate.recipe": source.canonical.decode(),
-        "pathcurate.recipe_sha256": source.sha256,
-        "pathcurate.attrition": _json(cohort["attrition"], indent=None),
-        "pathcurate.tool": f"pathcurate {__version__}",
-    }
-    path = directory / "data" / f"{name}.parquet"
-    write_parquet(path, data, footer, mode=0o444)
-    lock = yaml.safe_dump(json.loads(source.canonical), allow_unicode=True, sort_keys=True)
-    texts = {
-        "provenance/recipe.lock.yaml": lock,
-        f"provenance/queries/{name}.sql": cohort["sql"],
-        "quality/attrition.json": _json(cohort["attrition"]),
-        "metadata/dictionary.json": _json(_dictionary(table, data)),
-    }
+    kept = Attrition.from_dict(cohort["attrition"]).kept
+    draft = _Draft(source, cohort, table, data, identity, {})
     manifest = {
         "schema": MANIFEST_SCHEMA,
         "kind": "manifest-only",
         "product": recipe.name,
         "version": recipe.version,
         "title": recipe.title,
-        "previous": _previous(workspace, recipe),
-        "tables": {
-            name: {
-                "path": f"data/{name}.parquet",
-                "rows": identity["rows"],
-                "key": list(table.key),
-                "sha256": file_sha256(path),
-                "table_digest": identity["digest"],
-                "schema_sha256": identity["schema_sha256"],
-            }
-        },
-        "content_digest": content,
-        "counts": {"slides": attrition.kept.slides, "cases": attrition.kept.cases, "patients": attrition.kept.patients},
+        "content_digest": content_digest({table.name: identity}),
+        "counts": {"slides": kept.slides, "cases": kept.cases, "patients": kept.patients},
         "split": cohort["split"],
-        "recipe": {"name": recipe.name, "lock_sha256": sha256_text(lock.encode()), "canonical_sha256": source.sha256},
+        "recipe": {
+            "name": recipe.name, "lock_sha256": sha256_text(draft.lock.encode()), "canonical_sha256": source.sha256,
+        },
         "inputs": {key: digest for key, digest in cohort["inputs"].items() if key.startswith("deid/")},
         "permissions": {"configured": cohort["has_permissions"], "purpose": recipe.purpose},
         "tool": {"name": "pathcurate", "version": __version__},
+    }  # fmt: skip
+    return replace(draft, manifest=manifest)
+
+
+def _found(directory: Path, draft: _Draft) -> BuildResult:
+    """The release that is there already, if it holds the same rows by the same recipe.
+
+    What else the archive holds may have grown in between: that changes the attrition, but releases nothing new.
+    """
+    there = read_release(directory)
+    facts = ("content_digest", "recipe", "permissions", "title")
+    if all(there.manifest[fact] == draft.manifest[fact] for fact in facts):
+        return BuildResult(there, is_new=False)
+    raise VersionError(
+        f"{there.name} {there.version} exists with other content",
+        "Raise `version` in the recipe: a version that was built is never changed.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Since:
+    """What changed since the version before, whose release this is."""
+
+    release: Release
+    difference: Difference
+
+
+def _difference(workspace: Workspace, draft: _Draft) -> _Since | None:
+    """What changed since the highest lower version, None if there is none.
+
+    Raises:
+        VersionError: the draft's version is too small a step for that.
+    """
+    recipe = draft.source.recipe
+    lower = [
+        path for path in list_releases(workspace.releases)
+        if path.parent.name == recipe.name and version_key(path.name) < version_key(recipe.version)
+    ]  # fmt: skip
+    if not lower:
+        return None
+    before = verify_release(lower[-1])
+    table = TableContents(draft.table.key, draft.identity, draft.data.schema, lambda: draft.data)
+    after = Contents(
+        recipe.name, recipe.version, {draft.table.name: table}, draft.manifest["counts"], draft.cohort["has_permissions"],
+        draft.cohort["attrition"], json.loads(draft.source.canonical),
+    )  # fmt: skip
+    difference = compare(release_contents(before), after)
+    check_version(difference)
+    return _Since(before, difference)
+
+
+def _make(parent: Path, draft: _Draft, since: _Since | None) -> Release:
+    """Write the release below a temporary name, and give it its own when it is whole."""
+    parent.mkdir(parents=True, exist_ok=True)
+    for stale in parent.glob(".building-*"):
+        shutil.rmtree(stale)
+    temporary = Path(tempfile.mkdtemp(dir=parent, prefix=".building-"))
+    target = parent / draft.source.recipe.version
+    try:
+        _write(temporary, draft, since)
+        read_release(temporary)
+        sync_tree(temporary)
+        temporary.chmod(0o755)
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return read_release(target)
+
+
+def _write(directory: Path, draft: _Draft, since: _Since | None) -> None:
+    name, recipe, cohort = draft.table.name, draft.source.recipe, draft.cohort
+    footer = {
+        "pathcurate.table": name,
+        "pathcurate.product": recipe.name,
+        "pathcurate.version": recipe.version,
+        "pathcurate.content_digest": draft.manifest["content_digest"],
+        "pathcurate.recipe": draft.source.canonical.decode(),
+        "pathcurate.recipe_sha256": draft.source.sha256,
+        "pathcurate.attrition": _json(cohort["attrition"], indent=None),
+        "pathcurate.tool": f"pathcurate {__version__}",
     }
-    texts[MANIFEST_NAME] = _json(manifest)
-    texts["report.html"] = release_page(_facts(manifest, table, data, attrition, lock))
+    path = directory / "data" / f"{name}.parquet"
+    write_parquet(path, draft.data, footer, mode=0o444)
+    entry = {
+        "path": f"data/{name}.parquet",
+        "rows": draft.identity["rows"],
+        "key": list(draft.table.key),
+        "sha256": file_sha256(path),
+        "table_digest": draft.identity["digest"],
+        "schema_sha256": draft.identity["schema_sha256"],
+    }
+    manifest = {**draft.manifest, "previous": _previous(since), "tables": {name: entry}}
+    texts = {
+        "provenance/recipe.lock.yaml": draft.lock,
+        f"provenance/queries/{name}.sql": cohort["sql"],
+        "quality/attrition.json": _json(cohort["attrition"]),
+        "metadata/dictionary.json": _json(_dictionary(draft.table, draft.data)),
+        MANIFEST_NAME: _json(manifest),
+        "report.html": release_page(
+            _facts(manifest, draft.table, draft.data, Attrition.from_dict(cohort["attrition"]), draft.lock)
+        ),
+    }
+    if since is not None:
+        texts[f"quality/diff-from-{since.release.version}.json"] = _json(since.difference.as_dict())
     for relpath, text in texts.items():
         _write_text(directory / relpath, text)
     (directory / CHECKSUMS_NAME).write_bytes(write_checksums(directory))
     (directory / CHECKSUMS_NAME).chmod(0o444)
+
+
+def _previous(since: _Since | None) -> dict[str, str] | None:
+    if since is None:
+        return None
+    release = since.release
+    return {"version": release.version, "release_digest": release.digest, "bump": str(since.difference.bump)}
 
 
 def _facts(manifest: Mapping[str, Any], table: Table, data: pa.Table, attrition: Attrition, lock: str) -> ReleaseFacts:
@@ -244,40 +348,3 @@ def _dictionary(table: Table, data: pa.Table) -> dict[str, Any]:
             for column in table.columns
         ],
     }
-
-
-def _previous(workspace: Workspace, recipe: Recipe) -> dict[str, str] | None:
-    """The version before: the highest that is lower than this one."""
-    lower = [
-        path for path in list_releases(workspace.releases)
-        if path.parent.name == recipe.name and version_key(path.name) < version_key(recipe.version)
-    ]  # fmt: skip
-    if not lower:
-        return None
-    release = read_release(lower[-1])
-    return {"version": release.version, "release_digest": release.digest}
-
-
-def _publish(temporary: Path, target: Path) -> BuildResult:
-    made = read_release(temporary)
-    if target.exists():
-        there = read_release(target)
-        if _says_the_same(there, made):
-            return BuildResult(there, is_new=False)
-        raise VersionError(
-            f"{made.name} {made.version} exists with other content",
-            "Raise `version` in the recipe: a version that was built is never changed.",
-        )
-    sync_tree(temporary)
-    temporary.chmod(0o755)
-    temporary.rename(target)
-    return BuildResult(read_release(target), is_new=True)
-
-
-def _says_the_same(there: Release, made: Release) -> bool:
-    """Whether two builds hold the same rows by the same recipe.
-
-    What else the archive holds may have grown in between: that changes the attrition, but releases nothing new.
-    """
-    facts = ("content_digest", "recipe", "permissions", "title")
-    return there.digest == made.digest or all(there.manifest[fact] == made.manifest[fact] for fact in facts)

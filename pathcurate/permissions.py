@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pathcurate.delimited import Row, Sheet, fold_head, read_sheet, shown_head
+from pathcurate.delimited import Row, Sheet, read_sheet, shown_head
 from pathcurate.disclosure import list_digests, record_permission_lists
 from pathcurate.errors import DisclosureRefusedError, InputOutputError, UsageError
 from pathcurate.findings import record_findings
@@ -18,7 +18,7 @@ from pathcurate.model.report import REPORTS
 from pathcurate.pseudonyms import canonical
 from pathcurate.tables import Catalog, from_rows
 from pathcurate.text.accession import AccessionPatterns
-from pathcurate.text.heads import Heads, known_heads, resolve
+from pathcurate.text.heads import Heads, fold_head, known_heads, resolve
 from pathcurate.text.values import parse_datetime, parse_number
 from pathcurate.text.vocabulary import vocabulary
 from pathcurate.workspace import Mapping, PermissionSource, Workspace, load_mapping
@@ -88,7 +88,7 @@ def import_permissions(workspace: Workspace) -> ImportSummary:
 def _read_list(workspace: Workspace, source: PermissionSource) -> Iterator[dict[str, Any] | Finding]:
     path = source.path
     mapping = load_mapping(source.mapping, COLUMNS) if source.mapping else Mapping()
-    sheet = read_sheet(path, mapping.encoding)
+    sheet = read_sheet(path, mapping.encoding, mapping.sheet)
     heads = resolve("permissions", sheet.heads, mapping.columns, path.name)
     named = set(heads.columns) | set(mapping.constants)
     # A column that is not known may be the patient's number: such a list is not about whole sites unless it says so.

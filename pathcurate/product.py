@@ -1,6 +1,6 @@
 """Stage: a release becomes a product: it is entered into the registry by its digest."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pathcurate.model.product import Entry, State
@@ -15,7 +15,7 @@ def register(registry: Registry, directory: Path, *, actor: str, now: datetime) 
         registry: the registry.
         directory: the release.
         actor: who registers it.
-        now: the present, in UTC.
+        now: the present, with time zone; it is stored in UTC.
 
     Returns:
         The entry, and whether it is new.
@@ -33,7 +33,7 @@ def register(registry: Registry, directory: Path, *, actor: str, now: datetime) 
         state=State.FROZEN,
         title=str(release.manifest.get("title", "")),
         counts=dict(release.manifest["counts"]),
-        registered_at=now.isoformat(timespec="seconds"),
+        registered_at=now.astimezone(UTC).isoformat(timespec="seconds"),
         actor=actor,
     )
     return registry.register(entry)

@@ -8,7 +8,8 @@ from pathlib import Path
 from pathcurate.digests import file_sha256
 from pathcurate.errors import PlanIncompleteError
 from pathcurate.model.column import Table
-from pathcurate.model.deidentified import DEID_TABLES
+from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES
+from pathcurate.model.event import EVENTS
 from pathcurate.model.link import LINKS
 from pathcurate.model.permission import PERMISSIONS
 from pathcurate.model.person import IDENTITIES, PERSONS
@@ -19,7 +20,7 @@ from pathcurate.tables import Catalog
 from pathcurate.vault import open_vault
 from pathcurate.workspace import Workspace
 
-INPUTS: tuple[Table, ...] = (SLIDES, REPORTS, LINKS, PERSONS, IDENTITIES, PERMISSIONS)
+INPUTS: tuple[Table, ...] = (SLIDES, REPORTS, EVENTS, LINKS, PERSONS, IDENTITIES, PERMISSIONS)
 """Catalog tables that ``deid apply`` reads."""
 SEAL_FILE = "verify.json"
 _NEXT = "Run `pathcurate deid apply`."
@@ -45,7 +46,7 @@ class Seal:
 def files(workspace: Workspace) -> dict[str, Path]:
     """The sealed files by name: the de-identified tables and the criterion-only values that belong to them."""
     tables = {f"deid/{name}.parquet": workspace.deid / f"{name}.parquet" for name in DEID_TABLES}
-    criteria = ("slides", "cases", "reports", "permissions")
+    criteria = (*CRITERIA_TABLES, "permissions")
     return tables | {f"criteria/{name}.parquet": workspace.vault / "criteria" / f"{name}.parquet" for name in criteria}
 
 

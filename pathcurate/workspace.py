@@ -207,6 +207,15 @@ class ReportSource(_Part):
     mapping: LocalPath | None = None
 
 
+class EventSource(_Part):
+    """A table of clinical events; one file may be named by several sources, each with a mapping of its own."""
+
+    model_config = ConfigDict(title="event source")
+
+    path: Annotated[FilePattern, PlainValidator(_pattern_of_files)]
+    mapping: LocalPath | None = None
+
+
 class Accession(_Part):
     """How a site's accession numbers are recognised: RE2 patterns, tried in order."""
 
@@ -227,12 +236,13 @@ class Rights(_Part):
 class Site(_Part):
     """One hospital or laboratory."""
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"events", "materials", "index"})
+    LATER: ClassVar[frozenset[str]] = frozenset({"materials", "index"})
 
     code: Annotated[str, AfterValidator(_site_code)]
     name: Text | None = None
     archives: tuple[Annotated[Archive, BeforeValidator(_archive)], ...] = ()
     reports: tuple[ReportSource, ...] = ()
+    events: tuple[EventSource, ...] = ()
     accession: Accession = Field(default_factory=Accession)
     rights: Rights | None = None
 
@@ -370,12 +380,14 @@ class Mapping(_Part):
 
     Attributes:
         encoding: the export's encoding, by Python's name for it; None to detect it.
+        sheet: name of the sheet of a workbook; None for the first with known heads.
         columns: our column to the export's heads, of which the first that is there counts.
         constants: our column to the text that stands in every row.
         values: our column to what the export writes and what we write for it.
     """
 
     encoding: Annotated[str, AfterValidator(_text_encoding)] | None = None
+    sheet: Text | None = None
     columns: dict[str, Heads] = Field(default_factory=dict)
     constants: dict[str, str] = Field(default_factory=dict)
     values: dict[str, dict[str, str]] = Field(default_factory=dict)

@@ -15,7 +15,8 @@ import pyarrow as pa
 from pathcurate.demo.tiffwriter import Field, Page, ascii_text, encode_tiff, longs, shorts
 from pathcurate.engines.embedded import Embedded
 from pathcurate.model.finding import FINDINGS
-from pathcurate.model.slide import SLIDE_KEYS, SLIDES
+from pathcurate.model.series import SERIES
+from pathcurate.model.slide import FILES, SLIDE_KEYS, SLIDES
 from pathcurate.scan import ScanSummary, scan
 from pathcurate.scan.kernels import read_headers
 from pathcurate.tables import Catalog
@@ -198,7 +199,10 @@ class Desk:
     def scan(self, engine=None, *, sites=(), **more) -> ScanSummary:
         """Scan, and check that every file is accounted for."""
         summary = scan(self.configure(), engine or InProcess(), sites=sites, **more)
-        assert summary.walked == summary.found + summary.companions + sum(summary.others.values())
+        assert summary.walked == (
+            summary.found + summary.companions + summary.instances + sum(summary.others.values())
+        )  # fmt: skip
+        assert summary.found == summary.read + summary.unchanged
         assert summary.found == sum(summary.statuses.values())
         return summary
 
@@ -222,7 +226,7 @@ class Desk:
     def state(self) -> dict[str, list[dict]]:
         """Everything that a scan leaves, without what tells when."""
         tables = {}
-        for table in (SLIDES, SLIDE_KEYS, FINDINGS):
+        for table in (SLIDES, SLIDE_KEYS, SERIES, FILES, FINDINGS):
             data = self.catalog.read(table)
             names = [name for name in data.column_names if name != "scanned_at"]
             tables[table.name] = sorted(data.select(names).to_pylist(), key=repr)

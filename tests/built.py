@@ -92,7 +92,7 @@ def _rows() -> dict[str, list[dict[str, Any]]]:
             "level_downsamples": [1.0, 4.0], "scan_datetime": NOW.date(),
         }  # fmt: skip
         slides += [{**slide, "slide_id": f"S-{2 * number + glass:016}"} for glass in range(2)]
-    return {"slides": slides, "cases": cases, "patients": patients, "reports": reports}
+    return {"slides": slides, "cases": cases, "patients": patients, "reports": reports, "events": []}
 
 
 def reseal(release: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pathcurate.link import link
+from pathcurate.model.event import EVENTS
 from pathcurate.model.permission import PERMISSIONS
 from pathcurate.model.report import REPORTS, TEXT_COLUMNS
 from pathcurate.model.slide import SLIDE_KEYS, SLIDES
@@ -24,7 +25,8 @@ CANARIES: dict[str, str] = {
     "stain": "he stain of 欧阳",
     "file name": "欧阳靖远_S23-00001-A1-1", "fingerprint": "f1" * 32, "pixels": "f2" * 32, "sha": "f3" * 32,
     "group": "G-RAWRAWRAWRAWRAW0", "slide": "S-RAWRAWRAWRAWRAW1", "report": "R-RAWRAWRAWRAWRAW1", "detail": "detail 77215",
-    "list": "consent-7.csv",
+    "list": "consent-7.csv", "event": "E-RAWRAWRAWRAWRAW1", "event text": "欧阳女士来院复查", "event source": "followup-31.csv",
+    "event mapping": "stage-31.yaml", "event result": "阳性，欧阳",
 }  # fmt: skip
 """One value in each column that identifies; none of them may leave ``catalog/``."""
 
@@ -37,6 +39,15 @@ def report(number: int, accession: str = CANARIES["accession"], site: str = "NB0
         "birth_date": date(1961, 5, 4), "organ": "breast", "received_date": datetime(2023, 3, 1, 8, 30),
         "reported_date": datetime(2023, 3, 6, 16), "language": "zh", "icd10": "C50.900", "icdo3_topography": "C50.4",
         "icdo3_morphology": "8500/3", "source_file": CANARIES["source"], "source_row": number, **values,
+    }  # fmt: skip
+
+
+def event(number: int, site: str = "NB01", **values: Any) -> Row:
+    """An event of the patient whom :data:`CANARIES` name."""
+    return {
+        "event_id": f"E-{number:016d}", "site": site, "patient_id": CANARIES["number"], "kind": "diagnosis",
+        "code": "Stage IIA", "code_system": "ajcc", "date": datetime(2023, 4, 4, 10), "source_file": "e.csv",
+        "source_row": number, **values,
     }  # fmt: skip
 
 
@@ -69,6 +80,11 @@ FULL_SLIDE = slide(
     content_sha256=CANARIES["sha"], status_detail=CANARIES["detail"], scan_group=CANARIES["group"], reader="tiff",
     reader_version=3, scanned_at=datetime(2026, 1, 1), tissue_fraction=0.5,
 )  # fmt: skip
+FULL_EVENT = event(
+    1, event_id=CANARIES["event"], kind="laboratory", code="CEA", code_system="analyte", text=CANARIES["event text"],
+    value=7.25, value_text=CANARIES["event result"], unit="ng/ml", laterality="left", end_date=datetime(2023, 4, 5),
+    source_file=CANARIES["event source"], source_mapping=CANARIES["event mapping"],
+)  # fmt: skip
 FULL_KEYS = {CANARIES["slide"]: CANARIES["accession"]}
 
 
@@ -79,6 +95,7 @@ def open_clinic(
     reports: Sequence[Row] = (FULL_REPORT,),
     keys: dict[str, str] | None = None,
     permissions: Sequence[Row] = (),
+    events: Sequence[Row] = (FULL_EVENT,),
 ) -> Workspace:
     """A linked workspace.
 
@@ -88,6 +105,7 @@ def open_clinic(
         reports: rows of ``reports``.
         keys: the accession number that each ``slide_id`` bears.
         permissions: rows of ``permissions``.
+        events: rows of ``events``.
     """
     root.mkdir(parents=True, exist_ok=True)
     (root / "pathcurate.yaml").write_text(
@@ -111,6 +129,7 @@ def open_clinic(
     catalog.upsert(SLIDES, from_rows(SLIDES, slides))
     catalog.replace(SLIDE_KEYS, from_rows(SLIDE_KEYS, found))
     catalog.replace(REPORTS, from_rows(REPORTS, reports))
+    catalog.replace(EVENTS, from_rows(EVENTS, events))
     catalog.replace(PERMISSIONS, from_rows(PERMISSIONS, permissions))
     link(workspace)
     return workspace

@@ -12,11 +12,14 @@ import pathcurate
 FLOORS = {
     6: {"__main__"},
     5: {"cli"},
-    4: {"scan", "reports", "permissions", "link", "deid", "cohort", "manifest", "validate", "product"},
+    4: {
+        "scan", "reports", "permissions", "link", "deid", "describe", "cohort", "manifest", "validate", "product", "doctor",
+        "find",
+    },
     3: {"readers", "parsers", "scrubbers", "engines", "registries"},
     2: {
-        "contracts", "delimited", "demo", "digests", "disclosure", "findings", "htmlreport", "ifd", "pseudonyms",
-        "recipefile", "releases", "resources", "splits", "sqlplan", "storage", "tables", "text", "vault", "verification",
+        "contracts", "delimited", "demo", "diff", "digests", "disclosure", "findings", "htmlreport", "htmltable", "ifd", "pseudonyms",
+        "recipefile", "releases", "resources", "splits", "spreadsheet", "sqlplan", "stamps", "storage", "tables", "text", "vault", "verification",
         "workspace", "yamlsource",
     },
     1: {"model"},

@@ -29,6 +29,9 @@ DAYS = {
     "received_second": date(2016, 3, 11),
     "born": date(1931, 5, 16),
     "consented": date(2015, 2, 1),
+    # Years away from the others, so that no shifted day is another.
+    "happened": date(2005, 6, 15),
+    "ended": date(2008, 10, 10),
 }
 # In the catalog after the whole path, and nowhere else.
 RECORDED: dict[str, str | date] = {
@@ -39,6 +42,8 @@ RECORDED: dict[str, str | date] = {
     "clinical": "乳腺肿物靐靐待查", "ihc": "ER阳性齉齉", "comment": "家属电话囍囍", "specimen_sites": "左乳龘龘肿物",
     "folder": "王囍犇的切片", "stem": "QX17-0073019-A1-HE-囍", "barcode": "QX17-0073019-A1-BCODE", "title": "TITLE-CANARY-5531",
     "serial": "SSCANARY991", "document": "doc" + "ab12" * 15, "list_row": "ZYH77309999",
+    "event_text": "电话随访龘靐齉家属", "event_value": "88770.551", "event_result": "阳性囍犇", "event_code": "OUYANG-77301",
+    "event_unit": "囍单位", "event_stranger": "ZYH77305555", "event_disease": "Q77.301946",
     **DAYS,
 }  # fmt: skip
 # In the slide files only: pathcurate never reads them into any table.
@@ -56,6 +61,7 @@ unit: slide
 include:
   - {id: received, level: case, where: {received_date: {min: 2010-01-01, max: 2020-12-31}}}
   - {id: old, level: case, where: {age: {min: 60}}}
+  - {id: happened, level: patient, has: {table: events, where: {kind: laboratory, date: {max: 2006-01-01}}}}
 split: {ratios: {train: 0.5, test: 0.5}}
 columns: [COLUMNS]
 """
@@ -122,10 +128,24 @@ def _make_lists(inputs: Path) -> None:
         f"{c['patient_name']},{c['id_number']},{c['doctor']},{c['reviewer']}",
     ]  # fmt: skip
     inputs.joinpath("reports.csv").write_bytes("\r\n".join([_HEADS, *rows, ""]).encode("gb18030"))
+    events = [
+        "住院号,类别,编码体系,代码,项目,结果,单位,侧别,日期,结束日期,某列",
+        f"{c['patient_id']},检验,检验,{c['event_code']},{c['event_text']},{c['event_value']},{c['event_unit']},左,{c['happened']},{c['ended']},",
+        f"{c['second_patient_id']},检验,检验,CEA,{c['event_text']},{c['event_result']},ng/mL,,{c['happened']},,",
+        f"{c['second_patient_id']},诊断,ICD-10,{c['event_disease']},{c['event_text']},,,,{c['happened']},,",
+        # Rows that become findings: a stranger, nobody, no kind, one cell too many, cells that cannot be understood.
+        f"{c['event_stranger']},随访,,,{c['event_text']},,,,{c['happened']},,{c['phone']}",
+        f",随访,,,{c['event_text']},{c['patient_name']},,,,,",
+        f"{c['patient_id']},{c['patient_name']},,,{c['event_text']},,,,,,",
+        f"{c['patient_id']},{c['patient_name']}" + "," * 20,
+        f"{c['patient_id']},随访,{c['doctor']},{c['id_number']},{c['event_text']},{c['phone']} {c['doctor']},{c['unit']},"
+        f"{c['reviewer']},{c['patient_name']},{c['id_number']},{c['patient_name']}",
+    ]
+    inputs.joinpath("events.csv").write_bytes("\r\n".join([*events, ""]).encode("gb18030"))
     consents = [
         "住院号,依据,用途,数据类型,有效期起,有效期止,文件摘要",
-        f"{c['patient_id']},知情同意,research,slides;reports,{c['consented']},2090-01-01,{c['document']}",
-        f"{c['second_patient_id']},知情同意,research,slides;reports,,,",
+        f"{c['patient_id']},知情同意,research,slides;reports;events,{c['consented']},2090-01-01,{c['document']}",
+        f"{c['second_patient_id']},知情同意,research,slides;reports;events,,,",
         f"{c['list_row']},知情同意,research,slides;reports,,,",
         f"{c['list_row']},{c['patient_name']},{c['id_number']},,,,",
     ]
@@ -135,7 +155,7 @@ def _make_lists(inputs: Path) -> None:
 def _make_workspace(workspace: Path, inputs: Path) -> None:
     (workspace / "pathcurate.yaml").write_text(
         f"workspace: 1\nname: canary\nsites:\n  - code: QX01\n    name: X\n    archives: [{{name: main, root: {inputs}/slides}}]\n"
-        f"    reports: [{{path: {inputs}/reports.csv}}]\npermissions: [{{path: {inputs}/consent.csv}}]\n",
+        f"    reports: [{{path: {inputs}/reports.csv}}]\n    events: [{{path: {inputs}/events.csv}}]\npermissions: [{{path: {inputs}/consent.csv}}]\n",
         encoding="utf-8",
     )
     from pathcurate.model.deidentified import SLIDES_DEID
@@ -149,7 +169,7 @@ def _run_everything(workspace: Path, inputs: Path) -> Corpus:
     exit_codes: dict[str, int] = {}
     recipe, release = str(workspace / "recipe.yaml"), str(workspace / "releases" / "canary" / "1.0.0")
     commands = [
-        ("scan",), ("reports", "import"), ("permissions", "import"), ("link",), ("deid", "explain"), ("deid", "plan"),
+        ("scan",), ("reports", "import"), ("events", "import"), ("permissions", "import"), ("link",), ("deid", "explain"), ("deid", "plan"),
         ("deid", "apply"), ("deid", "verify"), ("recipe", "check", recipe), ("cohort", recipe, "--dry-run"), ("cohort", recipe),
         ("manifest", "build", recipe), ("manifest", "verify", release), ("manifest", "list"), ("manifest", "show", release),
         ("validate", release), ("validate", str(workspace)), ("validate", recipe),

@@ -56,6 +56,7 @@ def command(session: Session, directory: Path, *, demo: bool) -> None:
             "reports": hospital.reports,
             "cases": hospital.cases,
             "patients": hospital.patients,
+            "events": hospital.events,
         }
     else:
         (directory / WORKSPACE_FILE).write_text(

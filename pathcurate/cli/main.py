@@ -17,16 +17,20 @@ from pathcurate.errors import InputOutputError, InterruptedRunError, PathcurateE
 
 _COMMANDS = {
     "init": "pathcurate.cli.init",
+    "doctor": "pathcurate.cli.doctor",
     "scan": "pathcurate.cli.scan",
     "reports": "pathcurate.cli.reports",
+    "events": "pathcurate.cli.events",
     "permissions": "pathcurate.cli.permissions",
     "link": "pathcurate.cli.link",
     "deid": "pathcurate.cli.deid",
+    "describe": "pathcurate.cli.describe",
     "recipe": "pathcurate.cli.recipe",
     "cohort": "pathcurate.cli.cohort",
     "manifest": "pathcurate.cli.manifest",
     "validate": "pathcurate.cli.validate",
     "product": "pathcurate.cli.product",
+    "find": "pathcurate.cli.find",
     "run": "pathcurate.cli.run",
 }
 """Command to module, in the order in which a new user meets them."""

@@ -1,15 +1,20 @@
 """``pathcurate manifest``."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pathcurate.cli.session import Session, common_options, count_lines
+from pathcurate.cli.session import Session, common_options, count_lines, counted
+
+if TYPE_CHECKING:
+    from pathcurate.model.diff import Difference, RecipeChanges, TableDifference
 
 
 @click.group("manifest")
 def command() -> None:
-    """Build, verify, list and show releases."""
+    """Build, compare, verify, list and show releases."""
 
 
 @command.command("build")
@@ -19,7 +24,8 @@ def command() -> None:
 def build_command(session: Session, recipe: Path, *, no_permissions: bool) -> None:
     """Build the release of RECIPE's cohort.
 
-    The cohort is selected anew, by the permissions of today. A version that was built is never changed.
+    The cohort is selected anew, by the permissions of today. A version that was built is never changed, and a new one must
+    be a large enough step above the one before (`manifest diff` says which).
 
     \b
     Example:
@@ -33,12 +39,100 @@ def build_command(session: Session, recipe: Path, *, no_permissions: bool) -> No
         select(workspace, engine, source, now=session.now)
         result = build(workspace, source, actor=session.actor, no_permissions=no_permissions)
     release = result.release
+    previous = release.manifest["previous"] or {}
+    since = [f"  since {previous['version']} at least a {previous['bump']} step"] if "bump" in previous else []
     session.show(
         {"release": str(release.directory), "name": release.name, "version": release.version, "digest": release.digest,
-         "counts": release.manifest["counts"], "is_new": result.is_new},
+         "counts": release.manifest["counts"], "previous": previous or None, "is_new": result.is_new},
         [f"{release.name} {release.version} " + ("is built" if result.is_new else "was there already, unchanged"),
-         *count_lines(release.manifest["counts"]), f"  {release.digest}", f"  {release.directory}"],
+         *count_lines(release.manifest["counts"]), *since, f"  {release.digest}", f"  {release.directory}"],
     )  # fmt: skip
+
+
+@command.command("diff")
+@click.argument("before")
+@click.argument("after")
+@common_options
+def diff_command(session: Session, before: str, after: str) -> int:
+    """Say what changed between two versions of a product.
+
+    BEFORE and AFTER are directories, NAME@VERSION, or NAME for its highest version. Rows, columns, the split, the attrition
+    and the recipe are compared; counts and names are shown, never a value. Exit code 5 if AFTER's version is too small a
+    step for what changed: PATCH is for other packaging only, MINOR adds, MAJOR edits, removes or divides anew.
+
+    \b
+    Example:
+      pathcurate manifest diff demo_he_2023@1.0.0 demo_he_2023
+    """
+    from pathcurate.diff import compare, is_enough, release_contents
+    from pathcurate.errors import VersionError
+    from pathcurate.releases import verify_release
+
+    old, new = (verify_release(_directory(session, text)) for text in (before, after))
+    difference = compare(release_contents(old), release_contents(new))
+    good = is_enough(difference)
+    document = {
+        **difference.as_dict(), "is_enough": good,
+        "releases": {"from": old.digest, "to": new.digest},
+    }  # fmt: skip
+    session.show(document, _diff_lines(difference, good=good))
+    return 0 if good else VersionError.exit_code
+
+
+def _diff_lines(difference: "Difference", *, good: bool) -> Iterator[str]:
+    if difference.is_same:
+        yield f"{difference.product} {difference.before}: the same release twice"
+        return
+    verdict = "" if good else f"; {difference.after} is too small"
+    yield f"{difference.product} {difference.before} -> {difference.after}"
+    yield f"least step: {difference.bump}, to {difference.least_version}{verdict}"
+    yield from (f"  {reason.bump:<6}{reason.text}" for reason in difference.reasons)
+    yield "counts"
+    for unit, change in difference.counts.items():
+        members = "" if change.added is None else f"  {change.added:,} added, {change.removed:,} removed"
+        yield f"  {unit:<10}{change.before:>9,} -> {change.after:,}{members}"
+    for name, table in difference.tables.items():
+        yield f"table {name}"
+        yield from _table_lines(table)
+    yield "attrition: slides that each step left, and rows that failed there first"
+    for step in difference.attrition:
+        remaining, dropped = ([_or_none(count) for count in pair] for pair in (step.remaining, step.dropped))
+        left, failed = (" -> ".join(dict.fromkeys(texts)) for texts in (remaining, dropped))
+        yield f"  {step.id:<24} left {left}, failed {failed}"
+    lines = list(_recipe_lines(difference.recipe))
+    yield "recipe" if lines else "recipe: the same"
+    yield from lines
+
+
+def _table_lines(table: "TableDifference") -> Iterator[str]:
+    rows = table.rows
+    kept = f"{rows.changed:,} changed, {rows.unchanged:,} the same"
+    yield f"  rows      {rows.added:,} added, {rows.removed:,} removed, {kept}"
+    if rows.by_column:
+        yield "  changed   " + ", ".join(f"{name} in {count:,}" for name, count in rows.by_column.items())
+    columns = table.columns
+    for what, names in (
+        ("added", columns.added), ("removed", columns.removed), ("retyped", columns.retyped),
+        ("may now be missing", columns.loosened), ("no longer missing", columns.tightened),
+    ):  # fmt: skip
+        if names:
+            yield f"  columns   {what}: {', '.join(names)}"
+    if table.moved:
+        yield f"  split     {counted(table.moved, 'patient')} on another side"
+
+
+def _recipe_lines(recipe: "RecipeChanges") -> Iterator[str]:
+    for what, names in (("added", recipe.added), ("removed", recipe.removed), ("changed", recipe.changed)):
+        if names:
+            yield f"  criteria  {what}: {', '.join(names)}"
+    if recipe.is_reordered:
+        yield "  criteria  run in another order"
+    if recipe.keys:
+        yield f"  keys      changed: {', '.join(recipe.keys)}"
+
+
+def _or_none(count: int | None) -> str:
+    return "(no such step)" if count is None else f"{count:,}"
 
 
 @command.command("verify")

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import click
 
-from pathcurate.cli.session import Session, common_options, counted, exit_code, fail_on_option, finding_lines
+from pathcurate.cli.session import (
+    Session,
+    common_options,
+    counted,
+    exit_code,
+    fail_on_option,
+    finding_lines,
+    output_options,
+)
 
 
 @click.group("reports")
@@ -19,7 +27,8 @@ def command() -> None:
 def import_command(session: Session, files: tuple[Path, ...], *, fail_on: str) -> int:
     """Import the configured report sources.
 
-    With FILES only those of them. Reads CSV and TSV in UTF-8, GB18030 and others. What a file gave before is replaced.
+    With FILES only those of them. Reads CSV and TSV in UTF-8, GB18030 and others, Excel, and HTML tables saved as .xls.
+    What a file gave before is replaced.
 
     \b
     Example:
@@ -36,3 +45,40 @@ def import_command(session: Session, files: tuple[Path, ...], *, fail_on: str) -
     lines = [f"{counted(summary.rows, 'report')} from {counted(summary.files, 'file')}; {summary.total:,} in the catalog"]
     session.show(document, [*lines, *finding_lines(summary.findings, verbose=session.verbose)])
     return exit_code(summary.findings, fail_on)
+
+
+@command.command("guess")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the mapping to this file.")
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
+@click.option("--encoding", help="Encoding of FILE, by Python's name; else detected.")
+@click.option("--sheet", help="Sheet of a workbook; else the first with known heads.")
+@output_options
+def guess_command(
+    session: Session, file: Path, *, output: Path | None, force: bool, encoding: str | None, sheet: str | None
+) -> None:
+    """Guess which column of FILE is which, as a mapping to edit.
+
+    FILE need not be configured. No cell of it is shown: only heads, and what kind of values stands below them.
+
+    \b
+    Example:
+      pathcurate reports guess hospital/NB01/lis/reports_2023.csv
+    """
+    from pathcurate.errors import UsageError
+    from pathcurate.reports import guess_mapping
+    from pathcurate.storage import write_bytes
+
+    if output and output.exists() and not force:
+        raise UsageError(f"{output} exists already", "Name another file, or replace it with --force.")
+    guess = guess_mapping(file, encoding=encoding, sheet=sheet)
+    document = {
+        "rows": guess.rows, "encoding": guess.encoding, "columns": guess.columns, "open_columns": guess.open_columns,
+        "mapping": guess.mapping,
+    }  # fmt: skip
+    if output is None:
+        session.show(document, [guess.mapping.rstrip("\n")])
+        return
+    write_bytes(output, guess.mapping.encode())
+    found = f"{counted(len(guess.columns), 'column')} recognised, {counted(guess.open_columns, 'column')} open"
+    session.show({**document, "output": str(output)}, [f"{output}: {found}"])

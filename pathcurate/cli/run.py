@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pathcurate.cli.progress import progress
-from pathcurate.cli.session import Session, common_options, count_lines, finding_lines
+from pathcurate.cli.session import Session, common_options, count_lines, counted, finding_lines
 
 if TYPE_CHECKING:
     from pathcurate.cohort import CohortResult
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def command(session: Session, recipe: Path, *, workers: int | None, no_permissions: bool) -> None:
     """Run every stage for RECIPE, in order.
 
-    These are scan, reports, permissions, link, deid, cohort, manifest, validate and product register.
+    These are scan, reports, events, permissions, link, deid, cohort, manifest, validate and product register.
 
     \b
     Example:
@@ -85,6 +85,7 @@ def _prepare(session: Session, workspace: "Workspace", engine: "Engine", stages:
     """From the archive to the de-identified tables."""
     from pathcurate.deid import apply
     from pathcurate.errors import DisclosureRefusedError
+    from pathcurate.events import import_events
     from pathcurate.link import link
     from pathcurate.permissions import import_permissions
     from pathcurate.reports import import_reports
@@ -99,6 +100,11 @@ def _prepare(session: Session, workspace: "Workspace", engine: "Engine", stages:
         reported = import_reports(workspace)
         findings += reported.findings
         say(f"{reported.rows:,} reports from {reported.files:,} files")
+    if any(site.events for site in workspace.sites):
+        with stages.stage("events") as say:
+            happened = import_events(workspace)
+            findings += happened.findings
+            say(f"{happened.rows:,} events from {counted(happened.files, 'file')}")
     if workspace.permissions:
         with stages.stage("permissions") as say:
             permitted = import_permissions(workspace)
@@ -115,7 +121,8 @@ def _prepare(session: Session, workspace: "Workspace", engine: "Engine", stages:
             raise DisclosureRefusedError(
                 f"the de-identified tables have {len(scrubbed.faults)} faults", "Run `pathcurate deid verify` to see them."
             )
-        say(f"{scrubbed.rows['slides']:,} slides, {scrubbed.rows['reports']:,} reports, verified")
+        events = f"{scrubbed.rows['events']:,} events, " if scrubbed.rows["events"] else ""
+        say(f"{scrubbed.rows['slides']:,} slides, {scrubbed.rows['reports']:,} reports, {events}verified")
     for line in finding_lines(findings, verbose=session.verbose):
         session.say(line)
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def command(session: Session, *, sites: tuple[str, ...], workers: int | None, fail_on: str) -> int:
     """Scan the archive roots into the slides table.
 
-    Reads headers only and decodes no pixel. A slide whose size and time have not changed is not read again;
-    every file is accounted for.
+    Reads headers only and decodes no pixel. A file whose size and time have not changed is not opened again;
+    every file is accounted for. DICOM instances are grouped: slide microscopy into slides, the rest into series.
 
     \b
     Example:
@@ -45,8 +45,10 @@ def command(session: Session, *, sites: tuple[str, ...], workers: int | None, fa
 def scan_lines(summary: "ScanSummary", *, verbose: bool) -> "Iterator[str]":
     """A scan for people."""
     others = sum(summary.others.values())
+    instances = f"{summary.instances:,} instances of {summary.series:,} series + " if summary.instances else ""
     yield (
-        f"{summary.walked:,} files = {summary.found:,} slides + {summary.companions:,} companions + {others:,} others; "
+        f"{summary.walked:,} files = {summary.found:,} slides + {summary.companions:,} companions + {instances}"
+        f"{others:,} others; "
         f"{summary.read:,} read, {summary.unchanged:,} unchanged, {summary.moved:,} moved, {summary.gone:,} gone"
     )
     yield from count_lines(summary.statuses)

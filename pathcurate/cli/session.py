@@ -81,8 +81,8 @@ class Session:
 
     @property
     def now(self) -> datetime:
-        """The present, in UTC."""
-        return datetime.now(UTC)
+        """The present in the zone of this machine: the clinical day, by which permissions hold, is the local one."""
+        return datetime.now(UTC).astimezone()
 
     def show(self, document: Mapping[str, Any], lines: Iterable[str]) -> None:
         """Print a result to standard output: the document with ``--json``, else the lines."""

@@ -1,14 +1,16 @@
 """Stage: the catalog's tables become the de-identified tables of ``deid/`` and the criterion-only values of the vault."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pathcurate import __version__
 from pathcurate.deid.build import Built, build
 from pathcurate.deid.faults import find_faults
 from pathcurate.errors import PlanIncompleteError
 from pathcurate.findings import record_findings
-from pathcurate.model.deidentified import DEID_TABLES
+from pathcurate.model.column import Action, Table
+from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES
+from pathcurate.model.event import EVENTS
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.report import REPORTS
 from pathcurate.model.slide import SLIDES
@@ -21,7 +23,8 @@ from pathcurate.vault import append_event, create_vault, open_vault
 from pathcurate.verification import break_seal, input_states, write_seal
 from pathcurate.workspace import Workspace
 
-_SCRUBBED = (SLIDES, REPORTS)
+_SCRUBBED = (SLIDES, REPORTS, EVENTS)
+_ALSO_TRUE = "; whatever its form, it is kept in the vault, for criteria only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +35,40 @@ class DeidSummary:
         rows: rows of each de-identified table.
         left_out: values left out because they were outside their column's closed set, by ``table.column``.
         reports_left_out: reports left out because their case has no one patient.
+        events_left_out: events left out because their patient is not known.
         faults: what verification found wrong; none if it passed.
     """
 
     rows: Mapping[str, int]
     left_out: Mapping[str, int]
     reports_left_out: int
+    events_left_out: int
     faults: tuple[str, ...]
 
 
 def explain() -> list[str]:
     """What is done to each column, one sentence each, from the declarations that do it."""
-    return [sentence for table in _SCRUBBED for sentence in scrubber.explain(table)]
+    return [
+        sentence + (_ALSO_TRUE if column.name in _kept_twice(table) else "")
+        for table in _SCRUBBED
+        for column, sentence in zip(table.columns, scrubber.explain(table), strict=True)
+    ]
+
+
+def _kept_twice(table: Table) -> set[str]:
+    """Columns that are kept where they have a closed form, and kept in any form for criteria."""
+    twins = CRITERIA_TABLES[table.name].names[1:]
+    return {column.name for column in table.columns if column.action is Action.KEEP and column.name in twins}
 
 
 def plan(workspace: Workspace) -> list[PlannedColumn]:
     """What ``apply`` will do to each column of the catalog, also to columns that no rule covers."""
     catalog = Catalog(workspace.catalog)
-    return [planned for table in _SCRUBBED for planned in scrubber.plan(table, catalog.read(table), catalog.columns(table))]
+    return [
+        replace(planned, sentence=planned.sentence + _ALSO_TRUE) if planned.column in _kept_twice(table) else planned
+        for table in _SCRUBBED
+        for planned in scrubber.plan(table, catalog.read(table), catalog.columns(table))
+    ]
 
 
 def apply(workspace: Workspace, *, actor: str) -> DeidSummary:
@@ -88,7 +107,7 @@ def apply(workspace: Workspace, *, actor: str) -> DeidSummary:
     )  # fmt: skip
     # Last: what the seal allows has been audited.
     write_seal(workspace, inputs, vault.fingerprint, faults)
-    return DeidSummary(rows, built.left_out, built.reports_left_out, tuple(faults))
+    return DeidSummary(rows, built.left_out, built.reports_left_out, built.events_left_out, tuple(faults))
 
 
 def verify(workspace: Workspace, *, actor: str) -> DeidSummary:
@@ -108,7 +127,7 @@ def verify(workspace: Workspace, *, actor: str) -> DeidSummary:
         break_seal(workspace)
     append_event(workspace.vault, actor, "deid verify", {"faults": len(faults), "version": __version__})
     rows = {name: read_parquet(workspace.deid / f"{name}.parquet").num_rows for name in DEID_TABLES}
-    return DeidSummary(rows, {}, 0, tuple(faults))
+    return DeidSummary(rows, {}, 0, 0, tuple(faults))
 
 
 def _findings(built: Built) -> list[Finding]:
@@ -129,6 +148,18 @@ def _findings(built: Built) -> list[Finding]:
                 stage="deid",
                 table="reports",
                 count=built.reports_left_out,
+            )
+        )
+    if built.events_left_out:
+        findings.append(
+            Finding(
+                "deid.event_without_person",
+                Severity.WARNING,
+                f"{built.events_left_out} events were left out because no one person known from the reports has their number",
+                stage="deid",
+                table="events",
+                column="patient_id",
+                count=built.events_left_out,
             )
         )
     return findings

@@ -9,12 +9,13 @@ import pyarrow as pa
 
 from pathcurate.model.column import Table
 from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES, age_band
+from pathcurate.model.event import EVENTS, is_closed_code
 from pathcurate.model.link import LINKS
 from pathcurate.model.permission import PERMISSIONS
 from pathcurate.model.person import IDENTITIES, PERSONS
 from pathcurate.model.report import REPORTS, precedence
 from pathcurate.model.slide import SLIDES
-from pathcurate.pseudonyms import DateShift, Pseudonyms
+from pathcurate.pseudonyms import DateShift, Pseudonyms, canonical
 from pathcurate.scrubbers.table import apply, needed
 from pathcurate.tables import Catalog, column_values, conform, from_rows
 
@@ -30,12 +31,14 @@ class Built:
         criteria: their criterion-only twins, and the permissions by pseudonym.
         left_out: values left out because they were outside their column's closed set, by ``table.column``.
         reports_left_out: reports left out because their case has no one patient.
+        events_left_out: events left out because no report has their patient, or more than one person has the number.
     """
 
     tables: Mapping[str, pa.Table]
     criteria: Mapping[str, pa.Table]
     left_out: Mapping[str, int]
     reports_left_out: int
+    events_left_out: int
 
 
 def build(catalog: Catalog, pseudonyms: Pseudonyms, shift: DateShift) -> Built:
@@ -60,13 +63,17 @@ def build(catalog: Catalog, pseudonyms: Pseudonyms, shift: DateShift) -> Built:
         report_count=pa.array([reports_of[code] for code in codes], pa.int64()),
         slide_count=pa.array([slides_of[code] for code in codes], pa.int64()),
     )
-    tables = {"slides": slides, "cases": cases, "patients": _patients(cases), "reports": reports}
+    events = _events(catalog, people, shift)
+    tables = {
+        "slides": slides, "cases": cases, "patients": _patients(cases), "reports": reports, "events": events.table,
+    }  # fmt: skip
     criteria = {
         "slides": true_slides,
         "cases": _with(true_reports.take(rows), case_id=cases["case_id"]),
         "reports": true_reports,
+        "events": events.criteria,
     }
-    parts = (("slides", left_out), ("reports", told.left_out))
+    parts = (("slides", left_out), ("reports", told.left_out), ("events", events.left_out))
     return Built(
         {name: _finished(DEID_TABLES[name], data) for name, data in tables.items()},
         {
@@ -75,6 +82,7 @@ def build(catalog: Catalog, pseudonyms: Pseudonyms, shift: DateShift) -> Built:
         },
         {f"{name}.{column}": count for name, part in parts for column, count in part.items()},
         told.without_person,
+        events.without_person,
     )
 
 
@@ -83,7 +91,9 @@ class _People:
 
     def __init__(self, catalog: Catalog, pseudonyms: Pseudonyms) -> None:
         self.pseudonyms = pseudonyms
-        self._groups = {row["person_id"]: row["group_id"] for row in catalog.read(PERSONS).to_pylist()}
+        persons = catalog.read(PERSONS).to_pylist()
+        self._groups = {row["person_id"]: row["group_id"] for row in persons}
+        self._shared = {row["person_id"] for row in persons if row["basis"] == "shared_number"}
         self._persons = {
             (row["site"], row["id_type"], row["id_value"]): row["person_id"] for row in catalog.read(IDENTITIES).to_pylist()
         }
@@ -91,6 +101,11 @@ class _People:
     def person(self, site: str, id_type: str, value: str | None) -> str | None:
         """The person behind a number, None if there is none or more than one."""
         return self._persons.get((site, id_type, value or ""))
+
+    def holder(self, site: str, number: str) -> str | None:
+        """The one person who has a patient number; None for a number that two people share, and for one of no report."""
+        person = self.person(site, "patient_id", canonical(number))
+        return None if person in self._shared else person
 
     def patient_codes(self, persons: Iterable[str | None]) -> list[str | None]:
         """Pseudonyms of persons."""
@@ -223,6 +238,40 @@ def _slides(
         **{name: reports.criteria[name].take(of_case) for name in ("age", "year")},
     )
     return slides, true, scrubbed.left_out
+
+
+@dataclass(frozen=True, slots=True)
+class _Events:
+    """De-identified events, their true values row by row, values left out by column, and events of unknown patients."""
+
+    table: pa.Table
+    criteria: pa.Table
+    left_out: Mapping[str, int]
+    without_person: int
+
+
+def _events(catalog: Catalog, people: _People, shift: DateShift) -> _Events:
+    raw = _read_needed(catalog, EVENTS, "patient_id")
+    numbers = zip(column_values(raw, "site"), column_values(raw, "patient_id"), strict=True)
+    owners = [people.holder(site, number) for site, number in numbers]
+    known = raw.filter(pa.array([owner is not None for owner in owners], pa.bool_()))
+    persons = [owner for owner in owners if owner is not None]
+    codes = column_values(known, "code")
+    # The column's pattern allows the forms of every code system; a code must have that of its own.
+    closed = [
+        code if is_closed_code(system, code) else None
+        for system, code in zip(column_values(known, "code_system"), codes, strict=True)
+    ]
+    scrubbed = apply(EVENTS, _with(known, code=pa.array(closed, pa.string())), persons, people.pseudonyms, shift)
+    hidden = sum(code is not None for code in codes) - sum(code is not None for code in closed)
+    table = _with(
+        scrubbed.table,
+        patient_id=pa.array(people.patient_codes(persons), pa.string()),
+        group_id=pa.array(people.group_codes(persons), pa.string()),
+    )
+    criteria = _with(scrubbed.criteria, event_id=table["event_id"], code=pa.array(codes, pa.string()))
+    left_out = {**scrubbed.left_out, **({"code": hidden} if hidden else {})}
+    return _Events(table, criteria, left_out, raw.num_rows - known.num_rows)
 
 
 def _patients(cases: pa.Table) -> pa.Table:

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from pathcurate.model.column import Action, Table, Type
 from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES
+from pathcurate.model.event import EVENTS
 from pathcurate.model.permission import PERMISSIONS
 from pathcurate.model.person import IDENTITIES, PERSONS
 from pathcurate.model.report import REPORTS
@@ -17,7 +18,7 @@ from pathcurate.tables import Catalog, read_parquet
 from pathcurate.verification import SEAL_FILE
 from pathcurate.workspace import Workspace
 
-_IDENTIFIED = (SLIDES, SLIDE_KEYS, REPORTS, PERSONS, IDENTITIES, PERMISSIONS)
+_IDENTIFIED = (SLIDES, SLIDE_KEYS, REPORTS, EVENTS, PERSONS, IDENTITIES, PERMISSIONS)
 
 
 def find_faults(workspace: Workspace) -> list[str]:

@@ -1,8 +1,8 @@
-"""The made-up hospital: two sites with slides, laboratory exports, permission lists, and an answer key of everything.
+"""The made-up hospital: two sites with slides, laboratory exports, a follow-up table, permission lists, and an answer key.
 
 It holds what makes real archives hard: folders in GB18030, cut and broken files, a vendor without a reader, rescans, a
 barcode that contradicts its file name, numbers the laboratory does not have, one number in use at two sites, namesakes,
-patients over 89, consents that expired. ``hospital/answers.json`` says what is right for each slide, report and patient.
+patients over 89, consents that expired. ``hospital/answers.json`` says what is right for each slide, report, event and patient.
 """
 
 import csv
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pathcurate.demo.cases import Case, Patient, Report, make_cases, make_reports, texts
+from pathcurate.demo.events import Event, make_events
 from pathcurate.demo.slides import write_svs, write_tiff
 from pathcurate.demo.tiffwriter import ascii_text
 from pathcurate.errors import InputOutputError
@@ -42,6 +43,7 @@ class Hospital:
         reports: rows of both laboratory exports.
         cases: accessions, each counted once per site.
         patients: patients of both sites.
+        events: rows of the follow-up table.
     """
 
     directory: Path
@@ -52,6 +54,7 @@ class Hospital:
     reports: int
     cases: int
     patients: int
+    events: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,8 @@ def make_hospital(directory: Path, *, seed: int = 1) -> Hospital:
     slides = _plan(cases, rng)
     _write_workspace(directory)
     _write_exports(directory, reports)
+    events = make_events(cases["NB01"], seed)
+    _write_followup(directory, events)
     patients = _patients(cases)
     _write_permissions(directory, patients)
     for index, slide in enumerate(slides):
@@ -121,7 +126,8 @@ def make_hospital(directory: Path, *, seed: int = 1) -> Hospital:
         "others": others,
         "reports": [_report_answer(report) for site in SITES for report in reports[site]],
         "patients": [_patient_answer(patient) for patient in patients],
-        "planted": _planted(slides, [report for site in SITES for report in reports[site]]),
+        "events": [_event_answer(row, event, patients) for row, event in enumerate(events, 2)],
+        "planted": _planted(slides, [report for site in SITES for report in reports[site]], events),
     }
     answers.write_text(json.dumps(key, ensure_ascii=False, indent=1) + "\n", "utf-8")
     return Hospital(
@@ -133,6 +139,7 @@ def make_hospital(directory: Path, *, seed: int = 1) -> Hospital:
         reports=sum(len(rows) for rows in reports.values()),
         cases=sum(len(rows) for rows in cases.values()),
         patients=len(patients),
+        events=len(events),
     )
 
 
@@ -422,6 +429,15 @@ def _table(heads: Iterable[str], rows: Iterable[Iterable[str]], delimiter: str =
     return out.getvalue()
 
 
+def _write_followup(directory: Path, events: Sequence[Event]) -> None:
+    heads = ("住院号", "类别", "项目", "编码体系", "代码", "结果", "单位", "日期")
+    rows = [
+        (event.patient, event.kind, event.text, event.system, event.code, event.value, event.unit, f"{event.day:%Y-%m-%d}")
+        for event in events
+    ]
+    (directory / "hospital/NB01/followup.csv").write_bytes(_table(heads, rows).encode("gb18030"))
+
+
 _BASES = {"consent": "知情同意", "waiver": "伦理豁免", "expired": "consent", "other_purpose": "consent"}
 
 
@@ -434,7 +450,7 @@ def _write_permissions(directory: Path, patients: Sequence[Patient]) -> None:
         purpose = "education" if patient.permission == "other_purpose" else "research"
         document = hashlib.sha256(f"consent form of {patient.id_number}".encode()).hexdigest()
         basis = _BASES.get(patient.permission, "知情同意")
-        rows.append((patient.site, patient.number, basis, purpose, "slides;reports", "2018-01-01", until, document))
+        rows.append((patient.site, patient.number, basis, purpose, "slides;reports;events", "2018-01-01", until, document))
     heads = ("机构", "住院号", "依据", "用途", "数据类型", "有效期起", "有效期止", "文件摘要")
     (directory / "hospital/consent.csv").write_bytes(_table(heads, rows).encode("utf-8-sig"))
     left = [(patient.site, patient.number, "是") for patient in patients if patient.permission == "opted_out"]
@@ -504,7 +520,30 @@ def _patient_answer(patient: Patient) -> dict[str, Any]:
     }
 
 
-def _planted(slides: Sequence[_Slide], reports: Sequence[Report]) -> dict[str, list[str]]:
+_KINDS = {"诊断": "diagnosis", "检验": "laboratory", "随访": "follow_up", "死亡": "death"}
+_SYSTEMS = {"ICD-10": "icd10", "AJCC": "ajcc", "检验项目": "analyte", "": None}
+_ROMAN = str.maketrans({"Ⅱ": "II", "Ⅲ": "III", "期": ""})
+
+
+def _event_answer(row: int, event: Event, patients: Sequence[Patient]) -> dict[str, Any]:
+    """What import and de-identification should make of a row; one without ``patient`` gives no event."""
+    system = _SYSTEMS[event.system]
+    code = f"Stage {event.code.translate(_ROMAN)}" if system == "ajcc" else event.code.upper()
+    return {
+        "site": "NB01",
+        "row": row,
+        "patient": event.patient or None,
+        "has_reports": any(patient.site == "NB01" and patient.number == event.patient for patient in patients),
+        "kind": _KINDS[event.kind],
+        "code_system": system,
+        "code": code or None,
+        "value": event.number,
+        "unit": event.unit or None,
+        "date": event.day.isoformat(),
+    }
+
+
+def _planted(slides: Sequence[_Slide], reports: Sequence[Report], events: Sequence[Event]) -> dict[str, list[str]]:
     """Every direct identifier that stands somewhere in the hospital's files, by kind, each once.
 
     Normalised accessions and birth dates are listed too: they stand in no file, but follow from one.
@@ -531,6 +570,7 @@ def _planted(slides: Sequence[_Slide], reports: Sequence[Report]) -> dict[str, l
         "patient_numbers": [
             *(patient.number for patient in patients),
             *(report.case.patient.outpatient_number for report in worded),
+            *(event.patient for event in events if event.patient),
         ],
         "accessions": [
             *(text for report in reports for text in (report.case.accession, report.case.key)),
@@ -547,6 +587,7 @@ def _planted(slides: Sequence[_Slide], reports: Sequence[Report]) -> dict[str, l
             *(f"{report.reported:{form}}" for report in reports for form in ("%Y-%m-%d", "%Y/%m/%d")),
             *(f"{day:{form}}" for day in scanned for form in ("%Y-%m-%d", "%m/%d/%y", "%Y:%m:%d")),
             *(report.told for report in reports if report.told),
+            *(event.day.isoformat() for event in events),
         ],
     }  # fmt: skip
     return {kind: sorted(set(values)) for kind, values in planted.items()}

@@ -1,22 +1,27 @@
 """Stage: slides find their reports by accession number, with evidence; patient numbers become persons."""
 
-import hashlib
+import gc
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pathcurate.digests import canonical_json, sha256_text
 from pathcurate.findings import record_findings
+from pathcurate.link.persons import COLUMNS as PERSON_COLUMNS
+from pathcurate.link.persons import SHARED_NUMBER, TWO_PATIENTS, CaseKey, People, build_people
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.link import LINKS, TIERS
 from pathcurate.model.person import IDENTITIES, PERSONS
 from pathcurate.model.report import REPORTS, precedence
 from pathcurate.model.slide import SLIDE_KEYS, SLIDES
-from pathcurate.pseudonyms import canonical, opaque_code
-from pathcurate.tables import Catalog, from_rows
+from pathcurate.tables import Catalog, column_values, from_rows
 from pathcurate.text.slidenames import SOURCES
 from pathcurate.workspace import Workspace
 
@@ -30,14 +35,15 @@ _WITNESS = {
     "file_name": "file_name",
     "folder": "file_name",
 }
-_REPORT_COLUMNS = (
-    "report_id", "site", "patient_id", "accession", "report_type", "status", "is_current", "received_date", "reported_date"
-)  # fmt: skip
+_CONFLICTS = {
+    "numbers_disagree": "names more than one case",
+    TWO_PATIENTS: "belongs to a case of two patients",
+    SHARED_NUMBER: "belongs to a case whose patient number is of two people",
+}
+_REPORT_COLUMNS = (*PERSON_COLUMNS, "report_type", "status", "is_current", "received_date", "reported_date")
+_SLIDE_COLUMNS = ("slide_id", "site", "status", "accession", "specimen", "block", "scan_group", "scan_datetime")
 
 Row = dict[str, Any]
-CaseKey = tuple[str, str]
-Identity = tuple[str, str, str]
-"""Site, kind of number, number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,40 +69,61 @@ class LinkSummary:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """One accession number of one site: its report to link to, its one patient, when its specimen came."""
+    """One accession number of one site: its report to link to, its one patient or why it has none, when it came."""
 
     report_id: str
-    identity: Identity | None
+    person: str | None
+    fault: str | None
     received: datetime | None
 
 
+class _Key(NamedTuple):
+    """A number of a slide, where it stood, and the part that stood with it."""
+
+    key: str
+    source: str
+    specimen: str | None
+    block: str | None
+
+
 def link(workspace: Workspace) -> LinkSummary:
-    """Link every slide of the catalog, always within its site.
+    """Link every slide of the catalog, always within its site, and find the persons behind the reports' numbers.
 
     A number counts only if the site's reports have it. Two witnesses (label, header texts, names typed by a person) that
     agree make the link ``exact``; two numbers that are both known make a ``conflict``, and nothing is linked.
     """
+    with _without_collector():
+        return _link_all(workspace)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """A million rows without one cycle among them: going through them again and again took a third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _link_all(workspace: Workspace) -> LinkSummary:
     catalog = Catalog(workspace.catalog)
     reports = catalog.read(REPORTS, columns=_REPORT_COLUMNS).to_pylist()
-    findings: list[Finding] = []
-    cases = _cases(reports, findings)
-    persons, identities = _persons(reports, cases)
-    slides = [row for row in catalog.read(SLIDES).to_pylist() if row["status"] != "gone"]
-    keys: dict[str, list[Row]] = defaultdict(list)
-    for key in catalog.read(SLIDE_KEYS).to_pylist():
-        keys[key["slide_id"]].append(key)
+    people = build_people(reports)
+    findings = list(people.findings)
+    cases = _cases(reports, people, findings)
+    known = catalog.read(SLIDES, columns=_SLIDE_COLUMNS)
+    slides = known.filter(pc.not_equal(known["status"], pa.scalar("gone"))).to_pylist()
+    keys = _read_keys(catalog)
     rule_sets = {site.code: sha256_text(canonical_json([RULES, list(site.accession.patterns)])) for site in workspace.sites}
-    links = [_link(slide, keys[slide["slide_id"]], cases, rule_sets.get(slide["site"])) for slide in slides]
+    links = [_link(slide, keys.get(slide["slide_id"], ()), cases, rule_sets.get(slide["site"])) for slide in slides]
     findings += _link_findings(slides, links, keys, cases)
-    catalog.replace(PERSONS, from_rows(PERSONS, persons))
-    catalog.replace(IDENTITIES, from_rows(IDENTITIES, identities))
+    catalog.replace(PERSONS, from_rows(PERSONS, people.persons))
+    catalog.replace(IDENTITIES, from_rows(IDENTITIES, people.identities))
     catalog.replace(LINKS, from_rows(LINKS, links))
-    renamed = []
-    for slide, row in zip(slides, links, strict=True):
-        named = {"accession": row["accession"], **_part(row["accession"], keys[slide["slide_id"]])}
-        if any(slide[column] != value for column, value in named.items()):
-            renamed.append({**slide, **named})
-    catalog.upsert(SLIDES, from_rows(SLIDES, renamed))
+    _name_slides(catalog, slides, links, keys)
     record_findings(catalog, "link", findings)
     linked = {(row["site"], row["accession"]) for row in links if row["accession"] is not None}
     counts = Counter(row["tier"] for row in links)
@@ -105,55 +132,50 @@ def link(workspace: Workspace) -> LinkSummary:
         tiers={tier: counts[tier] for tier in TIERS},
         cases=len(cases),
         cases_without_slides=len(cases.keys() - linked),
-        persons=len(persons),
+        persons=len(people.persons),
         findings=tuple(findings),
     )
 
 
-def _cases(reports: Iterable[Row], findings: list[Finding]) -> dict[CaseKey, _Case]:
+def _read_keys(catalog: Catalog) -> dict[str, list[_Key]]:
+    """The numbers of each slide."""
+    data = catalog.read(SLIDE_KEYS, columns=("slide_id", *_Key._fields))
+    keys: dict[str, list[_Key]] = defaultdict(list)
+    columns = (column_values(data, name) for name in _Key._fields)
+    for slide_id, key in zip(column_values(data, "slide_id"), map(_Key._make, zip(*columns, strict=True)), strict=True):
+        keys[slide_id].append(key)
+    return keys
+
+
+def _name_slides(catalog: Catalog, slides: Iterable[Row], links: Iterable[Row], keys: Mapping[str, list[_Key]]) -> None:
+    """Write the linked number, and the part that stood with it, into the slides that do not have them yet."""
+    named = {}
+    for slide, row in zip(slides, links, strict=True):
+        new = {"accession": row["accession"], **_part(row["accession"], keys.get(slide["slide_id"], ()))}
+        if any(slide[column] != value for column, value in new.items()):
+            named[slide["slide_id"]] = new
+    whole = catalog.read(SLIDES) if named else from_rows(SLIDES, ())
+    # Columns of Arrow, not rows of Python: a slide has more than fifty columns, and three of them change.
+    rows = whole.filter(pc.is_in(whole["slide_id"], pa.array(list(named), pa.string())))
+    for column in ("accession", "specimen", "block"):
+        values = pa.array([named[slide_id][column] for slide_id in column_values(rows, "slide_id")], pa.string())
+        rows = rows.set_column(rows.schema.get_field_index(column), rows.schema.field(column), pa.chunked_array([values]))
+    catalog.upsert(SLIDES, rows)
+
+
+def _cases(reports: Iterable[Row], people: People, findings: list[Finding]) -> dict[CaseKey, _Case]:
     by_case: dict[CaseKey, list[Row]] = defaultdict(list)
     for report in reports:
         by_case[report["site"], report["accession"]].append(report)
     cases = {}
-    for (site, accession), members in sorted(by_case.items()):
-        # A supplement often comes without the patient's number; the reports that have one speak for the case. A case
-        # without any is a person of its own, so that it still has a side of the split.
-        numbers = {canonical(report["patient_id"]) for report in members if report["patient_id"]}
-        identities = [(site, "patient_id", number) for number in numbers] or [(site, "accession", accession)]
+    for key, members in sorted(by_case.items()):
         best = max(members, key=precedence)
-        if len(identities) > 1:
-            findings.append(_two_patients(site, best["report_id"], len(identities)))
+        fault = people.faults.get(key)
+        if fault is not None and fault.rule == TWO_PATIENTS:
+            findings.append(_two_patients(key[0], best["report_id"], fault.people))
         received = min((report["received_date"] for report in members if report["received_date"]), default=None)
-        cases[site, accession] = _Case(best["report_id"], identities[0] if len(identities) == 1 else None, received)
+        cases[key] = _Case(best["report_id"], people.owners.get(key), fault.rule if fault else None, received)
     return cases
-
-
-def _persons(reports: Iterable[Row], cases: Mapping[CaseKey, _Case]) -> tuple[list[Row], list[Row]]:
-    """One person per patient number of a site, and one per case without a number."""
-    numbers = Counter((row["site"], "patient_id", canonical(row["patient_id"])) for row in reports if row["patient_id"])
-    numbers.update({case.identity: 1 for case in cases.values() if case.identity and case.identity[1] == "accession"})
-    persons = [
-        {
-            "person_id": opaque_code("P", _digest(identity)),
-            "group_id": opaque_code("Q", _digest(identity)),
-            "basis": "site_number" if identity[1] == "patient_id" else "case",
-            "evidence": count,
-        }
-        for identity, count in sorted(numbers.items())
-    ]
-    owners = {identity: identity for identity in numbers}
-    owners.update(
-        ((site, "accession", accession), case.identity) for (site, accession), case in cases.items() if case.identity
-    )
-    identities = [
-        {"site": site, "issuer": site, "id_type": id_type, "id_value": value, "person_id": opaque_code("P", _digest(owner))}
-        for (site, id_type, value), owner in sorted(owners.items())
-    ]
-    return persons, identities
-
-
-def _digest(identity: Identity) -> bytes:
-    return hashlib.sha256(canonical_json(list(identity))).digest()
 
 
 def _two_patients(site: str, report_id: str, count: int) -> Finding:
@@ -164,30 +186,30 @@ def _two_patients(site: str, report_id: str, count: int) -> Finding:
     )  # fmt: skip
 
 
-def _part(accession: str | None, keys: Iterable[Row]) -> Row:
+def _part(accession: str | None, keys: Iterable[_Key]) -> Row:
     """Specimen and block that the best source gives for the linked case; for any number, if nothing is linked."""
-    parts = [key for key in keys if key["specimen"] and accession in {None, key["key"]}]
-    best = min(parts, key=lambda key: SOURCES.index(key["source"]), default={})
-    return {"specimen": best.get("specimen"), "block": best.get("block")}
+    parts = [key for key in keys if key.specimen and (accession is None or accession == key.key)]
+    best = min(parts, key=lambda key: SOURCES.index(key.source), default=None)
+    return {"specimen": best and best.specimen, "block": best and best.block}
 
 
-def _link(slide: Row, keys: Iterable[Row], cases: Mapping[CaseKey, _Case], rule_set: str | None) -> Row:
+def _link(slide: Row, keys: Iterable[_Key], cases: Mapping[CaseKey, _Case], rule_set: str | None) -> Row:
     site = slide["site"]
-    read: dict[str, list[str]] = defaultdict(list)
+    read: dict[str, list[str]] = {}
     for key in keys:
-        if key["source"] not in read[key["key"]]:
-            read[key["key"]].append(key["source"])
+        heard_in = read.setdefault(key.key, [])
+        if key.source not in heard_in:
+            heard_in.append(key.source)
     named = {key: sources for key, sources in read.items() if (site, key) in cases}
     common = {"slide_id": slide["slide_id"], "site": site, "accession": None, "rule_set_sha": rule_set}
-    losing = sorted(f"{key} {source}" for key, sources in named.items() for source in sources)
     if not named:
         return {**common, "tier": "none", "rule": "no_known_number"}
-    if len(named) > 1:
-        return {**common, "tier": "conflict", "rule": "numbers_disagree", "losing_candidates": losing}
-    (accession, sources), *_ = named.items()
+    (accession, sources), *more = named.items()
     case = cases[site, accession]
-    if case.identity is None:
-        return {**common, "tier": "conflict", "rule": "case_two_patients", "losing_candidates": losing}
+    if more or case.fault is not None:
+        losing = sorted(f"{key} {source}" for key, sources in named.items() for source in sources)
+        rule = "numbers_disagree" if more else case.fault
+        return {**common, "tier": "conflict", "rule": rule, "losing_candidates": losing}
     witnesses = {_WITNESS[source] for source in sources}
     tier = "exact" if len(witnesses) > 1 else witnesses.pop()
     # Numbers that the reports do not know decide nothing, but a source that names only such a number lowers confidence.
@@ -201,7 +223,7 @@ def _link(slide: Row, keys: Iterable[Row], cases: Mapping[CaseKey, _Case], rule_
 
 
 def _link_findings(
-    slides: Iterable[Row], links: Iterable[Row], keys: Mapping[str, list[Row]], cases: Mapping[CaseKey, _Case]
+    slides: Iterable[Row], links: Iterable[Row], keys: Mapping[str, list[_Key]], cases: Mapping[CaseKey, _Case]
 ) -> Iterator[Finding]:
     pairs = list(zip(slides, links, strict=True))
     for slide, row in pairs:
@@ -209,7 +231,7 @@ def _link_findings(
     grouped = sorted((pair for pair in pairs if pair[0]["scan_group"]), key=lambda pair: str(pair[0]["scan_group"]))
     for _, members in itertools.groupby(grouped, key=lambda pair: pair[0]["scan_group"]):
         linked = [(slide, row) for slide, row in members if row["accession"]]
-        persons = {cases[row["site"], row["accession"]].identity for _, row in linked}
+        persons = {cases[row["site"], row["accession"]].person for _, row in linked}
         if len(persons) > 1:
             for slide, row in linked:
                 yield _finding(
@@ -220,10 +242,7 @@ def _link_findings(
 
 def _slide_findings(slide: Row, row: Row, has_keys: bool, cases: Mapping[CaseKey, _Case]) -> Iterator[Finding]:
     if row["tier"] == "conflict":
-        yield _finding(
-            slide, row, f"link.{row['rule']}", Severity.ERROR,
-            "names more than one case" if row["rule"] == "numbers_disagree" else "belongs to a case of two patients",
-        )  # fmt: skip
+        yield _finding(slide, row, f"link.{row['rule']}", Severity.ERROR, _CONFLICTS[row["rule"]])
     elif row["tier"] == "none" and has_keys:
         yield _finding(slide, row, "link.unknown_number", Severity.WARNING, "has a number that the site's reports do not")
     elif row["tier"] == "none":

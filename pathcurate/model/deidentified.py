@@ -7,6 +7,7 @@ compare with the true value, and what is selected is the de-identified one.
 from dataclasses import replace
 
 from pathcurate.model.column import Action, Column, Identifying, Table, Type
+from pathcurate.model.event import EVENTS
 from pathcurate.model.link import LINKS
 from pathcurate.model.permission import PERMISSIONS
 from pathcurate.model.report import REPORTS
@@ -16,6 +17,8 @@ PSEUDONYM_BODY = "[0-9A-HJKMNP-TV-Z]{16}"
 """Sixteen characters of Crockford's base 32 (80 bits)."""
 PSEUDONYM_KINDS = {
     "S": "slide", "C": "case", "P": "person", "Q": "group of possibly one person", "R": "report", "G": "scan group",
+    "I": "series",
+    "E": "event",
 }  # fmt: skip
 TOP_AGE = 90
 """Ages from here on are one class (HIPAA 45 CFR 164.514(b)(2)(i)(C))."""
@@ -84,6 +87,16 @@ YEAR = Column(
     Identifying.CRITERION_ONLY,
     Action.CRITERION,
 )
+_SIGNS = "[A-Za-z ./+_-]"
+# A recipe goes out with its release, so it must have no way to name a patient's number.
+TRUE_CODE = Column(
+    "code",
+    Type.STRING,
+    "Code in any form; a recipe may name Latin letters, signs and up to four digits in a row.",
+    Identifying.CRITERION_ONLY,
+    Action.CRITERION,
+    pattern=rf"{_SIGNS}{{0,12}}([0-9]{{1,4}}{_SIGNS}{{1,12}}){{0,4}}[0-9]{{0,4}}|[0-9]{{5}}-[0-9]",
+)
 SPLIT = Column("split", Type.STRING, "Side of the split; no patient is on two.", values=SPLITS)
 
 # A slide without a link has no case and no patient.
@@ -125,7 +138,14 @@ REPORTS_DEID = Table(
     columns=(_derive(REPORTS)[0], CASE_ID, PATIENT_ID, GROUP_ID, *_derive(REPORTS)[1:], AGE_BAND),
 )
 
-DEID_TABLES = {table.name: table for table in (SLIDES_DEID, CASES_DEID, PATIENTS_DEID, REPORTS_DEID)}
+EVENTS_DEID = Table(
+    name="events",
+    row="one event, without its words and numbers",
+    key=("event_id",),
+    columns=(_derive(EVENTS)[0], PATIENT_ID, GROUP_ID, *_derive(EVENTS)[1:]),
+)
+
+DEID_TABLES = {table.name: table for table in (SLIDES_DEID, CASES_DEID, PATIENTS_DEID, REPORTS_DEID, EVENTS_DEID)}
 """The tables of ``deid/``."""
 
 _TRUE_CASE = tuple(REPORTS[name] for name in ("received_date", "reported_date", "age", "birth_date"))
@@ -133,6 +153,7 @@ CRITERIA_TABLES = {
     "slides": _criteria("slides", _slide_columns[0], (*SLIDES.columns, REPORTS["age"], YEAR)),
     "cases": _criteria("cases", CASE_ID, (*_TRUE_CASE, YEAR)),
     "reports": _criteria("reports", _derive(REPORTS)[0], (*REPORTS.columns, YEAR)),
+    "events": _criteria("events", _derive(EVENTS)[0], (*EVENTS.columns, TRUE_CODE)),
 }
 """Criterion-only values, in the vault area."""
 
@@ -140,7 +161,9 @@ CRITERIA_TABLES = {
 def _view(table: Table) -> Table:
     twins = CRITERIA_TABLES[table.name].columns[1:] if table.name in CRITERIA_TABLES else ()
     hidden = tuple(twin for twin in twins if twin.name not in table)
-    return replace(table, columns=(*table.columns, *hidden))
+    # A closed form binds what is shown; a criterion may compare with other true values too.
+    wider = {twin.name: twin for twin in twins if twin.name in table and twin.pattern != table[twin.name].pattern}
+    return replace(table, columns=(*(wider.get(column.name, column) for column in table.columns), *hidden))
 
 
 VIEWS = {name: _view(table) for name, table in DEID_TABLES.items()}

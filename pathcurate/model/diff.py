@@ -101,7 +101,7 @@ class TableDifference:
         is_rekeyed: whether other columns identify its rows.
         rows: see :class:`RowChanges`.
         columns: see :class:`ColumnChanges`.
-        moved: patients on another side of the split; where no column says whose a row is, rows.
+        moved: patients on another side of the split; 0 where no column says whose a row is.
     """
 
     is_rekeyed: bool

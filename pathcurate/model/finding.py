@@ -61,7 +61,7 @@ FINDINGS = Table(
     row="one observation about data, kept until the stage that made it runs again without it",
     key=("stage", "rule", "site", "subject", "column"),
     columns=(
-        Column("stage", Type.STRING, "Stage that found it.", values=("scan", "reports", "permissions", "link", "deid"),
+        Column("stage", Type.STRING, "Stage that found it.", values=("scan", "reports", "events", "permissions", "link", "deid"),
                required=True),
         Column("rule", Type.STRING, "Rule.", pattern=r"[a-z0-9_.]+", required=True),
         Column("severity", Type.STRING, "Severity.", values=tuple(Severity), required=True),

@@ -26,7 +26,20 @@ MANIFEST_JSON_SCHEMA: dict[str, Any] = {
             "product": _NAME,
             "version": {"type": "string", "pattern": r"^\d+\.\d+\.\d+"},
             "title": {"type": "string"},
-            "previous": {"oneOf": [{"type": "null"}, _object({"version": {"type": "string"}, "release_digest": _DIGEST})]},
+            "previous": {
+                "oneOf": [
+                    {"type": "null"},
+                    _object(
+                        {
+                            "version": {"type": "string"},
+                            "release_digest": _DIGEST,
+                            # The least step that the changes allow; releases of 0.1.0 do not say it.
+                            "bump": {"enum": ["patch", "minor", "major"]},
+                        },
+                        optional=("bump",),
+                    ),
+                ]
+            },
             "tables": {
                 "type": "object",
                 "minProperties": 1,

@@ -88,6 +88,13 @@ def _scalar(value: object) -> str | int | float | bool:
         raise ValueError("a value must be text, a number, true or false")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("a number must be finite")
+    return _of_64_bits(value) if isinstance(value, int) else value
+
+
+def _of_64_bits(value: int) -> int:
+    """A whole number that a column can hold; engines and floats refuse greater ones each in a way of its own."""
+    if not -(1 << 63) <= value < 1 << 63:
+        raise ValueError("a whole number must fit into 64 bits")
     return value
 
 
@@ -98,6 +105,8 @@ def _bound(value: object) -> int | float | date:
         return parse_date(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("a bound must be a number or a date such as 2020-01-31")
+    if isinstance(value, int):
+        return _of_64_bits(value)
     if not math.isfinite(value):
         raise ValueError("a number must be finite; leave out a bound that does not bind")
     return value
@@ -229,13 +238,14 @@ Where = dict[str, Condition]
 class Has(_Part):
     """How many rows of another table belong to the entity and meet all conditions.
 
-    A missing value meets no condition but ``missing: true``.
+    A missing value meets no condition but ``missing: true``. Events belong to patients: on level case, those of the case's
+    patient count.
     """
 
     model_config = ConfigDict(title="`has`")
     LATER: ClassVar[frozenset[str]] = frozenset({"text", "within", "match"})
 
-    table: Literal["reports", "slides"]
+    table: Literal["reports", "slides", "events"]
     where: Where = Field(default_factory=dict)
     count: Annotated[
         str,

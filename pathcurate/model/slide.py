@@ -3,8 +3,10 @@
 Names follow OpenSlide's properties and DICOM's VL Whole Slide Microscopy Image IOD (PS3.3 A.32.8).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from pathcurate.model.column import Action, Column, Identifying, Table, Type
 
@@ -133,6 +135,31 @@ SLIDE_KEYS = Table(
     ),
 )  # fmt: skip
 
+FILE_KINDS = ("slide_part", "series_part", "other")
+FILES = Table(
+    name="files",
+    row="one file below an archive root that need not be opened again: a part of a slide of several files or of a series, "
+    "or none of either",
+    key=("site", "archive", "relpath"),
+    columns=(
+        SITE,
+        _direct("archive", Type.STRING, "Name of the archive root.", required=True),
+        _direct("relpath", Type.BYTES, "Path below the archive root.", required=True),
+        Column("size_bytes", Type.INTEGER, "Size of the file.", Identifying.CRITERION_ONLY, Action.CRITERION),
+        Column("mtime", Type.TIMESTAMP, "Modification time of the file.", Identifying.QUASI, Action.DROP),
+        Column("kind", Type.STRING, "What the file is; a slide of one file is only in `slides`.", values=FILE_KINDS,
+               required=True),
+        _direct("group", Type.STRING, "What the files of one slide or series have in common."),
+        _direct("owner", Type.STRING, "slide_id or series_id of what it is a part of."),
+        Column("merged", Type.BOOLEAN, "Whether its owner's row was made with it.", action=Action.DROP),
+        Column("status", Type.STRING, "State of the file.", values=STATUSES),
+        _direct("status_detail", Type.STRING, "Why the file has this state."),
+        _direct("part", Type.STRING, "What a part's header says, as JSON, so that its group can be merged again unopened."),
+        Column("reader_version", Type.INTEGER, "Version of the reader; a raised one reads the file again.",
+               action=Action.DROP),
+    ),
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class SlideHeader:
@@ -175,3 +202,22 @@ class SlideHeader:
     pixel_fingerprint: str | None = None
     tiles_checked: int | None = None
     tiles_bad: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a reader learns from one file of a slide of several files, or of a series.
+
+    Attributes:
+        kind: ``slide_part`` or ``series_part``.
+        group: what the parts of one slide or series have in common; None for a part that belongs to no other file.
+        status: of this file alone, one of :data:`STATUSES`.
+        status_detail: why, for anything but ``ok``.
+        facts: what the reader needs for merging; values that JSON can hold.
+    """
+
+    kind: str
+    group: str | None
+    status: str
+    status_detail: str | None
+    facts: Mapping[str, Any]

@@ -2,7 +2,8 @@
 
 A reader is a module with ``NAME``, ``VERSION``, ``claim(head, source)`` and ``read(source)``. A file is claimed by its
 content; a name's extension decides only what becomes of a file that nobody claims. Whatever a file holds, the answer is a
-header with a status, never an exception.
+header with a status, never an exception. Of a slide that lies in several files of equal rank, each file is a part, and the
+reader merges them.
 """
 
 import errno
@@ -12,8 +13,8 @@ from pathlib import PurePosixPath
 from typing import Final, Protocol
 
 from pathcurate import ifd
-from pathcurate.model.slide import SlideHeader
-from pathcurate.readers import openslide, tiff
+from pathcurate.model.slide import Part, SlideHeader
+from pathcurate.readers import dicom, openslide, tiff
 from pathcurate.storage import Source
 
 
@@ -31,21 +32,24 @@ class Reader(Protocol):
     def claim(self, head: bytes, source: Source) -> bool:
         """Whether the content (``head`` is its first 4 KiB) is of this reader's formats."""
 
-    def read(self, source: Source) -> SlideHeader:
-        """The header of a claimed file."""
+    def read(self, source: Source) -> SlideHeader | Part | None:
+        """The header of a claimed file, or of the part of a slide or series that it is; None if it is neither."""
 
 
-READERS: Final[tuple[Reader, ...]] = (tiff, openslide)
-"""In the order in which they are asked."""
+READERS: Final[tuple[Reader, ...]] = (dicom, tiff, openslide)
+"""In the order in which they are asked. DICOM comes first because its preamble may be a TIFF's first bytes."""
 
 NO_READER: Final = "none"
-NO_READER_VERSION: Final = 1
+NO_READER_VERSION: Final = 2
 """Raised when a reader joins the family or the closed formats change, so that files nobody claimed are read again."""
 
 READER_VERSIONS: Final[Mapping[str, int]] = {
     **{reader.NAME: reader.VERSION for reader in READERS}, NO_READER: NO_READER_VERSION,
 }  # fmt: skip
 """The versions in force; a slide read by an earlier one is read again."""
+
+FAMILY_VERSION: Final = sum(READER_VERSIONS.values())
+"""Rises with any of them: a file that was no slide may be one to a later reader."""
 
 _HEAD_BYTES: Final = 4096
 _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/v1\n"
@@ -57,14 +61,16 @@ class ReadResult:
     """A header and who read it.
 
     Attributes:
-        header: what was read, with its status.
+        header: what was read, with its status; of a part, only its status.
         reader: the reader's name, :data:`NO_READER` if nobody claimed the file.
         reader_version: its version; a raised one reads the file again.
+        part: what the file is a part of, and what it says of that.
     """
 
     header: SlideHeader
     reader: str
     reader_version: int
+    part: Part | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +112,13 @@ SLIDE_EXTENSIONS: Final[frozenset[str]] = frozenset(
 ).union(*(closed.extensions for closed in _CLOSED))
 """Extensions (lower case, with the dot) that get a row even if nobody claims the file.
 
-``.dcm`` is not among them: most DICOM files are radiology, which is counted in series.
+``.dcm`` is not among them: what DICOM is, its content says.
 """
 
 
 def read_slide(source: Source) -> ReadResult | None:
-    """The header of a slide; None for a file that nobody claims and whose extension is not a slide's.
+    """The header of a slide, or the part of a slide or series that a file is; None for a file that nobody claims and whose
+    extension is not a slide's.
 
     Reads at most ``ifd.MAX_HEADER_BYTES``, apart from what OpenSlide reads by itself. Never raises for what is in the file,
     nor for a file that cannot be read.
@@ -124,7 +131,13 @@ def read_slide(source: Source) -> ReadResult | None:
             return _unclaimed(f"unsupported:{vendor}", "closed format", vendor=vendor)
         for reader in READERS:
             if reader.claim(head, blocks):
-                return ReadResult(reader.read(blocks), reader.NAME, reader.VERSION)
+                read = reader.read(blocks)
+                if isinstance(read, Part):
+                    header = SlideHeader(read.status, read.status_detail)
+                    return ReadResult(header, reader.NAME, reader.VERSION, read)
+                if read is not None:
+                    return ReadResult(read, reader.NAME, reader.VERSION)
+                break
     except OSError as error:
         return unreadable(error)
     return _unknown(head, extension) if extension in SLIDE_EXTENSIONS else None

@@ -1,4 +1,4 @@
-"""Every format that OpenSlide knows and no reader before this one claims: NDPI, MRXS, SCN, BIF, Philips, DICOM …
+"""Every format that OpenSlide knows and no reader before this one claims: NDPI, MRXS, SCN, BIF, Philips …
 
 OpenSlide opens files by itself, so this reader works on local paths only. Its messages may hold paths and values and are
 never passed on.
@@ -21,37 +21,27 @@ from pathcurate.model.slide import VENDORS, SlideHeader
 from pathcurate.storage import LocalSource, Source
 
 NAME: Final = "openslide"
-VERSION: Final = 1
+VERSION: Final = 2
 
 _FORMATS: Final = {
-    "aperio": "svs", "dicom": "dicom", "generic-tiff": "tiff", "hamamatsu": "ndpi", "leica": "scn", "mirax": "mrxs",
+    "aperio": "svs", "generic-tiff": "tiff", "hamamatsu": "ndpi", "leica": "scn", "mirax": "mrxs",
     "philips": "philips", "trestle": "tiff", "ventana": "bif",
 }  # fmt: skip
-_TRANSFER_SYNTAXES: Final = {
-    "1.2.840.10008.1.2": "none", "1.2.840.10008.1.2.1": "none", "1.2.840.10008.1.2.2": "none",
-    "1.2.840.10008.1.2.1.99": "deflate", "1.2.840.10008.1.2.4.50": "jpeg", "1.2.840.10008.1.2.4.51": "jpeg",
-    "1.2.840.10008.1.2.4.57": "jpeg", "1.2.840.10008.1.2.4.70": "jpeg", "1.2.840.10008.1.2.4.90": "jpeg2000",
-    "1.2.840.10008.1.2.4.91": "jpeg2000", "1.2.840.10008.1.2.4.201": "other", "1.2.840.10008.1.2.5": "other",
-}  # fmt: skip
-"""DICOM PS3.6 table A-1."""
 
 # Properties by column, the first that is there counts.
 _MODELS: Final = (
-    "philips.DICOM_MANUFACTURERS_MODEL_NAME", "leica.device-model", "ventana.ScannerModel",
-    "dicom.ManufacturerModelName", "hamamatsu.Product", "tiff.Model",
+    "philips.DICOM_MANUFACTURERS_MODEL_NAME", "leica.device-model", "ventana.ScannerModel", "hamamatsu.Product",
+    "tiff.Model",
 )  # fmt: skip
 _SERIALS: Final = (
-    "hamamatsu.NDP.S/N", "philips.DICOM_DEVICE_SERIAL_NUMBER", "dicom.DeviceSerialNumber", "ventana.UnitNumber",
-    "hamamatsu.HardwareSerial",
+    "hamamatsu.NDP.S/N", "philips.DICOM_DEVICE_SERIAL_NUMBER", "ventana.UnitNumber", "hamamatsu.HardwareSerial",
 )  # fmt: skip
 _MIRAX_SERIAL: Final = re.compile(r"mirax\..*\.SCANNER_HARDWARE_ID")
 _BARCODES: Final = ("openslide.barcode", "ventana.Barcode1D", "ventana.Barcode2D")
-_LABEL_TEXTS: Final = ("dicom.LabelText", "hamamatsu.Reference")
+_LABEL_TEXTS: Final = ("hamamatsu.Reference",)
 _NUMBER_TEXTS: Final = re.compile(
     r"mirax\.GENERAL\.(SLIDE_NAME|SLIDE_ID|PROJECT_NAME)|ventana\.(JP2FileName|BaseName)|philips\.PIM_DP_SOURCE_FILE"
     r"|sakura\.(SlideId|Description|Keywords)|hamamatsu\.Reference|tiff\.DocumentName"
-    r"|dicom\.(AccessionNumber|ContainerIdentifier|StudyID|SlideIdentifier)"
-    r"|dicom\.SpecimenDescriptionSequence\[\d+\]\.SpecimenIdentifier"
 )
 """Properties in which laboratories put their case number."""
 _DATES: Final = (
@@ -60,8 +50,6 @@ _DATES: Final = (
     ("philips.DICOM_ACQUISITION_DATETIME", r"(?P<Y>\d{4})(?P<m>\d\d)(?P<d>\d\d)(?P<H>\d\d)(?P<M>\d\d)(?P<S>\d\d).*"),
     ("mirax.GENERAL.SLIDE_CREATIONDATETIME", r"(?P<d>\d\d)/(?P<m>\d\d)/(?P<Y>\d{4}) (?P<H>\d\d):(?P<M>\d\d):(?P<S>\d\d)"),
     ("leica.creation-date", r"(?P<Y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d)T(?P<H>\d\d):(?P<M>\d\d):(?P<S>\d\d).*"),
-    ("dicom.AcquisitionDateTime", r"(?P<Y>\d{4})(?P<m>\d\d)(?P<d>\d\d)(?P<H>\d\d)(?P<M>\d\d)(?P<S>\d\d).*"),
-    ("dicom.ContentDate", r"(?P<Y>\d{4})(?P<m>\d\d)(?P<d>\d\d)"),
     ("hamamatsu.Created", r"(?P<Y>\d{4})/(?P<m>\d\d)/(?P<d>\d\d)"),
 )
 """Property and form of the scan date, as written (local time; Leica writes UTC)."""
@@ -85,13 +73,7 @@ def claim(head: bytes, source: Source) -> bool:
         return False
     if _is_mirax(path) and head.startswith(_PREVIEWS):
         return True
-    may_be = (
-        ifd.is_tiff(head)
-        or head[128:132] == b"DICM"
-        or head.startswith(_HEADS)
-        or b"Virtual Microscope Specimen]" in head
-        or _is_mirax(path)
-    )
+    may_be = ifd.is_tiff(head) or head.startswith(_HEADS) or b"Virtual Microscope Specimen]" in head or _is_mirax(path)
     return may_be and (openslide.OpenSlide.detect_format(path) is not None or _first_of_ndpi(head, source) is not None)
 
 
@@ -162,11 +144,10 @@ def _header(slide: openslide.OpenSlide, format_: str, vendor: str) -> SlideHeade
     properties = slide.properties
     width, height = slide.dimensions
     images = set(slide.associated_images)
-    is_dicom = vendor == "dicom"
     is_ome = vendor == "generic-tiff" and "<OME" in properties.get("tiff.ImageDescription", "")
     # 72 dots per inch and the like are above 100; they are no pixel size.
     mpp_x, mpp_y = (_number(properties.get(f"openslide.mpp-{axis}"), 0.01, 100) for axis in "xy")
-    sources = {"dicom": "pixel_spacing", "generic-tiff": "tiff_resolution"}
+    sources = {"generic-tiff": "tiff_resolution"}
     return SlideHeader(
         status="ok",
         format="ome" if is_ome else format_,
@@ -180,13 +161,10 @@ def _header(slide: openslide.OpenSlide, format_: str, vendor: str) -> SlideHeade
         level_downsamples=tuple(slide.level_downsamples),
         tile_width=_integer(properties.get("openslide.level[0].tile-width")),
         tile_height=_integer(properties.get("openslide.level[0].tile-height")),
-        compression=_TRANSFER_SYNTAXES.get(properties.get("dicom.TransferSyntaxUID", ""), "other") if is_dicom else None,
         mpp_x=mpp_x,
         mpp_y=mpp_y,
         mpp_source=None if mpp_x is mpp_y is None else sources.get(vendor, "openslide"),
         objective_power=_number(properties.get("openslide.objective-power"), 0.1, 1000),
-        focal_planes=_integer(properties.get("dicom.TotalPixelMatrixFocalPlanes")),
-        channels=_integer(properties.get("dicom.SamplesPerPixel")),
         icc_profile="openslide.icc-size" in properties,
         has_label="label" in images,
         has_overview="macro" in images,

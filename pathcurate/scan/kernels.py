@@ -1,12 +1,13 @@
 """What runs in the engine's workers: one file per row, every failure recorded in its row."""
 
+import json
 from dataclasses import fields
 from typing import Any
 
 import pyarrow as pa
 
 from pathcurate.engines import LossReason
-from pathcurate.model.slide import SLIDES, SlideHeader
+from pathcurate.model.slide import FILES, SLIDES, SlideHeader
 from pathcurate.readers import SLIDE_EXTENSIONS, read_slide, sample_pixels, unreadable
 from pathcurate.scan.listing import extension
 from pathcurate.storage import LocalSource
@@ -16,10 +17,12 @@ _HEADER_FIELDS = tuple(field.name for field in fields(SlideHeader))
 # A row of a file that is no slide has no status, so what `slides` requires may be missing here.
 HEADER_SCHEMA = pa.schema(
     [
-        pa.field("is_slide", pa.bool_(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
         *(arrow_schema(SLIDES).field(name).with_nullable(True) for name in (*_HEADER_FIELDS, "reader", "reader_version")),
+        *(arrow_schema(FILES).field(name) for name in ("group", "part")),
     ]
 )
+"""``kind`` is ``slide``, or one of ``FILE_KINDS``."""
 SAMPLE_SCHEMA = pa.schema([pa.field("sample", pa.string())])
 
 
@@ -42,11 +45,11 @@ def _storable(row: dict[str, Any]) -> dict[str, Any]:
 
 def _failed(error: Exception) -> dict[str, Any]:
     """The row of a file on which a reader failed; of the error only its type, since its message may hold values."""
-    return {"is_slide": True, "status": "reader_crashed", "status_detail": f"the reader raised {type(error).__name__}"}
+    return {"kind": "slide", "status": "reader_crashed", "status_detail": f"the reader raised {type(error).__name__}"}
 
 
 def _read_header(path: bytes) -> dict[str, Any]:
-    """The header of one file; a file that is no slide by content or name may have the status ``unreadable`` all the same."""
+    """The header of one file; one that is no slide by content or name may have the status ``unreadable`` all the same."""
     try:
         with LocalSource(path) as source:
             result = read_slide(source)
@@ -55,15 +58,20 @@ def _read_header(path: bytes) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001  readers meet hostile files; whatever they raise is about this file alone
         return _failed(error)
     if result is None:
-        return {"is_slide": False}
-    is_slide = result.header.status != "unreadable" or extension(path) in SLIDE_EXTENSIONS
+        return {"kind": "other"}
     header = {name: getattr(result.header, name) for name in _HEADER_FIELDS}
-    return {"is_slide": is_slide, **header, "reader": result.reader, "reader_version": result.reader_version}
+    row = {"kind": "slide", **header, "reader": result.reader, "reader_version": result.reader_version}
+    if result.part is not None:
+        facts = json.dumps(result.part.facts, sort_keys=True)
+        return {**row, "kind": result.part.kind, "group": result.part.group, "part": facts}
+    if result.header.status == "unreadable" and extension(path) not in SLIDE_EXTENSIONS:
+        return {**row, "kind": "other"}
+    return row
 
 
 def lost_header(row: pa.RecordBatch, reason: LossReason) -> pa.RecordBatch:
     """The row of a file that kills or hangs its reader; a slide whatever its name, so that it is not lost from sight."""
-    lost = {"is_slide": True, "status": reason, "status_detail": "the reader did not survive this file"}
+    lost = {"kind": "slide", "status": reason, "status_detail": "the reader did not survive this file"}
     return pa.RecordBatch.from_pylist([lost] * row.num_rows, schema=HEADER_SCHEMA)
 
 

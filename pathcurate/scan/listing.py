@@ -88,9 +88,14 @@ class Listing:
         if own is not None:
             self.companions[own] = _NONE
 
-    def path(self, entry: Entry) -> bytes:
-        """Absolute path of an entry."""
-        return os.path.join(os.fsencode(self.archive.root), entry.relpath)  # noqa: PTH118  a path of an archive is bytes
+    @property
+    def is_empty(self) -> bool:
+        """Whether the root holds nothing but folders, all of which could be listed."""
+        return not (self.entries or self.companion_count or self.skipped)
+
+    def path(self, relpath: bytes) -> bytes:
+        """Absolute path of a file."""
+        return os.path.join(os.fsencode(self.archive.root), relpath)  # noqa: PTH118  a path of an archive is bytes
 
     def place(self, entry: Entry) -> tuple[str, str, bytes]:
         """Where an entry is: site, archive, path below the root."""

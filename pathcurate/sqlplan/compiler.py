@@ -12,7 +12,7 @@ from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, UNIT_KEY
 from pathcurate.model.recipe import Criterion, Inclusion, Recipe
 from pathcurate.sqlplan.expressions import all_sql, literal
 
-_KINDS = {"slides": "slides", "cases": "reports", "patients": "reports", "reports": "reports"}
+_KINDS = {"slides": "slides", "cases": "reports", "patients": "reports", "reports": "reports", "events": "events"}
 """The kind of data that a table is made of."""
 _BORROWED = {
     **{("slides", column): "reports" for column in ("sex", "age", "age_band", "year")},
@@ -237,6 +237,8 @@ def _criterion(recipe: Recipe, number: int, criterion: Criterion) -> _Test:
     name = f"c{number}"
     if criterion.has is not None:
         has = criterion.has
+        # An event belongs to a patient, whatever the level: on level case, to the case's.
+        key = "patient_id" if has.table == "events" else key
         rows = _view_sql(f"{name}_rows", has.table, [key, *has.where])
         counted = (f"{name} as (\n  select r.{key} as {key}, count(*) as n\n  from {name}_rows as r\n"
                    f"  where {all_sql('r', VIEWS[has.table], has.where)}\n  group by r.{key}\n)")  # fmt: skip

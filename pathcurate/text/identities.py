@@ -1,4 +1,4 @@
-"""What tells people apart in exports: identity-card numbers, names and telephone numbers in the form in which they compare."""
+"""What tells people apart in exports: numbers of identity cards, names and telephones in the form in which they compare."""
 
 import re
 import unicodedata
@@ -7,7 +7,9 @@ from datetime import date
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CARD = re.compile(r"(?P<area>[0-9]{6})(?P<day>[0-9]{6}|[0-9]{8})(?P<rest>[0-9]{3})(?P<check>[0-9X])?")
 # A name that an export hides, or that is typed where there is none, agrees with every other: 王**, 王某, 王X, 无名氏, 不详.
-_HIDDEN = re.compile(r"[*×○●□■?？某]|(?<=[\u3400-\u9fff])X+$|^无名|^(?:不详|未知|未填|匿名|佚名|患者|病人|UNKNOWN|NONE|NA|TEST|NULL)$")
+_HIDDEN = re.compile(
+    r"[*×○●□■?？某]|(?<=[\u3400-\u9fff])X+$|^无名|^(?:不详|未知|未填|匿名|佚名|患者|病人|UNKNOWN|NONE|NA|TEST|NULL)$"
+)
 # 王芳之女: who the mother is, but not which child; twins are written alike, often with the mother's card.
 _RELATION = re.compile(r"之[大小长次幼双一二三四]?(?:胎|[子女婴儿孩])+|(?:新生|婴)儿|^BABY|BABY$")
 _HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
@@ -22,7 +24,7 @@ def card_number(text: str | None) -> str | None:
     """
     folded = re.sub(r"[\s'’-]", "", unicodedata.normalize("NFKC", text or "")).upper()
     match = _CARD.fullmatch(folded)
-    if match is None or (len(match["day"]) == 8) != (match["check"] is not None) or len(set(folded)) == 1:  # noqa: PLR2004
+    if match is None or (len(match["day"]) == 8) != (match["check"] is not None) or len(set(folded)) == 1:
         return None
     day = match["day"] if match["check"] else f"19{match['day']}"
     digits = f"{match['area']}{day}{match['rest']}"

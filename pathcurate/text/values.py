@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 
 _DATE = re.compile(
     r"(?P<year>(?:19|20)\d{2})\s*(?:[-/.年]\s*(?P<month>\d{1,2})\s*[-/.月]\s*(?P<day>\d{1,2})\s*日?|(?P<md>\d{4}))"
@@ -22,19 +22,26 @@ _IN_A_YEAR = {
     **dict.fromkeys(("小时", "h"), 8766.0),
 }
 _OLDEST = 130
+# Days of a serial date, of 1927 to 2078 or four years later; other numbers are none.
+_SERIAL = re.compile(r"[1-6]\d{4}(?:\.\d+)?")
 _ROUNDED = re.compile(r"\d(?:\.\d+)?E\+\d+")
 _IDENTIFYING = re.compile(r"[1-9A-Z]")
 _HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
 _LATIN_WORD = re.compile(r"[A-Za-z]{3,}")
 
 
-def parse_datetime(text: str) -> datetime | None:
+def parse_datetime(text: str, epoch: date | None = None) -> datetime | None:
     """A date with or without time of day, as exports write it (``2023-03-14``, ``2023/3/14 8:05``, ``20230314``,
     ``2023年3月14日``); None if it is none or does not exist.
+
+    Args:
+        text: the cell.
+        epoch: the day that is 0 where dates may be serial numbers (``45000``); None where they may not.
     """
-    match = _DATE.fullmatch(unicodedata.normalize("NFKC", text).strip())
+    folded = unicodedata.normalize("NFKC", text).strip()
+    match = _DATE.fullmatch(folded)
     if match is None:
-        return None
+        return _from_serial(float(folded), epoch) if epoch and _SERIAL.fullmatch(folded) else None
     month, day = (match["md"][:2], match["md"][2:]) if match["md"] else (match["month"], match["day"])
     clock = re.findall("..", match["hms"]) if match["hms"] else [match["hour"], match["minute"], match["second"]]
     hour, minute, second = (int(part or 0) for part in clock)
@@ -42,6 +49,10 @@ def parse_datetime(text: str) -> datetime | None:
         return datetime(int(match["year"]), int(month), int(day), hour, minute, second)  # noqa: DTZ001  the clock's zone is unknown
     except ValueError:
         return None
+
+
+def _from_serial(days: float, epoch: date) -> datetime:
+    return datetime.combine(epoch, time.min) + timedelta(seconds=round(days * 86400))
 
 
 def parse_age(text: str) -> int | None:

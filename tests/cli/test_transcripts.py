@@ -24,7 +24,7 @@ from pathcurate.workspace import load_workspace
 FOLDERS = sorted(path.parent for path in Path(__file__).parent.glob("*/command"))
 _VARYING = (
     (re.compile(r"sha256:[0-9a-f]{64}"), "[DIGEST]"),
-    (re.compile(r"\b([SCPQRG])-[0-9A-HJKMNP-TV-Z]{16}\b"), r"[\1-ID]"),
+    (re.compile(r"\b([SCPQRGE])-[0-9A-HJKMNP-TV-Z]{16}\b"), r"[\1-ID]"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?"), "[TIME]"),
     (re.compile(r" +\d+\.\d s "), " [TIME] "),
     (re.compile(r"\b(train|val|test) \d+"), r"\1 [N]"),  # groups go to sides by pseudonym, so by the workspace's key

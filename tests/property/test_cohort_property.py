@@ -43,6 +43,11 @@ VALUES: dict[str, dict[str, list[Any]]] = {
         "status": ["final", "withdrawn"], "report_type": ["primary", "consultation"], "is_current": [True, False],
         "organ": ["breast", "colon"], "age": [17, 95], "reported_date": DATES,
     },
+    "events": {
+        "kind": ["diagnosis", "death"], "code": ["Stage IIA", "ZY-1"], "code_system": ["ajcc", "local"],
+        "value": [0.0, 49.9999999999, 50.0, 50.1], "unit": ["a", "ng/mL"], "laterality": ["left"], "date": DATES,
+        "site": ["NB01", "NB02"],
+    },
 }  # fmt: skip
 CASES = [long(f"C{number}") for number in range(1, 5)]
 PATIENTS = [long(f"P{number}") for number in range(1, 4)]
@@ -88,7 +93,12 @@ def hospitals(draw: st.DrawFn) -> Drawn:
         "status": st.sampled_from(["final", "withdrawn"]), "report_type": st.sampled_from(["primary", "consultation"]),
         "case_id": st.sampled_from(codes),
     }, 5) if codes else []  # fmt: skip
-    tables = {"slides": slides, "cases": cases, "patients": patients, "reports": reports}
+    events = rows("event_id", "E", {
+        **values("events", "code", "code_system", "value", "unit", "laterality", "date"),
+        "kind": st.sampled_from(VALUES["events"]["kind"]), "site": st.sampled_from(SITES),
+        "patient_id": st.sampled_from(PATIENTS),
+    }, 5)  # fmt: skip
+    tables = {"slides": slides, "cases": cases, "patients": patients, "reports": reports, "events": events}
     return Drawn(completed(tables), draw(st.none() | st.lists(statements(), max_size=5)))
 
 
@@ -101,7 +111,7 @@ def statements(draw: st.DrawFn) -> Row:
         "subject": subject,
         "subject_code": draw(st.sampled_from(codes[subject])),
         "purposes": draw(st.sampled_from([["research"], ["teaching", "research"], ["teaching"], None])),
-        "data_kinds": draw(st.sampled_from([["slides", "reports"], ["slides"], ["reports"], ["events"]])),
+        "data_kinds": draw(st.sampled_from([["slides", "reports"], ["slides", "reports", "events"], ["reports"], ["events"]])),
         "valid_from": draw(st.sampled_from([None, None, *DATES])),
         "valid_to": draw(st.sampled_from([None, None, *DATES])),
         "opt_out": opt_out,
@@ -151,7 +161,7 @@ def recipes(draw: st.DrawFn) -> dict[str, Any]:
 def criteria(draw: st.DrawFn, unit: str) -> dict[str, Any]:
     level = draw(st.sampled_from(LEVELS[LEVELS.index(unit) :]))
     if level != "slide" and draw(st.booleans()):
-        table = draw(st.sampled_from(["slides", "reports"]))
+        table = draw(st.sampled_from(["slides", "reports", "events"]))
         count = draw(st.sampled_from([">=1", ">=2", ">0", ">1", "=0", "=1", "=2", "<=0", "<=1", "<= 2"]))
         return {"level": level, "has": {"table": table, "where": draw(wheres(table, 0)), "count": count}}
     criterion: dict[str, Any] = {"level": level, "where": draw(wheres(oracle.TABLE[level], 1))}

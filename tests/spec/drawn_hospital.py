@@ -1,7 +1,7 @@
 """De-identified tables from drawings, so that a cohort can be selected without any other stage.
 
 A drawing has one block per table: its name alone on a line, the heads, the rows. ``-`` is a missing value. ``S1`` stands
-for a slide's pseudonym, ``C1`` for a case's, ``P1`` for a person's, ``Q1`` for a group's, ``R1`` for a report's. What is
+for a slide's pseudonym, ``C1`` for a case's, ``P1`` for a person's, ``Q1`` for a group's, ``R1`` for a report's, ``E1`` for an event's. What is
 not drawn is filled in: case ``C7`` belongs to patient ``P7`` in group ``Q7``.
 
 What is drawn is the truth. Wherever truth is criterion-only, ``deid/`` gets a lie in its place.
@@ -29,10 +29,13 @@ SHIFTED_DATE = date(1999, 9, 9)
 """What ``deid/`` says of every date."""
 SHIFTED_AGE = 7
 """What ``deid/`` says of every age."""
+SHIFTED_CODE = "Stage X"
+"""What ``deid/`` says of every code of an event."""
+_LIES: dict[Type, Any] = {Type.INTEGER: SHIFTED_AGE, Type.STRING: SHIFTED_CODE}
 
-_ALIASES = {"slide": "slide_id", "case": "case_id", "patient": "patient_id", "group": "group_id", "report": "report_id",
+_ALIASES = {"slide": "slide_id", "case": "case_id", "patient": "patient_id", "group": "group_id", "report": "report_id", "event": "event_id",
             "code": "subject_code", "from": "valid_from", "to": "valid_to", "kinds": "data_kinds"}  # fmt: skip
-_SHORT = re.compile(r"([SCPQRG])([0-9]+)")
+_SHORT = re.compile(r"([SCPQRGE])([0-9]+)")
 
 
 def long(code: str) -> str:
@@ -101,8 +104,8 @@ def draw(text: str) -> Drawn:
 
 def completed(tables: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
     """The tables with everything that was not said: cases, patients, groups, counts and what is required."""
-    slides, cases, patients, reports = (
-        [dict(row) for row in tables.get(name, [])] for name in ("slides", "cases", "patients", "reports")
+    slides, cases, patients, reports, events = (
+        [dict(row) for row in tables.get(name, [])] for name in ("slides", "cases", "patients", "reports", "events")
     )
     known = {row["case_id"]: row for row in cases}
     for row in (*slides, *reports):
@@ -116,7 +119,7 @@ def completed(tables: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
     people = {row["patient_id"]: row for row in patients}
     for case in cases:
         people.setdefault(case["patient_id"], {"patient_id": case["patient_id"]})
-    for row in (*cases, *people.values()):
+    for row in (*cases, *people.values(), *events):
         row["group_id"] = groups.get(row["patient_id"], "Q" + row["patient_id"][1:])
     for row in (*slides, *reports):
         case = known.get(row.get("case_id") or "", {})
@@ -125,6 +128,9 @@ def completed(tables: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
     for row in slides:
         row.setdefault("status", "ok")
         row.setdefault("tier", "exact" if row.get("case_id") else "none")
+    for row in events:
+        row.setdefault("site", "NB01")
+        row.setdefault("kind", "diagnosis")
     for row in reports:
         row.setdefault("report_type", "primary")
         row.setdefault("status", "final")
@@ -135,13 +141,13 @@ def completed(tables: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
         own = [case for case in cases if case["patient_id"] == person["patient_id"]]
         person.setdefault("case_count", len(own))
         person.setdefault("slide_count", sum(case["slide_count"] for case in own))
-    return {"slides": slides, "cases": cases, "patients": list(people.values()), "reports": reports}
+    return {"slides": slides, "cases": cases, "patients": list(people.values()), "reports": reports, "events": events}
 
 
 def _rows(table: Table, lines: list[str]) -> list[Row]:
     if not lines:
         return []
-    heads = [_ALIASES.get(head, head) for head in _cells(lines[0])]
+    heads = [head if head in table else _ALIASES.get(head, head) for head in _cells(lines[0])]
     return [{head: _read(table[head], cell) for head, cell in zip(heads, _cells(line), strict=True)} for line in lines[1:]]
 
 
@@ -172,7 +178,7 @@ def _lie(row: Row, table: Table, twins: Table | None) -> Row:
     """The row as ``deid/`` has it: nothing of the truth in any column that has a criterion-only twin."""
     lies = {}
     for name in set(twins.names[1:] if twins else ()) & set(table.names):
-        lies[name] = SHIFTED_AGE if table[name].type is Type.INTEGER else SHIFTED_DATE
+        lies[name] = _LIES.get(table[name].type, SHIFTED_DATE)
     return {name: lies.get(name, value) if value is not None else None for name, value in row.items() if name in table}
 
 

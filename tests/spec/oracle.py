@@ -134,7 +134,7 @@ def needed_kinds(recipe: Mapping[str, Any]) -> set[str]:
             touched.append((TABLE[criterion["level"]], list(criterion["where"])))
     needed = set()
     for table, columns in touched:
-        needed.add("slides" if table == "slides" else "reports")
+        needed.add(table if table in {"slides", "events"} else "reports")
         if table == "slides" and FROM_REPORTS & set(columns):
             needed.add("reports")
         if table in {"cases", "patients"} and "slide_count" in columns:
@@ -147,7 +147,10 @@ def _met(criterion: Mapping[str, Any], unit: str, row: Row, tables: Tables) -> b
     entity = row.get(KEY[level])
     if "has" in criterion:
         has = criterion["has"]
-        mine = [other for other in tables[has["table"]] if entity is not None and other.get(KEY[level]) == entity]
+        # An event is its patient's, and so counts for every case of theirs.
+        key = "patient_id" if has["table"] == "events" else KEY[level]
+        entity = row.get(key)
+        mine = [other for other in tables[has["table"]] if entity is not None and other.get(key) == entity]
         count = sum(_all(has.get("where", {}), other) is True for other in mine)
         return _compare(count, has.get("count", ">=1"))
     if level == unit:

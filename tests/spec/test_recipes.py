@@ -595,6 +595,148 @@ C1 other_primary
 C2 other_primary
 C3 kept
 """,
+    "events_of_a_patient_by_code_value_and_date": """
+events
+event | patient | kind       | code_system | code      | value | date
+E1    | P1      | diagnosis  | ajcc        | Stage IIA | -     | 2015-01-01
+E2    | P1      | laboratory | analyte     | CEA       | 50.0  | 2020-05-05
+E3    | P2      | diagnosis  | ajcc        | Stage IIA | -     | 2014-12-31
+E4    | P2      | laboratory | analyte     | CEA       | 50.0  | 2020-05-05
+E5    | P3      | diagnosis  | ajcc        | Stage IV  | -     | 2016-01-01
+E6    | P3      | laboratory | analyte     | CEA       | 50.0  | 2020-05-05
+E7    | P4      | diagnosis  | ajcc        | Stage IIB | -     | 2016-01-01
+E8    | P4      | laboratory | analyte     | CEA       | 49.9  | 2020-05-05
+E9    | P5      | diagnosis  | ajcc        | -         | -     | 2016-01-01
+E10   | P5      | laboratory | analyte     | CEA       | -     | 2020-05-05
+
+cases
+case
+C1
+C2
+C3
+C4
+C5
+C6
+---
+unit: case
+include:
+  - id: stage
+    level: patient
+    has:
+      table: events
+      where: {kind: diagnosis, code_system: ajcc, code: {any_of: ["Stage IIA", "Stage IIB"]}, date: {min: 2015-01-01}}
+  - {id: marker, level: patient, has: {table: events, where: {kind: laboratory, code: CEA, value: {min: 50}}}}
+---
+C1 kept
+C2 stage
+C3 stage
+C4 marker
+C5 stage
+C6 stage
+""",
+    "events_count_for_every_case_of_their_patient_on_whichever_level": """
+events
+event | patient | kind
+E1    | P1      | visit
+E2    | P1      | visit
+E3    | P3      | visit
+
+cases
+case | patient
+C1   | P1
+C2   | P1
+C3   | P3
+C4   | P4
+---
+unit: case
+include:
+  - {id: of_case, level: case, has: {table: events, where: {kind: visit}}}
+  - {id: of_patient, level: patient, has: {table: events, count: "=2"}}
+---
+C1 kept
+C2 kept
+C3 of_patient
+C4 of_case
+""",
+    "an_event_keeps_out_slides_and_none_keeps_out_those_without_a_patient": """
+slides
+slide | case
+S1    | C1
+S2    | C2
+S3    | -
+
+events
+event | patient | kind
+E1    | P1      | death
+---
+unit: slide
+exclude:
+  - {id: died, level: patient, has: {table: events, where: {kind: death}}}
+---
+S1 died
+S2 kept
+S3 linked
+""",
+    "a_persons_events_are_not_those_of_everybody_who_may_be_this_person": """
+cases
+case | patient | group
+C1   | P1      | Q1
+C2   | P2      | Q1
+
+events
+event | patient | kind
+E1    | P1      | death
+---
+unit: patient
+exclude:
+  - {id: died, level: patient, has: {table: events, where: {kind: death}}}
+---
+P1 died
+P2 kept
+""",
+    "events_need_a_permission_of_their_own": """
+cases
+case
+C1
+C2
+C3
+
+permissions
+subject | code | kinds
+person  | P1   | slides reports
+person  | P2   | slides reports events
+person  | P3   | events
+
+events
+event | patient | kind
+E1    | P1      | visit
+E2    | P2      | visit
+---
+unit: case
+include:
+  - {id: seen, level: patient, has: {table: events}}
+---
+C1 permission
+C2 kept
+C3 permission
+""",
+    "no_events_no_permission_for_events": """
+cases
+case
+C1
+
+permissions
+subject | code | kinds
+person  | P1   | reports
+
+events
+event | patient | kind
+E1    | P1      | visit
+---
+unit: case
+---
+C1 kept
+""",
     "nothing_there_at_all": """
 cases
 case

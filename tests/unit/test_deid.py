@@ -20,6 +20,7 @@ from pathcurate.findings import read_findings
 from pathcurate.link import link
 from pathcurate.model.column import Column, Table, Type
 from pathcurate.model.deidentified import DEID_TABLES
+from pathcurate.model.event import EVENTS
 from pathcurate.model.person import PERSONS
 from pathcurate.model.report import REPORTS
 from pathcurate.model.slide import SLIDES
@@ -28,7 +29,7 @@ from pathcurate.vault import broken_event
 from pathcurate.verification import SEAL_FILE, demand_seal, files, read_seal
 from pathcurate.workspace import Workspace, load_workspace
 from tests.canaries import Search
-from tests.clinic import CANARIES, FULL_REPORT, FULL_SLIDE, open_clinic, report, slide
+from tests.clinic import CANARIES, FULL_REPORT, FULL_SLIDE, event, open_clinic, report, slide
 
 Row = dict[str, Any]
 
@@ -62,7 +63,8 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 def test_no_identifier_leaves_the_catalog(full: Workspace) -> None:
-    search = Search({**CANARIES, "received": date(2023, 3, 1), "reported": date(2023, 3, 6), "scanned": date(2023, 3, 7)})
+    search = Search({**CANARIES, "received": date(2023, 3, 1), "reported": date(2023, 3, 6), "scanned": date(2023, 3, 7),
+                     "happened": date(2023, 4, 4), "ended": date(2023, 4, 5)})  # fmt: skip
     # The columns of the catalog hold every one of them, so the search would see them.
     held = set().union(*search.in_tree(full.catalog).values())
     assert held >= set(CANARIES) - {"file name", "list"}
@@ -105,8 +107,93 @@ def test_true_values_are_in_the_vault(full: Workspace) -> None:
 
 
 def test_the_sentences_are_those_of_the_declarations() -> None:
-    assert len(deid.explain()) == len(SLIDES.columns) + len(REPORTS.columns)
-    assert "reports.patient_name: dropped" in deid.explain()
+    assert len(deid.explain()) == len(SLIDES.columns) + len(REPORTS.columns) + len(EVENTS.columns)
+    assert {"reports.patient_name: dropped", "events.text: withheld: free text stays in the catalog"} <= set(deid.explain())
+    twice = [
+        sentence
+        for sentence in deid.explain()
+        if sentence.endswith("whatever its form, it is kept in the vault, for criteria only")
+    ]
+    assert [sentence.partition(":")[0] for sentence in twice] == ["events.code"]
+
+
+def test_an_event_leaves_without_its_words_and_numbers(full: Workspace) -> None:
+    (row,), (truth,), (patient,) = shown(full, "events"), true(full, "events"), shown(full, "patients")
+    assert (row["patient_id"], row["group_id"]) == (patient["patient_id"], patient["group_id"])
+    assert {name: row[name] for name in ("site", "kind", "code", "code_system", "unit", "laterality")} == {
+        "site": "NB01", "kind": "laboratory", "code": "CEA", "code_system": "analyte", "unit": "ng/mL", "laterality": "left",
+    }  # fmt: skip
+    assert not set(row) & {"text", "value", "value_text", "source_file", "source_mapping"}
+    assert truth == {
+        "event_id": row["event_id"], "code": "CEA", "value": 7.25, "date": date(2023, 4, 4), "end_date": date(2023, 4, 5),
+    }  # fmt: skip
+    # By the same offset as the patient's other dates.
+    received = shown(full, "cases")[0]["received_date"] - date(2023, 3, 1)
+    assert {row[name] - truth[name] for name in ("date", "end_date")} == {received}
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "is_shown"),
+    [
+        ("icd10", "M16.900x001", True), ("icd10", "C50.9", True), ("icd10", "10086001", False), ("icd9cm3", "81.5100", True),
+        ("icd9cm3", "C50.9", False), ("ajcc", "Stage IIA", True), ("ajcc", "Stage X", True), ("ajcc", "I/II NOS", False),
+        ("ajcc", "CEA", False), ("tnm", "pT2N0M0", True), ("tnm", "ypT1c N1a", True), ("tnm", "OUYANG", False),
+        ("analyte", "CEA", True), ("analyte", "OUYANG", False), ("analyte", "WANG", False), ("atc", "L01XA02", True),
+        ("loinc", "2160-0", False), ("local", "C50.9", False), (None, "C50.9", False), (None, None, True),
+    ],
+)  # fmt: skip
+def test_a_code_is_shown_only_in_the_form_of_its_own_system(
+    tmp_path: Path, system: str | None, code: str | None, is_shown: bool
+) -> None:
+    workspace = open_clinic(tmp_path, events=[event(1, code=code, code_system=system)])
+    summary = apply(workspace)
+    assert [row["code"] for row in shown(workspace, "events")] == [code if is_shown else None]
+    assert [row["code"] for row in true(workspace, "events")] == [code]
+    assert summary.left_out == ({} if is_shown else {"events.code": 1})
+
+
+def test_events_of_nobody_and_of_two_people_are_left_out_and_counted(tmp_path: Path) -> None:
+    reports = [
+        report(1, patient_name="甲某人", birth_date=date(1961, 5, 4)), report(2, "S23-00002", patient_id="7001"),
+        report(3, "S23-00003", patient_id="7002", patient_name="周一二", birth_date=date(1950, 1, 1), sex="male"),
+        report(4, "S23-00004", patient_id="7002", patient_name="吴三四", birth_date=date(1990, 1, 1), sex="female"),
+    ]  # fmt: skip
+    numbers = ["７００１ ", "7001", "7002", "9999", "7001"]
+    sites = ["NB01", "NB01", "NB01", "NB01", "NB02"]
+    events = [event(n, site, patient_id=number) for n, (number, site) in enumerate(zip(numbers, sites, strict=True))]
+    workspace = open_clinic(tmp_path, reports=reports, events=events)
+    summary = apply(workspace)
+    assert (summary.events_left_out, summary.rows["events"]) == (3, 2)
+    of = {row["patient_id"] for row in shown(workspace, "events")}
+    assert len(of) == 1
+    assert of <= {row["patient_id"] for row in shown(workspace, "patients")}
+    findings = {item.rule: item for item in read_findings(Catalog(workspace.catalog), "deid")}
+    assert findings["deid.event_without_person"].count == 3
+    assert not any(number in findings["deid.event_without_person"].message for number in numbers)
+
+
+def test_tables_of_a_pathcurate_without_events_must_be_made_again(full: Workspace, tmp_path: Path) -> None:
+    workspace = open_clinic(tmp_path)
+    apply(workspace)
+    seal = json.loads((workspace.deid / SEAL_FILE).read_bytes())
+    seal["tables"] = {name: digest for name, digest in seal["tables"].items() if "events" not in name}
+    del seal["inputs"]["events"]
+    (workspace.deid / SEAL_FILE).write_text(json.dumps(seal))
+    for path in (workspace.deid / "events.parquet", workspace.vault / "criteria" / "events.parquet"):
+        path.unlink()
+    with pytest.raises(PlanIncompleteError, match="events") as caught:
+        demand_seal(workspace)
+    assert (caught.value.exit_code, caught.value.hint) == (12, "Run `pathcurate deid apply`.")
+    apply(workspace)
+    demand_seal(workspace)
+
+
+def test_other_events_make_the_tables_out_of_date(tmp_path: Path) -> None:
+    workspace = open_clinic(tmp_path)
+    apply(workspace)
+    Catalog(workspace.catalog).replace(EVENTS, from_rows(EVENTS, [event(1), event(2)]))
+    with pytest.raises(PlanIncompleteError, match="events changed since"):
+        demand_seal(workspace)
 
 
 # --- a column without a rule -------------------------------------------------------------------------------------

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pathcurate.delimited import Sheet, clean, decode, fold_head, read_sheet, shown_head
+from pathcurate.delimited import Sheet, clean, decode, read_sheet, shown_head
 from pathcurate.errors import InputOutputError, UsageError
+from pathcurate.text.heads import fold_head
 
 Write = Callable[[str, str | bytes], Path]
 RARE = "䶮㛃𬭎"

@@ -589,14 +589,42 @@ def test_the_workspace_names_files_that_exist(hospital: Hospital) -> None:
     for site in workspace["sites"]:
         named += [archive["root"] for archive in site["archives"]] + [report["path"] for report in site["reports"]]
         named += [report["mapping"] for report in site["reports"] if "mapping" in report]
-    assert len(named) == 7
+        named += [event["path"] for event in site.get("events", ())]
+    assert len(named) == 8
     assert all((hospital.directory / name).exists() for name in named)
     mapping = yaml.safe_load((hospital.directory / "mappings/nb02.yaml").read_text("utf-8"))
     assert set(mapping["columns"].values()) <= export_rows(hospital, "NB02")[0].keys()
 
 
+def test_the_follow_up_is_what_its_answer_key_says(hospital: Hospital, key: dict[str, Any]) -> None:
+    rows = list(
+        csv.DictReader(io.StringIO((hospital.directory / "hospital/NB01/followup.csv").read_bytes().decode("gb18030")))
+    )
+    assert len(rows) == len(key["events"]) == hospital.events
+    reported = {report["patient"] for report in key["reports"] if report["site"] == "NB01"}
+    for number, (row, answer) in enumerate(zip(rows, key["events"], strict=True), 2):
+        assert answer["row"] == number
+        assert (row["住院号"] or None, row["日期"], row["单位"] or None) == (
+            answer["patient"],
+            answer["date"],
+            answer["unit"],
+        )
+        assert answer["has_reports"] is (answer["patient"] in reported)
+        assert answer["value"] == (float(row["结果"]) if re.fullmatch(r"[\d.]+", row["结果"]) else None)
+    assert {answer["kind"] for answer in key["events"]} == {"diagnosis", "laboratory", "follow_up", "death"}
+    stages = {answer["code"] for answer in key["events"] if answer["code_system"] == "ajcc"}
+    assert stages == {"Stage 0", "Stage IA", "Stage IIA", "Stage IIB", "Stage IIIA", "Stage IV"}
+    # The traps: a stranger, nobody, a result that is no number, a name in a text.
+    assert [answer["has_reports"] for answer in key["events"][-3:]] == [True, False, False]
+    assert key["events"][-1]["patient"] is None
+    assert rows[-3]["结果"] == "<0.5"
+    names = {report["name"] for report in key["reports"]}
+    assert any(name in row["项目"] for row in rows for name in names)
+
+
 def test_planted_values_stand_in_the_files(hospital: Hospital, key: dict[str, Any]) -> None:
     seen = [json.dumps([export_rows(hospital, site) for site in SITES], ensure_ascii=False)]
+    seen.append((hospital.directory / "hospital/NB01/followup.csv").read_bytes().decode("gb18030"))
     for slide in key["slides"]:
         seen.append(slide["relpath"])
         if slide["width"]:

@@ -1,5 +1,7 @@
 """Which column is which: the mapping first, then the known heads."""
 
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -37,7 +39,75 @@ def test_heads_of_public_pathology_systems(head: str, name: str) -> None:
     assert reports([head]).columns == {name: (head,)}
 
 
-@pytest.mark.parametrize("table", ["reports", "permissions"])
+EXPORT = {
+    "序号": "running number", "病种类别": "case series", "病理编号": "accession", "条码": "specimen barcode", "姓名": "patient_name",
+    "性别": "sex", "年龄": "age", "年龄单位": "age_unit", "联系电话": "phone", "送检单位": "submitting_unit", "住院号": "patient_id",
+    "接收时间": "received_date", "脱水盒": "cassettes and slides", "切片数量": "cassettes and slides", "送检科室": "submitting_unit",
+    "送检部位": "specimen_sites", "项目名称": "ordered item", "床位号": "bed", "送检医生": "submitting_doctor",
+    "录入人员": "recording staff", "录入时间": "time of recording", "初筛医生": "pathologist", "初筛时间": "first reading",
+    "病理诊断(初审)": "first reading", "报告医生": "pathologist", "复查医生": "reviewer", "复查诊断": "second reading",
+    "签发医生": "pathologist", "报告时间": "reported_date", "临床诊断": "clinical_diagnosis", "肉眼所见": "gross",
+    "光镜所见": "microscopy", "病理诊断": "diagnosis", "标准费用": "payment", "是否冰冻": "frozen section flag",
+    "诊断类型": "kind of diagnosis", "报告状态": "status",
+    # The columns behind them.
+    "finterid": "running number", "blbh": "accession", "xbblxh": "accession", "ybid": "specimen barcode", "brxm": "patient_name",
+    "brsex": "sex", "brage": "age", "brlxfs": "phone", "sjhospital": "submitting_unit", "zyh": "patient_id", "mzh": "patient_id",
+    "jstime": "received_date", "hy_tshsl": "cassettes and slides", "zzgs": "cassettes and slides", "sjks": "submitting_unit",
+    "sjbb": "specimen_sites", "xmmc_cn": "ordered item", "cwh": "bed", "sjdoctor": "submitting_doctor", "lrr": "recording staff",
+    "lrsj": "time of recording", "zddoctor": "pathologist", "frist_diagnosis_time": "first reading",
+    "frist_diagnosis_text": "first reading", "fcdoctor": "reviewer", "review_diagnosis_text": "second reading",
+    "qfdoctor": "pathologist", "bgtime": "reported_date", "lczd": "clinical_diagnosis", "rysj": "gross", "blsj": "microscopy",
+    "blzd": "diagnosis", "xbblxzd": "diagnosis", "price_standard": "payment", "hy_zdlx": "kind of diagnosis", "ybzt": "status",
+    # The F_ schema.
+    "F_BLK": "case series", "F_HY": "marital status", "F_AGE": "age", "F_ZY": "patient_id", "F_MZH": "patient_id",
+    "F_SQXH": "request number", "F_YZXM": "ordered item", "F_CH": "bed", "F_BQ": "ward", "F_SJKS": "submitting_unit",
+    "F_SJDW": "submitting_unit", "F_BBMC": "specimen_sites", "F_SJCL": "specimen_sites", "F_TSJC": "ihc",
+    "F_ICD10_MC1": "name of the ICD-10 code", "F_LCZD": "clinical_diagnosis", "F_LCZL": "clinical history",
+    "F_QCYS": "recording staff", "F_JSY": "recording staff", "F_SPARE5": "time of review in a column without fixed meaning",
+    "F_BRLB": "kind of patient", "F_FB": "payment", "IsFrozen": "frozen section flag", "DiagnoseType": "kind of diagnosis",
+    "BedCode": "bed", "AgeUnit": "age_unit", "DeliverMaterial": "specimen_sites", "DeliverDoctor": "submitting_doctor",
+}  # fmt: skip
+"""Heads of one system's export in Chinese and in its database, and of the F_ schema; and what they are."""
+
+
+@pytest.mark.parametrize("head", EXPORT)
+def test_each_head_of_an_export_is_what_it_is(head: str) -> None:
+    resolved = reports([head])
+    assert [*resolved.columns, *resolved.left_out.values()] == [EXPORT[head]]
+    assert resolved.by_pinyin == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        ("bgrq", "reported_date"), ("F_JXSJ", "microscopy"), ("SJKS", "submitting_unit"), ("blzdjjy", "diagnosis"), ("mzyjg", None),
+        ("mian", None), ("size", None), ("F_BGRQ", "reported_date"), ("zzz", None), ("lxdh", "phone"), ("shys", "reviewer"),
+        ("f_shys", "reviewer"), ("kg", None), ("bz", None), ("csny", "birth_date"), ("sfzhm", "id_number"), ("my_zh", None),
+    ],
+)  # fmt: skip
+def test_initials_of_one_known_meaning(head: str, name: str | None) -> None:
+    assert list(reports([head]).columns) == ([name] if name else [])
+
+
+def test_initials_of_two_meanings_are_none_and_a_mapping_comes_first() -> None:
+    # 生效日期 and 失效日期 of a consent.
+    assert resolve("permissions", ["sxrq"], {}, "a.csv").columns == {}
+    assert reports(["病理号", "csny"], {"birth_date": ["csny"]}).by_pinyin == frozenset()
+    assert reports(["出生日期", "csny"]).columns == {"birth_date": ("出生日期", "csny")}
+    assert reports(["sfzhm", "x"], {"id_number": ["x"]}).columns == {"id_number": ("x",)}
+
+
+def test_pinyin_is_loaded_only_where_it_is_needed() -> None:
+    program = (
+        "import sys; from pathcurate.text.heads import resolve\n"
+        "resolve('reports', ['病理号', 'F_XM', 'patient_id', 'gross', 'xx', 'unit'], {}, 'a.csv')\n"
+        "assert 'pypinyin' not in sys.modules\n"
+        "assert resolve('reports', ['bgrq', 'csny'], {}, 'a.csv').by_pinyin == {'bgrq', 'csny'}"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("table", ["reports", "permissions", "left_out"])
 def test_no_head_is_known_as_two_columns(table: str) -> None:
     counts = Counter(head for heads in known_heads()[table].values() for head in set(heads))
     assert [head for head, count in counts.items() if count > 1] == []

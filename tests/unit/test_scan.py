@@ -21,6 +21,7 @@ from pathcurate.errors import InputOutputError, InterruptedRunError, UsageError
 from pathcurate.findings import read_findings
 from pathcurate.model.column import Type
 from pathcurate.model.slide import SLIDES
+from pathcurate.readers import READER_VERSIONS
 from pathcurate.scan import kernels
 from pathcurate.tables import from_rows
 from tests.archives import (
@@ -288,6 +289,8 @@ class TestIdentity:
     def test_a_slide_moves_between_the_archives_of_its_site_but_not_to_another_site(self, tmp_path):
         desk = Desk(tmp_path, sites={"NB01": {"main": "main", "cold": "cold"}, "NB02": {"main": "other"}})
         desk.put("a.svs", tiff(1))
+        for archive in ("main", "cold", "other"):
+            desk.put("note.txt", TEXT, archive=archive)
         desk.scan()
         slide_id = desk.id("a.svs")
         (desk.main / "a.svs").rename(tmp_path / "cold" / "b.svs")
@@ -340,6 +343,7 @@ class TestIdentity:
     def test_gone_and_back_again(self, desk):
         content = tiff(1)
         path = desk.put("S23-00123.svs", content)
+        desk.put("note.txt", TEXT)
         desk.scan()
         slide_id = desk.id("S23-00123.svs")
         path.unlink()
@@ -356,6 +360,7 @@ class TestIdentity:
 
     def test_gone_and_back_under_another_name(self, desk):
         path = desk.put("a.svs", tiff(1))
+        desk.put("note.txt", TEXT)
         desk.scan()
         slide_id = desk.id("a.svs")
         path.unlink()
@@ -383,7 +388,8 @@ class TestIdentity:
         desk.put("a.svs", tiff(1))
         desk.put("b.svs", TEXT)
         desk.scan()
-        monkeypatch.setattr("pathcurate.scan.READER_VERSIONS", {"tiff": 2, "none": 1})
+        raised = {**READER_VERSIONS, "tiff": READER_VERSIONS["tiff"] + 1}
+        monkeypatch.setattr("pathcurate.scan.READER_VERSIONS", raised)
         assert desk.scan().read == 1
 
 
@@ -423,6 +429,23 @@ class TestSites:
             summary = desk.scan()
             assert (summary.walked, summary.found, summary.gone) == (2, 2, 0)
             assert desk.state()["slides"] == before
+
+    def test_an_archive_that_is_there_and_empty_is_taken_for_a_mount_that_failed(self, desk):
+        desk.put("letters/a.txt", TEXT, archive="second")
+        desk.scan()
+        before = desk.state()
+        (desk.directory / "second" / "S23-00002-second.svs").unlink()
+        (desk.directory / "second" / "letters" / "a.txt").unlink()
+        desk.put("new.svs", tiff(7))
+        with pytest.raises(InputOutputError, match=r"archive main of site NB02 holds no file, but 1 ") as caught:
+            desk.scan()
+        assert caught.value.exit_code == 3
+        assert desk.state() == before
+        assert desk.scan(sites=["NB01"]).found == 3
+        desk.put("emptied on purpose", b"", archive="second")
+        assert desk.scan().gone == 1
+        (desk.directory / "second" / "emptied on purpose").unlink()
+        assert desk.scan().found == 3
 
     def test_a_new_twin_of_a_slide_in_an_archive_that_is_no_longer_configured(self, desk):
         desk.scan()
@@ -464,6 +487,7 @@ class TestRaces:
     def test_it_vanishes(self, desk):
         path = desk.put("a.svs", tiff(1))
         note = desk.put("b.txt", TEXT)
+        desk.put("c.txt", TEXT)
 
         def vanish():
             path.unlink()
@@ -477,7 +501,8 @@ class TestRaces:
         path = desk.put("a.svs", tiff(1))
         desk.scan()
         slide_id = desk.id("a.svs")
-        monkeypatch.setattr("pathcurate.scan.READER_VERSIONS", {"tiff": 2, "none": 1})
+        raised = {**READER_VERSIONS, "tiff": READER_VERSIONS["tiff"] + 1}
+        monkeypatch.setattr("pathcurate.scan.READER_VERSIONS", raised)
         desk.scan(InProcess(before=lambda: path.rename(desk.main / "b.svs")))
         assert desk.row("a.svs")["status"] == "unreadable"
         assert desk.row("a.svs")["width"] == 192

@@ -1,6 +1,6 @@
 """Cells as values: understood, or None."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 import pytest
 
@@ -32,6 +32,26 @@ def test_moments(text: str, moment: tuple[int, ...]) -> None:
 )  # fmt: skip
 def test_no_moment(text: str) -> None:
     assert parse_datetime(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("45000", (2023, 3, 15)), ("45000.5", (2023, 3, 15, 12)), ("10000", (1927, 5, 18)), (" ４５０００ ", (2023, 3, 15)),
+        ("45000.999999999", (2023, 3, 16)), ("20230314", (2023, 3, 14)), ("9999", None), ("70000", None), ("45000d", None),
+        ("-45000", None), ("450000", None),
+    ],
+)  # fmt: skip
+def test_serial_dates(text: str, moment: tuple[int, ...] | None) -> None:
+    assert parse_datetime(text, date(1899, 12, 30)) == (datetime(*moment) if moment else None)  # noqa: DTZ001
+    assert parse_datetime(text) == (datetime(*moment) if text == "20230314" and moment else None)  # noqa: DTZ001
+
+
+def test_serial_dates_of_both_calendars_are_1462_days_apart() -> None:
+    early, late = (parse_datetime("45000", epoch) for epoch in (date(1899, 12, 30), date(1904, 1, 1)))
+    assert early is not None
+    assert late is not None
+    assert (late - early).days == 1462
 
 
 @pytest.mark.parametrize(

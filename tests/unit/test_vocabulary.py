@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 import pathcurate.text
+from pathcurate.model.event import CODE_SYSTEMS, EVENT_KINDS, LATERALITIES
 from pathcurate.model.permission import BASES
 from pathcurate.model.report import REPORT_STATUSES, REPORT_TYPES, SEXES
 from pathcurate.text.vocabulary import all_codes, vocabulary, vocabulary_names
@@ -40,6 +41,9 @@ def test_codes_are_those_of_the_columns() -> None:
     assert set(codes["report_types"]) == set(REPORT_TYPES)
     assert set(codes["report_statuses"]) == set(REPORT_STATUSES)
     assert set(codes["bases"]) == set(BASES)
+    assert set(codes["event_kinds"]) == set(EVENT_KINDS)
+    assert set(codes["lateralities"]) == set(LATERALITIES)
+    assert set(codes["code_systems"]) == set(CODE_SYSTEMS)
     assert set(codes["flags"]) == {"yes", "no"}
 
 

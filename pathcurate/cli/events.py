@@ -1,0 +1,39 @@
+"""``pathcurate events``."""
+
+from pathlib import Path
+
+import click
+
+from pathcurate.cli.session import Session, common_options, counted, exit_code, fail_on_option, finding_lines
+
+
+@click.group("events")
+def command() -> None:
+    """Import clinical events: diagnoses, laboratory, follow-up."""
+
+
+@command.command("import")
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@fail_on_option("never")
+@common_options
+def import_command(session: Session, files: tuple[Path, ...], *, fail_on: str) -> int:
+    """Import the configured event sources.
+
+    With FILES only those of them. One row gives one event for each mapping that names the file. What a file gave before is
+    replaced.
+
+    \b
+    Example:
+      pathcurate events import
+    """
+    from pathcurate.events import import_events
+
+    with session.locked("events import") as workspace:
+        summary = import_events(workspace, only=files)
+    document = {
+        "files": summary.files, "rows": summary.rows, "total": summary.total,
+        "findings": [finding.as_dict() for finding in summary.findings],
+    }  # fmt: skip
+    lines = [f"{counted(summary.rows, 'event')} from {counted(summary.files, 'file')}; {summary.total:,} in the catalog"]
+    session.show(document, [*lines, *finding_lines(summary.findings, verbose=session.verbose)])
+    return exit_code(summary.findings, fail_on)

@@ -1,0 +1,369 @@
+"""Stage: what works here and what does not: installation, machine and workspace. It changes nothing."""
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import stat
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import openslide
+
+from pathcurate.disclosure import check_permission_lists
+from pathcurate.engines.embedded import Embedded
+from pathcurate.errors import PathcurateError, PlanIncompleteError
+from pathcurate.parsers import lis
+from pathcurate.readers import READERS
+from pathcurate.registries.sql import open_registry
+from pathcurate.tables import Catalog
+from pathcurate.vault import broken_event, open_vault
+from pathcurate.verification import INPUTS, demand_seal, read_seal
+from pathcurate.workspace import Archive, ReportSource, Site, Workspace, load_mapping, load_workspace
+
+LEAST_OPENSLIDE = (4, 0, 1)
+"""Earlier ones miss labels of Leica GT450 scanners and have two known memory faults."""
+
+_GIB = 1 << 30
+_LITTLE_SPACE, _NO_SPACE = 10 * _GIB, _GIB // 10
+_ANSWER_SECONDS = 5.0
+_BUILT = datetime(2026, 1, 1, tzinfo=UTC)  # no clock that is right shows an earlier day
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one look at one thing found.
+
+    Attributes:
+        name: what was looked at.
+        status: ``ok``, ``warning`` or ``error``.
+        message: what was found, and where.
+        hint: what to do next; empty if nothing is to be done.
+    """
+
+    name: str
+    status: str
+    message: str
+    hint: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return asdict(self)
+
+
+def examine(file: Path | None, now: datetime) -> list[Check]:
+    """Look at the installation and, if there is one, at a workspace.
+
+    Args:
+        file: the workspace file, None to look at the installation only.
+        now: the present, with time zone.
+    """
+    checks = [*_installation(), _clock(now)]
+    if file is None:
+        return [*checks, Check("workspace", "ok", "none here: only the installation was looked at")]
+    checks.append(_space("disk of the workspace", file.parent))
+    try:
+        workspace = load_workspace(file)
+    except PathcurateError as error:
+        return [*checks, _failed("workspace file", error)]
+    return [*checks, *_workspace(workspace, now)]
+
+
+def _failed(name: str, error: PathcurateError, status: str = "error") -> Check:
+    return Check(name, status, error.message, error.hint)
+
+
+# --- Installation ------------------------------------------------------------------------------------------------
+
+
+def _installation() -> Iterator[Check]:
+    yield Check("Python", "ok", ".".join(str(part) for part in sys.version_info[:3]))
+    yield from _libraries()
+    found = openslide.__library_version__
+    if _numbers(found) < LEAST_OPENSLIDE:
+        least = ".".join(str(part) for part in LEAST_OPENSLIDE)
+        yield Check(
+            "OpenSlide", "error", f"{found}: versions before {least} miss labels and can crash",
+            "Install openslide-bin, or a newer OpenSlide of the system.",
+        )  # fmt: skip
+    else:
+        yield Check("OpenSlide", "ok", found)
+    yield Check("readers", "ok", ", ".join(f"{reader.NAME} {reader.VERSION}" for reader in READERS))
+    yield _engine()
+    yield _space("disk of temporary files", Path(tempfile.gettempdir()))
+
+
+def _libraries() -> Iterator[Check]:
+    """Each library that pathcurate needs: whether it is there, and of a version that was tried."""
+    try:
+        required = metadata.requires("pathcurate") or []
+    except metadata.PackageNotFoundError:
+        yield Check("libraries", "warning", "pathcurate is not installed, so its libraries are not known",
+                    "Install it with `pip install`.")  # fmt: skip
+        return
+    good = []
+    for requirement in required:
+        name, _, marker = requirement.partition(";")
+        if "extra" in marker:
+            continue
+        match = re.fullmatch(r"([A-Za-z0-9._-]+)(.*)", name.strip())
+        if match is None:
+            continue
+        fault = _library_fault(match[1], match[2])
+        if isinstance(fault, Check):
+            yield fault
+        else:
+            good.append(fault)
+    yield Check("libraries", "ok", ", ".join(good))
+
+
+def _library_fault(name: str, bounds: str) -> Check | str:
+    """A check if the library is missing or of another version than the bounds (``>=1.5,<3``) say; else its version."""
+    try:
+        found = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return Check(f"library {name}", "error", "is not installed", "Install pathcurate again, with its dependencies.")
+    for operator, bound in re.findall(r"(>=|<)\s*([0-9.]+)", bounds):
+        if (_numbers(found) >= _numbers(bound)) != (operator == ">="):
+            return Check(
+                f"library {name}", "warning", f"{found} was not tried: {bounds.strip()} was",
+                f"Run `pip install '{name}{bounds.strip()}'`.",
+            )  # fmt: skip
+    return f"{name} {found}"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    numbers = [int(part) for part in re.findall(r"\d+", version)[:4]]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()  # 4.0 and 4.0.0 are one version
+    return tuple(numbers)
+
+
+def _engine() -> Check:
+    try:
+        with tempfile.TemporaryDirectory() as spill, Embedded(workers=1, temp_directory=Path(spill)) as engine:
+            version = engine.rows("SELECT version()")[0][0]
+    except (PathcurateError, OSError) as error:
+        return Check("engine", "error", f"DuckDB does not answer ({type(error).__name__})", "Install duckdb again.")
+    return Check("engine", "ok", f"embedded: DuckDB {version} answers")
+
+
+def _space(name: str, directory: Path) -> Check:
+    try:
+        free = shutil.disk_usage(directory).free
+    except OSError as error:
+        return Check(name, "error", f"cannot be asked for its free space ({type(error).__name__})", "Check the mount.")
+    message = f"{free / _GIB:,.1f} GiB free"
+    if not os.access(directory, os.W_OK):
+        return Check(name, "error", f"{message}, but this user may not write there", "Check who owns the directory.")
+    if free < _LITTLE_SPACE:
+        status = "error" if free < _NO_SPACE else "warning"
+        return Check(name, status, message, "Free some space: tables and temporary files of a large archive need it.")
+    return Check(name, "ok", message)
+
+
+def _clock(now: datetime) -> Check:
+    local = now.astimezone()
+    message = f"{local.isoformat(timespec='seconds')} ({local.tzname()})"
+    if now < _BUILT:
+        return Check("clock", "error", f"{message} is in the past", "Set the clock: permissions are those of today.")
+    return Check("clock", "ok", message)
+
+
+# --- Workspace ---------------------------------------------------------------------------------------------------
+
+
+def _workspace(workspace: Workspace, now: datetime) -> Iterator[Check]:
+    yield Check("workspace file", "ok", f"{workspace.name}; sites: {', '.join(site.code for site in workspace.sites) or 'none'}")
+    yield _lock(workspace)
+    for site in workspace.sites:
+        yield from (_archive(site, archive) for archive in site.archives)
+        for number, source in enumerate(site.reports, start=1):
+            yield _report_source(f"report source {number} of site {site.code}", source)
+    yield _permissions(workspace, now)
+    yield from _vault(workspace, now)
+    yield from _tables(workspace)
+    yield _registry(workspace)
+
+
+def _lock(workspace: Workspace) -> Check:
+    path = workspace.root / ".lock"
+    try:
+        with path.open("rb") as file:
+            # Shared and let go at once: a run that begins right now is not kept out.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        pass
+    except BlockingIOError:
+        return Check("lock", "warning", f"the workspace is in use by {_holder(path)}", "Wait until it ends.")
+    except OSError as error:
+        return Check("lock", "error", f".lock cannot be read ({type(error).__name__})", "Check who owns the workspace.")
+    return Check("lock", "ok", "nobody holds the workspace")
+
+
+def _holder(path: Path) -> str:
+    try:
+        note = json.loads(path.read_bytes())
+        return f"`pathcurate {note['command']}` (process {note['pid']}, since {note['since']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another run"
+
+
+def _archive(site: Site, archive: Archive) -> Check:
+    name = f"archive {archive.name} of site {site.code}"
+    fault = _within(_ANSWER_SECONDS, lambda: _listing_fault(archive.root))
+    if fault is None:
+        return Check(
+            name, "error", f"its root does not answer within {_ANSWER_SECONDS:.0f} s", "Check the file server and the mount."
+        )
+    if fault:
+        return Check(
+            name, "error", f"its root cannot be listed ({fault})",
+            "Check that the path in pathcurate.yaml is right, mounted, and readable by this user.",
+        )  # fmt: skip
+    return Check(name, "ok", "its root can be listed")
+
+
+def _listing_fault(root: Path) -> str:
+    try:
+        with os.scandir(root) as entries:
+            next(entries, None)
+    except OSError as error:
+        return type(error).__name__
+    return ""
+
+
+def _within(seconds: float, ask: Callable[[], str]) -> str | None:
+    """The answer; None if there is none in time. A call that hangs in the kernel cannot be ended, only left alone."""
+    answers: list[str] = []
+    thread = threading.Thread(target=lambda: answers.append(ask()), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return answers[0] if answers else None
+
+
+def _report_source(name: str, source: ReportSource) -> Check:
+    try:
+        if source.mapping is not None:
+            load_mapping(source.mapping, lis.COLUMNS)
+    except PathcurateError as error:
+        return _failed(f"mapping of {name}", error)
+    files = source.path.files()
+    if not files:
+        return Check(name, "error", "matches no file", "Put the export there, or correct `path` in pathcurate.yaml.")
+    closed = sum(not os.access(file, os.R_OK) for file in files)
+    if closed:
+        return Check(name, "error", f"{closed} of {len(files)} files cannot be read", "Check who owns them.")
+    return Check(name, "ok", f"{len(files)} {'file' if len(files) == 1 else 'files'}")
+
+
+def _permissions(workspace: Workspace, now: datetime) -> Check:
+    name = "permission lists"
+    if not workspace.permissions:
+        return Check(
+            name, "warning", "none is configured, so nothing says that patients' data may be used",
+            "Add `permissions:` to pathcurate.yaml; without any, releases need --no-permissions.",
+        )  # fmt: skip
+    missing = sum(not source.path.is_file() for source in workspace.permissions)
+    if missing:
+        return Check(
+            name, "error", f"{missing} of {len(workspace.permissions)} are missing", "Correct `path`, or put them there."
+        )
+    if not (workspace.catalog / "permissions" / "lists.json").exists():
+        return Check(name, "warning", "there, and not imported yet", "Run `pathcurate permissions import`.")
+    try:
+        check_permission_lists(workspace, now)
+    except PathcurateError as error:
+        return _failed(name, error)
+    return Check(name, "ok", f"{len(workspace.permissions)}, imported as they are and young enough")
+
+
+def _vault(workspace: Workspace, now: datetime) -> Iterator[Check]:
+    if _is_open(workspace.catalog):
+        yield Check(
+            "catalog", "error", "its identified tables can be read by other users",
+            "Run `chmod 700 catalog`, and find out who could have read it.",
+        )  # fmt: skip
+    if not workspace.vault.exists():
+        yield Check("vault", "ok", "none yet; `pathcurate deid apply` makes it")
+        return
+    yield from _key(workspace)
+    try:
+        broken = broken_event(workspace.vault)
+    except OSError as error:
+        yield Check("audit trail", "error", f"cannot be read ({type(error).__name__})", "Check who owns vault/.")
+        return
+    if broken is None:
+        yield Check("audit trail", "ok", "its chain is whole")
+    else:
+        yield Check(
+            "audit trail", "error", f"line {broken} of vault/audit.jsonl does not continue the chain",
+            "Somebody changed the trail. Compare it with a backup.",
+        )  # fmt: skip
+    last = workspace.vault / "audit.jsonl"
+    if last.exists() and datetime.fromtimestamp(last.stat().st_mtime, UTC) > now + timedelta(minutes=5):
+        yield Check("clock", "warning", "the last audit event lies in the future", "Set the clock.")
+
+
+def _is_open(directory: Path) -> bool:
+    return directory.exists() and bool(stat.S_IMODE(directory.stat().st_mode) & 0o077)
+
+
+def _key(workspace: Workspace) -> Iterator[Check]:
+    try:
+        open_vault(workspace.vault)
+    except PathcurateError as error:
+        yield _failed("vault key", error)
+        return
+    yield Check("vault key", "ok", "there, and only its owner can read it")
+    yield Check(
+        "key backup", "warning", "pathcurate does not know of a backup of the vault key",
+        "Keep a copy of vault/key in a safe place outside this machine: without it, no pseudonym and no shifted date can be "
+        "made again.",
+    )  # fmt: skip
+
+
+def _tables(workspace: Workspace) -> Iterator[Check]:
+    catalog = Catalog(workspace.catalog)
+    try:
+        known = [table.name for table in INPUTS if catalog.snapshot(table) is not None]
+    except PathcurateError as error:
+        yield _failed("catalog", error)
+        return
+    yield Check("catalog", "ok", f"tables: {', '.join(known)}" if known else "empty; `pathcurate scan` fills it")
+    if not known:
+        return
+    try:
+        seal = read_seal(workspace)
+        if seal is None:
+            yield Check(
+                "de-identified tables", "warning", "there are none that were verified", "Run `pathcurate deid apply`."
+            )
+        else:
+            demand_seal(workspace)
+            yield Check("de-identified tables", "ok", "verified, and as new as the catalog")
+    except PlanIncompleteError as error:
+        yield _failed("de-identified tables", error, "warning")
+    except PathcurateError as error:
+        yield _failed("de-identified tables", error)
+
+
+def _registry(workspace: Workspace) -> Check:
+    if not workspace.registry_path.exists():
+        return Check("registry", "ok", "none yet; `pathcurate product register` makes it")
+    try:
+        with open_registry(workspace.registry_path) as registry:
+            entries, faults = registry.list(), registry.verify()
+    except PathcurateError as error:
+        return _failed("registry", error)
+    if faults:
+        return Check("registry", "error", f"was changed outside of pathcurate: {faults[0]}", "Restore it from a copy.")
+    return Check("registry", "ok", f"its chain is whole; versions registered: {len(entries)}")

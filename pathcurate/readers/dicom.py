@@ -1,0 +1,602 @@
+"""DICOM: an instance of slide microscopy is a part of a slide, any other a part of a series.
+
+Headers are read without pixel data and without the per-frame groups, which are long in sparsely tiled slides: reading them
+takes seconds where the rest takes a fraction of a millisecond. What a scan needs of an instance becomes its *facts*; a
+slide or series is made of the facts of its parts, whatever their order and file names.
+"""
+
+import hashlib
+import io
+import json
+import math
+import re
+import warnings
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+from pydicom import filereader
+from pydicom.dataset import Dataset
+
+from pathcurate.model.series import BODY_PARTS, MODALITIES, VIEWS
+from pathcurate.model.slide import Part, SlideHeader
+from pathcurate.storage import Source
+
+NAME: Final = "dicom"
+VERSION: Final = 1
+
+_SLIDE_CLASS: Final = "1.2.840.10008.5.1.4.1.1.77.1.6"
+_DIRECTORY_CLASS: Final = "1.2.840.10008.1.3.10"
+_UID_ROOT: Final = b"1.2.840.10008."
+_PREAMBLE_BYTES: Final = 132
+_LONG_LENGTHS: Final = frozenset({b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"SQ", b"UC", b"UN", b"UR", b"UT", b"SV", b"UV"})
+"""Value representations whose length takes four bytes (PS3.5 section 7.1.2)."""
+
+_PER_FRAME_GROUPS: Final = 0x5200_9230
+_PIXELS_FROM: Final = 0x7FE0_0000
+_PIXEL_DATA: Final = 0x7FE0_0010
+_UNDEFINED: Final = 0xFFFF_FFFF
+_END_OF_ITEMS: Final = b"\xfe\xff\xdd\xe0\0\0\0\0"
+"""The sequence delimitation item, with which encapsulated pixel data end (PS3.5 section A.4)."""
+_TAIL_BYTES: Final = 4096
+
+_BLOCK_BYTES: Final = 16_384
+_MAX_BYTES: Final = 32 << 20
+_LONGEST_VALUE: Final = 1 << 20
+"""Longer values are skipped: none that the scan wants is that long, but for a colour profile now and then."""
+_LONGEST_TEXT: Final = 1024
+_MOST_ITEMS: Final = 1000
+
+_DEFLATED: Final = "1.2.840.10008.1.2.1.99"
+_COMPRESSIONS: Final = {
+    "1.2.840.10008.1.2": "none", "1.2.840.10008.1.2.1": "none", "1.2.840.10008.1.2.2": "none", _DEFLATED: "deflate",
+    "1.2.840.10008.1.2.4.50": "jpeg", "1.2.840.10008.1.2.4.51": "jpeg", "1.2.840.10008.1.2.4.57": "jpeg",
+    "1.2.840.10008.1.2.4.70": "jpeg", "1.2.840.10008.1.2.4.90": "jpeg2000", "1.2.840.10008.1.2.4.91": "jpeg2000",
+    "1.2.840.10008.1.2.4.110": "jpegxl", "1.2.840.10008.1.2.4.111": "jpegxl", "1.2.840.10008.1.2.4.112": "jpegxl",
+    "1.2.840.10008.1.2.4.107": "hevc", "1.2.840.10008.1.2.4.108": "hevc",
+}  # fmt: skip
+"""Transfer syntaxes (DICOM PS3.6 table A-1); any other is ``other``."""
+_NATIVE: Final = frozenset(syntax for syntax, method in _COMPRESSIONS.items() if method in {"none", "deflate"})
+_READABLE: Final = frozenset({
+    "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91",
+})  # fmt: skip
+"""Transfer syntaxes that OpenSlide 4.0 decodes in slides."""
+_CUT_HEADER: Final = "the header goes on beyond the end of the file"
+_GRAVEST_FIRST: Final = ("reader_crashed", "timeout", "unreadable", "corrupt", "truncated")
+
+
+def claim(head: bytes, source: Source) -> bool:
+    """Whether the file is DICOM: by its mark (PS3.10 section 7.1) or, without preamble, by its first elements."""
+    return head[128:132] == b"DICM" or _sop_class(head, 0) is not None
+
+
+def read(source: Source) -> Part | None:
+    """What one instance says; None for a DICOMDIR, which lists other files.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    head = source.read_at(0, _BLOCK_BYTES)
+    start = _PREAMBLE_BYTES if head[128:132] == b"DICM" else 0
+    stop = _Stop()
+    reading = _Bounded(_Raw(source), _BLOCK_BYTES)
+    with warnings.catch_warnings():
+        # pydicom warns of oddities, at times with the value; what matters of them is in the status.
+        warnings.simplefilter("ignore")
+        try:
+            data, syntax = _header(reading, stop, has_preamble=start > 0)
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- pydicom raises whatever a broken header leads it to
+            return _broken(_sop_class(head, start), is_cut=reading.is_cut, error=error)
+        sop_class = _text(data, 0x0008_0016) or _sop_class(head, start)
+        if sop_class == _DIRECTORY_CLASS:
+            return None
+        is_slide = sop_class == _SLIDE_CLASS
+        facts = {**_common_facts(data, syntax), **(_slide_facts(data) if is_slide else _series_facts(data))}
+    cut = _CUT_HEADER if reading.is_cut else _cut_off(facts, stop, source)
+    nameless = None if facts["series"] else "no SeriesInstanceUID (0020,000E)"
+    status, detail = ("truncated", cut) if cut else ("corrupt", nameless) if nameless else ("ok", None)
+    facts = {name: value for name, value in facts.items() if value not in (None, [], False)}
+    return Part("slide_part" if is_slide else "series_part", facts.get("series"), status, detail, facts)
+
+
+def _broken(sop_class: str | None, *, is_cut: bool, error: Exception) -> Part | None:
+    if sop_class == _DIRECTORY_CLASS:
+        return None
+    kind = "slide_part" if sop_class == _SLIDE_CLASS else "series_part"
+    if is_cut:
+        return Part(kind, None, "truncated", _CUT_HEADER, {})
+    return Part(kind, None, "corrupt", f"the header cannot be read ({type(error).__name__})", {})
+
+
+# --- Slides ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One part and the path of its file, by which it is named when parts are merged."""
+
+    path: bytes
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class MergedSlide:
+    """A slide made of its parts.
+
+    Attributes:
+        header: its header.
+        main: path of the file that stands for it: the smallest of its VOLUME instances, or of all if it has none.
+        paths: of all its files.
+    """
+
+    header: SlideHeader
+    main: bytes
+    paths: tuple[bytes, ...]
+
+
+def merge_slides(instances: Iterable[Instance]) -> list[MergedSlide]:
+    """The slides of one series: one, or one for each ContainerIdentifier where instances name several."""
+    instances = sorted(instances, key=lambda instance: instance.path)
+    containers: dict[str | None, list[Instance]] = defaultdict(list)
+    for instance in instances:
+        containers[instance.part.facts.get("container")].append(instance)
+    if len(containers.keys() - {None}) <= 1:
+        return [_merged(instances)]
+    return [_merged(members) for members in containers.values()]
+
+
+def _merged(files: Sequence[Instance]) -> MergedSlide:
+    parts = _distinct(files)
+    volumes = [part for part in parts if part.facts.get("role") == "VOLUME"]
+    base = max(volumes or parts, key=lambda part: _area(part.facts))
+    ordered = [base, *(part for part in (*volumes, *parts) if part is not base)]
+    status, detail = _state(parts, volumes)
+    levels = sorted({_matrix(part.facts) for part in volumes if _area(part.facts)}, reverse=True)
+    roles = {part.facts.get("role") for part in parts}
+    spacing = base.facts.get("mpp") or (None, None)
+    header = SlideHeader(
+        status=status,
+        status_detail=detail,
+        format="dicom",
+        vendor="dicom",
+        scanner_model=_first(ordered, "model"),
+        scanner_serial=_first(ordered, "serial"),
+        scan_datetime=_moment(_first(ordered, "scanned")),
+        width=levels[0][0] if levels else None,
+        height=levels[0][1] if levels else None,
+        level_count=len(levels) or None,
+        level_downsamples=tuple((levels[0][0] / width + levels[0][1] / height) / 2 for width, height in levels) or None,
+        tile_width=base.facts.get("tile_width") if volumes else None,
+        tile_height=base.facts.get("tile_height") if volumes else None,
+        compression=_COMPRESSIONS.get(base.facts.get("syntax", ""), "other") if volumes else None,
+        mpp_x=spacing[0] if volumes else None,
+        mpp_y=spacing[1] if volumes else None,
+        mpp_source="pixel_spacing" if volumes and spacing != (None, None) else None,
+        objective_power=_first(volumes, "power"),
+        focal_planes=base.facts.get("planes") if volumes else None,
+        channels=base.facts.get("samples") if volumes else None,
+        icc_profile=any(part.facts.get("icc", False) for part in volumes) if volumes else None,
+        has_label="LABEL" in roles,
+        has_overview="OVERVIEW" in roles,
+        has_thumbnail="THUMBNAIL" in roles,
+        barcode=_first(ordered, "barcode"),
+        label_text=_first(ordered, "label_text"),
+        metadata_texts=tuple(sorted({text for part in parts for text in part.facts.get("texts", ())})),
+        header_fingerprint=_fingerprint(parts),
+    )
+    main = next((file for file in files if file.part.facts.get("role") == "VOLUME"), files[0])
+    return MergedSlide(header, main.path, tuple(file.path for file in files))
+
+
+def _distinct(files: Sequence[Instance]) -> list[Part]:
+    """The instances, of copies of one the whole one; in an order that does not depend on paths."""
+    by_uid: dict[str, Part] = {}
+    nameless = []
+    for file in files:
+        uid = file.part.facts.get("sop")
+        if uid is None:
+            nameless.append(file.part)
+        elif uid not in by_uid or (by_uid[uid].status != "ok" and file.part.status == "ok"):
+            by_uid[uid] = file.part
+    return [*(by_uid[uid] for uid in sorted(by_uid)), *sorted(nameless, key=lambda part: _canonical(part.facts))]
+
+
+def _state(parts: Sequence[Part], volumes: Sequence[Part]) -> tuple[str, str | None]:
+    """The worst state among the instances, or what the slide as a whole lacks."""
+    for status in _GRAVEST_FIRST:
+        if bad := [part for part in parts if part.status == status]:
+            detail = bad[0].status_detail or status
+            return status, detail if len(parts) == 1 else f"{len(bad)} of {len(parts)} instances: {detail}"
+    if not volumes:
+        return "companion_missing", f"none of the {len(parts)} instances found is a VOLUME image"
+    if not all(_area(part.facts) for part in volumes):
+        return "corrupt", "a VOLUME instance has no TotalPixelMatrixColumns, TotalPixelMatrixRows, Columns or Rows"
+    unread = (reason for part in volumes if (reason := _unsupported(part.facts)))
+    return _incomplete(volumes) or next((("unsupported:dicom", reason) for reason in unread), ("ok", None))
+
+
+def _unsupported(facts: Mapping[str, Any]) -> str | None:
+    """Why OpenSlide cannot decode an instance's frames."""
+    if facts.get("syntax") not in _READABLE:
+        return "OpenSlide does not decode the transfer syntax (0002,0010)"
+    if (facts.get("samples"), facts.get("bits")) != (3, 8) or facts.get("planar"):
+        return "OpenSlide reads colour images of 8 bits only, their samples beside each other"
+    return None
+
+
+def _incomplete(volumes: Sequence[Part]) -> tuple[str, str] | None:
+    """Whether a concatenation (PS3.3 C.7.6.16.2.2.4) lacks members, or an image that is tiled in full lacks frames."""
+    images: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for number, part in enumerate(volumes):
+        images[part.facts.get("concatenation") or f"instance {number}"].append(part.facts)
+    for name, members in images.items():
+        total = max(facts.get("concatenation_total", 0) for facts in members)
+        numbers = {facts.get("concatenation_number") for facts in members}
+        if total and len(numbers) < total:
+            return "companion_missing", f"a concatenation of {total} instances lacks {total - len(numbers)}"
+        facts = members[0]
+        tiles = -(-facts["width"] // facts["tile_width"]) * -(-facts["height"] // facts["tile_height"])
+        frames = sum(member.get("frames", 1) for member in members)
+        if facts.get("organization") == "TILED_FULL" and frames < tiles:
+            detail = f"{frames} frames where a fully tiled image needs {tiles}"
+            return ("corrupt" if name.startswith("instance ") else "companion_missing"), detail
+    return None
+
+
+def _fingerprint(parts: Sequence[Part]) -> str | None:
+    digests = sorted(hashlib.sha256(_canonical(part.facts)).digest() for part in parts if part.facts)
+    return f"sha256:{hashlib.sha256(b''.join(digests)).hexdigest()}" if digests else None
+
+
+def _canonical(facts: Mapping[str, Any]) -> bytes:
+    return json.dumps(facts, sort_keys=True).encode()
+
+
+def _matrix(facts: Mapping[str, Any]) -> tuple[int, int]:
+    return facts.get("width", 0), facts.get("height", 0)
+
+
+def _area(facts: Mapping[str, Any]) -> int:
+    """Pixels of an instance whose geometry is whole, else 0."""
+    width, height = _matrix(facts)
+    return width * height if facts.get("tile_width") and facts.get("tile_height") else 0
+
+
+def _first(parts: Iterable[Part], name: str) -> Any:
+    return next((value for part in parts if (value := part.facts.get(name)) is not None), None)
+
+
+# --- Series ------------------------------------------------------------------------------------------------------
+
+
+def merge_series(instances: Iterable[Instance]) -> dict[str, Any]:
+    """Columns of the ``series`` table that its instances give; where they disagree on what is one thing, it is missing."""
+    files = sorted(instances, key=lambda instance: instance.path)
+    parts = _distinct(files)
+    bad = [(status, part) for status in _GRAVEST_FIRST for part in parts if part.status == status]
+    detail = bad[0][1].status_detail or bad[0][0] if bad else None
+    count = sum(status == bad[0][0] for status, _ in bad) if bad else 0
+    burned = {part.facts.get("burned_in") for part in parts}
+    body_part = _one(parts, "body_part")
+    modality = _known(_one(parts, "modality"), MODALITIES)
+    return {
+        "relpath": files[0].path,
+        "study_uid": _first(parts, "study"),
+        "series_uid": _first(parts, "series"),
+        "patient_id": _first(parts, "patient_id"),
+        "patient_name": _first(parts, "patient_name"),
+        "accession": _first(parts, "accession"),
+        "modality": modality,
+        "is_image": modality not in _DERIVED and any(part.facts.get("is_image", False) for part in parts),
+        "body_part": _known(re.sub(r"[\s_-]", "", body_part or "").upper(), BODY_PARTS),
+        "body_part_raw": body_part,
+        "laterality": _known(_one(parts, "laterality"), ("L", "R", "U", "B")),
+        "view": _known(_one(parts, "view"), VIEWS),
+        "description_raw": _first(parts, "description"),
+        "instance_count": len(parts),
+        "study_date": _day(_first(parts, "study_date")),
+        "series_date": _day(_first(parts, "series_date")),
+        "manufacturer": _first(parts, "manufacturer"),
+        "model": _first(parts, "model"),
+        "serial": _first(parts, "serial"),
+        "burned_in": True if "YES" in burned else False if burned == {"NO"} else None,
+        "status": bad[0][0] if bad else "ok",
+        "status_detail": detail if not bad or len(parts) == 1 else f"{count} of {len(parts)} instances: {detail}",
+    }
+
+
+def _one(parts: Iterable[Part], name: str) -> str | None:
+    """The value on which all instances that have one agree."""
+    values = Counter(part.facts[name] for part in parts if name in part.facts)
+    return next(iter(values)) if len(values) == 1 else None
+
+
+def _known(value: str | None, values: Sequence[str]) -> str | None:
+    return value if value in values else None
+
+
+_DERIVED: Final = frozenset({"DOC", "KO", "PR", "REG", "RTDOSE", "RTPLAN", "RTSTRUCT", "RWV", "SEG", "SR"})
+"""Modalities of what is drawn on, measured in or written about images, some of it stored as pixels."""
+
+
+# --- One header --------------------------------------------------------------------------------------------------
+
+
+class _Stop:
+    """Where reading stopped: the tag of the first element that was not read, its length and the offset of its value."""
+
+    def __init__(self) -> None:
+        self.tag = 0
+        self.length = 0
+        self.offset = 0
+        self._file: io.BufferedIOBase | None = None
+
+    def reading(self, file: io.BufferedIOBase) -> "_Stop":
+        self._file = file
+        return self
+
+    def __call__(self, tag: int, _representation: str | None, length: int) -> bool:
+        if tag != _PER_FRAME_GROUPS and tag < _PIXELS_FROM:
+            return False
+        self.tag, self.length = int(tag), length
+        self.offset = self._file.tell() if self._file is not None else 0
+        return True
+
+
+class _Raw(io.RawIOBase):
+    """A source as the file that Python's buffering reads from."""
+
+    name = ""
+    """pydicom asks for it, and for the state of the file of that name: there is none."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._at = 0
+        self._left = _MAX_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._source.size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        if len(buffer) > self._left:
+            raise ValueError("the header is too long")
+        data = self._source.read_at(self._at, len(buffer))
+        buffer[: len(data)] = data
+        self._at += len(data)
+        self._left -= len(data)
+        return len(data)
+
+
+class _Deflated(Exception):  # noqa: N818 -- no error: the rest of the file is to be read in another way
+    """All the rest of the file was asked for, as pydicom does where everything after the file meta group is deflated."""
+
+
+class _Bounded(io.BufferedReader):
+    """What pydicom reads through: never more at once than a header may hold; it notes whether the file's end cut it off."""
+
+    is_cut = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:
+            raise _Deflated
+        if size > _MAX_BYTES:
+            raise ValueError("a value of the header is too long")
+        data = super().read(size)
+        # Nothing at all where an element, or the data set, would begin is an end in the right place.
+        if len(data) < size and (data or size not in (1, 8) or self._is_beyond_end()):
+            self.is_cut = True
+        return data
+
+    def _is_beyond_end(self) -> bool:
+        at = self.tell()
+        is_beyond = at > self.seek(0, io.SEEK_END)
+        self.seek(at)
+        return is_beyond
+
+
+def _header(reading: _Bounded, stop: _Stop, *, has_preamble: bool) -> tuple[Dataset, str | None]:
+    """The data set up to the per-frame groups or the pixels, and its transfer syntax."""
+    stop.reading(reading)
+    try:
+        data = filereader.read_partial(
+            reading, stop_when=stop, defer_size=_LONGEST_VALUE, force=not has_preamble
+        )  # fmt: skip
+    except _Deflated:
+        pass
+    else:
+        return data, _text(data.file_meta, 0x0002_0010)
+    deflated = io.BufferedReader.read(reading, _MAX_BYTES // 2)
+    inflated = io.BytesIO(zlib.decompressobj(-zlib.MAX_WBITS).decompress(deflated, _MAX_BYTES))
+    stop.reading(inflated)
+    return filereader.read_dataset(inflated, False, True, stop_when=stop), _DEFLATED
+
+
+def _sop_class(head: bytes, start: int) -> str | None:
+    """The SOP class that the elements at the beginning name, read without pydicom; None if these are no DICOM elements.
+
+    Only little-endian files begin so: groups 2 and 8, tags ascending.
+    """
+    at, last = start, -1
+    while at + 8 <= len(head):
+        group, element = (int.from_bytes(head[place : place + 2], "little") for place in (at, at + 2))
+        tag = group << 16 | element
+        if tag <= last or group not in (2, 8):
+            return None
+        representation = head[at + 4 : at + 6]
+        if not (representation.isalpha() and representation.isupper()):
+            length, at = int.from_bytes(head[at + 4 : at + 8], "little"), at + 8
+        elif representation in _LONG_LENGTHS:
+            length, at = int.from_bytes(head[at + 8 : at + 12], "little"), at + 12
+        else:
+            length, at = int.from_bytes(head[at + 6 : at + 8], "little"), at + 8
+        if tag in (0x0002_0002, 0x0008_0016):
+            value = head[at : at + min(length, 64)]
+            return value.rstrip(b"\0 ").decode("ascii", "replace") if value.startswith(_UID_ROOT) else None
+        at, last = at + length, tag
+    return None
+
+
+def _cut_off(facts: Mapping[str, Any], stop: _Stop, source: Source) -> str | None:
+    """How the file ends before its pixel data do, as far as the header says; None if it does not say so."""
+    size = source.size
+    syntax = facts.get("syntax")
+    if not facts.get("is_image", True) or syntax == _DEFLATED:
+        # What is deflated has no offsets; a cut would have ended the inflation, which a header does not reach.
+        return None
+    if not stop.tag:
+        return "the file ends before its pixel data"
+    if stop.length != _UNDEFINED and stop.offset + stop.length > size:
+        return f"the element at offset {stop.offset} is longer than the rest of the file (size {size})"
+    if syntax is None or syntax in _NATIVE:
+        needed = facts.get("pixel_bytes") or 0
+        held = stop.length if stop.tag == _PIXEL_DATA else size - stop.offset
+        return f"{held} bytes of pixel data where the frames need {needed}" if held < needed else None
+    tail = source.read_at(max(stop.offset, size - _TAIL_BYTES), _TAIL_BYTES)
+    has_end = stop.length != _UNDEFINED and stop.tag == _PIXEL_DATA
+    return None if has_end or _END_OF_ITEMS in tail else f"the pixel data have no end mark (size {size})"
+
+
+def _common_facts(data: Dataset, syntax: str | None) -> dict[str, Any]:
+    rows, columns = _integer(data, 0x0028_0010), _integer(data, 0x0028_0011)
+    frames, samples, bits = (_integer(data, tag) for tag in (0x0028_0008, 0x0028_0002, 0x0028_0100))
+    is_image = bool(rows and columns and bits)
+    # Where two pixels share their colour, each takes two samples (PS3.3 C.7.6.3.1.2).
+    stored_samples = 2 if _text(data, 0x0028_0004) in {"YBR_FULL_422", "YBR_PARTIAL_422"} else samples or 1
+    total_bits = (rows or 0) * (columns or 0) * (bits or 0) * stored_samples * (frames or 1)
+    return {
+        "series": _text(data, 0x0020_000E),
+        "study": _text(data, 0x0020_000D),
+        "sop": _text(data, 0x0008_0018),
+        "syntax": syntax,
+        "is_image": is_image,
+        "tile_width": columns,
+        "tile_height": rows,
+        "frames": frames,
+        "samples": samples,
+        "bits": bits,
+        "pixel_bytes": total_bits // 8 if is_image else None,
+        "model": _text(data, 0x0008_1090),
+        "serial": _text(data, 0x0018_1000),
+    }
+
+
+def _slide_facts(data: Dataset) -> dict[str, Any]:
+    roles = (_text(data, 0x0008_0008) or "").split("\\")
+    shared = _items(data, 0x5200_9229)
+    measures = [item for group in shared for item in _items(group, 0x0028_9110)]
+    paths = _items(data, 0x0048_0105)
+    specimens = _items(data, 0x0040_0560)
+    texts = [_text(data, tag) for tag in (0x0008_0050, 0x0020_0010, 0x0040_0512, 0x0040_06FA)]
+    texts += [_text(specimen, 0x0040_0551) for specimen in specimens]
+    content = (_text(data, 0x0008_0023) or "") + (_text(data, 0x0008_0033) or "")
+    scanned = _clock(_text(data, 0x0008_002A)) or _clock(content)
+    return {
+        "container": _text(data, 0x0040_0512),
+        "role": roles[2] if len(roles) > 2 else None,
+        "width": _integer(data, 0x0048_0006),
+        "height": _integer(data, 0x0048_0007),
+        "organization": _text(data, 0x0020_9311),
+        "concatenation": _text(data, 0x0020_9161),
+        "concatenation_number": _integer(data, 0x0020_9162),
+        "concatenation_total": _integer(data, 0x0020_9163),
+        "mpp": next((mpp for item in measures if (mpp := _mpp(item)) is not None), None),
+        "power": next((power for path in paths if (power := _number(_value(path, 0x0048_0112), 0.1, 1000))), None),
+        "planes": _integer(data, 0x0048_0303),
+        "planar": _integer(data, 0x0028_0006),
+        "icc": 0x0028_2000 in data or any(0x0028_2000 in path for path in paths),
+        "scanned": scanned.isoformat() if scanned else None,
+        "barcode": _text(data, 0x2200_0005),
+        "label_text": _text(data, 0x2200_0002),
+        "texts": list(dict.fromkeys(filter(None, texts))),
+    }
+
+
+def _series_facts(data: Dataset) -> dict[str, Any]:
+    tags = {
+        "patient_id": 0x0010_0020, "patient_name": 0x0010_0010, "accession": 0x0008_0050, "modality": 0x0008_0060,
+        "body_part": 0x0018_0015, "view": 0x0018_5101, "description": 0x0008_103E, "study_date": 0x0008_0020,
+        "series_date": 0x0008_0021, "manufacturer": 0x0008_0070, "burned_in": 0x0028_0301,
+    }  # fmt: skip
+    laterality = _text(data, 0x0020_0062) or _text(data, 0x0020_0060)
+    return {**{name: _text(data, tag) for name, tag in tags.items()}, "laterality": laterality}
+
+
+def _mpp(measures: Dataset) -> tuple[float, float] | None:
+    """Microns per pixel, across and down, from PixelSpacing: millimetres, that between rows first (PS3.3 10.7.1.3)."""
+    spacing = _value(measures, 0x0028_0030)
+    if not isinstance(spacing, Sequence) or isinstance(spacing, str) or len(spacing) != 2:
+        return None
+    down, across = (_number(value, 1e-5, 0.1) for value in spacing)
+    return (across * 1000, down * 1000) if across and down else None
+
+
+def _value(data: Dataset, tag: int) -> Any:
+    try:
+        return data[tag].value
+    except Exception:  # noqa: BLE001 -- a value that pydicom cannot convert, for whatever reason, is missing
+        return None
+
+
+def _items(data: Dataset, tag: int) -> list[Dataset]:
+    value = _value(data, tag)
+    items = value[:_MOST_ITEMS] if isinstance(value, Sequence) and not isinstance(value, str | bytes) else ()
+    return [item for item in items if isinstance(item, Dataset)]
+
+
+def _text(data: Dataset, tag: int) -> str | None:
+    """A value as text, several joined by a backslash as DICOM does; None if it is empty or not text."""
+    value = _value(data, tag)
+    if value is None or isinstance(value, bytes):
+        return None
+    several = isinstance(value, Sequence) and not isinstance(value, str)
+    text = "\\".join(map(str, value)) if several else str(value)
+    text = text[:_LONGEST_TEXT].encode("utf-8", "replace").decode().replace("\0", "").strip()
+    return text or None
+
+
+def _integer(data: Dataset, tag: int) -> int | None:
+    number = _number(_value(data, tag), 0, 2**31)
+    return None if number is None else int(number)
+
+
+def _number(value: object, least: float, most: float) -> float | None:
+    try:
+        number = float(value)  # type: ignore[arg-type]  # what is no number raises
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) and least <= number <= most else None
+
+
+def _clock(text: str | None) -> datetime | None:
+    """A date and time as DT or as DA and TM together write it (PS3.5 section 6.2); the zone is left out."""
+    match = re.match(r"(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)?(\d\d)?)?", text or "", re.ASCII)
+    if match is None:
+        return None
+    try:
+        return datetime(*(int(part or 0) for part in match.groups()))  # type: ignore[arg-type]  # noqa: DTZ001 -- local time
+    except ValueError:
+        return None
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _day(text: str | None) -> date | None:
+    moment = _clock(text)
+    return None if moment is None else moment.date()

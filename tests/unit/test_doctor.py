@@ -1,0 +1,265 @@
+"""Each thing that is wrong is found by its check, and nothing is changed by looking."""
+
+import hashlib
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from pathcurate import doctor
+from pathcurate.cli.main import run
+from pathcurate.doctor import Check, examine
+from pathcurate.product import register
+from pathcurate.registries.sql import open_registry
+from pathcurate.storage import locked
+from pathcurate.vault import append_event
+from tests.built import build_release
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+CANARY = "龘靐齉S23-99887"
+SETTINGS = """\
+workspace: 1
+name: built
+sites:
+  - code: NB01
+    archives: [{name: main, root: slides}]
+    reports: [{path: "lis/*.csv", mapping: lis.yaml}]
+permissions: [{path: consent.csv, max_age_days: 30}]
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """A workspace in order, with a registered release."""
+    root = tmp_path / "w"
+    release = build_release(root)
+    (root / "pathcurate.yaml").write_text(SETTINGS)
+    for folder in ("slides", "lis"):
+        (root / folder).mkdir()
+    (root / "lis" / f"{CANARY}.csv").write_text("病理号\n")
+    (root / "lis.yaml").write_text("columns: {accession: 病理号}\n")
+    moment = NOW.timestamp() - 60
+    os.utime(root / "consent.csv", (moment, moment))
+    with open_registry(root / "registry.db") as registry:
+        register(registry, release, actor="tester", now=NOW)
+    return root
+
+
+def look(workspace: Path, now: datetime = NOW) -> dict[str, Check]:
+    checks = examine(workspace / "pathcurate.yaml", now)
+    assert CANARY not in repr(checks)
+    assert all(check.hint for check in checks if check.status != "ok")
+    # The worst of each name: a thing may be looked at twice.
+    return {check.name: check for check in sorted(checks, key=lambda check: ("ok", "warning", "error").index(check.status))}
+
+
+def test_a_workspace_in_order_has_one_warning(workspace: Path) -> None:
+    found = look(workspace)
+    assert {name: check.message for name, check in found.items() if check.status != "ok"} == {
+        "key backup": "pathcurate does not know of a backup of the vault key"
+    }
+    assert {
+        "Python", "libraries", "OpenSlide", "readers", "engine", "clock", "disk of the workspace", "lock", "workspace file",
+        "archive main of site NB01", "report source 1 of site NB01", "permission lists", "vault key", "audit trail",
+        "catalog", "de-identified tables", "registry", "disk of temporary files",
+    } <= set(found)  # fmt: skip
+
+
+def state(directory: Path) -> dict[str, str]:
+    return {
+        path.relative_to(directory).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in directory.rglob("*") if path.is_file()
+    }  # fmt: skip
+
+
+def test_looking_changes_nothing(workspace: Path) -> None:
+    before = state(workspace)
+    look(workspace)
+    assert state(workspace) == before
+
+
+def test_a_new_workspace_has_no_error(tmp_path: Path) -> None:
+    (tmp_path / "pathcurate.yaml").write_text("workspace: 1\nname: new\n")
+    found = look(tmp_path)
+    assert {name for name, check in found.items() if check.status != "ok"} == {"permission lists"}
+    assert os.listdir(tmp_path) == ["pathcurate.yaml"]
+
+
+def change_registry(workspace: Path) -> None:
+    with sqlite3.connect(workspace / "registry.db") as database:
+        database.execute("update entries set title = ?", (CANARY,))
+    database.close()
+
+
+def remake_key(workspace: Path) -> None:
+    (workspace / "vault" / "key").write_bytes(bytes(32))
+
+
+FAULTS: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
+    "a typo": (
+        lambda w: (w / "pathcurate.yaml").write_text("workspace: 1\nname: x\nsitse: []\n"),
+        "workspace file", "error", "pathcurate.yaml:3:1"),
+    "no archive": (lambda w: (w / "slides").rmdir(), "archive main of site NB01", "error", "FileNotFoundError"),
+    "an archive that is a file": (
+        lambda w: ((w / "slides").rmdir(), (w / "slides").touch()), "archive main of site NB01", "error", "NotADirectory"),
+    "no report": (
+        lambda w: next((w / "lis").iterdir()).unlink(), "report source 1 of site NB01", "error", "matches no file"),
+    "no mapping": (lambda w: (w / "lis.yaml").unlink(), "mapping of report source 1 of site NB01", "error", "lis.yaml"),
+    "a mapping with a typo": (
+        lambda w: (w / "lis.yaml").write_text("columns: {acession: 病理号}\n"),
+        "mapping of report source 1 of site NB01", "error", "did you mean `accession`"),
+    "no permission list": (lambda w: (w / "consent.csv").unlink(), "permission lists", "error", "1 of 1 are missing"),
+    "another permission list": (
+        lambda w: (w / "consent.csv").write_text(CANARY), "permission lists", "error", "has changed since"),
+    "a list never imported": (
+        lambda w: (w / "catalog" / "permissions" / "lists.json").unlink(), "permission lists", "warning", "not imported yet"),
+    "an open key": (lambda w: (w / "vault" / "key").chmod(0o644), "vault key", "error", "can be read by other users"),
+    "a short key": (lambda w: (w / "vault" / "key").write_bytes(b"x"), "vault key", "error", "has 1 bytes"),
+    "another key": (remake_key, "de-identified tables", "warning", "not the one that made"),
+    "an open catalog": (lambda w: (w / "catalog").chmod(0o755), "catalog", "error", "read by other users"),
+    "a changed audit trail": (
+        lambda w: (w / "vault" / "audit.jsonl").write_text(CANARY + "\n"), "audit trail", "error", "line 1 of"),
+    "a table that was not verified": (
+        lambda w: (w / "deid" / "cases.parquet").write_bytes(b"x"), "de-identified tables", "warning", "deid/cases.parquet"),
+    "a damaged seal": (
+        lambda w: (w / "deid" / "verify.json").write_text("{"), "de-identified tables", "warning", "is damaged"),
+    "a changed registry": (change_registry, "registry", "error", "event 1"),
+    "a registry that is none": (lambda w: (w / "registry.db").write_text(CANARY), "registry", "error", "not a database"),
+}  # fmt: skip
+
+
+def with_a_catalog(workspace: Path) -> None:
+    """The built workspace has de-identified tables, but was never scanned; something must be there to be up to date with."""
+    from pathcurate.model.slide import SLIDES
+    from pathcurate.tables import Catalog, from_rows
+    from pathcurate.vault import open_vault
+    from pathcurate.verification import input_states, write_seal
+    from pathcurate.workspace import load_workspace
+
+    opened = load_workspace(workspace / "pathcurate.yaml")
+    Catalog(opened.catalog).upsert(SLIDES, from_rows(SLIDES, []))
+    write_seal(opened, input_states(opened), open_vault(opened.vault).fingerprint, [])
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_each_fault_is_found_by_its_check(name: str, workspace: Path) -> None:
+    damage, check, status, said = FAULTS[name]
+    with_a_catalog(workspace)
+    damage(workspace)
+    found = look(workspace)
+    assert (found[check].status, said in found[check].message) == (status, True), found[check]
+    others = {other for other, item in found.items() if item.status == "error"} - {check}
+    assert others == set()
+
+
+def test_a_permission_list_grows_old(workspace: Path) -> None:
+    assert look(workspace, NOW + timedelta(days=29))["permission lists"].status == "ok"
+    assert look(workspace, NOW + timedelta(days=31))["permission lists"].status == "error"
+
+
+def test_a_clock_that_is_wrong_is_found(workspace: Path) -> None:
+    assert look(workspace, datetime(1970, 1, 1, tzinfo=UTC))["clock"].status == "error"
+    append_event(workspace / "vault", "tester", "deid apply", {})
+    ahead = (NOW + timedelta(days=1)).timestamp()
+    os.utime(workspace / "vault" / "audit.jsonl", (ahead, ahead))
+    assert look(workspace)["clock"].status == "warning"
+
+
+def test_who_holds_the_workspace_is_said(workspace: Path) -> None:
+    with locked(workspace, "scan"):
+        held = look(workspace)["lock"]
+    assert (held.status, "`pathcurate scan`" in held.message) == ("warning", True)
+    assert look(workspace)["lock"].status == "ok"
+
+
+def test_an_archive_that_does_not_answer_is_not_waited_for(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    ended = threading.Event()
+    monkeypatch.setattr(doctor, "_ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(doctor, "_listing_fault", lambda root: str(ended.wait(20)))
+    found = look(workspace)["archive main of site NB01"]
+    ended.set()
+    assert (found.status, "does not answer" in found.message) == ("error", True)
+
+
+@pytest.mark.parametrize(
+    ("versions", "name", "status"),
+    [
+        ({"duckdb": None}, "library duckdb", "error"), ({"duckdb": "1.4.9"}, "library duckdb", "warning"),
+        ({"duckdb": "3.0.0"}, "library duckdb", "warning"), ({"duckdb": "2.99.1"}, "libraries", "ok"),
+        ({"pathcurate": None}, "libraries", "warning"),
+    ],
+)  # fmt: skip
+def test_libraries_that_were_not_tried_are_named(
+    versions: dict[str, str | None], name: str, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = {"version": metadata.version, "requires": metadata.requires}
+
+    def asked(what: str) -> Callable[[str], object]:
+        def answer(library: str) -> object:
+            if versions.get(library, "") is None:
+                raise metadata.PackageNotFoundError(library)
+            return versions[library] if what == "version" and library in versions else real[what](library)
+
+        return answer
+
+    for what in real:
+        monkeypatch.setattr(metadata, what, asked(what))
+    found = {check.name: check for check in examine(None, NOW)}
+    assert found[name].status == status
+
+
+def test_an_old_openslide_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor.openslide, "__library_version__", "4.0.0")
+    assert {check.name: check.status for check in examine(None, NOW)}["OpenSlide"] == "error"
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.delenv("PATHCURATE_WORKSPACE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_without_a_workspace_the_installation_is_looked_at(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["checks"][-1]["name"] == "workspace"
+    assert sum(document["counts"].values()) == len(document["checks"])
+    assert run(["doctor", "-w", str(elsewhere)]) == 2, "a workspace that was named must be one"
+
+
+def test_the_exit_code_is_that_of_fail_on(workspace: Path, elsewhere: Path) -> None:
+    def code(*options: str) -> int:
+        return run(["doctor", "-w", str(workspace), *options])
+
+    (workspace / "consent.csv").touch()  # to-day's, whatever day this runs on
+    assert (code(), code("--fail-on", "warning"), code("--fail-on", "never")) == (0, 1, 0)
+    (workspace / "pathcurate.yaml").write_text("workspace: one\n")
+    assert (code(), code("--fail-on", "never")) == (1, 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 and sys.platform != "linux", reason="needs a user without rights")
+def test_files_that_this_user_cannot_read_are_counted(workspace: Path) -> None:
+    if os.geteuid() != 0:
+        next((workspace / "lis").iterdir()).chmod(0)
+        assert look(workspace)["report source 1 of site NB01"].message == "1 of 1 files cannot be read"
+        return
+    # Root reads everything: ask as somebody else.
+    program = (
+        "import os\nos.setuid(65534)\nfrom pathlib import Path\nfrom pathcurate.doctor import _report_source\n"
+        "from pathcurate.workspace import ReportSource\n"
+        f"source = ReportSource.model_validate({{'path': 'x.csv'}}, context={{'base': Path({os.fspath(workspace)!r})}})\n"
+        "print(_report_source('x', source).message)"
+    )
+    (workspace / "x.csv").touch(mode=0o600)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "cannot be read" in done.stdout or "Permission" in done.stderr or "matches no file" in done.stdout
