@@ -95,7 +95,8 @@ def _facts(column: Column, values: "pa.ChunkedArray[Any]") -> dict[str, Any]:
         hides = is_hidden(missing) or is_hidden(listed.get(OTHER))
         facts["distinct"] = _distinct(present, len(values), hides=hides)
     if parts is not None:
-        facts["counts"] = listed
+        # Hidden ones by name: their order by count would say something of it.
+        facts["counts"] = dict(sorted(listed.items(), key=lambda item: (_rank(item[1]), item[0])))
     if len(present) < LEAST_COUNT:
         return facts
     if column.type in {Type.INTEGER, Type.FLOAT}:
@@ -103,6 +104,10 @@ def _facts(column: Column, values: "pa.ChunkedArray[Any]") -> dict[str, Any]:
     elif column.type is Type.DATE:
         facts["span_years"] = _span(present)
     return facts
+
+
+def _rank(count: int | str) -> int:
+    return -count if isinstance(count, int) else (WITHHELD, FEW).index(count) + 1
 
 
 def _distinct(present: "pa.ChunkedArray[Any]", rows: int, *, hides: bool) -> int | str:

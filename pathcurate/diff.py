@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
@@ -32,6 +33,7 @@ from pathcurate.tables import column_values, read_parquet, read_schema
 
 _OWNERS = ("patient_id", "group_id")
 _TRAITS = (b"unit", b"identifying")
+_PLAIN = (pa.string(), pa.int64(), pa.bool_(), pa.date32())
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ def compare(before: Contents, after: Contents) -> Difference:
     tables = {}
     for name in before.tables:
         if name in after.tables:
-            tables[name], named = _compare_table(before.tables[name], after.tables[name])
+            tables[name], named = _compared(name, before.tables[name], after.tables[name])
             counts |= {unit: CountChange(counts[unit].before, counts[unit].after, *named[unit]) for unit in named}
     recipe = _recipe_changes(before.recipe, after.recipe)
     is_same = bool(before.digest) and before.digest == after.digest
@@ -175,6 +177,17 @@ def is_enough(difference: Difference) -> bool:
 # --- Tables ------------------------------------------------------------------------------------------------------
 
 _Named = dict[str, tuple[int, int]]
+
+
+def _compared(name: str, before: TableContents, after: TableContents) -> tuple[TableDifference, _Named]:
+    try:
+        return _compare_table(before, after)
+    except (TypeError, LookupError, pa.ArrowException) as error:
+        # Types and names that no release of ours has. Arrow may quote what it met, so only the kind of error is told.
+        raise InputOutputError(
+            f"table {name} cannot be compared: it has columns that no release has ({type(error).__name__})",
+            "Compare releases that `pathcurate manifest build` made; `pathcurate validate` says what is wrong with others.",
+        ) from None
 
 
 def _compare_table(before: TableContents, after: TableContents) -> tuple[TableDifference, _Named]:
@@ -233,16 +246,29 @@ def _rows_by_key(old: pa.Table, new: pa.Table, key: Sequence[str], common: Seque
     changed: set[int] = set()
     by_column: dict[str, int] = {}
     for name in common:
-        if kept_old[name].equals(kept_new[name]):
-            continue
-        # By digest, so that what counts as the same value is what the tables' digests say (NFC, NaN, -0.0).
-        pairs = zip(row_digests(kept_old.select([name])), row_digests(kept_new.select([name])), strict=True)
-        differing = [row for row, (left, right) in enumerate(pairs) if left != right]
+        differing = _differing(kept_old.select([name]), kept_new.select([name]))
         if differing:
             by_column[name] = len(differing)
             changed.update(differing)
     kept = kept_new.num_rows
     return RowChanges(new.num_rows - kept, old.num_rows - kept, len(changed), kept - len(changed), by_column)
+
+
+def _differing(old: pa.Table, new: pa.Table) -> list[int]:
+    """Numbers of the rows in which two columns differ."""
+    left, right = old.column(0), new.column(0)
+    if left.equals(right):
+        return []
+    rows: Sequence[int] = range(old.num_rows)
+    if left.type in _PLAIN:
+        # Most rows are the same, and Arrow sees that faster.
+        both_missing = pc.and_(pc.is_null(left), pc.is_null(right))
+        equal: Any = pc.coalesce(pc.equal(left, right), pa.scalar(value=False))
+        rows = np.flatnonzero(~pc.or_(equal, both_missing).to_numpy()).tolist()
+        old, new = old.take(rows), new.take(rows)
+    # By digest, so that what counts as the same value is what the tables' digests say (NFC, NaN, -0.0).
+    pairs = zip(rows, row_digests(old), row_digests(new), strict=True)
+    return [row for row, before, after in pairs if before != after]
 
 
 def _rows_by_content(old: pa.Table, new: pa.Table) -> RowChanges:
@@ -266,9 +292,9 @@ def _moved(old: pa.Table, new: pa.Table) -> int:
 
 
 def _sides(data: pa.Table, owner: str) -> dict[Any, frozenset[Any]]:
-    pairs = set(zip(column_values(data, owner), column_values(data, SPLIT.name), strict=True))
+    pairs = data.select([owner, SPLIT.name]).group_by([owner, SPLIT.name]).aggregate([])
     sides: dict[Any, set[Any]] = {}
-    for member, side in pairs:
+    for member, side in zip(column_values(pairs, owner), column_values(pairs, SPLIT.name), strict=True):
         if member is not None:
             sides.setdefault(member, set()).add(side)
     return {member: frozenset(found) for member, found in sides.items()}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from pathcurate.digests import file_sha256
 from pathcurate.errors import DisclosureRefusedError, InputOutputError
-from pathcurate.storage import write_bytes
+from pathcurate.storage import private_directory, write_bytes
 from pathcurate.workspace import PermissionSource, Workspace
 
 LEAST_COUNT = 10
@@ -56,7 +56,7 @@ def record_permission_lists(workspace: Workspace, digests: Mapping[str, str] | N
         digests: what :func:`list_digests` gave before the lists were read; taken now if None.
     """
     digests = list_digests(workspace) if digests is None else digests
-    record = workspace.catalog / "permissions" / "lists.json"
+    record = private_directory(private_directory(workspace.catalog) / "permissions") / "lists.json"
     write_bytes(record, json.dumps(dict(digests), ensure_ascii=False, sort_keys=True).encode(), mode=0o600)
 
 

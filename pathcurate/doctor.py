@@ -9,7 +9,7 @@ import stat
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
@@ -20,14 +20,16 @@ import openslide
 
 from pathcurate.disclosure import check_permission_lists
 from pathcurate.engines.embedded import Embedded
-from pathcurate.errors import PathcurateError, PlanIncompleteError
+from pathcurate.errors import PathcurateError, PlanIncompleteError, VaultError
+from pathcurate.model.event import EVENTS
+from pathcurate.model.permission import PERMISSIONS
 from pathcurate.parsers import lis
 from pathcurate.readers import READERS
 from pathcurate.registries.sql import open_registry
 from pathcurate.tables import Catalog
 from pathcurate.vault import broken_event, open_vault
 from pathcurate.verification import INPUTS, demand_seal, read_seal
-from pathcurate.workspace import Archive, ReportSource, Site, Workspace, load_mapping, load_workspace
+from pathcurate.workspace import Archive, EventSource, ReportSource, Site, Workspace, load_mapping, load_workspace
 
 LEAST_OPENSLIDE = (4, 0, 1)
 """Earlier ones miss labels of Leica GT450 scanners and have two known memory faults."""
@@ -182,12 +184,16 @@ def _clock(now: datetime) -> Check:
 
 
 def _workspace(workspace: Workspace, now: datetime) -> Iterator[Check]:
-    yield Check("workspace file", "ok", f"{workspace.name}; sites: {', '.join(site.code for site in workspace.sites) or 'none'}")
+    yield Check(
+        "workspace file", "ok", f"{workspace.name}; sites: {', '.join(site.code for site in workspace.sites) or 'none'}"
+    )
     yield _lock(workspace)
     for site in workspace.sites:
         yield from (_archive(site, archive) for archive in site.archives)
-        for number, source in enumerate(site.reports, start=1):
-            yield _report_source(f"report source {number} of site {site.code}", source)
+        for number, reports in enumerate(site.reports, start=1):
+            yield _source(f"report source {number} of site {site.code}", reports, lis.COLUMNS)
+        for number, events in enumerate(site.events, start=1):
+            yield _source(f"event source {number} of site {site.code}", events, EVENTS.names)
     yield _permissions(workspace, now)
     yield from _vault(workspace, now)
     yield from _tables(workspace)
@@ -250,12 +256,10 @@ def _within(seconds: float, ask: Callable[[], str]) -> str | None:
     return answers[0] if answers else None
 
 
-def _report_source(name: str, source: ReportSource) -> Check:
-    try:
-        if source.mapping is not None:
-            load_mapping(source.mapping, lis.COLUMNS)
-    except PathcurateError as error:
-        return _failed(f"mapping of {name}", error)
+def _source(name: str, source: ReportSource | EventSource, columns: Collection[str]) -> Check:
+    fault = _mapping_fault(name, source.mapping, columns)
+    if fault is not None:
+        return fault
     files = source.path.files()
     if not files:
         return Check(name, "error", "matches no file", "Put the export there, or correct `path` in pathcurate.yaml.")
@@ -265,6 +269,15 @@ def _report_source(name: str, source: ReportSource) -> Check:
     return Check(name, "ok", f"{len(files)} {'file' if len(files) == 1 else 'files'}")
 
 
+def _mapping_fault(name: str, mapping: Path | None, columns: Collection[str]) -> Check | None:
+    try:
+        if mapping is not None:
+            load_mapping(mapping, columns)
+    except PathcurateError as error:
+        return _failed(f"mapping of {name}", error)
+    return None
+
+
 def _permissions(workspace: Workspace, now: datetime) -> Check:
     name = "permission lists"
     if not workspace.permissions:
@@ -272,6 +285,10 @@ def _permissions(workspace: Workspace, now: datetime) -> Check:
             name, "warning", "none is configured, so nothing says that patients' data may be used",
             "Add `permissions:` to pathcurate.yaml; without any, releases need --no-permissions.",
         )  # fmt: skip
+    for number, source in enumerate(workspace.permissions, start=1):
+        fault = _mapping_fault(f"permission list {number}", source.mapping, PERMISSIONS.names)
+        if fault is not None:
+            return fault
     missing = sum(not source.path.is_file() for source in workspace.permissions)
     if missing:
         return Check(
@@ -350,7 +367,7 @@ def _tables(workspace: Workspace) -> Iterator[Check]:
         else:
             demand_seal(workspace)
             yield Check("de-identified tables", "ok", "verified, and as new as the catalog")
-    except PlanIncompleteError as error:
+    except (PlanIncompleteError, VaultError) as error:  # the key has a check of its own
         yield _failed("de-identified tables", error, "warning")
     except PathcurateError as error:
         yield _failed("de-identified tables", error)

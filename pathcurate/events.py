@@ -201,7 +201,7 @@ def _heads(sheet: Sheet, mapping: Mapping, file: _File) -> Heads:
     if "kind" not in named:
         raise UsageError(
             f"{file.path.name}: nothing says what kind of events its rows are",
-            "Write a mapping file with `columns: {kind: …}` or `constants: {kind: diagnosis}`, and name it in pathcurate.yaml.",
+            "Write a mapping file with `columns: {kind: …}` or `constants: {kind: visit}`, and name it in pathcurate.yaml.",
         )
     return heads
 

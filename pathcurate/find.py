@@ -35,6 +35,8 @@ _REPORT_COLUMNS = (
     "report_id", "site", "accession", "accession_raw", "accession_external", "patient_id", "id_number", "report_type",
     "status", "is_current", "reported_date",
 )  # fmt: skip
+# The number as it was normalised at import is one of them: the site's patterns may have changed since.
+_SPELLINGS = ("accession", "accession_raw", "accession_external")
 _CODE = re.compile(rf"[SCPQR]-{PSEUDONYM_BODY}")
 _UNITS = {"slide_id": "S", "case_id": "C", "patient_id": "P"}
 """Keys of a ledger or release, the most telling first, and the kinds of their codes."""
@@ -352,7 +354,7 @@ def _by_accession(sought: _Sought, index: _Index, text: str, folded: str) -> Non
         for number in (patterns.normalise(text), *(key.key for key in patterns.find(text)))
     }
     for case, reports in index.cases.items():
-        spellings = (report[name] for report in reports for name in ("accession_raw", "accession_external") if report[name])
+        spellings = (report[name] for report in reports for name in _SPELLINGS if report[name])
         if case in numbers or any(canonical(spelling) == folded for spelling in spellings):
             sought.case("accession number", case)
     for key in index.keys:

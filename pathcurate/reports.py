@@ -118,7 +118,7 @@ def guess_mapping(path: Path, *, encoding: str | None = None, sheet: str | None 
         UsageError: it is no table.
     """
     _parser(ReportSource.model_construct(format="auto"), path)
-    mapping = Mapping(encoding=encoding, sheet=sheet)
+    mapping = Mapping.model_construct(encoding=encoding, sheet=sheet)
     table = lis.read_mapped(path, mapping)
     heads = resolve("reports", table.heads, {}, path.name)
     lies = lis.lying_heads(table, heads, mapping)

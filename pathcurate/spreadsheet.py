@@ -1,12 +1,16 @@
 """Workbooks (.xlsx, .xlsb, .xls) as grids of text: what a person sees in the cells, and which cells cannot be trusted."""
 
 import io
+import lzma
 import re
+import subprocess
+import sys
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import IO, Any
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
 
@@ -18,8 +22,25 @@ _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _EXACT = 10**15
 _LARGEST = 2 << 30
 _MOST_CELLS = 50_000_000
-_LAST_CELL = re.compile(rb'<dimension [^>]*ref="(?:[A-Z]+[0-9]+:)?([A-Z]+)([0-9]+)"')
+_CELL = re.compile(rb"""\br(?:ef)?=["'](?:[A-Z]+[0-9]+:)?([A-Z]+)([0-9]+)["']|<row\b[^>]*\br=["']([0-9]+)["']""")
+_BLOCK = 1 << 24
+# A broken cell in the last corner of a binary sheet makes the library ask for more memory than there is, which ends the
+# process; so another one opens it first.
+_TRIAL = """
+import io, resource, sys
+from python_calamine import CalamineError, CalamineWorkbook
+resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+try:
+    with CalamineWorkbook.from_filelike(io.BytesIO(sys.stdin.buffer.read())) as workbook:
+        for sheet in workbook.sheet_names:
+            workbook.get_sheet_by_name(sheet)
+except (CalamineError, ValueError, OverflowError):
+    pass
+"""
+_TRIAL_SECONDS = 300
 _SYSTEM_1904 = re.compile(rb"<(?:\w+:)?workbookPr\b[^>]*\bdate1904=[\"'](?:1|true|on)[\"']")
+# What zipfile raises for archives that are cut, changed or locked.
+_BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, EOFError, OSError, KeyError)
 _ADVICE = "Open it in a spreadsheet program and save it as .xlsx without a password, or as CSV."
 
 Range = tuple[int, int, int, int]
@@ -67,12 +88,15 @@ def read_grids(data: bytes, name: str, wanted: str | None = None) -> Iterator[Gr
         with CalamineWorkbook.from_filelike(io.BytesIO(data)) as workbook:
             epoch = _epoch(data)
             for sheet_name in _sheet_names(workbook, name, wanted):
-                grid = _grid(workbook.get_sheet_by_name(sheet_name), epoch)
+                sheet = workbook.get_sheet_by_name(sheet_name)
+                if sheet.total_height * sheet.total_width > _MOST_CELLS:
+                    raise _too_large(name)
+                grid = _grid(sheet, epoch)
                 if any(map(any, grid.rows)):
                     yield grid
     except PasswordError:
         raise _protected(name) from None
-    except (CalamineError, zipfile.BadZipFile, KeyError, ValueError, OverflowError) as error:
+    except (CalamineError, ValueError, OverflowError, *_BROKEN_ZIP) as error:
         if _ENCRYPTED in data:
             raise _protected(name) from None
         raise UsageError(f"{name} is no workbook that can be read ({type(error).__name__})", _ADVICE) from None
@@ -96,19 +120,51 @@ def _sheet_names(workbook: CalamineWorkbook, name: str, wanted: str | None) -> l
 def _check_size(data: bytes, name: str) -> None:
     """A small archive can hold gigabytes, and one stray cell in the last corner makes a grid of 17 billion."""
     if not data.startswith(_ZIP):
+        _try_elsewhere(data, name)
         return
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             too_large = sum(info.file_size for info in archive.infolist()) > _LARGEST
-            for part in () if too_large else [item for item in archive.namelist() if item.startswith("xl/worksheets/")]:
+            is_binary = "xl/workbook.xml" not in archive.namelist()
+            for part in () if too_large else [item for item in archive.namelist() if item.startswith("xl/worksheets/sheet")]:
                 with archive.open(part) as file:
-                    corner = _LAST_CELL.search(file.read(4096))
-                too_large |= corner is not None and _column(corner[1]) * int(corner[2]) > _MOST_CELLS
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError) as error:
+                    too_large |= _extent(file) > _MOST_CELLS
+    except _BROKEN_ZIP as error:
         raise UsageError(f"{name} is no workbook that can be read ({type(error).__name__})", _ADVICE) from None
+    if is_binary and not too_large:
+        _try_elsewhere(data, name)
     if too_large:
-        raise UsageError(f"{name} is too large for a workbook (2 GB of content, or 50 million cells)",
-                         "Delete stray cells far below or right of the table, or export it as CSV.")  # fmt: skip
+        raise _too_large(name)
+
+
+def _too_large(name: str) -> UsageError:
+    return UsageError(
+        f"{name} is too large for a workbook (2 GB of content, or 50 million cells)",
+        "Delete stray cells far below or right of the table, or export it as CSV.",
+    )
+
+
+def _try_elsewhere(data: bytes, name: str) -> None:
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-P", "-c", _TRIAL], input=data, capture_output=True, check=False, timeout=_TRIAL_SECONDS
+        ).returncode
+    except subprocess.TimeoutExpired:
+        ended = 1
+    if ended:
+        raise UsageError(f"{name} is no workbook that can be read (its sheets do not fit into memory)", _ADVICE)
+
+
+def _extent(file: IO[bytes]) -> int:
+    """How many cells lie between the first of a sheet and its last row and column, whatever it says of its dimension."""
+    rows = columns = 0
+    tail = b""
+    while block := file.read(_BLOCK):
+        found = set(_CELL.findall(tail + block))
+        rows = max(rows, *(int(row or row_alone) for _, row, row_alone in found), 0)
+        columns = max(columns, *(_column(letters) for letters in {letters for letters, _, _ in found}), 0)
+        tail = block[-64:]
+    return rows * columns
 
 
 def _column(letters: bytes) -> int:

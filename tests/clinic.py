@@ -25,8 +25,8 @@ CANARIES: dict[str, str] = {
     "stain": "he stain of 欧阳",
     "file name": "欧阳靖远_S23-00001-A1-1", "fingerprint": "f1" * 32, "pixels": "f2" * 32, "sha": "f3" * 32,
     "group": "G-RAWRAWRAWRAWRAW0", "slide": "S-RAWRAWRAWRAWRAW1", "report": "R-RAWRAWRAWRAWRAW1", "detail": "detail 77215",
-    "list": "consent-7.csv", "event": "E-RAWRAWRAWRAWRAW1", "event text": "欧阳女士来院复查", "event source": "followup-31.csv",
-    "event mapping": "stage-31.yaml", "event result": "阳性，欧阳",
+    "list": "consent-7.csv", "event": "E-RAWRAWRAWRAWRAW1", "event text": "欧阳女士来院复查",
+    "event source": "followup-31.csv", "event mapping": "stage-31.yaml", "event result": "阳性，欧阳",
 }  # fmt: skip
 """One value in each column that identifies; none of them may leave ``catalog/``."""
 

@@ -9,6 +9,7 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 
 SLIDE_CLASS = "1.2.840.10008.5.1.4.1.1.77.1.6"
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
+SR_CLASS = "1.2.840.10008.5.1.4.1.1.88.11"
 ROOT = "1.2.826.0.1.3680043.10.99999"
 MPP = 0.25
 
@@ -42,7 +43,7 @@ def encoded(data, syntax=ExplicitVRLittleEndian, *, sop_class=None, end=None, dr
 
 def slide_part(
     role="VOLUME", *, slide=1, number=1, width=96, height=64, tile=32, sparse=False, syntax=ExplicitVRLittleEndian,
-    concatenation=None, frames=None, container=None, level=1, end=None, drop=(), implicit_frames=False, **more,
+    concatenation=None, frames=None, container=None, level=1, end=None, drop=(), **more,
 ):  # fmt: skip
     """One instance of a slide: ``slide`` is its series, ``number`` tells instances apart, ``level`` scales its spacing.
 
@@ -51,6 +52,7 @@ def slide_part(
     needed = -(-width // tile) * -(-height // tile)
     count = frames if frames is not None else needed
     data = item(
+        SpecificCharacterSet="GB18030",
         SOPClassUID=SLIDE_CLASS, SOPInstanceUID=uid(slide, 1, number), SeriesInstanceUID=uid(slide, 2),
         StudyInstanceUID=uid(slide, 3), Modality="SM", ImageType=["ORIGINAL", "PRIMARY", role, "NONE"],
         PatientName="ZHANG^SAN", PatientID="P0001", AccessionNumber=f"S23-{slide:05}",
@@ -94,12 +96,14 @@ def slide_part(
 
 def whole_slide(slide=1, **more):
     """Twelve instances of one slide by file name: three levels, the largest in seven concatenated parts, and its images."""
-    files = {"label.dcm": slide_part("LABEL", slide=slide, number=20, width=32, height=32, LabelText="S23-00001 HE",
-                                     BarcodeValue=f"B{slide:04}", **more),
-             "overview.dcm": slide_part("OVERVIEW", slide=slide, number=21, width=64, height=32, **more),
-             "thumbnail.dcm": slide_part("THUMBNAIL", slide=slide, number=22, width=32, height=32, **more),
-             "level1.dcm": slide_part(slide=slide, number=10, width=112, height=64, level=2, **more),
-             "level2.dcm": slide_part(slide=slide, number=11, width=56, height=32, level=4, sparse=True, **more)}  # fmt: skip
+    label = {"LabelText": "S23-00001 HE", "BarcodeValue": f"B{slide:04}"}
+    files = {
+        "label.dcm": slide_part("LABEL", slide=slide, number=20, width=32, height=32, **label, **more),
+        "overview.dcm": slide_part("OVERVIEW", slide=slide, number=21, width=64, height=32, **more),
+        "thumbnail.dcm": slide_part("THUMBNAIL", slide=slide, number=22, width=32, height=32, **more),
+        "level1.dcm": slide_part(slide=slide, number=10, width=112, height=64, level=2, **more),
+        "level2.dcm": slide_part(slide=slide, number=11, width=56, height=32, level=4, sparse=True, **more),
+    }
     for number in range(1, 8):
         files[f"level0_{number}.dcm"] = slide_part(
             slide=slide, number=number, width=224, height=128, frames=4, concatenation=(number, 7), **more
@@ -114,7 +118,7 @@ def radiology(number=1, *, series=1, sop_class=CT_CLASS, modality="CT", rows=4, 
         SOPClassUID=sop_class, SOPInstanceUID=uid(9, series, number), SeriesInstanceUID=uid(9, series),
         StudyInstanceUID=uid(9), Modality=modality, PatientName="WANG^WU=王^五", PatientID="P0002", AccessionNumber="X1",
         BodyPartExamined="CHEST", StudyDate="20230102", SeriesDate="20230103", Manufacturer="Maker", DeviceSerialNumber="D1",
-        ManufacturerModelName="Model", SpecificCharacterSet=["", "GB18030"][-1:], InstanceNumber=number,
+        ManufacturerModelName="Model", SpecificCharacterSet="GB18030", InstanceNumber=number,
     )  # fmt: skip
     if rows:
         values = {"Rows": rows, "Columns": 4, "SamplesPerPixel": 1, "BitsAllocated": 16, "BitsStored": 16, "HighBit": 15,

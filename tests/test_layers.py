@@ -13,7 +13,7 @@ FLOORS = {
     6: {"__main__"},
     5: {"cli"},
     4: {
-        "scan", "reports", "permissions", "link", "deid", "describe", "cohort", "manifest", "validate", "product", "doctor",
+        "scan", "reports", "events", "permissions", "link", "deid", "describe", "cohort", "manifest", "validate", "product", "doctor",
         "find",
     },
     3: {"readers", "parsers", "scrubbers", "engines", "registries"},

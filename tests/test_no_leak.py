@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from pathcurate.demo.slides import write_svs, write_tiff
 from tests.canaries import Search
+from tests.dicoms import radiology, slide_part
 
 # Date offsets are whole weeks. No two of these days fall on one day of the week, so no shifted one can be another.
 DAYS = {
@@ -43,11 +45,14 @@ RECORDED: dict[str, str | date] = {
     "folder": "王囍犇的切片", "stem": "QX17-0073019-A1-HE-囍", "barcode": "QX17-0073019-A1-BCODE", "title": "TITLE-CANARY-5531",
     "serial": "SSCANARY991", "document": "doc" + "ab12" * 15, "list_row": "ZYH77309999",
     "event_text": "电话随访龘靐齉家属", "event_value": "88770.551", "event_result": "阳性囍犇", "event_code": "OUYANG-77301",
+    "container": "CONTAINER-8812-囍", "label": "标签囍龘犇", "imaged": "IMAGED^囍=麤^囍麤", "imaged_id": "IMG77301942",
+    "body_part": "BODYPARTCANARY33", "imaging": "囍骉检查描述",
     "event_unit": "囍单位", "event_stranger": "ZYH77305555", "event_disease": "Q77.301946",
     **DAYS,
 }  # fmt: skip
 # In the slide files only: pathcurate never reads them into any table.
-UNRECORDED = {"user": "USERCANARY88", "artist": "ARTISTCANARY77", "host": "HOSTCANARY66", "custom": "CUSTOMCANARY55"}
+UNRECORDED = {"user": "USERCANARY88", "artist": "ARTISTCANARY77", "host": "HOSTCANARY66", "custom": "CUSTOMCANARY55",
+              "slide_patient": "SLIDEPATIENT44"}  # fmt: skip
 _HEADS = (
     "病理号,外院病理号,姓名,性别,年龄,出生日期,身份证号,住院号,联系电话,送检单位,送检医师,标本名称,临床诊断,肉眼所见,镜下所见,"
     "病理诊断,免疫组化,备注,报告医师,审核医师,接收日期,报告日期,报告类型,报告状态"
@@ -111,6 +116,14 @@ def _make_slides(root: Path) -> None:
     (folder / f"{RECORDED['second_name']}.txt").write_text(str(RECORDED["second_name"]), encoding="utf-8")
     (folder / f"{RECORDED['doctor']}.lnk.svs").symlink_to(folder)
     (folder / f"{RECORDED['id_number']}").mkdir()
+    named = {"PatientName": UNRECORDED["slide_patient"], "container": RECORDED["container"], "LabelText": RECORDED["label"]}
+    (folder / "level0").write_bytes(slide_part(**named))
+    (folder / "label").write_bytes(slide_part("LABEL", number=2, **named)[:-3])
+    people = {"PatientName": RECORDED["imaged"], "PatientID": RECORDED["imaged_id"]}
+    people["BodyPartExamined"] = RECORDED["body_part"]
+    (folder / f"{RECORDED['imaged_id']}.dcm").write_bytes(radiology(SeriesDescription=RECORDED["imaging"], **people))
+    (folder / f"{RECORDED['imaged']}.dcm").write_bytes(radiology(2, **people)[:-5])
+    (folder / "broken.dcm").write_bytes(radiology(3, series=2, **people).replace(b"\x20\0\x0d\0UI", b"\x20\0\x0d\0US"))
 
 
 def _make_lists(inputs: Path) -> None:
@@ -138,10 +151,20 @@ def _make_lists(inputs: Path) -> None:
         f",随访,,,{c['event_text']},{c['patient_name']},,,,,",
         f"{c['patient_id']},{c['patient_name']},,,{c['event_text']},,,,,,",
         f"{c['patient_id']},{c['patient_name']}" + "," * 20,
-        f"{c['patient_id']},随访,{c['doctor']},{c['id_number']},{c['event_text']},{c['phone']} {c['doctor']},{c['unit']},"
-        f"{c['reviewer']},{c['patient_name']},{c['id_number']},{c['patient_name']}",
+        (
+            f"{c['patient_id']},随访,{c['doctor']},{c['id_number']},{c['event_text']},{c['phone']} {c['doctor']},"
+            f"{c['unit']},{c['reviewer']},{c['patient_name']},{c['id_number']},{c['patient_name']}"
+        ),
     ]
     inputs.joinpath("events.csv").write_bytes("\r\n".join([*events, ""]).encode("gb18030"))
+    book = openpyxl.Workbook()
+    for row in (
+        [f"{c['unit']}报告汇总表"], ["病理号", "姓名", "身份证号", "备注", "奇怪", "F_BLZD"],
+        *([f"QX19-0000{i}", c["patient_name"], 10**17, c["phone"], c["id_number"], c["diagnosis"]] for i in range(1, 5)),
+    ):  # fmt: skip
+        book.active.append(row)
+    book.active.title = str(c["patient_name"])
+    book.save(inputs / "reports.xlsx")
     consents = [
         "住院号,依据,用途,数据类型,有效期起,有效期止,文件摘要",
         f"{c['patient_id']},知情同意,research,slides;reports;events,{c['consented']},2090-01-01,{c['document']}",
@@ -149,13 +172,16 @@ def _make_lists(inputs: Path) -> None:
         f"{c['list_row']},知情同意,research,slides;reports,,,",
         f"{c['list_row']},{c['patient_name']},{c['id_number']},,,,",
     ]
+    inputs.joinpath("number.txt").write_text(f"{c['patient_id']}\n")
     inputs.joinpath("consent.csv").write_text("\n".join(consents) + "\n", encoding="utf-8")
 
 
 def _make_workspace(workspace: Path, inputs: Path) -> None:
     (workspace / "pathcurate.yaml").write_text(
         f"workspace: 1\nname: canary\nsites:\n  - code: QX01\n    name: X\n    archives: [{{name: main, root: {inputs}/slides}}]\n"
-        f"    reports: [{{path: {inputs}/reports.csv}}]\n    events: [{{path: {inputs}/events.csv}}]\npermissions: [{{path: {inputs}/consent.csv}}]\n",
+        f"    reports: [{{path: {inputs}/reports.csv}}, {{path: {inputs}/reports.xlsx}}]\n"
+        f"    events: [{{path: {inputs}/events.csv}}]\n"
+        f"permissions: [{{path: {inputs}/consent.csv}}]\n",
         encoding="utf-8",
     )
     from pathcurate.model.deidentified import SLIDES_DEID
@@ -168,13 +194,18 @@ def _run_everything(workspace: Path, inputs: Path) -> Corpus:
     printed: list[str] = []
     exit_codes: dict[str, int] = {}
     recipe, release = str(workspace / "recipe.yaml"), str(workspace / "releases" / "canary" / "1.0.0")
+    export = str(workspace / "profile.json")
     commands = [
-        ("scan",), ("reports", "import"), ("events", "import"), ("permissions", "import"), ("link",), ("deid", "explain"), ("deid", "plan"),
-        ("deid", "apply"), ("deid", "verify"), ("recipe", "check", recipe), ("cohort", recipe, "--dry-run"), ("cohort", recipe),
+        ("scan",), ("reports", "import"), ("reports", "guess", f"{inputs}/reports.csv"),
+        ("reports", "guess", f"{inputs}/reports.xlsx"), ("events", "import"), ("permissions", "import"), ("link",),
+        ("deid", "explain"), ("deid", "plan"), ("deid", "apply"), ("deid", "verify"),
+        ("doctor",), ("describe",), ("describe", "--export", export, "--force"),
+        ("recipe", "check", recipe), ("cohort", recipe, "--dry-run"), ("cohort", recipe),
         ("manifest", "build", recipe), ("manifest", "verify", release), ("manifest", "list"), ("manifest", "show", release),
+        ("manifest", "diff", release, "canary@1.0.0"),
         ("validate", release), ("validate", str(workspace)), ("validate", recipe),
         ("validate", str(workspace / "deid" / "slides.parquet")), ("product", "register", release), ("product", "list"),
-        ("product", "show", "canary"), ("run", recipe),
+        ("product", "show", "canary"), ("find", "--help"), ("find", f"@{inputs}/number.txt", "--to-review"), ("run", recipe),
     ]  # fmt: skip
     # Twice, because the second run of a command finds what the first one left.
     for mode in ("-v", "--json"):
@@ -189,12 +220,22 @@ def _run_everything(workspace: Path, inputs: Path) -> Corpus:
     (inputs / "consent.csv").write_text(
         f"住院号,退出,机构\n,是 {RECORDED['patient_name']},{RECORDED['id_number']}\n", encoding="utf-8"
     )
-    for command in (("permissions", "import"), ("cohort", recipe), ("run", recipe)):
+    # So have refusals of `find`, which shows identified values, but not here: this is no terminal.
+    for command in (("permissions", "import"), ("cohort", recipe), ("run", recipe), ("find", str(RECORDED["patient_id"]))):
         done = subprocess.run(
-            [sys.executable, "-m", "pathcurate", *command, "-w", str(workspace)], capture_output=True, check=False, timeout=120
+            [sys.executable, "-m", "pathcurate", *command, "-w", str(workspace)],
+            capture_output=True,
+            check=False,
+            timeout=120,
         )
         assert done.returncode == 13, done.stderr
         printed += [done.stdout.decode(), done.stderr.decode()]
+    misused = ("find", str(RECORDED["patient_name"]), f"-{RECORDED['id_number']}", "--to-review")
+    done = subprocess.run(
+        [sys.executable, "-m", "pathcurate", *misused, "-w", str(workspace)], capture_output=True, check=False, timeout=120
+    )
+    assert done.returncode == 2, done.stderr
+    printed += [done.stdout.decode(), done.stderr.decode()]
     return Corpus(workspace, inputs, "\n".join(printed), exit_codes)
 
 
@@ -276,7 +317,9 @@ def _sqlite(text: str) -> bytes:
     ids=["parquet", "footer", "zip", "tar", "sqlite", "gzip", "json", "gb18030", "utf16", "html", "hex"],
 )  # fmt: skip
 def test_the_search_finds_a_hidden_value(hide: Callable[[str], bytes]) -> None:
-    assert Search({"name": "龘靐齉患者"}).in_file("file.json" if hide.__name__ == "x" else "file", hide("龘靐齉患者")) == {"name"}
+    assert Search({"name": "龘靐齉患者"}).in_file("file.json" if hide.__name__ == "x" else "file", hide("龘靐齉患者")) == {
+        "name"
+    }
 
 
 def test_the_search_finds_a_date_in_a_date_column() -> None:

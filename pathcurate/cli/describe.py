@@ -18,7 +18,7 @@ _MOST_SHOWN = 8
 @click.option("--force", is_flag=True, help="Let --export replace a file.")
 @common_options
 def command(session: Session, tables: tuple[str, ...], *, export: Path | None, force: bool) -> None:
-    """Say what the de-identified tables hold, without any small count.
+    """Say what the de-identified tables hold.
 
     For each column: type, missing values, distinct values; how often each value of a closed set is there; least, middle and
     greatest number, rounded; the years that (shifted) dates span. A count below 10 is shown as <10, and one from which it

@@ -23,7 +23,9 @@ _MOST_BYTES = 4096
 @click.option("--to-review", is_flag=True, help="Write a file below catalog/review/ instead of the terminal.")
 @common_options
 def command(session: Session, text: Sequence[str], *, to_review: bool) -> int:
-    """Find a slide or case by any of its numbers and show where it stands.
+    """Find a slide or case by any of its numbers.
+
+    It shows where the slide or case stands: file, link, reports, cohorts, releases.
 
     TEXT is a slide, report, accession, patient or identity-card number, a barcode, a file name or a pseudonym. Give it as
     `-` for standard input or @FILE. What is shown identifies patients: it goes to a terminal or below catalog/review/ only,

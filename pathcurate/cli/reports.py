@@ -11,7 +11,6 @@ from pathcurate.cli.session import (
     exit_code,
     fail_on_option,
     finding_lines,
-    output_options,
 )
 
 
@@ -53,7 +52,7 @@ def import_command(session: Session, files: tuple[Path, ...], *, fail_on: str) -
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 @click.option("--encoding", help="Encoding of FILE, by Python's name; else detected.")
 @click.option("--sheet", help="Sheet of a workbook; else the first with known heads.")
-@output_options
+@common_options
 def guess_command(
     session: Session, file: Path, *, output: Path | None, force: bool, encoding: str | None, sheet: str | None
 ) -> None:

@@ -1,8 +1,10 @@
-"""``pathcurate run``: all stages in order. Stages never call one another, so this is where their order stands."""
+"""``pathcurate run``: all stages in order. Stages never call one another, so this is where their order stands.
+
+A stage whose inputs and outputs are those that its last run left is skipped; only the archive is walked every time.
+"""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,21 +14,28 @@ from pathcurate.cli.progress import progress
 from pathcurate.cli.session import Session, common_options, count_lines, counted, finding_lines
 
 if TYPE_CHECKING:
-    from pathcurate.cohort import CohortResult
     from pathcurate.engines import Engine
+    from pathcurate.model.column import Table
+    from pathcurate.model.finding import Finding
     from pathcurate.model.product import Entry
     from pathcurate.recipefile import RecipeSource
     from pathcurate.releases import Release
     from pathcurate.workspace import Workspace
+
+Facts = Mapping[str, Any]
+"""What a stage is given and leaves behind, as digests."""
+Sources = Sequence[tuple[Sequence[Path], Path | None]]
+"""Files of each source, and its mapping."""
 
 
 @click.command("run")
 @click.argument("recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes that read headers.  [default: one per core]")
 @click.option("--no-permissions", is_flag=True, help="Build although no permission list is configured; the release says so.")
+@click.option("--fresh", is_flag=True, help="Run every stage, also those that are up to date.")
 @common_options
-def command(session: Session, recipe: Path, *, workers: int | None, no_permissions: bool) -> None:
-    """Run every stage for RECIPE, in order.
+def command(session: Session, recipe: Path, *, workers: int | None, no_permissions: bool, fresh: bool) -> None:
+    """Run every stage for RECIPE, in order; what is up to date is skipped.
 
     These are scan, reports, events, permissions, link, deid, cohort, manifest, validate and product register.
 
@@ -44,16 +53,17 @@ def command(session: Session, recipe: Path, *, workers: int | None, no_permissio
                 "no permission list is configured, so nothing says that these patients' data may be used",
                 "Configure `permissions:` in pathcurate.yaml, or give --no-permissions; the release will say so.",
             )
-        stages = _Stages(session)
-        _prepare(session, workspace, engine, stages)
-        cohort, release, entry = _produce(session, workspace, engine, source, stages, no_permissions=no_permissions)
+        run = _Run(session, workspace, engine, source, fresh=fresh)
+        run.to_deid()
+        release, entry = run.to_registry(no_permissions=no_permissions)
     report = release.directory / "report.html"
     document = {
         "release": str(release.directory), "release_digest": release.digest, "report": str(report),
-        "counts": release.manifest["counts"], "split": dict(cohort.split), "registry": str(workspace.registry_path),
-        "state": entry.state, "stages": stages.seconds,
+        "counts": release.manifest["counts"], "split": release.manifest["split"], "registry": str(workspace.registry_path),
+        "state": entry.state, "stages": run.seconds, "skipped": run.skipped, "changed": run.has_changed,
     }  # fmt: skip
     lines = [
+        *([] if run.has_changed else ["Nothing has changed since the last run; nothing was done."]),
         f"{release.name} {release.version} is registered ({entry.state})",
         *count_lines(release.manifest["counts"]),
         f"  release   {release.directory}",
@@ -64,105 +74,212 @@ def command(session: Session, recipe: Path, *, workers: int | None, no_permissio
     session.show(document, lines)
 
 
-class _Stages:
-    """Says what each stage did and how long it took."""
+class _Run:
+    """One run of the stages for one recipe, which says what each did and how long it took."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(
+        self, session: Session, workspace: "Workspace", engine: "Engine", source: "RecipeSource", *, fresh: bool
+    ) -> None:
+        from pathcurate.stamps import Stamps
+        from pathcurate.tables import Catalog
+
         self._session = session
+        self._workspace = workspace
+        self._engine = engine
+        self._source = source
+        self._fresh = fresh
+        self._catalog = Catalog(workspace.catalog)
+        self._stamps = Stamps(workspace.catalog)
+        self._findings: list[Finding] = []
         self.seconds: dict[str, float] = {}
+        self.skipped: list[str] = []
+        self.has_changed = False
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[Callable[[str], None]]:
-        """Time a stage; call the result with what it did."""
+    def _stage(self, name: str, facts: Callable[[], Facts] | None, act: Callable[[], str]) -> None:
+        """Run a stage unless its facts are those that it left; without facts it always runs."""
         start = time.monotonic()
-        said: list[str] = []
-        yield said.append
+        if facts is not None and not self._fresh and self._stamps.is_current(name, facts()):
+            self.skipped.append(name)
+            return
+        if facts is not None:
+            self.has_changed = True
+            self._stamps.forget(name)
+        said = act()
+        if facts is not None:
+            self._stamps.record(name, facts())
         self.seconds[name] = round(time.monotonic() - start, 2)
-        self._session.say(f"{name:<12} {self.seconds[name]:>6.1f} s  {' '.join(said)}")
+        if said:
+            self._session.say(f"{name.partition(' ')[0]:<12} {self.seconds[name]:>6.1f} s  {said}")
 
+    def to_deid(self) -> None:
+        """From the archive to the de-identified tables."""
+        from pathcurate.model.event import EVENTS
+        from pathcurate.model.permission import PERMISSIONS
+        from pathcurate.model.report import REPORTS
 
-def _prepare(session: Session, workspace: "Workspace", engine: "Engine", stages: _Stages) -> None:
-    """From the archive to the de-identified tables."""
-    from pathcurate.deid import apply
-    from pathcurate.errors import DisclosureRefusedError
-    from pathcurate.events import import_events
-    from pathcurate.link import link
-    from pathcurate.permissions import import_permissions
-    from pathcurate.reports import import_reports
-    from pathcurate.scan import scan
+        sites = self._workspace.sites
+        self._stage("scan", None, self._scan)
+        reports = [(source.path.files(), source.mapping) for site in sites for source in site.reports]
+        self._stage("reports", self._imported(reports, REPORTS), self._reports)
+        events = [(source.path.files(), source.mapping) for site in sites for source in site.events]
+        if events:
+            self._stage("events", self._imported(events, EVENTS), self._events)
+        lists = [([source.path], source.mapping) for source in self._workspace.permissions]
+        if lists:
+            self._stage("permissions", self._imported(lists, PERMISSIONS), self._permissions)
+        self._stage("link", self._linked, self._link)
+        self._stage("deid", self._deidentified, self._deid)
+        for line in finding_lines(self._findings, verbose=self._session.verbose):
+            self._session.say(line)
 
-    findings: list[Any] = []
-    with stages.stage("scan") as say, progress("scan", "files", quiet=session.quiet) as advance:
-        scanned = scan(workspace, engine, progress=advance)
-        findings += scanned.findings
-        say(f"{scanned.found:,} slides, {scanned.statuses.get('ok', 0):,} ok")
-    with stages.stage("reports") as say:
-        reported = import_reports(workspace)
-        findings += reported.findings
-        say(f"{reported.rows:,} reports from {reported.files:,} files")
-    if any(site.events for site in workspace.sites):
-        with stages.stage("events") as say:
-            happened = import_events(workspace)
-            findings += happened.findings
-            say(f"{happened.rows:,} events from {counted(happened.files, 'file')}")
-    if workspace.permissions:
-        with stages.stage("permissions") as say:
-            permitted = import_permissions(workspace)
-            findings += permitted.findings
-            say(f"{permitted.rows:,} statements, {permitted.opt_outs:,} opt-outs")
-    with stages.stage("link") as say:
-        linked = link(workspace)
-        findings += linked.findings
+    def to_registry(self, *, no_permissions: bool) -> "tuple[Release, Entry]":
+        """From the de-identified tables to the registry."""
+        from pathcurate.disclosure import check_permission_lists
+        from pathcurate.product import register
+        from pathcurate.registries.sql import open_registry
+        from pathcurate.releases import checksum_problems, read_release
+        from pathcurate.stamps import file_facts
+        from pathcurate.verification import demand_seal
+
+        seal = demand_seal(self._workspace)
+        check_permission_lists(self._workspace, self._session.now)
+        recipe = self._source.recipe
+        directory = self._workspace.releases / recipe.name / recipe.version
+        cohort = self._workspace.cohorts / recipe.name
+        # Permissions hold by the day: the same recipe may select other patients tomorrow.
+        base = {
+            "recipe": self._source.sha256, "tables": dict(seal.tables), "day": str(self._session.now.date()),
+            "no_permissions": no_permissions,
+        }  # fmt: skip
+
+        def selected() -> Facts:
+            return {**base, **file_facts([cohort / "cohort.json", cohort / "cohort.parquet"])}
+
+        def built() -> Facts:
+            return {**selected(), **file_facts([directory / "manifest-sha256.txt"])}
+
+        def whole() -> Facts:
+            return {**built(), "problems": [list(problem) for problem in checksum_problems(directory)]}
+
+        self._stage(f"cohort {recipe.name}", selected, self._cohort)
+        self._stage(f"manifest {recipe.name}", built, lambda: self._manifest(no_permissions=no_permissions))
+        self._stage(f"validate {recipe.name}", whole, lambda: self._validate(directory))
+        with open_registry(self._workspace.registry_path) as registry:
+            release = read_release(directory)
+            entry = registry.get(release.name, release.version)
+            if entry is None or entry.release_digest != release.digest:
+                self.has_changed = True
+                entry, _ = register(registry, directory, actor=self._session.actor, now=self._session.now)
+                self._session.say(f"{'register':<12} {'':>8}  {entry.state}")
+        return release, entry
+
+    def _imported(self, sources: Sources, table: "Table") -> Callable[[], Facts]:
+        """Facts of an import: its files with their mappings, the sites' patterns, and the table as it is."""
+        from pathcurate.stamps import file_facts, table_facts
+
+        files = [path for paths, mapping in sources for path in (*paths, *([mapping] if mapping else ()))]
+        return lambda: {**file_facts(files), **table_facts(self._catalog, [table]), "patterns": self._patterns}
+
+    @property
+    def _patterns(self) -> dict[str, list[str]]:
+        return {site.code: list(site.accession.patterns) for site in self._workspace.sites}
+
+    def _linked(self) -> Facts:
+        from pathcurate.model.event import EVENTS
+        from pathcurate.model.link import LINKS
+        from pathcurate.model.person import IDENTITIES, PERSONS
+        from pathcurate.model.report import REPORTS
+        from pathcurate.model.slide import SLIDE_KEYS, SLIDES
+        from pathcurate.stamps import table_facts
+
+        tables = (SLIDES, SLIDE_KEYS, REPORTS, EVENTS, PERSONS, IDENTITIES, LINKS)
+        return {**table_facts(self._catalog, tables), "patterns": self._patterns}
+
+    def _deidentified(self) -> Facts:
+        from pathcurate.errors import PathcurateError
+        from pathcurate.verification import demand_seal
+
+        try:
+            seal = demand_seal(self._workspace)
+        except PathcurateError:
+            return {"seal": "broken"}
+        return {"seal": "whole", "tables": dict(seal.tables), "inputs": dict(seal.inputs), "key": seal.key}
+
+    def _scan(self) -> str:
+        from pathcurate.scan import scan
+
+        with progress("scan", "files", quiet=self._session.quiet) as advance:
+            scanned = scan(self._workspace, self._engine, progress=advance)
+        self._findings += scanned.findings
+        return f"{scanned.found:,} slides, {scanned.statuses.get('ok', 0):,} ok"
+
+    def _reports(self) -> str:
+        from pathcurate.reports import import_reports
+
+        reported = import_reports(self._workspace)
+        self._findings += reported.findings
+        return f"{reported.rows:,} reports from {counted(reported.files, 'file')}"
+
+    def _events(self) -> str:
+        from pathcurate.events import import_events
+
+        happened = import_events(self._workspace)
+        self._findings += happened.findings
+        return f"{happened.rows:,} events from {counted(happened.files, 'file')}"
+
+    def _permissions(self) -> str:
+        from pathcurate.permissions import import_permissions
+
+        permitted = import_permissions(self._workspace)
+        self._findings += permitted.findings
+        return f"{permitted.rows:,} statements, {permitted.opt_outs:,} opt-outs"
+
+    def _link(self) -> str:
+        from pathcurate.link import link
+
+        linked = link(self._workspace)
+        self._findings += linked.findings
         conflicts, without = linked.tiers["conflict"], linked.tiers["none"]
-        say(f"{linked.slides - conflicts - without:,} slides linked, {conflicts:,} in conflict, {without:,} without a case")
-    with stages.stage("deid") as say:
-        scrubbed = apply(workspace, actor=session.actor)
+        return (
+            f"{linked.slides - conflicts - without:,} slides linked, {conflicts:,} in conflict, {without:,} without a case"
+        )
+
+    def _deid(self) -> str:
+        from pathcurate.deid import apply
+        from pathcurate.errors import DisclosureRefusedError
+
+        scrubbed = apply(self._workspace, actor=self._session.actor)
         if scrubbed.faults:
             raise DisclosureRefusedError(
                 f"the de-identified tables have {len(scrubbed.faults)} faults", "Run `pathcurate deid verify` to see them."
             )
         events = f"{scrubbed.rows['events']:,} events, " if scrubbed.rows["events"] else ""
-        say(f"{scrubbed.rows['slides']:,} slides, {scrubbed.rows['reports']:,} reports, {events}verified")
-    for line in finding_lines(findings, verbose=session.verbose):
-        session.say(line)
+        return f"{scrubbed.rows['slides']:,} slides, {scrubbed.rows['reports']:,} reports, {events}verified"
 
+    def _cohort(self) -> str:
+        from pathcurate.cohort import select
 
-def _produce(
-    session: Session,
-    workspace: "Workspace",
-    engine: "Engine",
-    source: "RecipeSource",
-    stages: _Stages,
-    *,
-    no_permissions: bool,
-) -> "tuple[CohortResult, Release, Entry]":
-    """From the de-identified tables to the registry."""
-    from pathcurate.cohort import select
-    from pathcurate.errors import DigestMismatchError, PlanIncompleteError
-    from pathcurate.manifest import build
-    from pathcurate.model.finding import Severity
-    from pathcurate.product import register
-    from pathcurate.registries.sql import open_registry
-    from pathcurate.validate import validate
-
-    with stages.stage("cohort") as say:
-        cohort = select(workspace, engine, source, now=session.now)
+        cohort = select(self._workspace, self._engine, self._source, now=self._session.now)
         kept = cohort.attrition.kept
-        say(f"{kept.slides:,} slides of {kept.patients:,} patients kept of {cohort.attrition.start.slides:,}")
-    with stages.stage("manifest") as say:
-        built = build(workspace, source, actor=session.actor, no_permissions=no_permissions)
-        say(f"{built.release.version}" + ("" if built.is_new else ", unchanged"))
-    with stages.stage("validate") as say:
-        validation = validate(built.release.directory)
+        return f"{kept.slides:,} slides of {kept.patients:,} patients kept of {cohort.attrition.start.slides:,}"
+
+    def _manifest(self, *, no_permissions: bool) -> str:
+        from pathcurate.manifest import build
+
+        built = build(self._workspace, self._source, actor=self._session.actor, no_permissions=no_permissions)
+        return built.release.version + ("" if built.is_new else ", unchanged")
+
+    def _validate(self, directory: Path) -> str:
+        from pathcurate.errors import DigestMismatchError, PlanIncompleteError
+        from pathcurate.model.finding import Severity
+        from pathcurate.validate import validate
+
+        validation = validate(directory)
         errors = [finding for finding in validation.findings if finding.severity is Severity.ERROR]
         if errors:
             is_changed = any(finding.rule.startswith("PC-DIG") for finding in errors)
             raise (DigestMismatchError if is_changed else PlanIncompleteError)(
-                f"release {built.release.name} {built.release.version} did not pass its validation ({len(errors)} errors)",
-                f"Run `pathcurate validate {built.release.directory}` to see them.",
+                f"release {directory.parent.name} {directory.name} did not pass its validation ({len(errors)} errors)",
+                f"Run `pathcurate validate {directory}` to see them.",
             )
-        say(f"{len(validation.checks)} rules passed")
-    with stages.stage("register") as say, open_registry(workspace.registry_path) as registry:
-        entry, is_new = register(registry, built.release.directory, actor=session.actor, now=session.now)
-        say(str(entry.state) + ("" if is_new else ", as before"))
-    return cohort, built.release, entry
+        return f"{len(validation.checks)} rules passed"

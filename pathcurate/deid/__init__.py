@@ -138,7 +138,21 @@ def _findings(built: Built) -> list[Finding]:
             stage="deid", table=name.partition(".")[0], column=name.partition(".")[2], count=count,
         )
         for name, count in built.left_out.items()
+        if name != "events.code"
     ]  # fmt: skip
+    if hidden := built.left_out.get("events.code", 0):
+        findings.append(
+            Finding(
+                "deid.code_for_criteria_only",
+                Severity.INFO,
+                f"{hidden} codes of events have no form that their code system is known for; criteria can name them, and "
+                "nothing shows them",
+                stage="deid",
+                table="events",
+                column="code",
+                count=hidden,
+            )
+        )
     if built.reports_left_out:
         findings.append(
             Finding(
@@ -155,7 +169,7 @@ def _findings(built: Built) -> list[Finding]:
             Finding(
                 "deid.event_without_person",
                 Severity.WARNING,
-                f"{built.events_left_out} events were left out because no one person known from the reports has their number",
+                f"{built.events_left_out} events were left out because no one person of the reports has their number",
                 stage="deid",
                 table="events",
                 column="patient_id",

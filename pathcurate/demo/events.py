@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 from pathcurate.demo.cases import Case
 
@@ -16,6 +17,9 @@ _COURSES = {
 }
 _BENIGN = {"fibroadenoma", "gastritis", "hirschsprung"}
 _STAGES = ("ⅡA期", "IA期", "ⅡB期", "ⅢA期", "0期", "IV期")
+_KINDS = {"诊断": "diagnosis", "检验": "laboratory", "随访": "follow_up", "死亡": "death"}
+_SYSTEMS = {"ICD-10": "icd10", "AJCC": "ajcc", "检验项目": "analyte", "": None}
+_ROMAN = str.maketrans({"Ⅱ": "II", "Ⅲ": "III", "期": ""})
 STRANGER = "99770001"
 """A patient of the follow-up clinic of whom the laboratory has never had a specimen."""
 
@@ -40,6 +44,36 @@ class Event:
     value: str = ""
     unit: str = ""
     number: float | None = None
+
+    def cells(self) -> dict[str, str]:
+        """The row by its heads."""
+        return {
+            "住院号": self.patient,
+            "类别": self.kind,
+            "项目": self.text,
+            "编码体系": self.system,
+            "代码": self.code,
+            "结果": self.value,
+            "单位": self.unit,
+            "日期": f"{self.day:%Y-%m-%d}",
+        }
+
+    def answer(self, row: int, cases: Sequence[Case]) -> dict[str, Any]:
+        """What import and de-identification should make of the row; one without ``patient`` gives no event."""
+        system = _SYSTEMS[self.system]
+        code = f"Stage {self.code.translate(_ROMAN)}" if system == "ajcc" else self.code.upper()
+        return {
+            "site": "NB01",
+            "row": row,
+            "patient": self.patient or None,
+            "has_reports": any(case.patient.number == self.patient for case in cases),
+            "kind": _KINDS[self.kind],
+            "code_system": system,
+            "code": code or None,
+            "value": self.number,
+            "unit": self.unit or None,
+            "date": self.day.isoformat(),
+        }
 
 
 def make_events(cases: Sequence[Case], seed: int) -> list[Event]:

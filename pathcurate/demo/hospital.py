@@ -2,7 +2,7 @@
 
 It holds what makes real archives hard: folders in GB18030, cut and broken files, a vendor without a reader, rescans, a
 barcode that contradicts its file name, numbers the laboratory does not have, one number in use at two sites, namesakes,
-patients over 89, consents that expired. ``hospital/answers.json`` says what is right for each slide, report, event and patient.
+patients over 89, consents that expired. ``hospital/answers.json`` says what is right for each of them.
 """
 
 import csv
@@ -111,22 +111,20 @@ def make_hospital(directory: Path, *, seed: int = 1) -> Hospital:
     reports = {site: make_reports(cases[site], rng) for site in SITES}
     slides = _plan(cases, rng)
     _write_workspace(directory)
-    _write_exports(directory, reports)
     events = make_events(cases["NB01"], seed)
-    _write_followup(directory, events)
+    _write_exports(directory, reports, events)
     patients = _patients(cases)
     _write_permissions(directory, patients)
     for index, slide in enumerate(slides):
         _write_slide(directory, slide, seed * 1000 + index)
-    others = _write_others(directory)
-    answers = directory / "hospital/answers.json"
+    others, answers = _write_others(directory), directory / "hospital/answers.json"
     key = {
         "seed": seed,
         "slides": [_slide_answer(slide) for slide in slides],
         "others": others,
         "reports": [_report_answer(report) for site in SITES for report in reports[site]],
         "patients": [_patient_answer(patient) for patient in patients],
-        "events": [_event_answer(row, event, patients) for row, event in enumerate(events, 2)],
+        "events": [event.answer(row, cases["NB01"]) for row, event in enumerate(events, 2)],
         "planted": _planted(slides, [report for site in SITES for report in reports[site]], events),
     }
     answers.write_text(json.dumps(key, ensure_ascii=False, indent=1) + "\n", "utf-8")
@@ -354,13 +352,12 @@ def _write_others(directory: Path) -> list[dict[str, str]]:
 
 def _write_workspace(directory: Path) -> None:
     """The workspace file and NB02's mapping."""
-    source = files("pathcurate.demo")
-    (directory / "pathcurate.yaml").write_bytes(source.joinpath("workspace.yaml").read_bytes())
     (directory / "mappings").mkdir()
-    (directory / "mappings/nb02.yaml").write_bytes(source.joinpath("mapping.yaml").read_bytes())
+    for name, target in (("workspace.yaml", "pathcurate.yaml"), ("mapping.yaml", "mappings/nb02.yaml")):
+        (directory / target).write_bytes(files("pathcurate.demo").joinpath(name).read_bytes())
 
 
-def _write_exports(directory: Path, reports: Mapping[str, Sequence[Report]]) -> None:
+def _write_exports(directory: Path, reports: Mapping[str, Sequence[Report]], events: Sequence[Event]) -> None:
     for site, name, encoding, row_of, delimiter in (
         ("NB01", "reports_2023.csv", "gb18030", _row_in_words, ","),
         ("NB02", "reports.tsv", "utf-8", _row_of_vendor, "\t"),
@@ -369,6 +366,8 @@ def _write_exports(directory: Path, reports: Mapping[str, Sequence[Report]]) -> 
         path = directory / "hospital" / site / "lis" / name
         path.parent.mkdir(parents=True)
         path.write_bytes(_table(rows[0], (row.values() for row in rows), delimiter).encode(encoding))
+    followup = _table(events[0].cells(), (event.cells().values() for event in events)).encode("gb18030")
+    (directory / "hospital/NB01/followup.csv").write_bytes(followup)
 
 
 def _row_in_words(report: Report) -> dict[str, str]:
@@ -427,15 +426,6 @@ def _table(heads: Iterable[str], rows: Iterable[Iterable[str]], delimiter: str =
     writer.writerow(heads)
     writer.writerows(rows)
     return out.getvalue()
-
-
-def _write_followup(directory: Path, events: Sequence[Event]) -> None:
-    heads = ("住院号", "类别", "项目", "编码体系", "代码", "结果", "单位", "日期")
-    rows = [
-        (event.patient, event.kind, event.text, event.system, event.code, event.value, event.unit, f"{event.day:%Y-%m-%d}")
-        for event in events
-    ]
-    (directory / "hospital/NB01/followup.csv").write_bytes(_table(heads, rows).encode("gb18030"))
 
 
 _BASES = {"consent": "知情同意", "waiver": "伦理豁免", "expired": "consent", "other_purpose": "consent"}
@@ -520,29 +510,6 @@ def _patient_answer(patient: Patient) -> dict[str, Any]:
     }
 
 
-_KINDS = {"诊断": "diagnosis", "检验": "laboratory", "随访": "follow_up", "死亡": "death"}
-_SYSTEMS = {"ICD-10": "icd10", "AJCC": "ajcc", "检验项目": "analyte", "": None}
-_ROMAN = str.maketrans({"Ⅱ": "II", "Ⅲ": "III", "期": ""})
-
-
-def _event_answer(row: int, event: Event, patients: Sequence[Patient]) -> dict[str, Any]:
-    """What import and de-identification should make of a row; one without ``patient`` gives no event."""
-    system = _SYSTEMS[event.system]
-    code = f"Stage {event.code.translate(_ROMAN)}" if system == "ajcc" else event.code.upper()
-    return {
-        "site": "NB01",
-        "row": row,
-        "patient": event.patient or None,
-        "has_reports": any(patient.site == "NB01" and patient.number == event.patient for patient in patients),
-        "kind": _KINDS[event.kind],
-        "code_system": system,
-        "code": code or None,
-        "value": event.number,
-        "unit": event.unit or None,
-        "date": event.day.isoformat(),
-    }
-
-
 def _planted(slides: Sequence[_Slide], reports: Sequence[Report], events: Sequence[Event]) -> dict[str, list[str]]:
     """Every direct identifier that stands somewhere in the hospital's files, by kind, each once.
 
@@ -569,8 +536,8 @@ def _planted(slides: Sequence[_Slide], reports: Sequence[Report], events: Sequen
         "phones": [report.case.patient.phone for report in worded],
         "patient_numbers": [
             *(patient.number for patient in patients),
-            *(report.case.patient.outpatient_number for report in worded),
             *(event.patient for event in events if event.patient),
+            *(report.case.patient.outpatient_number for report in worded),
         ],
         "accessions": [
             *(text for report in reports for text in (report.case.accession, report.case.key)),

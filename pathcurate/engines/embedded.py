@@ -53,8 +53,17 @@ class Embedded:
             raise ValueError("an engine needs at least one worker")
         self._workers = workers
         self._runs: set[_Run] = set()
-        self._connection = _connect(workers, temp_directory, memory_limit_bytes)
+        self._memory_limit_bytes = memory_limit_bytes
+        self._temp_directory = temp_directory
+        self._opened: duckdb.DuckDBPyConnection | None = None
         self._sql_thread = ThreadPoolExecutor(1, thread_name_prefix="sql")
+
+    @property
+    def _connection(self) -> "duckdb.DuckDBPyConnection":
+        # Opened when the first query comes: a run that only looks whether something has changed needs none.
+        if self._opened is None:
+            self._opened = _connect(self._workers, self._temp_directory, self._memory_limit_bytes)
+        return self._opened
 
     def run(
         self,
@@ -168,7 +177,8 @@ class Embedded:
         for run in list(self._runs):
             run.stop()
         self._sql_thread.shutdown()
-        self._connection.close()
+        if self._opened is not None:
+            self._opened.close()
 
     def __enter__(self) -> Self:
         return self

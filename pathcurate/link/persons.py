@@ -104,14 +104,17 @@ class _Codes:
     """Codes of persons and groups; a person stands in many rows, and is digested once."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, Identity], str] = {}
+        self._persons: dict[Identity, str] = {}
 
-    def __call__(self, kind: str, identity: Identity) -> str:
-        code = self._known.get((kind, identity))
-        if code is None:
-            digest = hashlib.sha256(canonical_json(list(identity))).digest()
-            code = self._known[kind, identity] = opaque_code(kind, digest)
-        return code
+    def person(self, identity: Identity) -> str:
+        """Identifier of the person who is known by this identity."""
+        if identity not in self._persons:
+            self._persons[identity] = opaque_code("P", hashlib.sha256(canonical_json(list(identity))).digest())
+        return self._persons[identity]
+
+    def group(self, identity: Identity) -> str:
+        """Identifier of the group that is known by this person."""
+        return "Q" + self.person(identity)[1:]
 
 
 def build_people(reports: Iterable[Row]) -> People:
@@ -136,10 +139,10 @@ def build_people(reports: Iterable[Row]) -> People:
     decided = {case: _owner(case, members, shared, certain) for case, members in cases.items()}
     owners = {case: owner for case, owner in decided.items() if not isinstance(owner, Fault)}
     anchors = [_anchor(item, shared, owners) for item in told]
-    code = _Codes()
-    standing = _Standing(told, [certain.find(anchor) for anchor in anchors], shared, code)
+    codes = _Codes()
+    standing = _Standing(told, [certain.find(anchor) for anchor in anchors], shared, codes)
     return People(
-        {case: code("P", certain.find(owner)) for case, owner in owners.items()},
+        {case: codes.person(certain.find(owner)) for case, owner in owners.items()},
         {case: fault for case, fault in decided.items() if isinstance(fault, Fault)},
         standing.persons({item.number for item in told if item.number}, anchors, certain),
         standing.identities({case: certain.find(owner) for case, owner in owners.items()}, certain),
@@ -206,10 +209,10 @@ def _owner(case: CaseKey, members: Sequence[_Told], shared: set[Identity], certa
     numbers = {item.number for item in members if item.number}
     firm = {certain.find(number) for number in numbers - shared}
     holders = {certain.find(item.holder) for item in members if item.holder and (not item.number or item.number in shared)}
-    people = max(len(firm | holders), len({item.card for item in members if item.card}))
     unsure = {number for number in numbers & shared if not any(item.number == number and item.holder for item in members)}
-    if people > 1 or (unsure and people + len(unsure) > 1):
-        return Fault(TWO_PATIENTS, max(people, 2))
+    people = max(len(firm | holders) + len(unsure), len({item.card for item in members if item.card}))
+    if people > 1:
+        return Fault(TWO_PATIENTS, people)
     if unsure:
         return Fault(SHARED_NUMBER, 2)
     # A case that names nobody is a person of its own, so that it still has a side of the split.
@@ -228,11 +231,11 @@ def _anchor(item: _Told, shared: set[Identity], owners: Mapping[CaseKey, Identit
 class _Standing:
     """Reports with the person whom each of them counts for."""
 
-    def __init__(self, told: Sequence[_Told], persons: Sequence[Identity], shared: set[Identity], code: _Codes) -> None:
+    def __init__(self, told: Sequence[_Told], persons: Sequence[Identity], shared: set[Identity], codes: _Codes) -> None:
         self._told = told
         self._of = persons
         self._shared = shared
-        self._code = code
+        self._codes = codes
 
     def persons(self, numbers: set[Identity], anchors: Sequence[Identity], certain: _Sets) -> list[dict[str, Any]]:
         """Rows of ``persons``, in order."""
@@ -252,7 +255,7 @@ class _Standing:
             group = groups.find(person)
             rows.append(
                 {
-                    "person_id": self._code("P", person), "group_id": self._code("Q", group), "basis": basis,
+                    "person_id": self._codes.person(person), "group_id": self._codes.group(group), "basis": basis,
                     "evidence": rows_of[person], "group_basis": sorted(reasons[group]) or None,
                 }
             )  # fmt: skip
@@ -293,7 +296,7 @@ class _Standing:
         of.update({(site, "accession", accession): {owner} for (site, accession), owner in owners.items()})
         return [
             {"site": site, "issuer": None if id_type == "id_number" else site, "id_type": id_type, "id_value": value,
-             "person_id": self._code("P", next(iter(persons)))}
+             "person_id": self._codes.person(next(iter(persons)))}
             for (site, id_type, value), persons in sorted(of.items())
             if len(persons) == 1
         ]  # fmt: skip

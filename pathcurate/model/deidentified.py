@@ -92,7 +92,7 @@ _SIGNS = "[A-Za-z ./+_-]"
 TRUE_CODE = Column(
     "code",
     Type.STRING,
-    "Code in any form; a recipe may name Latin letters, signs and up to four digits in a row.",
+    "Code; a recipe may name Latin letters, signs and up to four digits in a row.",
     Identifying.CRITERION_ONLY,
     Action.CRITERION,
     pattern=rf"{_SIGNS}{{0,12}}([0-9]{{1,4}}{_SIGNS}{{1,12}}){{0,4}}[0-9]{{0,4}}|[0-9]{{5}}-[0-9]",

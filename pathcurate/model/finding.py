@@ -61,8 +61,8 @@ FINDINGS = Table(
     row="one observation about data, kept until the stage that made it runs again without it",
     key=("stage", "rule", "site", "subject", "column"),
     columns=(
-        Column("stage", Type.STRING, "Stage that found it.", values=("scan", "reports", "events", "permissions", "link", "deid"),
-               required=True),
+        Column("stage", Type.STRING, "Stage that found it.",
+               values=("scan", "reports", "events", "permissions", "link", "deid"), required=True),
         Column("rule", Type.STRING, "Rule.", pattern=r"[a-z0-9_.]+", required=True),
         Column("severity", Type.STRING, "Severity.", values=tuple(Severity), required=True),
         Column("site", Type.STRING, "Site code.", Identifying.QUASI, pattern=r"[A-Z][A-Z0-9_]{1,15}"),

@@ -106,6 +106,7 @@ SLIDES = Table(
                Action.PSEUDONYM, pseudonym="S"),
         Column("scan_group", Type.STRING, "Shared by all slides with the same pixels.", Identifying.DIRECT,
                Action.PSEUDONYM, pseudonym="G"),
+        Column("preparation", Type.STRING, "How the tissue was prepared.", vocabulary="preparations"),
         Column("is_control", Type.BOOLEAN, "Whether the name marks a control slide."),
         Column("tissue_fraction", Type.FLOAT, "Share of the overview covered by tissue."),
         Column("blur", Type.FLOAT, "Blur score of the thumbnail."),

@@ -276,7 +276,9 @@ class _RowReader:
             texts[name] = translation.get(texts.get(name, ""), texts.get(name, ""))
         # ``3`` in a column beside ``月`` is no age in years; an age that has a unit of its own does not need the other.
         if texts.get("age") and not _UNIT.search(texts["age"]):
-            texts["age"] += texts.get(_AGE_UNIT, "")
+            unit = texts.get(_AGE_UNIT, "")
+            # A code for a unit, written behind the number, would make another number of it.
+            texts["age"] += unit if not unit or _UNIT.search(unit) else "?"
         return texts
 
     def _patient_number(self, row: Row) -> str:

@@ -8,6 +8,7 @@ slide or series is made of the facts of its parts, whatever their order and file
 import hashlib
 import io
 import json
+import logging
 import math
 import re
 import warnings
@@ -18,24 +19,35 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from pydicom import filereader
+from pydicom import config, filereader
 from pydicom.dataset import Dataset
 
 from pathcurate.model.series import BODY_PARTS, MODALITIES, VIEWS
 from pathcurate.model.slide import Part, SlideHeader
 from pathcurate.storage import Source
 
+# pydicom writes values that it finds odd into its log, which ends on standard error; what matters of them is in the status.
+logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+config.settings.reading_validation_mode = config.IGNORE
+
 NAME: Final = "dicom"
 VERSION: Final = 1
 
 _SLIDE_CLASS: Final = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _DIRECTORY_CLASS: Final = "1.2.840.10008.1.3.10"
+_IMAGE_CLASSES: Final = re.compile(
+    r"1\.2\.840\.10008\.5\.1\.4\.1\.1\."
+    r"(1|1\.[123](\.1)?|2(\.[12])?|3\.1|4(\.[14])?|6\.1|7(\.[1-4])?|12\.[12](\.1)?|20|77\.1\.\S+|128(\.1)?)"
+)
+"""SOP classes whose instances all have pixel data (PS3.4 table B.5-1): radiography, CT, MR, ultrasound, angiography …"""
 _UID_ROOT: Final = b"1.2.840.10008."
 _PREAMBLE_BYTES: Final = 132
 _LONG_LENGTHS: Final = frozenset({b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"SQ", b"UC", b"UN", b"UR", b"UT", b"SV", b"UV"})
 """Value representations whose length takes four bytes (PS3.5 section 7.1.2)."""
 
 _PER_FRAME_GROUPS: Final = 0x5200_9230
+_CONTOURS: Final = 0x3006
+"""Group of what is drawn on images for radiotherapy, which can be longer than the images; nothing needed follows it."""
 _PIXELS_FROM: Final = 0x7FE0_0000
 _PIXEL_DATA: Final = 0x7FE0_0010
 _UNDEFINED: Final = 0xFFFF_FFFF
@@ -44,15 +56,17 @@ _END_OF_ITEMS: Final = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _TAIL_BYTES: Final = 4096
 
 _BLOCK_BYTES: Final = 16_384
-_MAX_BYTES: Final = 32 << 20
+_MAX_BYTES: Final = 16 << 20
+_MAX_INFLATED: Final = 4 << 20
 _LONGEST_VALUE: Final = 1 << 20
 """Longer values are skipped: none that the scan wants is that long, but for a colour profile now and then."""
 _LONGEST_TEXT: Final = 1024
 _MOST_ITEMS: Final = 1000
 
+_IMPLICIT: Final = "1.2.840.10008.1.2"
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _COMPRESSIONS: Final = {
-    "1.2.840.10008.1.2": "none", "1.2.840.10008.1.2.1": "none", "1.2.840.10008.1.2.2": "none", _DEFLATED: "deflate",
+    _IMPLICIT: "none", "1.2.840.10008.1.2.1": "none", "1.2.840.10008.1.2.2": "none", _DEFLATED: "deflate",
     "1.2.840.10008.1.2.4.50": "jpeg", "1.2.840.10008.1.2.4.51": "jpeg", "1.2.840.10008.1.2.4.57": "jpeg",
     "1.2.840.10008.1.2.4.70": "jpeg", "1.2.840.10008.1.2.4.90": "jpeg2000", "1.2.840.10008.1.2.4.91": "jpeg2000",
     "1.2.840.10008.1.2.4.110": "jpegxl", "1.2.840.10008.1.2.4.111": "jpegxl", "1.2.840.10008.1.2.4.112": "jpegxl",
@@ -84,7 +98,7 @@ def read(source: Source) -> Part | None:
     stop = _Stop()
     reading = _Bounded(_Raw(source), _BLOCK_BYTES)
     with warnings.catch_warnings():
-        # pydicom warns of oddities, at times with the value; what matters of them is in the status.
+        # Its warnings hold values too.
         warnings.simplefilter("ignore")
         try:
             data, syntax = _header(reading, stop, has_preamble=start > 0)
@@ -96,10 +110,10 @@ def read(source: Source) -> Part | None:
         if sop_class == _DIRECTORY_CLASS:
             return None
         is_slide = sop_class == _SLIDE_CLASS
-        facts = {**_common_facts(data, syntax), **(_slide_facts(data) if is_slide else _series_facts(data))}
-    cut = _CUT_HEADER if reading.is_cut else _cut_off(facts, stop, source)
-    nameless = None if facts["series"] else "no SeriesInstanceUID (0020,000E)"
-    status, detail = ("truncated", cut) if cut else ("corrupt", nameless) if nameless else ("ok", None)
+        facts = {**_common_facts(data, syntax, sop_class or ""), **(_slide_facts(data) if is_slide else _series_facts(data))}
+    status, detail = ("truncated", _CUT_HEADER) if reading.is_cut else _pixel_state(facts, stop, source)
+    if status == "ok" and facts["series"] is None:
+        status, detail = "corrupt", "no SeriesInstanceUID (0020,000E)"
     facts = {name: value for name, value in facts.items() if value not in (None, [], False)}
     return Part("slide_part" if is_slide else "series_part", facts.get("series"), status, detail, facts)
 
@@ -286,11 +300,9 @@ def merge_series(instances: Iterable[Instance]) -> dict[str, Any]:
     modality = _known(_one(parts, "modality"), MODALITIES)
     return {
         "relpath": files[0].path,
+        **{name: _first(parts, name) for name in _FROM_FIRST},
         "study_uid": _first(parts, "study"),
         "series_uid": _first(parts, "series"),
-        "patient_id": _first(parts, "patient_id"),
-        "patient_name": _first(parts, "patient_name"),
-        "accession": _first(parts, "accession"),
         "modality": modality,
         "is_image": modality not in _DERIVED and any(part.facts.get("is_image", False) for part in parts),
         "body_part": _known(re.sub(r"[\s_-]", "", body_part or "").upper(), BODY_PARTS),
@@ -301,9 +313,6 @@ def merge_series(instances: Iterable[Instance]) -> dict[str, Any]:
         "instance_count": len(parts),
         "study_date": _day(_first(parts, "study_date")),
         "series_date": _day(_first(parts, "series_date")),
-        "manufacturer": _first(parts, "manufacturer"),
-        "model": _first(parts, "model"),
-        "serial": _first(parts, "serial"),
         "burned_in": True if "YES" in burned else False if burned == {"NO"} else None,
         "status": bad[0][0] if bad else "ok",
         "status_detail": detail if not bad or len(parts) == 1 else f"{count} of {len(parts)} instances: {detail}",
@@ -320,6 +329,7 @@ def _known(value: str | None, values: Sequence[str]) -> str | None:
     return value if value in values else None
 
 
+_FROM_FIRST: Final = ("patient_id", "patient_name", "accession", "manufacturer", "model", "serial")
 _DERIVED: Final = frozenset({"DOC", "KO", "PR", "REG", "RTDOSE", "RTPLAN", "RTSTRUCT", "RWV", "SEG", "SR"})
 """Modalities of what is drawn on, measured in or written about images, some of it stored as pixels."""
 
@@ -341,7 +351,7 @@ class _Stop:
         return self
 
     def __call__(self, tag: int, _representation: str | None, length: int) -> bool:
-        if tag != _PER_FRAME_GROUPS and tag < _PIXELS_FROM:
+        if tag != _PER_FRAME_GROUPS and tag < _PIXELS_FROM and tag >> 16 != _CONTOURS:
             return False
         self.tag, self.length = int(tag), length
         self.offset = self._file.tell() if self._file is not None else 0
@@ -420,8 +430,8 @@ def _header(reading: _Bounded, stop: _Stop, *, has_preamble: bool) -> tuple[Data
         pass
     else:
         return data, _text(data.file_meta, 0x0002_0010)
-    deflated = io.BufferedReader.read(reading, _MAX_BYTES // 2)
-    inflated = io.BytesIO(zlib.decompressobj(-zlib.MAX_WBITS).decompress(deflated, _MAX_BYTES))
+    deflated = io.BufferedReader.read(reading, _MAX_INFLATED)
+    inflated = io.BytesIO(zlib.decompressobj(-zlib.MAX_WBITS).decompress(deflated, _MAX_INFLATED))
     stop.reading(inflated)
     return filereader.read_dataset(inflated, False, True, stop_when=stop), _DEFLATED
 
@@ -451,48 +461,42 @@ def _sop_class(head: bytes, start: int) -> str | None:
     return None
 
 
-def _cut_off(facts: Mapping[str, Any], stop: _Stop, source: Source) -> str | None:
-    """How the file ends before its pixel data do, as far as the header says; None if it does not say so."""
-    size = source.size
-    syntax = facts.get("syntax")
-    if not facts.get("is_image", True) or syntax == _DEFLATED:
-        # What is deflated has no offsets; a cut would have ended the inflation, which a header does not reach.
-        return None
+def _pixel_state(facts: Mapping[str, Any], stop: _Stop, source: Source) -> tuple[str, str | None]:
+    """Whether the pixel data are as long as the header says, and the file as long as they are."""
+    size, syntax = source.size, facts["syntax"]
+    if not facts["is_image"] or syntax == _DEFLATED:
+        # What is deflated has no offsets of its own in the file.
+        return "ok", None
     if not stop.tag:
-        return "the file ends before its pixel data"
+        return "truncated", "the file ends before its pixel data"
+    is_pixel_data = stop.tag == _PIXEL_DATA and stop.length != _UNDEFINED
     if stop.length != _UNDEFINED and stop.offset + stop.length > size:
-        return f"the element at offset {stop.offset} is longer than the rest of the file (size {size})"
+        return "truncated", f"the element at offset {stop.offset} is longer than the rest of the file (size {size})"
     if syntax is None or syntax in _NATIVE:
-        needed = facts.get("pixel_bytes") or 0
-        held = stop.length if stop.tag == _PIXEL_DATA else size - stop.offset
-        return f"{held} bytes of pixel data where the frames need {needed}" if held < needed else None
-    tail = source.read_at(max(stop.offset, size - _TAIL_BYTES), _TAIL_BYTES)
-    has_end = stop.length != _UNDEFINED and stop.tag == _PIXEL_DATA
-    return None if has_end or _END_OF_ITEMS in tail else f"the pixel data have no end mark (size {size})"
+        # Behind per-frame groups that say how long they are, the pixel data begin with a tag, its kind and a length.
+        before = stop.length + (8 if syntax == _IMPLICIT else 12) if stop.length != _UNDEFINED else 0
+        needed = facts["pixel_bytes"] or 0
+        held = stop.length if is_pixel_data else max(0, size - stop.offset - before)
+        status = "corrupt" if is_pixel_data else "truncated"
+        return (status, f"{held} bytes of pixel data where the frames need {needed}") if held < needed else ("ok", None)
+    if is_pixel_data or _END_OF_ITEMS in source.read_at(max(stop.offset, size - _TAIL_BYTES), _TAIL_BYTES):
+        return "ok", None
+    return "truncated", f"the pixel data have no end mark (size {size})"
 
 
-def _common_facts(data: Dataset, syntax: str | None) -> dict[str, Any]:
+def _common_facts(data: Dataset, syntax: str | None, sop_class: str) -> dict[str, Any]:
     rows, columns = _integer(data, 0x0028_0010), _integer(data, 0x0028_0011)
     frames, samples, bits = (_integer(data, tag) for tag in (0x0028_0008, 0x0028_0002, 0x0028_0100))
-    is_image = bool(rows and columns and bits)
+    is_image = bool(rows and columns and bits) or _IMAGE_CLASSES.fullmatch(sop_class) is not None
     # Where two pixels share their colour, each takes two samples (PS3.3 C.7.6.3.1.2).
     stored_samples = 2 if _text(data, 0x0028_0004) in {"YBR_FULL_422", "YBR_PARTIAL_422"} else samples or 1
     total_bits = (rows or 0) * (columns or 0) * (bits or 0) * stored_samples * (frames or 1)
     return {
-        "series": _text(data, 0x0020_000E),
-        "study": _text(data, 0x0020_000D),
-        "sop": _text(data, 0x0008_0018),
-        "syntax": syntax,
-        "is_image": is_image,
-        "tile_width": columns,
-        "tile_height": rows,
-        "frames": frames,
-        "samples": samples,
-        "bits": bits,
-        "pixel_bytes": total_bits // 8 if is_image else None,
-        "model": _text(data, 0x0008_1090),
-        "serial": _text(data, 0x0018_1000),
-    }
+        "series": _text(data, 0x0020_000E), "study": _text(data, 0x0020_000D), "sop": _text(data, 0x0008_0018),
+        "syntax": syntax, "is_image": is_image, "tile_width": columns, "tile_height": rows, "frames": frames,
+        "samples": samples, "bits": bits, "pixel_bytes": total_bits // 8 if is_image else None,
+        "model": _text(data, 0x0008_1090), "serial": _text(data, 0x0018_1000),
+    }  # fmt: skip
 
 
 def _slide_facts(data: Dataset) -> dict[str, Any]:
@@ -508,22 +512,17 @@ def _slide_facts(data: Dataset) -> dict[str, Any]:
     return {
         "container": _text(data, 0x0040_0512),
         "role": roles[2] if len(roles) > 2 else None,
-        "width": _integer(data, 0x0048_0006),
-        "height": _integer(data, 0x0048_0007),
-        "organization": _text(data, 0x0020_9311),
-        "concatenation": _text(data, 0x0020_9161),
-        "concatenation_number": _integer(data, 0x0020_9162),
-        "concatenation_total": _integer(data, 0x0020_9163),
+        "width": _integer(data, 0x0048_0006), "height": _integer(data, 0x0048_0007),
+        "organization": _text(data, 0x0020_9311), "concatenation": _text(data, 0x0020_9161),
+        "concatenation_number": _integer(data, 0x0020_9162), "concatenation_total": _integer(data, 0x0020_9163),
         "mpp": next((mpp for item in measures if (mpp := _mpp(item)) is not None), None),
         "power": next((power for path in paths if (power := _number(_value(path, 0x0048_0112), 0.1, 1000))), None),
-        "planes": _integer(data, 0x0048_0303),
-        "planar": _integer(data, 0x0028_0006),
+        "planes": _integer(data, 0x0048_0303), "planar": _integer(data, 0x0028_0006),
         "icc": 0x0028_2000 in data or any(0x0028_2000 in path for path in paths),
         "scanned": scanned.isoformat() if scanned else None,
-        "barcode": _text(data, 0x2200_0005),
-        "label_text": _text(data, 0x2200_0002),
+        "barcode": _text(data, 0x2200_0005), "label_text": _text(data, 0x2200_0002),
         "texts": list(dict.fromkeys(filter(None, texts))),
-    }
+    }  # fmt: skip
 
 
 def _series_facts(data: Dataset) -> dict[str, Any]:
@@ -598,5 +597,4 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _day(text: str | None) -> date | None:
-    moment = _clock(text)
-    return None if moment is None else moment.date()
+    return moment.date() if (moment := _clock(text)) else None

@@ -47,7 +47,7 @@ _COMMIT_ROWS = 20_000
 # States that another look may change although the file's size and time have not; of the first three nothing was read.
 _UNREAD = frozenset({"unreadable", "reader_crashed", "timeout"})
 _RETRIED = _UNREAD | {"gone"}
-_NAMED = ("accession_raw", "specimen", "block", "stain_raw", "stain", "is_control")
+_NAMED = ("accession_raw", "specimen", "block", "stain_raw", "stain", "preparation", "is_control")
 """Columns that the site's patterns and the vocabularies make of a slide's names."""
 _SEVERITIES = {"not_a_slide": Severity.WARNING, "unsupported": Severity.WARNING, "lfs_pointer": Severity.WARNING}
 
@@ -112,10 +112,12 @@ def scan(
     chosen = [site for site in workspace.sites if site.code in codes]
     catalog = Catalog(workspace.catalog)
     listings = [list_archive(site, archive) for site in chosen for archive in site.archives]
-    known = {place_of(row): row for row in catalog.read(SLIDES).to_pylist() if row["site"] in codes}
+    slides = [row for row in catalog.read(SLIDES).to_pylist() if row["site"] in codes]
+    # Where a slide is, another may have been.
+    known = {place_of(row): row for row in sorted(slides, key=lambda row: row["status"] != "gone")}
     series = [row for row in catalog.read(SERIES).to_pylist() if row["site"] in codes]
     _refuse_empty(listings, [*known.values(), *series])
-    reading = _Reading(catalog, listings, known)
+    reading = _Reading(catalog, listings, known, {row["slide_id"] for row in slides})
     try:
         reading.run(engine, progress)
     except KeyboardInterrupt:
@@ -210,11 +212,13 @@ class _Reading:
         further_files: files of merged slides beyond the first of each.
     """
 
-    def __init__(self, catalog: Catalog, listings: Sequence[Listing], known: Mapping[Place, Row]) -> None:
+    def __init__(
+        self, catalog: Catalog, listings: Sequence[Listing], known: Mapping[Place, Row], ids: Collection[str]
+    ) -> None:
         self._catalog = catalog
         self._known = known
         self._memory = Memory.read(catalog, {listing.site.code for listing in listings})
-        self._ids = {row["slide_id"] for row in known.values()}
+        self._ids = set(ids)
         self._pending: list[Row] = []
         self._present = {listing.place(entry): entry for listing in listings for entry in listing.entries}
         self._listings = {(listing.site.code, listing.archive.name): listing for listing in listings}
@@ -339,7 +343,8 @@ class _Reading:
         families = self._memory.changed_families()
         untouched = self._memory.owners("slide_part", without=families)
         groups = slide_groups(families)
-        singles = {self._known[place]["slide_id"] for place in self._singles if place in self._known}
+        standing = (self._known[place] for place in self._singles if place in self._known)
+        singles = {row["slide_id"] for row in standing if not is_merged(row)}
         keep_names(groups, self._known, {*untouched, *singles})
         named = {group.slide_id for group in groups}
         kept = {*untouched, *named}

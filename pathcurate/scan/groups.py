@@ -180,7 +180,7 @@ def keep_names(groups: Sequence[SlideGroup], known: Mapping[Place, Row], taken: 
     standing = (
         (0, place_of(group.main), known[place]["slide_id"], group)
         for group in groups
-        for place in map(place_of, group.files)
+        for place in map(place_of, (group.main, *group.files))
         if place in known
     )
     for _, _, name, group in (*wishes, *standing):

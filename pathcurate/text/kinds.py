@@ -43,7 +43,8 @@ def kind(values: Sequence[str]) -> str | None:
             return name
     if _are_names(sample):
         return "name"
-    if all(map(_IDENTIFIER.fullmatch, sample)) and len(set(sample)) >= _NAME_SHARE * len(sample):
+    identifiers = sum(_IDENTIFIER.fullmatch(text) is not None for text in sample)
+    if identifiers >= _NAME_SHARE * len(sample) and len(set(sample)) >= _NAME_SHARE * len(sample):
         return "identifier"
     return "text" if sum(map(len, sample)) >= _LONG * len(sample) else None
 

@@ -36,6 +36,7 @@ class SlideNames:
         block: block number.
         stain_raw: the text in which a stain was found.
         stain: canonical stain.
+        preparation: paraffin, frozen or cytology.
         is_control: whether a name marks a control slide.
     """
 
@@ -45,6 +46,7 @@ class SlideNames:
     block: str | None
     stain_raw: str | None
     stain: str | None
+    preparation: str | None
     is_control: bool
 
 
@@ -65,7 +67,7 @@ def read_names(
         patterns: the site's accession patterns.
     """
     keys: list[NamedKey] = []
-    stain_raw = stain = None
+    stain_raw = stain = preparation = None
     is_control = False
     for source, text in _texts(relpath, barcode, label_text, metadata_texts or ()):
         # Numbers are blanked first: the "HE" in "S23-00123-HE" is a stain, the "ER" of a prefix is none.
@@ -78,6 +80,7 @@ def read_names(
         if stain is None:
             stain = vocabulary("stains").first(rest)
             stain_raw = text if stain else None
+        preparation = preparation or vocabulary("preparations").first(rest)
         is_control = is_control or _CONTROL.search(fold(text)) is not None
     named = next((key for key in keys if key.specimen), None)
     distinct: dict[tuple[str, str], NamedKey] = {}
@@ -91,6 +94,7 @@ def read_names(
         named.block if named else None,
         stain_raw,
         stain,
+        preparation,
         is_control,
     )
 

@@ -101,6 +101,38 @@ def test_one_year_cohort_is_exactly_the_answer_key(finished: Path) -> None:
         assert moved.days % 7 == 0
 
 
+def test_the_followed_up_cohort_is_exactly_the_answer_key(finished: Path) -> None:
+    answers = _answers(finished)
+    permitted = {p["patient"] for p in answers["patients"] if p["site"] == "NB01" and p["allowed"]}
+    of: dict[str, list[dict[str, Any]]] = {}
+    for event in answers["events"]:
+        of.setdefault(event["patient"] or "", []).append(event)
+
+    def is_in(patient: str) -> bool:
+        events = of.get(patient, [])
+        return (
+            any(event["code"] in {"Stage IIA", "Stage IIB", "Stage IIIA"} for event in events)
+            and any(event["code"] == "CA153" and (event["value"] or 99) <= 15 for event in events)
+            and any(event["kind"] == "follow_up" and event["date"] >= "2023-01-01" for event in events)
+            and not any(event["kind"] == "death" for event in events)
+        )
+
+    expected = {
+        report["accession"]
+        for report in answers["reports"]
+        if report["site"] == "NB01"
+        and report["organ"] == "breast"
+        and report["patient"] in permitted
+        and is_in(report["patient"])
+    }
+    shutil.copyfile(Path(__file__).parents[2] / "recipes" / "breast_followed_up.yaml", finished / "followed.yaml")
+    done = _run(finished, "cohort", str(finished / "followed.yaml"))
+    assert done.returncode == 0, done.stderr
+    rows = pq.read_table(finished / "cohorts" / "breast_followed_up" / "cohort.parquet").to_pylist()
+    assert {row["case_id"] for row in rows} == {internal_layer(KEY).code("C", "NB01", number) for number in expected}
+    assert expected
+
+
 def test_every_slide_is_in_the_ledger_once(finished: Path) -> None:
     ledger = pq.read_table(finished / "cohorts" / RECIPE / "ledger.parquet").to_pylist()
     attrition = json.loads((finished / "cohorts" / RECIPE / "cohort.json").read_bytes())["attrition"]
@@ -147,7 +179,9 @@ def test_killed_runs_end_like_an_undisturbed_one(finished: Path, hospital: Path)
         process.wait()
     done = _run(hospital, "run", str(recipe))
     assert done.returncode == 0, done.stderr
-    assert (_release(hospital) / "manifest-sha256.txt").read_bytes() == (_release(finished) / "manifest-sha256.txt").read_bytes()
+    assert (_release(hospital) / "manifest-sha256.txt").read_bytes() == (
+        _release(finished) / "manifest-sha256.txt"
+    ).read_bytes()
     assert not list((hospital / "releases" / RECIPE).glob(".*"))
 
 
@@ -177,4 +211,6 @@ def test_full_disk_is_an_error_that_leaves_nothing_half_written(hospital: Path, 
     assert not _release(hospital).exists()
     done = _run(hospital, "run", str(recipe))
     assert done.returncode == 0, done.stderr
-    assert (_release(hospital) / "manifest-sha256.txt").read_bytes() == (_release(finished) / "manifest-sha256.txt").read_bytes()
+    assert (_release(hospital) / "manifest-sha256.txt").read_bytes() == (
+        _release(finished) / "manifest-sha256.txt"
+    ).read_bytes()

@@ -1,132 +1,249 @@
-"""The whole path on input that nobody here wrote: a real Aperio file under real TCGA slide names, real pathology reports."""
+"""The whole path on input that nobody here wrote: slides of real Aperio tiles under real TCGA names, real reports and the
+real clinical table. What it must give is computed here from the CSV files alone.
+"""
 
 import csv
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import openslide
 import pyarrow.parquet as pq
 import pytest
 
-SLIDE_COUNT = 100
+from tests.real_slides import RealSlide
+
+IDENTICAL = 6
 _WORKSPACE = """\
 workspace: 1
 name: tcga
 sites:
   - code: TCGA
     archives: [{name: main, root: slides}]
-    reports: [{path: reports.csv, mapping: tcga.yaml}]
+    reports: [{path: reports.csv, mapping: reports.yaml}]
+    events:
+      - {path: clinical.csv, mapping: stage.yaml}
+      - {path: clinical.csv, mapping: age.yaml}
     accession: {patterns: ['^(?P<accession>TCGA-[A-Z0-9]{2}-[A-Z0-9]{4})']}
 """
-_MAPPING = """\
+_MAPPINGS = {
+    "reports.yaml": """\
 columns: {accession: bcr_patient_barcode, patient_id: bcr_patient_barcode, diagnosis: text, organ: type_code}
 values:
   organ: {BRCA: breast, LUAD: lung, LUSC: lung, COAD: colon, READ: rectum, STAD: stomach, KIRC: kidney, KIRP: kidney,
           KICH: kidney, LIHC: liver, THCA: thyroid, PRAD: prostate, UCEC: uterus, BLCA: bladder, SKCM: skin, OV: ovary}
-"""
+""",
+    "stage.yaml": """\
+columns: {patient_id: bcr_patient_barcode, code: stage}
+constants: {kind: diagnosis, code_system: ajcc}
+""",
+    "age.yaml": """\
+columns: {patient_id: bcr_patient_barcode, value: age_at_initial_pathologic_diagnosis}
+constants: {kind: diagnosis, code_system: local, code: AGE_AT_DX}
+""",
+}
 _RECIPE = """\
 recipe: 1
-name: tcga_diagnostic
-version: 1.0.0
-title: Readable diagnostic slides of patients with a report
+name: breast_stage_two
+version: VERSION
+title: Diagnostic slides of breast cancer, stage II, AGE years or older
 unit: slide
 include:
-  - {id: aperio, level: slide, where: {format: svs, mpp: {min: 0.2, max: 0.6}}}
-  - {id: reported, level: case, has: {table: reports, where: {report_type: primary}}}
-split: {ratios: {train: 0.7, val: 0.1, test: 0.2}}
-columns: [slide_id, case_id, patient_id, vendor, mpp, width, height, tier, split]
+  - {id: diagnostic, level: slide, where: {preparation: FFPE}}
+  - {id: breast, level: case, where: {organ: breast}}
+  - id: stage_two
+    level: patient
+    has: {table: events, where: {kind: diagnosis, code_system: ajcc, code: {any_of: [Stage II, Stage IIA, Stage IIB]}}}
+  - id: old_enough
+    level: patient
+    has: {table: events, where: {code: AGE_AT_DX, value: {min: AGE}}}
+split: {ratios: {train: 0.7, val: 0.1, test: 0.2}, seed: breast}
+columns: [slide_id, case_id, patient_id, vendor, mpp, width, height, tier, splitMORE]
 """
 
 
-def _pathcurate(workspace: Path, *arguments: str) -> dict[str, Any]:
-    done = subprocess.run(
+def _run(workspace: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-m", "pathcurate", *arguments, "-w", str(workspace), "--json"],
         capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
+
+
+def _pathcurate(workspace: Path, *arguments: str) -> dict[str, Any]:
+    done = _run(workspace, *arguments)
     assert done.returncode == 0, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
     return document
 
 
-@pytest.fixture(scope="module")
-def archive(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bool]]:
-    """A workspace, and for each slide name whether its patient has a report."""
-    workspace = tmp_path_factory.mktemp("tcga")
-    reports = real_data / "reports" / "tcga_reports" / "tcga_path_reports.csv"
-    shutil.copyfile(reports, workspace / "reports.csv")
+def _recipe(workspace: Path, version: str, age: int, more: str = "") -> str:
+    path = workspace / f"breast-{version}.yaml"
+    text = _RECIPE.replace("VERSION", version).replace("AGE years", f"{age} years").replace("min: AGE", f"min: {age}")
+    path.write_text(text.replace("MORE", more))
+    return str(path)
+
+
+def _rows(path: Path) -> Iterator[dict[str, str]]:
     csv.field_size_limit(1 << 24)
-    with reports.open(encoding="utf-8", newline="") as file:
-        reported = {row["bcr_patient_barcode"] for row in csv.DictReader(file)}
-    with (real_data / "tables" / "tcga" / "tcga_dx_slides_histgen.csv").open(encoding="utf-8", newline="") as file:
-        names = sorted({row["file_name"] for row in csv.DictReader(file)})
-    with_report = [name for name in names if name[:12] in reported]
-    without = [name for name in names if name[:12] not in reported]
-    chosen = with_report[: SLIDE_COUNT - 20] + without[:20]
-    assert len(chosen) == SLIDE_COUNT
-    (workspace / "slides").mkdir()
-    for name in chosen:
-        shutil.copyfile(real_data / "wsi" / "libvips+libvips" / "CMU-1-Small-Region.svs", workspace / "slides" / name)
+    with path.open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A workspace, and what its source tables say."""
+
+    workspace: Path
+    names: tuple[str, ...]
+    reports: dict[str, dict[str, str]]
+    clinical: dict[str, dict[str, str]]
+    identical: frozenset[str]
+
+    def expected(self, age: int) -> set[str]:
+        """Names of the slides that the recipe must keep."""
+        return {
+            name
+            for name in self.names
+            if "-DX" in name
+            and self.reports.get(name[:12], {}).get("type_code") == "BRCA"
+            and self.clinical[name[:12]]["stage"] in {"Stage II", "Stage IIA", "Stage IIB"}
+            and float(self.clinical[name[:12]]["age_at_initial_pathologic_diagnosis"] or 0) >= age
+        }
+
+
+@pytest.fixture(scope="module")
+def archive(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Archive:
+    workspace = tmp_path_factory.mktemp("tcga")
+    tables = real_data / "tables" / "tcga"
+    shutil.copyfile(real_data / "reports" / "tcga_reports" / "tcga_path_reports.csv", workspace / "reports.csv")
+    shutil.copyfile(tables / "tcga_clinical_cdr.csv", workspace / "clinical.csv")
+    reports = {row["bcr_patient_barcode"]: row for row in _rows(workspace / "reports.csv")}
+    clinical = {row["bcr_patient_barcode"]: row for row in _rows(workspace / "clinical.csv")}
+    diagnostic = sorted({row["file_name"] for row in _rows(tables / "tcga_dx_slides_histgen.csv")})
+    frozen = sorted({row["file_name"] for row in _rows(tables / "tcga_slides_frozen_and_dx.csv") if "-DX" not in row["file_name"]})
+    breast = [name for name in diagnostic if reports.get(name[:12], {}).get("type_code") == "BRCA"]
+    others = [name for name in diagnostic if name[:12] in reports and name not in breast][:120]
+    unreported = [name for name in diagnostic if name[:12] not in reports][:60]
+    frozen = [name for name in frozen if reports.get(name[:12], {}).get("type_code") == "BRCA"][:60]
+    names = (*breast, *others, *unreported, *frozen)
+    assert len(names) >= 300
+    slide = RealSlide(real_data / "wsi" / "libvips+libvips" / "CMU-1-Small-Region.svs")
+    # Some slides of different patients stay byte copies of one another, to show that this is found.
+    identical = frozenset(random.Random(5).sample(others, IDENTICAL))
+    for number, name in enumerate(names):
+        path = workspace / "slides" / name[:12] / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(slide.variant(0 if name in identical else number + 1))
     (workspace / "pathcurate.yaml").write_text(_WORKSPACE)
-    (workspace / "tcga.yaml").write_text(_MAPPING)
-    (workspace / "recipe.yaml").write_text(_RECIPE)
-    return workspace, {name: name[:12] in reported for name in chosen}
+    for file, text in _MAPPINGS.items():
+        (workspace / file).write_text(text)
+    archive = Archive(workspace, names, reports, clinical, identical)
+    _pathcurate(workspace, "run", _recipe(workspace, "1.0.0", 50), "--no-permissions")
+    return archive
 
 
-def test_every_slide_finds_the_report_of_its_own_patient_and_of_no_other(archive: tuple[Path, dict[str, bool]]) -> None:
-    workspace, names = archive
-    result = _pathcurate(workspace, "run", str(workspace / "recipe.yaml"), "--no-permissions")
-    slides = _catalog(workspace, "slides", "slide_id", "relpath", "status", "accession", "width", "height", "mpp_x")
-    links = {row["slide_id"]: row for row in _catalog(workspace, "links", "slide_id", "tier", "accession", "report_id")}
-    reports = {row["report_id"]: row for row in _catalog(workspace, "reports", "report_id", "accession_raw")}
-    assert {os.fsdecode(row["relpath"]) for row in slides} == set(names)
-    for row in slides:
-        name = os.fsdecode(row["relpath"])
-        link = links[row["slide_id"]]
-        assert (row["status"], row["width"], row["height"], row["mpp_x"]) == ("ok", 2220, 2967, 0.499)
-        assert (link["tier"] == "file_name") is names[name]
-        assert (link["report_id"] is not None) is names[name]
-        if names[name]:
-            assert reports[link["report_id"]]["accession_raw"] == name[:12]
-    assert result["counts"]["slides"] == sum(names.values())
-    assert result["state"] == "frozen"
-
-
-def test_slides_that_share_their_pixels_are_found(archive: tuple[Path, dict[str, bool]]) -> None:
-    workspace, names = archive
-    scanned = _pathcurate(workspace, "scan")
-    assert scanned["statuses"] == {"ok": SLIDE_COUNT}
-    shared = [finding for finding in scanned["findings"] if finding["rule"] == "scan.shared_pixels"]
-    assert len(shared) == SLIDE_COUNT - 1
-    linked = _pathcurate(workspace, "link")
-    torn = [finding for finding in linked["findings"] if finding["rule"] == "link.shared_pixels_two_patients"]
-    assert len(torn) == sum(names.values())
-    assert {finding["severity"] for finding in torn} == {"error"}
-
-
-def test_release_holds_no_tcga_number_and_validates(archive: tuple[Path, dict[str, bool]]) -> None:
-    workspace, _ = archive
-    _pathcurate(workspace, "run", str(workspace / "recipe.yaml"), "--no-permissions")
-    release = workspace / "releases" / "tcga_diagnostic" / "1.0.0"
-    table = pq.read_table(release / "data" / "slides.parquet")
-    assert "TCGA-" not in json.dumps(table.to_pylist(), default=str)
-    result = _pathcurate(workspace, "validate", str(release))
-    assert [finding["rule"] for finding in result["findings"]] == ["PC-PRIV-004"]
-    again = _pathcurate(workspace, "product", "register", str(release))
-    assert again["is_new"] is False
-    patients = dict(zip(table["patient_id"].to_pylist(), table["split"].to_pylist(), strict=True))
-    pairs = set(zip(table["patient_id"].to_pylist(), table["split"].to_pylist(), strict=True))
-    assert len(pairs) == len(patients)
-
-
-def _catalog(workspace: Path, table: str, *columns: str) -> list[dict[str, Any]]:
+def _catalog(archive: Archive, table: str, *columns: str) -> dict[str, dict[str, Any]]:
     # Read without pathcurate: the newest snapshot's parts, later rows winning.
-    snapshot = json.loads(max((workspace / "catalog" / table / "_log").glob("*.json")).read_bytes())
-    rows: dict[str, dict[str, Any]] = {}
-    for part in snapshot["parts"]:
-        for row in pq.read_table(workspace / "catalog" / table / part, columns=list(columns)).to_pylist():
-            rows[row[columns[0]]] = row
-    return list(rows.values())
+    folder = archive.workspace / "catalog" / table
+    snapshot = json.loads(max((folder / "_log").glob("*.json")).read_bytes())
+    parts = [pq.read_table(folder / part, columns=list(columns)).to_pylist() for part in snapshot["parts"]]
+    return {row[columns[0]]: row for rows in parts for row in rows}
+
+
+def _slide_names(archive: Archive) -> dict[str, str]:
+    slides = _catalog(archive, "slides", "slide_id", "relpath")
+    return {slide_id: os.path.basename(os.fsdecode(row["relpath"])) for slide_id, row in slides.items()}
+
+
+def test_every_slide_is_a_slide_of_its_own_to_openslide_too(archive: Archive) -> None:
+    slides = _catalog(archive, "slides", "slide_id", "relpath", "status", "width", "height", "level_count", "mpp_x", "has_label")
+    assert len(slides) == len(archive.names)
+    for number, row in enumerate(slides.values()):
+        assert row["status"] == "ok"
+        if number % 25 == 0:
+            with openslide.OpenSlide(archive.workspace / "slides" / os.fsdecode(row["relpath"])) as judge:
+                assert judge.dimensions == (row["width"], row["height"])
+                assert judge.level_count == row["level_count"] == 2
+                assert float(judge.properties["openslide.mpp-x"]) == row["mpp_x"]
+                assert ("label" in judge.associated_images) is row["has_label"]
+
+
+def test_every_slide_finds_the_report_of_its_own_patient_and_of_no_other(archive: Archive) -> None:
+    names = _slide_names(archive)
+    links = _catalog(archive, "links", "slide_id", "tier", "report_id")
+    reports = _catalog(archive, "reports", "report_id", "accession_raw")
+    linked = 0
+    for slide_id, name in names.items():
+        link = links[slide_id]
+        if name[:12] in archive.reports:
+            assert link["tier"] == "file_name"
+            assert reports[link["report_id"]]["accession_raw"] == name[:12]
+            linked += 1
+        else:
+            assert (link["tier"], link["report_id"]) == ("none", None)
+    tiers = _pathcurate(archive.workspace, "link")["tiers"]
+    assert (tiers["file_name"], tiers["none"]) == (linked, len(archive.names) - linked)
+
+
+def test_only_the_byte_copies_share_their_pixels(archive: Archive) -> None:
+    names = _slide_names(archive)
+    groups = _catalog(archive, "slides", "slide_id", "scan_group")
+    assert {names[slide_id] for slide_id, row in groups.items() if row["scan_group"]} == archive.identical
+    findings = _pathcurate(archive.workspace, "link")["findings"]
+    torn = [item for item in findings if item["rule"] == "link.shared_pixels_two_patients"]
+    assert {names[item["subject"]] for item in torn} == archive.identical
+    assert {item["severity"] for item in torn} == {"error"}
+
+
+def test_cohort_is_what_the_source_tables_say(archive: Archive) -> None:
+    names = _slide_names(archive)
+    expected = archive.expected(50)
+    assert 20 < len(expected) < len(archive.expected(0))
+    # The ledger's codes are made from the slides' identifiers with the vault's key.
+    from pathcurate.pseudonyms import internal_layer
+
+    layer = internal_layer((archive.workspace / "vault" / "key").read_bytes())
+    codes = {layer.code("S", slide_id): name for slide_id, name in names.items()}
+    ledger = pq.read_table(archive.workspace / "cohorts" / "breast_stage_two" / "ledger.parquet").to_pylist()
+    assert {codes[row["slide_id"]] for row in ledger if row["step"] == "kept"} == expected
+    assert len(ledger) == len(archive.names)
+
+
+def test_release_holds_no_tcga_number_validates_and_is_registered(archive: Archive) -> None:
+    release = archive.workspace / "releases" / "breast_stage_two" / "1.0.0"
+    table = pq.read_table(release / "data" / "slides.parquet")
+    assert table.num_rows == len(archive.expected(50))
+    assert "TCGA-" not in json.dumps(table.to_pylist(), default=str)
+    assert not [path for path in release.rglob("*") if path.is_file() and b"TCGA-" in path.read_bytes()]
+    result = _pathcurate(archive.workspace, "validate", str(release))
+    assert [finding["rule"] for finding in result["findings"]] == ["PC-PRIV-004"]
+    assert _pathcurate(archive.workspace, "product", "register", str(release))["is_new"] is False
+    sides = set(zip(table["patient_id"].to_pylist(), table["split"].to_pylist(), strict=True))
+    assert len(sides) == len(set(table["patient_id"].to_pylist()))
+
+
+def test_changed_recipes_need_the_least_version_that_is_computed(archive: Archive) -> None:
+    workspace = archive.workspace
+    refused = _run(workspace, "manifest", "build", _recipe(workspace, "1.0.1", 50, ", stain"), "--no-permissions")
+    assert refused.returncode == 5
+    assert "1.1.0" in refused.stderr
+    _pathcurate(workspace, "manifest", "build", _recipe(workspace, "1.1.0", 50, ", stain"), "--no-permissions")
+    refused = _run(workspace, "manifest", "build", _recipe(workspace, "1.2.0", 60, ", stain"), "--no-permissions")
+    assert refused.returncode == 5
+    assert "2.0.0" in refused.stderr
+    _pathcurate(workspace, "manifest", "build", _recipe(workspace, "2.0.0", 60, ", stain"), "--no-permissions")
+    added = _run(workspace, "manifest", "diff", "breast_stage_two@1.0.0", "breast_stage_two@1.1.0")
+    assert added.returncode == 0, added.stderr
+    fewer = _run(workspace, "manifest", "diff", "breast_stage_two@1.1.0", "breast_stage_two@2.0.0")
+    assert fewer.returncode == 0, fewer.stderr
+    lost = len(archive.expected(50)) - len(archive.expected(60))
+    assert lost > 0
+    assert str(lost) in fewer.stdout
+    assert "TCGA-" not in added.stdout + fewer.stdout

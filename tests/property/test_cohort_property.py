@@ -111,7 +111,9 @@ def statements(draw: st.DrawFn) -> Row:
         "subject": subject,
         "subject_code": draw(st.sampled_from(codes[subject])),
         "purposes": draw(st.sampled_from([["research"], ["teaching", "research"], ["teaching"], None])),
-        "data_kinds": draw(st.sampled_from([["slides", "reports"], ["slides", "reports", "events"], ["reports"], ["events"]])),
+        "data_kinds": draw(
+            st.sampled_from([["slides", "reports"], ["slides", "reports", "events"], ["reports"], ["events"]])
+        ),
         "valid_from": draw(st.sampled_from([None, None, *DATES])),
         "valid_to": draw(st.sampled_from([None, None, *DATES])),
         "opt_out": opt_out,

@@ -54,14 +54,14 @@ def same(left: Any, right: Any) -> bool:
 
 
 @given(_ROWS, _ROWS)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_rows_are_compared_as_plain_python_would(old: Rows, new: Rows) -> None:
     difference = compare(
         contents("1.0.0", table(old)), contents("1.0.1", table(new, order=lambda row: row["slide_id"][::-1]))
     )
     rows = difference.tables["slides"].rows
     both = old.keys() & new.keys()
-    changed = {name for name in both if not same(old[name], new[name])}
+    changed = {name for name in both if not same(sorted(old[name].items()), sorted(new[name].items()))}
     assert (rows.added, rows.removed) == (len(new.keys() - old.keys()), len(old.keys() - new.keys()))
     assert (rows.changed, rows.unchanged) == (len(changed), len(both) - len(changed))
     by_column = {
@@ -89,7 +89,7 @@ def test_rows_are_compared_as_plain_python_would(old: Rows, new: Rows) -> None:
 
 
 @given(_ROWS, _ROWS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_without_a_key_rows_are_a_multiset(old: Rows, new: Rows) -> None:
     # All that tells rows apart is gone, so equal ones must count as often as they are there.
     left, right = (table(rows).drop_columns(["slide_id"]) for rows in (old, new))
@@ -109,6 +109,7 @@ _VERSIONS = st.builds(
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(_VERSIONS, st.sampled_from([Bump.PATCH, Bump.MINOR, Bump.MAJOR]))
 def test_the_least_version_is_enough_and_nothing_below_it(before: str, bump: Bump) -> None:
     least = least_version(before, bump)
@@ -146,7 +147,7 @@ _COUNTS = st.dictionaries(
 
 
 @given(_COUNTS)
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_no_hidden_count_can_be_worked_out_from_the_total(counts: dict[str, int]) -> None:
     shown = suppress(counts)
     assert shown.keys() == counts.keys()

@@ -1,8 +1,8 @@
 """De-identified tables from drawings, so that a cohort can be selected without any other stage.
 
 A drawing has one block per table: its name alone on a line, the heads, the rows. ``-`` is a missing value. ``S1`` stands
-for a slide's pseudonym, ``C1`` for a case's, ``P1`` for a person's, ``Q1`` for a group's, ``R1`` for a report's, ``E1`` for an event's. What is
-not drawn is filled in: case ``C7`` belongs to patient ``P7`` in group ``Q7``.
+for a slide's pseudonym, ``C1`` for a case's, ``P1`` for a person's, ``Q1`` for a group's, ``R1`` for a report's,
+``E1`` for an event's. What is not drawn is filled in: case ``C7`` belongs to patient ``P7`` in group ``Q7``.
 
 What is drawn is the truth. Wherever truth is criterion-only, ``deid/`` gets a lie in its place.
 """
@@ -33,7 +33,8 @@ SHIFTED_CODE = "Stage X"
 """What ``deid/`` says of every code of an event."""
 _LIES: dict[Type, Any] = {Type.INTEGER: SHIFTED_AGE, Type.STRING: SHIFTED_CODE}
 
-_ALIASES = {"slide": "slide_id", "case": "case_id", "patient": "patient_id", "group": "group_id", "report": "report_id", "event": "event_id",
+_ALIASES = {"slide": "slide_id", "case": "case_id", "patient": "patient_id", "group": "group_id", "report": "report_id",
+            "event": "event_id",
             "code": "subject_code", "from": "valid_from", "to": "valid_to", "kinds": "data_kinds"}  # fmt: skip
 _SHORT = re.compile(r"([SCPQRGE])([0-9]+)")
 

@@ -80,6 +80,13 @@ def test_each_kind_of_column_is_told_in_its_way(seal: Seal) -> None:
     }  # fmt: skip
 
 
+def test_hidden_counts_do_not_stand_in_their_order(seal: Seal) -> None:
+    organs = ["breast"] * 50 + ["thyroid"] * 8 + ["stomach"] * 2 + ["colon"] * 5
+    rows = [case(number, organ=organ) for number, organ in enumerate(organs)]
+    counts = columns(describe(seal("cases", rows), ["cases"]), "cases")["organ"]["counts"]
+    assert list(counts.items()) == [("breast", 50), ("colon", FEW), ("stomach", FEW), ("thyroid", FEW)]
+
+
 def test_no_date_and_no_pseudonym_is_told(seal: Seal) -> None:
     rows = [case(number, received_date=date(2019, 3, 5), sex="male") for number in range(30)]
     text = json.dumps(describe(seal("cases", rows)))

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from pathcurate.diff import Contents, check_version, compare, is_enough, release_contents
+from pathcurate.diff import Contents, TableContents, check_version, compare, is_enough, release_contents
 from pathcurate.errors import DigestMismatchError, InputOutputError, UsageError, VersionError
 from pathcurate.model.diff import Bump, Difference, version_step
 from pathcurate.releases import read_release, verify_release
@@ -120,6 +121,29 @@ def test_a_key_of_two_columns_is_one() -> None:
     edited = put("stain", ["HE", "PAS", None])(DATA)
     rows = compare(contents("1.0.0", DATA, key), contents("2.0.0", edited, key)).tables["slides"].rows
     assert (rows.changed, rows.unchanged, rows.by_column) == (1, 2, {"stain": 1})
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        put("stain", [{"龘": 1}, {"龘": 2}, {"龘": 3}]),
+        put("slide_id", [{"龘": 1}, {"龘": 2}, {"龘": 3}]),
+        lambda data: data.append_column("stain", pa.array(["龘"] * 3)),
+        put("split", [b"\xff", b"\xff", b"a"]),
+    ],
+    ids=["a struct", "a struct as key", "two columns of one name", "bytes as side"],
+)
+def test_columns_that_no_release_has_are_an_error_without_their_values(strange: Callable[[pa.Table], pa.Table]) -> None:
+    def foreign(version: str, data: pa.Table) -> Contents:
+        good = contents(version, DATA)
+        identity: Any = {**good.tables["slides"].identity, "digest": version}
+        return replace(good, tables={"slides": TableContents(("slide_id",), identity, data.schema, lambda: data)})
+
+    data = strange(DATA)
+    edited = pa.concat_tables([data.slice(2), data.slice(0, 1)]).set_column(0, "slide_id", data.column(0).slice(1))
+    with pytest.raises(InputOutputError, match="table slides cannot be compared") as caught:
+        compare(foreign("1.0.0", data), foreign("2.0.0", edited))
+    assert "龘" not in str(caught.value)
 
 
 def test_an_unchanged_table_is_not_read() -> None:

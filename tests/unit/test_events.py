@@ -118,7 +118,8 @@ def test_rows_that_cannot_be_used_are_counted_and_say_nothing(tmp_path: Path) ->
 CLINICAL = "患者,分期,诊断年龄,性别\r\nP1,IIA,61,女\r\nP2,,47,男\r\nP3,IV,[Not Available],女\r\nP4,,,男\r\n"
 STAGE = "columns: {patient_id: 患者, code: 分期}\nconstants: {kind: diagnosis, code_system: ajcc}\n"
 AGE = "columns: {patient_id: 患者, value: 诊断年龄}\nconstants: {kind: diagnosis, text: age at diagnosis, unit: 岁}\n"
-BOTH = "[{path: followup.csv, mapping: stage.yaml}, {path: '*.csv', mapping: age.yaml}, {path: followup.csv, mapping: age.yaml}]"
+_AGAIN = "{path: '*.csv', mapping: age.yaml}, {path: followup.csv, mapping: age.yaml}"
+BOTH = f"[{{path: followup.csv, mapping: stage.yaml}}, {_AGAIN}]"
 
 
 def test_one_table_with_two_mappings_gives_two_events_a_row(tmp_path: Path) -> None:

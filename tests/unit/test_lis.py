@@ -230,10 +230,19 @@ def lists(head: str, values: tuple[str, ...]) -> str:
 @pytest.mark.parametrize(
     ("head", "values"),
     [
-        ("备注", CARDS), ("备注", PHONES), ("备注", PEOPLE), ("病理诊断", PEOPLE), ("标本名称", CARDS), ("zyh", DAYS), ("F_BRBH", DAYS),
-        ("住院号", PHONES), ("住院号", PEOPLE), ("身份证号", PHONES), ("身份证号", DAYS),
+        ("备注", CARDS),
+        ("备注", PHONES),
+        ("备注", PEOPLE),
+        ("病理诊断", PEOPLE),
+        ("标本名称", CARDS),
+        ("zyh", DAYS),
+        ("F_BRBH", DAYS),
+        ("住院号", PHONES),
+        ("住院号", PEOPLE),
+        ("身份证号", PHONES),
+        ("身份证号", DAYS),
     ],
-)  # fmt: skip
+)
 def test_a_column_of_other_values_is_not_imported_where_it_would_do_harm(
     write: Write, head: str, values: tuple[str, ...]
 ) -> None:
@@ -248,12 +257,17 @@ def test_a_column_of_other_values_is_not_imported_where_it_would_do_harm(
 @pytest.mark.parametrize(
     ("head", "name", "values"),
     [
-        ("备注", "comment", ("高血压", "左乳肿物", "高血压", "黄疸")), ("标本名称", "specimen_sites", ("左乳", "右乳", "宫颈", "胃")),
-        ("病理诊断", "diagnosis", ("癌", "右乳癌", "石蜡切片")), ("住院号", "patient_id", CARDS), ("住院号", "patient_id", ("1", "2", "56")),
-        ("住院号", "patient_id", ("20230101", "20230102", "20230103")), ("备注", "comment", DAYS),
-        ("备注", "comment", ("2023-01-01电话13800138000", "身份证110105196703140027", "王小红")), ("备注", "comment", CARDS[:2]),
+        ("备注", "comment", ("高血压", "左乳肿物", "高血压", "黄疸")),
+        ("标本名称", "specimen_sites", ("左乳", "右乳", "宫颈", "胃")),
+        ("病理诊断", "diagnosis", ("癌", "右乳癌", "石蜡切片")),
+        ("住院号", "patient_id", CARDS),
+        ("住院号", "patient_id", ("1", "2", "56")),
+        ("住院号", "patient_id", ("20230101", "20230102", "20230103")),
+        ("备注", "comment", DAYS),
+        ("备注", "comment", ("2023-01-01电话13800138000", "身份证110105196703140027", "王小红")),
+        ("备注", "comment", CARDS[:2]),
     ],
-)  # fmt: skip
+)
 def test_a_column_that_may_be_what_its_head_says(write: Write, head: str, name: str, values: tuple[str, ...]) -> None:
     rows, findings = parse(write("a.csv", lists(head, values)))
     assert [row[name] for row in rows] == list(values)
@@ -287,10 +301,19 @@ def test_initials_are_read_and_said(write: Write) -> None:
 @pytest.mark.parametrize(
     ("age", "unit", "years"),
     [
-        ("56", "岁", 56), ("3", "月", 0), ("18", "月", 1), ("400", "天", 1), ("56岁", "月", 56), ("３", "月", 0), ("56", "", 56), ("56", "Y", 56),
-        ("3", "2", None), ("3", "?", None), ("", "岁", None),
+        ("56", "岁", 56),
+        ("3", "月", 0),
+        ("18", "月", 1),
+        ("400", "天", 1),
+        ("56岁", "月", 56),
+        ("３", "月", 0),
+        ("56", "", 56),
+        ("56", "Y", 56),
+        ("3", "2", None),
+        ("3", "?", None),
+        ("", "岁", None),
     ],
-)  # fmt: skip
+)
 def test_an_age_and_its_unit(write: Write, age: str, unit: str, years: int | None) -> None:
     rows, findings = parse(write("a.csv", f"病理号,年龄,年龄单位\nS23-1,{age},{unit}\n"))
     assert rows[0].get("age") == years
@@ -325,18 +348,24 @@ def test_the_second_column_counts_where_the_first_cannot_be_told(write: Write) -
 
 
 def test_reports_joined_in_one_row(write: Write) -> None:
-    text = "病理号,姓名,报告类型,报告日期,病理诊断\nS23-1||S23-2,甲,常规||冰冻,2023-01-02||2023-01-03,癌||炎\nS23-3,乙,常规||补充,,癌||ER+\n"
+    heads = "病理号,姓名,报告类型,报告日期,病理诊断"
+    joined = "S23-1||S23-2,甲,常规||冰冻,2023-01-02||2023-01-03,癌||炎"
+    text = f"{heads}\n{joined}\nS23-3,乙,常规||补充,,癌||ER+\n"
     rows, findings = parse(write("a.csv", text))
     assert [(r["accession"], r["patient_name"], r["report_type"], r["diagnosis"], r["source_row"]) for r in rows] == [
-        ("S23-1", "甲", "primary", "癌", 2), ("S23-2", "甲", "frozen", "炎", 2),
-        ("S23-3", "乙", "primary", "癌", 3), ("S23-3", "乙", "supplementary", "ER+", 3),
-    ]  # fmt: skip
+        ("S23-1", "甲", "primary", "癌", 2),
+        ("S23-2", "甲", "frozen", "炎", 2),
+        ("S23-3", "乙", "primary", "癌", 3),
+        ("S23-3", "乙", "supplementary", "ER+", 3),
+    ]
     assert rows[1]["reported_date"] == datetime(2023, 1, 3)  # noqa: DTZ001
     assert findings == []
 
 
 def test_parts_that_cannot_be_told_apart(write: Write) -> None:
-    rows, findings = parse(write("a.csv", "病理号,姓名,病理诊断\nS23-1||S23-2,甲,a||b||c\nS23-3||S23-4,甲||乙,a||b\nS23-5||,乙,a||b\n"))
+    rows, findings = parse(
+        write("a.csv", "病理号,姓名,病理诊断\nS23-1||S23-2,甲,a||b||c\nS23-3||S23-4,甲||乙,a||b\nS23-5||,乙,a||b\n")
+    )
     assert [(row["accession"], row["patient_name"]) for row in rows] == [("S23-3", "甲"), ("S23-4", "乙"), ("S23-5", "乙")]
     assert [(f.rule, f.subject) for f in findings] == [
         ("reports.joined_row", "a.csv row 2"), ("reports.no_accession", "a.csv row 4")
@@ -374,8 +403,12 @@ def workbook(write: Write, rows: list[list[Any]], *, epoch: datetime | None = No
 
 
 def test_serial_dates_are_days_of_the_workbooks_calendar(write: Write) -> None:
-    rows: list[list[Any]] = [["病理号", "报告日期", "出生日期", "年龄"], ["S23-1", 45000, 24545, 56], ["S23-2", 45000.25, "1967/3/14", "56岁"],
-                             ["S23-3", 45, 1e9, 45000]]  # fmt: skip
+    rows: list[list[Any]] = [
+        ["病理号", "报告日期", "出生日期", "年龄"],
+        ["S23-1", 45000, 24545, 56],
+        ["S23-2", 45000.25, "1967/3/14", "56岁"],
+        ["S23-3", 45, 1e9, 45000],
+    ]
     parsed, findings = parse(workbook(write, rows))
     assert [row.get("reported_date") for row in parsed] == [datetime(2023, 3, 15), datetime(2023, 3, 15, 6), None]  # noqa: DTZ001
     assert [row.get("birth_date") for row in parsed] == [date(1967, 3, 14), date(1967, 3, 14), None]
@@ -389,7 +422,9 @@ def test_serial_dates_are_days_of_the_workbooks_calendar(write: Write) -> None:
 
 
 def test_ruined_numbers_are_one_finding_a_column(write: Write) -> None:
-    path = workbook(write, [["病理号", "身份证号", "奇怪"], ["S23-1", 110105196703140021, 10**17], ["S23-2", 110105199001011234, 1]])
+    path = workbook(
+        write, [["病理号", "身份证号", "奇怪"], ["S23-1", 110105196703140021, 10**17], ["S23-2", 110105199001011234, 1]]
+    )
     parsed, findings = parse(path)
     assert [row.get("id_number") for row in parsed] == [None, None]
     assert rules(findings) == ["reports.unknown_column", "reports.ruined_number"]

@@ -605,11 +605,11 @@ class TestOpenSlideReader:
     def test_a_file_that_is_nowhere_on_this_machine_is_not_claimed(self):
         class Remote:
             size = 132
-            name = "x.dcm"
+            name = "x.czi.part"
             local_path = None
 
             def read_at(self, offset, length):
-                return (bytes(128) + b"DICM")[offset : offset + length]
+                return (b"ZISRAWFILE" + bytes(122))[offset : offset + length]
 
         assert readers.read_slide(Remote()) is None
 
@@ -620,7 +620,7 @@ class TestFamily:
             assert reader.NAME.isidentifier()
             assert reader.VERSION >= 1
         result = read(write_svs(tmp_path / "x.svs"))
-        assert (result.reader, result.reader_version) == ("tiff", readers.READERS[0].VERSION)
+        assert (result.reader, result.reader_version) == ("tiff", readers.READER_VERSIONS["tiff"])
         assert result.header.status.partition(":")[0] in STATUSES
         assert result.header.format in FORMATS
         assert result.header.compression in COMPRESSIONS
@@ -656,13 +656,6 @@ EXPECTED = {
     "zero_gi.tif": ("not_a_slide", "none"),  # strips, height 0
     "ndpi_test.ndpi": ("lfs_pointer", "none"),
     "test3-TRITC 2 (560).ndpi": ("ok", "openslide"),
-    "boxes_0.dcm": ("ok", "openslide"),
-    "boxes_1.dcm": ("ok", "openslide"),
-    "sm_image.dcm": ("ok", "openslide"),
-    "test_jpeg_dicom.dcm": ("ok", "openslide"),
-    "sm_image_jpegls.dcm": ("unsupported:dicom", "openslide"),  # JPEG-LS
-    "test_wsi2.dcm": ("corrupt", "openslide"),  # a label instance that says it is part of a concatenation
-    "seg_image_sm_dots.dcm": None,  # a segmentation, no slide
     "Readme.md": None,
     "metadata.csv": None,
     "notanimage.txt": None,
@@ -671,6 +664,8 @@ EXPECTED = {
     "😐.png": None,
 }
 REAL_FILES = sorted(path for path in Path(REAL_DATA, "wsi").rglob("*") if path.is_file()) if REAL_DATA else []
+# DICOM comes in parts, and has tests of its own.
+REAL_FILES = [path for path in REAL_FILES if path.suffix != ".dcm"]
 
 
 def decode(path):

@@ -205,7 +205,8 @@ def test_a_refused_file_leaves_the_catalog_as_it_was(desk: Callable[[str], Desk]
     ("content", "message"),
     [
         (b"", "1.csv is empty"),
-        (b"PK\x03\x04" + bytes(100), "in no report format that is known"),
+        (b"PK\x03\x04" + bytes(100), "is no workbook that can be read"),
+        (b"%PDF-1.7\n", "in no report format that is known"),
         (b",,\n", "has no head row"),
     ],
 )
