@@ -3,6 +3,7 @@ enough.
 """
 
 import json
+import os
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -29,11 +30,13 @@ def list_digests(workspace: Workspace) -> dict[str, str]:
     Raises:
         InputOutputError: one of them cannot be read.
     """
-    return {_name(source): _digest(source) for source in workspace.permissions}
+    return {_name(workspace, source): _digest(source) for source in workspace.permissions}
 
 
-def _name(source: PermissionSource) -> str:
-    return str(source.path) if source.mapping is None else f"{source.path}\n{source.mapping}"
+def _name(workspace: Workspace, source: PermissionSource) -> str:
+    # Relative to the workspace, which may be moved or copied with its lists.
+    files = [path for path in (source.path, source.mapping) if path is not None]
+    return "\n".join(os.path.relpath(path, workspace.root) for path in files)
 
 
 def _digest(source: PermissionSource) -> str:
@@ -77,8 +80,8 @@ def check_permission_lists(workspace: Workspace, now: datetime) -> None:
     except ValueError:
         imported = {}
     for source in workspace.permissions:
-        _check_list(source, imported.get(_name(source)), now)
-    if workspace.permissions and imported.keys() - {_name(source) for source in workspace.permissions}:
+        _check_list(source, imported.get(_name(workspace, source)), now)
+    if workspace.permissions and imported.keys() - {_name(workspace, source) for source in workspace.permissions}:
         raise DisclosureRefusedError(
             "a permission list that was imported is no longer named in pathcurate.yaml",
             "Run `pathcurate permissions import`, then `pathcurate deid apply`; or name the list again.",

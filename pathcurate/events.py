@@ -8,6 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from pathcurate.workspace import EventSource, Mapping, Site, Workspace, load_map
 _DERIVED = frozenset({"event_id", "site", "value_text", "source_file", "source_mapping", "source_row"})
 COLUMNS = tuple(name for name in EVENTS.names if name not in _DERIVED)
 """Canonical names that a mapping may give heads or constants for."""
+_DATES = tuple(column.name for column in EVENTS.columns if column.type is Type.TIMESTAMP)
 _CONTENT = ("code", "text", "value", "date", "end_date")
 _NUMBER = re.compile(r"[-+]?(\d{1,15}|\d{1,3}(,\d{3}){1,4})(\.\d{1,15})?([eE][-+]?\d{1,3})?", re.ASCII)
 _STAGE = re.compile(
@@ -65,7 +67,7 @@ class _File:
 
 
 def import_events(
-    workspace: Workspace, *, only: Sequence[Path] = (), progress: Callable[[int], None] = lambda rows: None
+    workspace: Workspace, *, only: Sequence[Path] = (), progress: Callable[[int, int], None] = lambda done, total: None
 ) -> ImportSummary:
     """Import the configured event sources.
 
@@ -74,7 +76,7 @@ def import_events(
     Args:
         workspace: the workspace.
         only: import only these files; each must be covered by a configured source.
-        progress: called with the number of events read since the last call.
+        progress: called with the number of files read and of files to read.
 
     Raises:
         InputOutputError: a source is missing or cannot be read.
@@ -83,9 +85,9 @@ def import_events(
     chosen = _chosen_files(workspace, only)
     rows: list[dict[str, Any]] = []
     findings: list[Finding] = []
-    for file in chosen:
+    for number, file in enumerate(chosen, start=1):
         events, found = _read_file(workspace, file)
-        progress(len(events))
+        progress(number, len(chosen))
         rows += events
         findings += found
     catalog = Catalog(workspace.catalog)
@@ -165,6 +167,7 @@ _RULES = {
     "repeated_row": (Severity.INFO, "rows that repeat an earlier one in every cell, imported once"),
     "empty_row": (Severity.INFO, "rows that say nothing in the columns of this mapping, so give no event"),
     "not_a_number": (Severity.WARNING, "values that are no number, which no criterion on `value` can use"),
+    "ruined_number": (Severity.WARNING, "numbers that a spreadsheet robbed of digits, left empty; export them as text"),
     "not_understood": (Severity.WARNING, "values that could not be understood, left empty"),
 }
 
@@ -176,7 +179,8 @@ def _read_file(workspace: Workspace, file: _File) -> tuple[list[dict[str, Any]],
     for path in file.mappings:
         mapping = load_mapping(path, COLUMNS) if path else Mapping()
         name = os.path.relpath(path, workspace.root) if path else None
-        sheet = read_sheet(file.path, mapping.encoding)
+        named = [head for heads in mapping.columns.values() for head in heads]
+        sheet = read_sheet(file.path, mapping.encoding, mapping.sheet, expected=named)
         heads = _heads(sheet, mapping, file)
         # A head is unknown if no mapping of the file uses it.
         unused = [index for index in heads.unknown if unknown is None or index in unknown]
@@ -230,6 +234,9 @@ def _findings(trouble: _Trouble, file: _File, mapping: str | None) -> Iterator[F
 def _events(sheet: Sheet, heads: Heads, mapping: Mapping, trouble: _Trouble) -> Iterator[dict[str, Any]]:
     for number in sheet.misfits:
         trouble.add("row_misfit", number)
+    for number, head in sheet.ruined:
+        for name in (name for name, chosen in heads.columns.items() if head in chosen):
+            trouble.add("ruined_number", number, name)
     content = [name for name in _CONTENT if name in heads.columns]
     seen: set[bytes] = set()
     for row in sheet.rows:
@@ -247,7 +254,7 @@ def _events(sheet: Sheet, heads: Heads, mapping: Mapping, trouble: _Trouble) -> 
             # An empty date of death is not a death.
             trouble.add("empty_row", row.number)
         else:
-            yield {**_values(texts, row.number, trouble), "kind": kind, "source_row": row.number}
+            yield {**_values(texts, row.number, trouble, sheet.epoch), "kind": kind, "source_row": row.number}
 
 
 def _texts(heads: Heads, mapping: Mapping, row: Row) -> dict[str, str]:
@@ -259,11 +266,11 @@ def _texts(heads: Heads, mapping: Mapping, row: Row) -> dict[str, str]:
     return texts
 
 
-def _values(texts: dict[str, str], row: int, trouble: _Trouble) -> dict[str, Any]:
+def _values(texts: dict[str, str], row: int, trouble: _Trouble, epoch: date | None) -> dict[str, Any]:
     event: dict[str, Any] = {name: texts[name] for name in ("patient_id", "text", "unit") if texts.get(name)}
     for name, parse_text in _PARSERS.items():
         if texts.get(name):
-            event[name] = parse_text(texts[name])
+            event[name] = parse_text(texts[name]) if name not in _DATES else parse_datetime(texts[name], epoch)
             if event[name] is None:
                 trouble.add("not_understood", row, name)
     if texts.get("code"):
@@ -279,7 +286,7 @@ def _values(texts: dict[str, str], row: int, trouble: _Trouble) -> dict[str, Any
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "code_system": lambda text: vocabulary("code_systems").exact(text),
     "laterality": lambda text: vocabulary("lateralities").exact(text),
-    **{column.name: parse_datetime for column in EVENTS.columns if column.type is Type.TIMESTAMP},
+    **dict.fromkeys(_DATES, parse_datetime),
 }
 
 

@@ -53,7 +53,7 @@ class ImportSummary:
 
 
 def import_reports(
-    workspace: Workspace, *, only: Sequence[Path] = (), progress: Callable[[int], None] = lambda rows: None
+    workspace: Workspace, *, only: Sequence[Path] = (), progress: Callable[[int, int], None] = lambda done, total: None
 ) -> ImportSummary:
     """Import the configured report sources.
 
@@ -63,7 +63,7 @@ def import_reports(
     Args:
         workspace: the workspace.
         only: import only these files; each must be covered by a configured source.
-        progress: called with the number of rows read since the last call.
+        progress: called with the number of files read and of files to read.
 
     Raises:
         InputOutputError: a source is missing or cannot be read.
@@ -72,9 +72,9 @@ def import_reports(
     chosen = _chosen_files(workspace, only)
     rows: list[dict[str, Any]] = []
     findings: list[Finding] = []
-    for site, source, path in chosen:
+    for number, (site, source, path) in enumerate(chosen, start=1):
         found = _read_file(site, source, path, _source_file(workspace, path))
-        progress(len(found[0]))
+        progress(number, len(chosen))
         rows += found[0]
         findings += found[1]
     catalog = Catalog(workspace.catalog)

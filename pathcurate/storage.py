@@ -163,7 +163,7 @@ def walk(
         os.scandir(base).close()
     except OSError as error:
         raise InputOutputError(
-            f"archive root cannot be listed ({errno.errorcode.get(error.errno or 0, 'error')})",
+            f"the root cannot be listed ({errno.errorcode.get(error.errno or 0, 'error')})",
             "Check that the path in pathcurate.yaml is right, mounted, and readable by this user.",
         ) from None
     # An explicit stack, not recursion: archives nest deeper than Python's recursion limit in places.

@@ -33,7 +33,7 @@ def tiff(seed=0, *, keys=None, tiles=9, method=7, side=64, fields=None, bigtiff=
 
     Tiles of one seed are the same, and of any two seeds differ in length, as compressed tiles do.
     """
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)
     across = round(tiles**0.5)
     common = {
         256: longs(side * across), 257: longs(side * across), 258: shorts(8, 8, 8), 259: shorts(method), 262: shorts(6),
@@ -49,7 +49,7 @@ def tiff(seed=0, *, keys=None, tiles=9, method=7, side=64, fields=None, bigtiff=
 
 def plain(seed, *, tiles=9, side=32, changed=(), fields=None):
     """An uncompressed slide: whatever its pixels, all tiles are of one size; glass but for the tiles ``changed``."""
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)
     size = side * side * 3
     segments = [rng.randbytes(size) if index in changed else b"\xf0" * size for index in range(tiles)]
     return tiff(tiles=tiles, side=side, method=1, segments=segments, fields=fields)

@@ -1,4 +1,4 @@
-"""Searches files for planted values in decoded form: a value in a compressed Parquet page is invisible to a search of bytes."""
+"""Searches files for planted values in decoded form: in a compressed Parquet page a search of bytes sees no value."""
 
 import base64
 import gzip

@@ -16,7 +16,8 @@ from pathcurate.storage import LocalSource, Source
 COLUMNS, ROWS = 8, 6
 _SMALL_COLUMNS, _SMALL_ROWS = 4, 3
 _COPIED = (
-    ifd.COMPRESSION, ifd.SAMPLES_PER_PIXEL, ifd.PLANAR_CONFIGURATION, ifd.TILE_WIDTH, ifd.TILE_LENGTH, 258, 262, 347, 530, 32997
+    ifd.COMPRESSION, ifd.SAMPLES_PER_PIXEL, ifd.PLANAR_CONFIGURATION, ifd.TILE_WIDTH, ifd.TILE_LENGTH,
+    258, 262, 347, 530, 32997,
 )  # fmt: skip
 
 

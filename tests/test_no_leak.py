@@ -39,10 +39,12 @@ DAYS = {
 RECORDED: dict[str, str | date] = {
     "patient_name": "龘靐齉", "second_name": "虪飝厵", "patient_id": "ZYH77301942", "second_patient_id": "ZYH77301943",
     "id_number": "999999193105168813", "phone": "19977301942", "accession": "QX17-73019", "accession_raw": "QX17-0073019",
-    "second_accession": "QX16-41877", "external": "WYBLH55120", "unit": "囍犇医院第七病区", "doctor": "骉猋", "pathologist": "麤鱻",
+    "second_accession": "QX16-41877", "external": "WYBLH55120", "unit": "囍犇医院第七病区", "doctor": "骉猋",
+    "pathologist": "麤鱻",
     "reviewer": "羴掱", "gross": "灰白结节麣一枚", "microscopy": "异型细胞龖巢", "diagnosis": "浸润性癌龘靐齉患者",
     "clinical": "乳腺肿物靐靐待查", "ihc": "ER阳性齉齉", "comment": "家属电话囍囍", "specimen_sites": "左乳龘龘肿物",
-    "folder": "王囍犇的切片", "stem": "QX17-0073019-A1-HE-囍", "barcode": "QX17-0073019-A1-BCODE", "title": "TITLE-CANARY-5531",
+    "folder": "王囍犇的切片", "stem": "QX17-0073019-A1-HE-囍", "barcode": "QX17-0073019-A1-BCODE",
+    "title": "TITLE-CANARY-5531",
     "serial": "SSCANARY991", "document": "doc" + "ab12" * 15, "list_row": "ZYH77309999",
     "event_text": "电话随访龘靐齉家属", "event_value": "88770.551", "event_result": "阳性囍犇", "event_code": "OUYANG-77301",
     "container": "CONTAINER-8812-囍", "label": "标签囍龘犇", "imaged": "IMAGED^囍=麤^囍麤", "imaged_id": "IMG77301942",
@@ -128,17 +130,26 @@ def _make_slides(root: Path) -> None:
 
 def _make_lists(inputs: Path) -> None:
     c = RECORDED
-    rows = [
+    first = (
         f"{c['accession_raw']},{c['external']},{c['patient_name']},女,86岁,{c['born']},{c['id_number']},{c['patient_id']},{c['phone']},"
         f"{c['unit']},{c['doctor']},{c['specimen_sites']},{c['clinical']},{c['gross']},{c['microscopy']},{c['diagnosis']},{c['ihc']},"
-        f"{c['comment']},{c['pathologist']},{c['reviewer']},{c['received']},{c['reported']},常规,已审核",
+        f"{c['comment']},{c['pathologist']},{c['reviewer']},{c['received']},{c['reported']},常规,已审核"
+    )
+    second = (
         f"{c['second_accession']},,{c['second_name']},男,91岁,,,{c['second_patient_id']},,,,右乳肿物,,,,导管癌,,,,,"
-        f"{c['received_second']},{c['received_second']},常规,已审核",
+        f"{c['received_second']},{c['received_second']},常规,已审核"
+    )
+    not_understood = (
+        f"QX18-00001,,{c['patient_name']},{c['patient_name']},{c['id_number']},{c['phone']},,{c['patient_id']},,,,{c['unit']},,,,,,,,,"
+        f"{c['patient_name']},{c['id_number']},{c['doctor']},{c['reviewer']}"
+    )
+    rows = [
+        first,
+        second,
         # Rows that become findings: no accession number, one cell too many, cells that cannot be understood.
         f",,{c['patient_name']},女,86岁,,{c['id_number']},{c['patient_id']},{c['phone']},,,,,,,{c['diagnosis']},,,,,,,,",
         f"{c['accession_raw']},{c['patient_name']},{c['id_number']}" + "," * 40,
-        f"QX18-00001,,{c['patient_name']},{c['patient_name']},{c['id_number']},{c['phone']},,{c['patient_id']},,,,{c['unit']},,,,,,,,,"
-        f"{c['patient_name']},{c['id_number']},{c['doctor']},{c['reviewer']}",
+        not_understood,
     ]  # fmt: skip
     inputs.joinpath("reports.csv").write_bytes("\r\n".join([_HEADS, *rows, ""]).encode("gb18030"))
     events = [
@@ -178,7 +189,8 @@ def _make_lists(inputs: Path) -> None:
 
 def _make_workspace(workspace: Path, inputs: Path) -> None:
     (workspace / "pathcurate.yaml").write_text(
-        f"workspace: 1\nname: canary\nsites:\n  - code: QX01\n    name: X\n    archives: [{{name: main, root: {inputs}/slides}}]\n"
+        f"workspace: 1\nname: canary\nsites:\n  - code: QX01\n    name: X\n"
+        f"    archives: [{{name: main, root: {inputs}/slides}}]\n"
         f"    reports: [{{path: {inputs}/reports.csv}}, {{path: {inputs}/reports.xlsx}}]\n"
         f"    events: [{{path: {inputs}/events.csv}}]\n"
         f"permissions: [{{path: {inputs}/consent.csv}}]\n",

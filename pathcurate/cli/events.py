@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from pathcurate.cli.progress import progress
 from pathcurate.cli.session import Session, common_options, counted, exit_code, fail_on_option, finding_lines
 
 
@@ -28,8 +29,11 @@ def import_command(session: Session, files: tuple[Path, ...], *, fail_on: str) -
     """
     from pathcurate.events import import_events
 
-    with session.locked("events import") as workspace:
-        summary = import_events(workspace, only=files)
+    with (
+        session.locked("events import") as workspace,
+        progress("events import", "files", quiet=session.quiet) as advance,
+    ):
+        summary = import_events(workspace, only=files, progress=advance)
     document = {
         "files": summary.files, "rows": summary.rows, "total": summary.total,
         "findings": [finding.as_dict() for finding in summary.findings],

@@ -1,10 +1,16 @@
 """``pathcurate product``."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from pathcurate.cli.session import Session, common_options, count_lines
+
+if TYPE_CHECKING:
+    from pathcurate.registries.sql import SqlRegistry
 
 
 @click.group("product")
@@ -49,9 +55,7 @@ def list_command(session: Session) -> None:
     Example:
       pathcurate product list
     """
-    from pathcurate.registries.sql import open_registry
-
-    with open_registry(session.workspace().registry_path) as registry:
+    with _intact_registry(session) as registry:
         entries = registry.list()
     session.show(
         {"products": [asdict(entry) for entry in entries]},
@@ -73,11 +77,10 @@ def show_command(session: Session, product: str) -> None:
       pathcurate product show demo_he_2023
     """
     from pathcurate.errors import UsageError
-    from pathcurate.registries.sql import open_registry
     from pathcurate.releases import version_key
 
     name, _, version = product.partition("@")
-    with open_registry(session.workspace().registry_path) as registry:
+    with _intact_registry(session) as registry:
         entries = [entry for entry in registry.list() if entry.product == name and version in ("", entry.version)]
         if not entries:
             raise UsageError(f"`{product}` is not registered", "`pathcurate product list` shows what is.")
@@ -90,3 +93,20 @@ def show_command(session: Session, product: str) -> None:
          f"  content  {entry.content_digest}", *count_lines(entry.counts),
          *(f"  {event.at}  {event.action} by {event.actor}" for event in events)],
     )  # fmt: skip
+
+
+@contextmanager
+def _intact_registry(session: Session) -> "Iterator[SqlRegistry]":
+    """The registry, if nobody has changed it from outside: what it shows is what was registered."""
+    from pathcurate.errors import DigestMismatchError
+    from pathcurate.registries.sql import open_registry
+
+    with open_registry(session.workspace().registry_path) as registry:
+        faults = registry.verify()
+        if faults:
+            raise DigestMismatchError(
+                f"the registry was changed from outside: {faults[0]}"
+                + (f" and {len(faults) - 1} more" if len(faults) > 1 else ""),
+                "Restore it from a backup; nothing in it can be relied on.",
+            )
+        yield registry

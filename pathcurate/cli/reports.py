@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from pathcurate.cli.progress import progress
 from pathcurate.cli.session import (
     Session,
     common_options,
@@ -35,8 +36,11 @@ def import_command(session: Session, files: tuple[Path, ...], *, fail_on: str) -
     """
     from pathcurate.reports import import_reports
 
-    with session.locked("reports import") as workspace:
-        summary = import_reports(workspace, only=files)
+    with (
+        session.locked("reports import") as workspace,
+        progress("reports import", "files", quiet=session.quiet) as advance,
+    ):
+        summary = import_reports(workspace, only=files, progress=advance)
     document = {
         "files": summary.files, "rows": summary.rows, "total": summary.total,
         "findings": [finding.as_dict() for finding in summary.findings],

@@ -35,7 +35,7 @@ Sources = Sequence[tuple[Sequence[Path], Path | None]]
 @click.option("--fresh", is_flag=True, help="Run every stage, also those that are up to date.")
 @common_options
 def command(session: Session, recipe: Path, *, workers: int | None, no_permissions: bool, fresh: bool) -> None:
-    """Run every stage for RECIPE, in order; what is up to date is skipped.
+    """Run every stage that is not up to date, for RECIPE.
 
     These are scan, reports, events, permissions, link, deid, cohort, manifest, validate and product register.
 

@@ -12,6 +12,7 @@ from pathcurate.model.column import Action, Table
 from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES
 from pathcurate.model.event import EVENTS
 from pathcurate.model.finding import Finding, Severity
+from pathcurate.model.link import LINKS
 from pathcurate.model.report import REPORTS
 from pathcurate.model.slide import SLIDES
 from pathcurate.pseudonyms import date_shift, internal_layer
@@ -82,6 +83,10 @@ def apply(workspace: Workspace, *, actor: str) -> DeidSummary:
         PlanIncompleteError: a column has no rule; nothing was done.
         VaultError: the key cannot be used.
     """
+    catalog = Catalog(workspace.catalog)
+    absent = [name for name, table in (("scan", SLIDES), ("link", LINKS)) if catalog.snapshot(table) is None]
+    if absent:
+        raise PlanIncompleteError("there is nothing to de-identify yet", f"Run `pathcurate {absent[0]}` first.")
     unruled = [f"{item.table}.{item.column}" for item in plan(workspace) if item.action is None]
     if unruled:
         raise PlanIncompleteError(

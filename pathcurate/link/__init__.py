@@ -122,7 +122,8 @@ def _link_all(workspace: Workspace) -> LinkSummary:
     findings += _link_findings(slides, links, keys, cases)
     catalog.replace(PERSONS, from_rows(PERSONS, people.persons))
     catalog.replace(IDENTITIES, from_rows(IDENTITIES, people.identities))
-    catalog.replace(LINKS, from_rows(LINKS, links))
+    # In an order of their own: that of the slides changes when rows are written again, and would look like new links.
+    catalog.replace(LINKS, from_rows(LINKS, sorted(links, key=lambda row: str(row["slide_id"]))))
     _name_slides(catalog, slides, links, keys)
     record_findings(catalog, "link", findings)
     linked = {(row["site"], row["accession"]) for row in links if row["accession"] is not None}
@@ -244,7 +245,7 @@ def _slide_findings(slide: Row, row: Row, has_keys: bool, cases: Mapping[CaseKey
     if row["tier"] == "conflict":
         yield _finding(slide, row, f"link.{row['rule']}", Severity.ERROR, _CONFLICTS[row["rule"]])
     elif row["tier"] == "none" and has_keys:
-        yield _finding(slide, row, "link.unknown_number", Severity.WARNING, "has a number that the site's reports do not")
+        yield _finding(slide, row, "link.unknown_number", Severity.WARNING, "has a number that no report of its site has")
     elif row["tier"] == "none":
         yield _finding(slide, row, "link.no_number", Severity.WARNING, "has no number in its names, barcode or header")
     else:

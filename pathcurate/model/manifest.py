@@ -24,7 +24,7 @@ MANIFEST_JSON_SCHEMA: dict[str, Any] = {
             "schema": {"const": MANIFEST_SCHEMA},
             "kind": {"const": "manifest-only"},
             "product": _NAME,
-            "version": {"type": "string", "pattern": r"^\d+\.\d+\.\d+"},
+            "version": {"type": "string", "pattern": r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$"},
             "title": {"type": "string"},
             "previous": {
                 "oneOf": [

@@ -479,7 +479,7 @@ def _row_findings(row: Row) -> Iterator[Finding]:
     if row["status"] != "ok":
         kind = row["status"].partition(":")[0]
         detail = f" ({row['status_detail']})" if row["status_detail"] else ""
-        message = f"slide {row['slide_id']} is {row['status']}{detail}"
+        message = f"slide {row['slide_id']}: {row['status'].replace('_', ' ')}{detail}"
         yield Finding(f"scan.{kind}", _SEVERITIES.get(kind, Severity.ERROR), message, column="status", **common)
     if row["duplicate_of"] is not None:
         message = f"slide {row['slide_id']} has the same pixels as slide {row['duplicate_of']}"

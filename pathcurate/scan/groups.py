@@ -15,6 +15,7 @@ from pathcurate.digests import canonical_json
 from pathcurate.model.slide import FILES, Part, SlideHeader
 from pathcurate.pseudonyms import opaque_code
 from pathcurate.readers import dicom
+from pathcurate.scan.merging import Instance, merge_series, merge_slides
 from pathcurate.tables import Catalog, from_rows
 
 Row = dict[str, Any]
@@ -159,7 +160,7 @@ def slide_groups(families: Mapping[Family, Sequence[Row]]) -> list[SlideGroup]:
 
 def _merge(files: Sequence[Row]) -> Iterator[SlideGroup]:
     by_path = {file["relpath"]: file for file in files}
-    for merged in dicom.merge_slides(map(_instance, files)):
+    for merged in merge_slides(map(_instance, files)):
         yield SlideGroup(merged.header, by_path[merged.main], [by_path[path] for path in merged.paths])
 
 
@@ -194,7 +195,7 @@ def series_rows(families: Mapping[Family, Sequence[Row]]) -> Iterator[tuple[Row,
     for (site, archive, kind, group), files in families.items():
         if kind == "series_part" and files:
             code = opaque_code("I", hashlib.sha256(canonical_json([site, archive, group])).digest())
-            columns = dicom.merge_series(map(_instance, files))
+            columns = merge_series(map(_instance, files))
             yield {"series_id": code, "site": site, "archive": archive, **columns, **sums(files)}, files
 
 
@@ -207,7 +208,7 @@ def sums(files: Sequence[Row]) -> Row:
     }
 
 
-def _instance(file: Row) -> dicom.Instance:
+def _instance(file: Row) -> Instance:
     facts = json.loads(file["part"]) if file["part"] is not None else {}
     part = Part(file["kind"], file["group"], file["status"], file["status_detail"], facts)
-    return dicom.Instance(file["relpath"], part)
+    return Instance(file["relpath"], part)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from pathcurate.errors import InputOutputError
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.pseudonyms import opaque_code
 from pathcurate.readers import SLIDE_EXTENSIONS, companion_folder, companion_folders
@@ -148,8 +149,11 @@ def list_archive(site: Site, archive: Archive) -> Listing:
         InputOutputError: the root cannot be listed.
     """
     listing = Listing(site, archive, AccessionPatterns(site.accession.patterns))
-    for item in walk(archive.root, companion_folders):
-        listing.add(item)
+    try:
+        for item in walk(archive.root, companion_folders):
+            listing.add(item)
+    except InputOutputError as error:
+        raise InputOutputError(f"archive {archive.name} of site {site.code}: {error.message}", error.hint) from None
     return listing
 
 

@@ -204,7 +204,7 @@ def test_full_disk_is_an_error_that_leaves_nothing_half_written(hospital: Path, 
 
     done = subprocess.run(
         [sys.executable, "-m", "pathcurate", "run", str(recipe), "-w", str(hospital)],
-        capture_output=True, text=True, check=False, timeout=200, preexec_fn=no_room,  # noqa: PLW1509  no threads here
+        capture_output=True, text=True, check=False, timeout=200, preexec_fn=no_room,
     )  # fmt: skip
     assert done.returncode == 3, done.stderr
     assert "Traceback" not in done.stderr

@@ -17,7 +17,7 @@ RECIPE = "demo_he_2023"
 
 def _run(workspace: Path, *more: str, code: int = 0) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-m", "pathcurate", "run", str(workspace / f"{RECIPE}.yaml"), "-w", str(workspace), "--json", *more],
+        [sys.executable, "-m", "pathcurate", "run", f"{workspace}/{RECIPE}.yaml", "-w", str(workspace), "--json", *more],
         capture_output=True, text=True, check=False, timeout=200,
     )  # fmt: skip
     assert done.returncode == code, done.stderr
@@ -60,7 +60,10 @@ def _new_report(workspace: Path) -> None:
     path = workspace / "hospital" / "NB01" / "lis" / "reports_2023.csv"
     text = path.read_bytes().decode("gb18030")
     head = text.splitlines()[0].split(",")
-    row = {"病理号": "S23-09999", "姓名": "新来者", "性别": "女", "年龄": "50岁", "住院号": "09999999", "报告类型": "常规", "报告状态": "已审核"}
+    row = {
+        "病理号": "S23-09999", "姓名": "新来者", "性别": "女", "年龄": "50岁", "住院号": "09999999", "报告类型": "常规",
+        "报告状态": "已审核",
+    }  # fmt: skip
     path.write_bytes((text + ",".join(row.get(name, "") for name in head) + "\r\n").encode("gb18030"))
 
 

@@ -127,11 +127,11 @@ def archive(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Archiv
     reports = {row["bcr_patient_barcode"]: row for row in _rows(workspace / "reports.csv")}
     clinical = {row["bcr_patient_barcode"]: row for row in _rows(workspace / "clinical.csv")}
     diagnostic = sorted({row["file_name"] for row in _rows(tables / "tcga_dx_slides_histgen.csv")})
-    frozen = sorted({row["file_name"] for row in _rows(tables / "tcga_slides_frozen_and_dx.csv") if "-DX" not in row["file_name"]})
+    both = sorted({row["file_name"] for row in _rows(tables / "tcga_slides_frozen_and_dx.csv")})
     breast = [name for name in diagnostic if reports.get(name[:12], {}).get("type_code") == "BRCA"]
     others = [name for name in diagnostic if name[:12] in reports and name not in breast][:120]
     unreported = [name for name in diagnostic if name[:12] not in reports][:60]
-    frozen = [name for name in frozen if reports.get(name[:12], {}).get("type_code") == "BRCA"][:60]
+    frozen = [name for name in both if "-DX" not in name and reports.get(name[:12], {}).get("type_code") == "BRCA"][:60]
     names = (*breast, *others, *unreported, *frozen)
     assert len(names) >= 300
     slide = RealSlide(real_data / "wsi" / "libvips+libvips" / "CMU-1-Small-Region.svs")
@@ -159,11 +159,12 @@ def _catalog(archive: Archive, table: str, *columns: str) -> dict[str, dict[str,
 
 def _slide_names(archive: Archive) -> dict[str, str]:
     slides = _catalog(archive, "slides", "slide_id", "relpath")
-    return {slide_id: os.path.basename(os.fsdecode(row["relpath"])) for slide_id, row in slides.items()}
+    return {slide_id: Path(os.fsdecode(row["relpath"])).name for slide_id, row in slides.items()}
 
 
 def test_every_slide_is_a_slide_of_its_own_to_openslide_too(archive: Archive) -> None:
-    slides = _catalog(archive, "slides", "slide_id", "relpath", "status", "width", "height", "level_count", "mpp_x", "has_label")
+    columns = ("relpath", "status", "width", "height", "level_count", "mpp_x", "has_label")
+    slides = _catalog(archive, "slides", "slide_id", *columns)
     assert len(slides) == len(archive.names)
     for number, row in enumerate(slides.values()):
         assert row["status"] == "ok"

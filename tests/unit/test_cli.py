@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shlex
+import sqlite3
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ from pathcurate.cli.session import Session, counted, exit_code, finding_lines
 from pathcurate.errors import PathcurateError
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.workspace import load_workspace
+from tests.built import build_release
 
 SECRET = "龘靐齉 13912345678"
 PLAIN = Session(None, as_json=False, quiet=False, verbose=False)
@@ -230,7 +232,7 @@ def test_init_writes_over_nothing(tmp_path: Path) -> None:
 def test_the_next_command_that_init_names_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def make_hospital(directory: Path) -> SimpleNamespace:
         (directory / "pathcurate.yaml").write_text("workspace: 1\nname: demo\n")
-        return SimpleNamespace(slides=67, reports=52, cases=50, patients=42)
+        return SimpleNamespace(slides=67, reports=52, cases=50, patients=42, events=118)
 
     monkeypatch.setattr("pathcurate.demo.hospital.make_hospital", make_hospital)
     code, out, err = shown("init", "--demo", "a hospital")
@@ -326,3 +328,17 @@ def test_the_actor_is_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("getpass.getuser", nobody)
     assert PLAIN.actor == f"uid {os.getuid()}"
+
+
+def test_a_registry_that_was_changed_from_outside_is_not_shown(tmp_path: Path) -> None:
+    release = build_release(tmp_path)
+    workspace = next(path.parent for path in tmp_path.rglob("pathcurate.yaml"))
+    assert shown("product", "register", str(release), "-w", str(workspace))[0] == 0
+    assert shown("product", "list", "-w", str(workspace))[0] == 0
+    with contextlib.closing(sqlite3.connect(workspace / "registry.db")) as connection:
+        connection.execute("update entries set title = 'another'")
+        connection.commit()
+    for command in (("list",), ("show", release.parent.name)):
+        code, _, err = shown("product", *command, "-w", str(workspace))
+        assert code == 4
+        assert "changed from outside" in err

@@ -250,7 +250,7 @@ def test_check_digit_of_the_standards_examples() -> None:
 @pytest.mark.parametrize("seed", range(80))
 def test_every_seed_makes_a_plausible_hospital(seed: int) -> None:
     for site in SITES:
-        rng = random.Random(seed)  # noqa: S311 - what make_hospital uses; nothing here is secret
+        rng = random.Random(seed)
         cases = make_cases(site, rng)
         reports = make_reports(cases, rng)
         patients = {case.patient.number: case.patient for case in cases}

@@ -14,7 +14,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from pathcurate import readers
 from pathcurate.model.series import SERIES
-from pathcurate.readers.dicom import Instance, merge_series, merge_slides
+from pathcurate.scan.merging import Instance, merge_series, merge_slides
 from pathcurate.storage import LocalSource
 from tests.dicoms import CT_CLASS, JPEG, SR_CLASS, item, radiology, slide_part, whole_slide
 

@@ -443,3 +443,15 @@ def test_every_permission_of_the_hospital(linked: tuple[Catalog, dict[str, Any],
     assert statements == {}
     assert read_findings(catalog, "permissions") == []
     assert read_findings(catalog, "reports") == []
+
+
+def test_linking_again_changes_nothing(hospital: Path) -> None:
+    workspace = load_workspace(hospital / "pathcurate.yaml")
+    with Embedded(workers=1, temp_directory=hospital / "spill") as engine:
+        scan(workspace, engine)
+    import_reports(workspace)
+    link(workspace)
+    catalog = Catalog(workspace.catalog)
+    before = [catalog.state(table) for table in (LINKS, SLIDES, PERSONS, IDENTITIES)]
+    link(workspace)
+    assert [catalog.state(table) for table in (LINKS, SLIDES, PERSONS, IDENTITIES)] == before

@@ -830,7 +830,7 @@ class TestInterruption:
         assert set(ends) == {hashlib.sha256(repr(undisturbed).encode()).hexdigest()}
 
     def test_killed_at_random_moments(self, desk, undisturbed):
-        rng = random.Random(20)  # noqa: S311
+        rng = random.Random(20)
         log = desk.workspace_directory / "catalog" / "slides" / "_log"
         kept = [len(list(log.iterdir()))]
         for _ in range(2):

@@ -292,7 +292,7 @@ for number in range(1_000_000):
 def test_a_writer_killed_at_any_moment_leaves_old_or_new(tmp_path: Path) -> None:
     path = tmp_path / "table"
     write_bytes(path, b"000000" * 20_000)
-    rng = random.Random(7)  # noqa: S311
+    rng = random.Random(7)
     seen = set()
     for _ in range(6):
         process = child(_WRITE_FOR_EVER, path)

@@ -261,7 +261,7 @@ def test_any_flipped_byte_of_a_table_ends_in_findings(release: Path) -> None:
     """Whatever a Parquet file holds, validation ends, in findings."""
     path = release / "data" / "slides.parquet"
     whole = path.read_bytes()
-    draw = random.Random(20260102)  # noqa: S311
+    draw = random.Random(20260102)
     for _ in range(60):
         content = bytearray(whole)
         for _ in range(draw.choice([1, 1, 4])):
