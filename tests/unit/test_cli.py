@@ -242,7 +242,7 @@ def test_the_next_command_that_init_names_is_one(tmp_path: Path, monkeypatch: py
     assert Path(recipe).is_file()
     assert Path(directory) == tmp_path / "a hospital"
     code, out, _ = shown("init", "--demo", "b", "--json")
-    assert json.loads(out)["counts"] == {"slides": 67, "reports": 52, "cases": 50, "patients": 42}
+    assert json.loads(out)["counts"] == {"slides": 67, "reports": 52, "cases": 50, "patients": 42, "events": 118}
 
 
 # --- Showing ---------------------------------------------------------------------------------------------------------
