@@ -98,4 +98,20 @@ def test_controls(path: str, is_control: bool) -> None:
 
 
 def test_nothing_said() -> None:
-    assert names("扫描/123456.svs") == SlideNames((), None, None, None, None, None, False)
+    assert names("扫描/123456.svs") == SlideNames((), None, None, None, None, None, None, False)
+
+
+@pytest.mark.parametrize(
+    ("path", "preparation"),
+    [
+        ("TCGA-AG-3598-01Z-00-DX1.033cee69-8540-4584-83f5-c08e37cc7170.svs", "FFPE"),
+        ("TCGA-AA-3986-01A-02-BS2.875d87b2-3941-4c43-960b-ab762f3cdc5f.svs", "frozen"),
+        ("S23-00123-A1-HE 石蜡.svs", "FFPE"),
+        ("术中冰冻/S23-00123.svs", "frozen"),
+        ("液基细胞/S23-00123.svs", "cytology"),
+        ("S23-00123-A1-HE.svs", None),
+        ("DX100/S23-00123.svs", None),
+    ],
+)
+def test_preparation_is_named_by_whole_words(path: str, preparation: str | None) -> None:
+    assert names(path).preparation == preparation
