@@ -31,6 +31,7 @@ from pathcurate.text.kinds import kind
 from pathcurate.workspace import Mapping, ReportSource, Site, Workspace, load_mapping
 
 _HEAD_BYTES = 4096
+_SAME_NUMBER = "reports.same_number"
 _PLAIN = re.compile(r"[^\W\d]\w*")
 _YAML_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 
@@ -81,7 +82,10 @@ def import_reports(
     read = {(site.code, _source_file(workspace, path)) for site, _, path in chosen}
     table = _with_current(_replace_sources(catalog.read(REPORTS), from_rows(REPORTS, rows), read))
     catalog.replace(REPORTS, table)
+    # Over the whole table: the second report with a number may stand in another file.
+    findings += _same_numbers(table)
     others = [finding for finding in read_findings(catalog, "reports") if only and not _is_about(finding, read)]
+    others = [finding for finding in others if finding.rule != _SAME_NUMBER]
     record_findings(catalog, "reports", [*others, *findings])
     return ImportSummary(len(chosen), len(rows), table.num_rows, tuple(findings))
 
@@ -253,6 +257,25 @@ def _read_file(site: Site, source: ReportSource, path: Path, source_file: str) -
         identity = [site.code, source_file, item["accession"], item["report_type"], ordinal]
         rows.append({**item, "report_id": opaque_code("R", hashlib.sha256(canonical_json(identity)).digest())})
     return rows, findings
+
+
+def _same_numbers(table: pa.Table) -> list[Finding]:
+    """Cases with several primary reports that stand: supplements are numbered alike by rule, primary reports are not."""
+    names = ("report_id", "site", "accession", "report_type", "status", "is_current")
+    cases: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in table.select(names).to_pylist():
+        if row["report_type"] == "primary" and row["status"] != "withdrawn":
+            cases.setdefault((row["site"], row["accession"]), []).append(row)
+    return [
+        Finding(
+            _SAME_NUMBER, Severity.WARNING,
+            f"{len(rows)} primary reports have one accession number; the latest stands for the case. Check the export",
+            stage="reports", site=site, table="reports", column="accession",
+            subject=next((row["report_id"] for row in rows if row["is_current"]), rows[0]["report_id"]), count=len(rows),
+        )
+        for (site, _), rows in sorted(cases.items())
+        if len(rows) > 1
+    ]  # fmt: skip
 
 
 def _parser(source: ReportSource, path: Path) -> ModuleType:

@@ -92,13 +92,14 @@ def test_the_same_row_twice_is_one_report(desk: Callable[[str], Desk]) -> None:
     d.run()
     assert d.rows("source_row", "diagnosis") == [(2, "癌"), (4, "瘤")]
     assert len({report_id for (report_id,) in d.rows("report_id")}) == 2
-    assert d.found() == [("reports.repeated_row", "lis/1.csv row 3")]
+    assert d.found()[0] == ("reports.repeated_row", "lis/1.csv row 3")
+    assert [rule for rule, _ in d.found()] == ["reports.repeated_row", "reports.same_number"]
 
 
 def test_two_sources_with_one_base_name_are_two(desk: Callable[[str], Desk]) -> None:
     d = desk("- {code: NB01, reports: [{path: '*/reports.csv'}]}\n")
     first = d.export("2023/reports.csv", "S23-1,P1,,,,癌", "S23-1")
-    d.export("2024/reports.csv", "S23-1,P1,,,,癌", "S23-1")
+    d.export("2024/reports.csv", "S23-2,P1,,,,癌", "S23-1")
     d.run()
     assert d.rows("source_file") == [("2023/reports.csv",), ("2024/reports.csv",)]
     assert len({report_id for (report_id,) in d.rows("report_id")}) == 2
@@ -118,7 +119,7 @@ def test_one_file_alone_leaves_the_findings_of_others(desk: Callable[[str], Desk
     d.export("a/1.csv", "S23-1,P1,,,,")
     d.run(first)
     assert d.found() == [("reports.row_misfit", "a/11.csv row 2"), ("reports.row_misfit", "b/1.csv row 2")]
-    d.export("a/11.csv", "S23-1,P1,,,,")
+    d.export("a/11.csv", "S23-2,P1,,,,")
     d.export("b/1.csv", "S23-1,P1,,,,")
     d.run()
     assert d.found() == []
@@ -292,3 +293,17 @@ def test_a_finding_comes_back_whole(tmp_path: Path) -> None:
     )
     record_findings(Catalog(tmp_path), "scan", [item])
     assert read_findings(Catalog(tmp_path)) == [item]
+
+
+def test_two_reports_with_one_number_are_told_also_across_files_until_one_is_withdrawn(desk: Callable[[str], Desk]) -> None:
+    d = desk(ONE)
+    d.export("lis/1.csv", "S23-1,P,常规,,2023-01-01,a", "S23-1,P,补充报告,,2023-01-02,more", "S23-2,P,常规,,2023-01-01,c")
+    second = d.export("lis/2.csv", "S23-0001,P,常规,,2023-02-01,b")
+    d.run()
+    (current,) = [name for name, text in d.rows("report_id", "diagnosis") if text == "b"]
+    assert [item for item in d.found() if item[0] == "reports.same_number"] == [("reports.same_number", current)]
+    d.run(second)
+    assert [rule for rule, _ in d.found()].count("reports.same_number") == 1
+    d.export("lis/2.csv", "S23-0001,P,常规,作废,2023-02-01,b")
+    d.run(second)
+    assert "reports.same_number" not in [rule for rule, _ in d.found()]
