@@ -92,7 +92,9 @@ def import_events(
         findings += found
     catalog = Catalog(workspace.catalog)
     read = {(file.site.code, file.source_file) for file in chosen}
-    table = _replace_sources(catalog.read(EVENTS), from_rows(EVENTS, rows), read)
+    # Importing everything leaves only what is configured: a source that was taken out takes its rows with it.
+    before = catalog.read(EVENTS) if only else from_rows(EVENTS, ())
+    table = _replace_sources(before, from_rows(EVENTS, rows), read)
     catalog.replace(EVENTS, table)
     others = [finding for finding in read_findings(catalog, "events") if only and not _is_about(finding, read)]
     record_findings(catalog, "events", [*others, *findings])

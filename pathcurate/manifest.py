@@ -24,11 +24,12 @@ from pathcurate.digests import (
     table_digest,
     write_checksums,
 )
+from pathcurate.disclosure import telling_criteria
 from pathcurate.errors import DisclosureRefusedError, PlanIncompleteError, VersionError
 from pathcurate.htmlreport.page import ColumnFacts, ReleaseFacts, TableFacts, release_page
 from pathcurate.model.attrition import COHORT_FILE, Attrition
 from pathcurate.model.column import Table
-from pathcurate.model.deidentified import DEID_TABLES, PSEUDONYM_KINDS, UNIT_TABLES, pseudonym_pattern, released
+from pathcurate.model.deidentified import DEID_TABLES, PSEUDONYM_KINDS, TOP_AGE, UNIT_TABLES, pseudonym_pattern, released
 from pathcurate.model.diff import Difference
 from pathcurate.model.manifest import MANIFEST_NAME, MANIFEST_SCHEMA
 from pathcurate.model.recipe import Recipe
@@ -77,6 +78,13 @@ def build(workspace: Workspace, source: RecipeSource, *, actor: str, no_permissi
     """
     recipe = source.recipe
     cohort = _cohort_facts(workspace, source)
+    telling = telling_criteria(recipe)
+    if telling:
+        raise DisclosureRefusedError(
+            f"criterion `{telling[0]}` names a single day, less than four weeks, or an age over {TOP_AGE}: the recipe goes "
+            "out with the release and would tell the true value of whoever is in it",
+            f"Write dates as a range of at least four weeks, and ages of at most {TOP_AGE}, which stands for all above.",
+        )
     if not cohort["has_permissions"] and not no_permissions:
         raise DisclosureRefusedError(
             "no permission list is configured, so nothing says that these patients' data may be used",
@@ -111,6 +119,10 @@ def _cohort_facts(workspace: Workspace, source: RecipeSource) -> dict[str, Any]:
         raise PlanIncompleteError(
             "the cohort is missing, of another version of the recipe, or older than the de-identified tables",
             "Run `pathcurate cohort` again.",
+        )
+    if facts["has_permissions"] != bool(workspace.permissions):
+        raise PlanIncompleteError(
+            "permission lists were configured or taken away since the cohort was selected", "Run `pathcurate cohort` again."
         )
     return facts
 

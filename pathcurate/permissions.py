@@ -3,7 +3,7 @@
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ def import_permissions(workspace: Workspace) -> ImportSummary:
         InputOutputError: a list is missing or cannot be read.
         UsageError: no list is configured, or one has no column that names its subjects, or none that says what it states.
     """
-    if not workspace.permissions:
+    if not workspace.permissions and not (workspace.catalog / "permissions" / "lists.json").is_file():
         raise UsageError(
             "pathcurate.yaml configures no permission list",
             "Add `permissions: [{path: consent.csv}]`; without one, releases need --no-permissions.",
@@ -112,9 +112,14 @@ def _read_list(workspace: Workspace, source: PermissionSource) -> Iterator[dict[
     for row in sheet.rows:
         texts = _texts(mapping, heads, row)
         statement = _statement(workspace, source, texts, row, path)
-        if isinstance(statement, Finding) and _opt_out(texts["opt_out"]):
+        if isinstance(statement, Finding) and (_opt_out(texts["opt_out"]) or _is_open(texts, named)):
             raise _unreadable_opt_out(path, row.number)
         yield statement
+
+
+def _is_open(texts: dict[str, str], named: Collection[str]) -> bool:
+    """Whether a list of nothing but opt-outs leaves open if this row is one."""
+    return "opt_out" in named and "basis" not in named and not texts["opt_out"]
 
 
 def _unknown_opt_outs(catalog: Catalog, rows: Sequence[dict[str, Any]]) -> Iterator[Finding]:
@@ -167,6 +172,9 @@ def _texts(mapping: Mapping, heads: Heads, row: Row) -> dict[str, str]:
     leaving = (words.get(row.cells[head], row.cells[head]) for head in heads.columns.get("opt_out", ()))
     # 是否退出 may say no where 退出日期 says when.
     texts["opt_out"] = next(filter(_opt_out, leaving), texts["opt_out"])
+    # "撤回同意" or "拒绝" as a basis is the end of one.
+    if vocabulary("bases").exact(texts["basis"]) is None and _SPEAKS_OF_LEAVING.search(fold_head(texts["basis"])):
+        texts["opt_out"] = texts["opt_out"] or texts["basis"]
     if "subject" not in {*heads.columns, *mapping.constants}:
         texts["subject"] = _subject_of_columns(heads, row, is_constant="subject_value" in mapping.constants)
     return texts

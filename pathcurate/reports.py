@@ -80,7 +80,9 @@ def import_reports(
         findings += found[1]
     catalog = Catalog(workspace.catalog)
     read = {(site.code, _source_file(workspace, path)) for site, _, path in chosen}
-    table = _with_current(_replace_sources(catalog.read(REPORTS), from_rows(REPORTS, rows), read))
+    # Importing everything leaves only what is configured: a source that was taken out takes its rows with it.
+    before = catalog.read(REPORTS) if only else from_rows(REPORTS, ())
+    table = _with_current(_replace_sources(before, from_rows(REPORTS, rows), read))
     catalog.replace(REPORTS, table)
     # Over the whole table: the second report with a number may stand in another file.
     findings += _same_numbers(table)

@@ -1,5 +1,6 @@
 """Stage: checks a release, a recipe, a workspace or a table, by what is on disk alone."""
 
+import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
@@ -11,9 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pathcurate.digests import (
+    CHECKSUMS_NAME,
     TableIdentity,
     content_digest,
     file_sha256,
+    parse_checksums,
     row_digests,
     schema_sha256,
     table_digest,
@@ -106,9 +109,16 @@ def _validate_workspace(file: Path) -> Validation:
         for source in site.reports
         if not source.path.files()
     ]
+    findings += [
+        _finding("PC-WSP-002", Severity.ERROR, f"an event source of site {site.code} matches no file")
+        for site in workspace.sites
+        for source in site.events
+        if not source.path.files()
+    ]
     mappings = [
         (f"report source of site {site.code}", source.mapping) for site in workspace.sites for source in site.reports
     ]
+    mappings += [(f"event source of site {site.code}", source.mapping) for site in workspace.sites for source in site.events]
     mappings += [("permission list", source.mapping) for source in workspace.permissions]
     findings += [
         _finding("PC-WSP-005", Severity.ERROR, f"mapping {mapping.name} of a {whose} is missing")
@@ -145,7 +155,48 @@ _TABLE_RULES = (
 )  # fmt: skip
 _DIGEST_RULES = {"changed": "PC-DIG-001", "missing": "PC-DIG-002", "orphan": "PC-DIG-003"}
 _BYTE_RULES = (*_DIGEST_RULES.values(), "PC-SCH-006")
-_RELEASE_RULES = (*_BYTE_RULES, "PC-DIG-004", *_TABLE_RULES, "PC-PRIV-004")
+_RELEASE_RULES = (*_BYTE_RULES, "PC-DIG-004", "PC-SCH-007", *_TABLE_RULES, "PC-PRIV-004")
+_FILES = re.compile(
+    r"MANIFEST\.json|manifest-sha256\.txt|report\.html|metadata/dictionary\.json|provenance/recipe\.lock\.yaml"
+    r"|quality/attrition\.json|quality/diff-from-[0-9A-Za-z.+-]+\.json|attestations/[0-9A-Za-z._-]+"
+)
+_FOOTER = re.compile(rb"ARROW:schema|pathcurate\.[a-z0-9_]+")
+
+
+def _stray_findings(directory: Path, manifest: Mapping[str, Any]) -> Iterator[Finding]:
+    """Files and footer entries that no release has, though their bytes may be listed; they are counted, never named."""
+    tables = manifest["tables"]
+    own = {path for name, entry in tables.items() for path in (entry["path"], f"provenance/queries/{name}.sql")}
+    try:
+        # Only what the list vouches for: what it does not is an orphan already.
+        found = parse_checksums((directory / CHECKSUMS_NAME).read_bytes())
+    except (OSError, InputOutputError):
+        found = {}
+    strays = sum(relpath not in own and _FILES.fullmatch(relpath) is None for relpath in found)
+    if strays:
+        yield _finding("PC-SCH-007", Severity.ERROR, f"{strays} files are none that a release has", count=strays)
+    for name, entry in tables.items():
+        try:
+            footer = read_schema(directory / entry["path"]).metadata or {}
+        except (InputOutputError, ValueError):
+            continue
+        foreign = sum(_FOOTER.fullmatch(key) is None for key in footer)
+        if foreign:
+            yield _finding("PC-SCH-007", Severity.ERROR, f"the footer has {foreign} entries that are not ours", name)
+    lock = directory / "provenance" / "recipe.lock.yaml"
+    if lock.is_file() and not lock.is_symlink() and file_sha256(lock) != manifest["recipe"]["lock_sha256"]:
+        yield _lie("does not state the digest of the recipe's lock file")
+    quality = directory / "quality" / "attrition.json"
+    if quality.is_file() and not quality.is_symlink() and _kept(quality) != manifest["counts"]:
+        yield _lie("does not state what the attrition keeps")
+
+
+def _kept(path: Path) -> Any:
+    try:
+        content = json.loads(path.read_bytes())
+        return content["steps"][-1]["remaining"]
+    except (ValueError, KeyError, IndexError, TypeError):
+        return None
 
 
 def _validate_release(directory: Path) -> Validation:
@@ -163,6 +214,7 @@ def _validate_release(directory: Path) -> Validation:
         # Nothing that such a manifest says of its tables can be relied on, not even where they are.
         findings += [_finding("PC-SCH-006", Severity.ERROR, fault) for fault in faults]
         return Validation("release", tuple(findings), _BYTE_RULES)
+    findings += _stray_findings(directory, manifest)
     findings += _contents_findings(directory, manifest, {where for where, _ in problems})
     return Validation("release", tuple(findings), _RELEASE_RULES)
 

@@ -118,6 +118,11 @@ def rewrite_table(release: Path, change: Callable[[pa.Table], pa.Table]) -> None
     identity["table_digest"] = identity.pop("digest")
     manifest["tables"]["slides"] |= {"sha256": file_sha256(path), **identity}
     manifest["counts"]["slides"] = data.num_rows
+    quality = release / "quality" / "attrition.json"
+    attrition = json.loads(quality.read_bytes())
+    attrition["steps"][-1]["remaining"]["slides"] = data.num_rows
+    quality.unlink()
+    quality.write_text(json.dumps(attrition))
     if "split" in data.column_names:
         manifest["split"] = Counter(data["split"].to_pylist())
     rewrite_manifest(release, json.dumps(manifest))

@@ -109,7 +109,8 @@ def open_clinic(
     """
     root.mkdir(parents=True, exist_ok=True)
     (root / "pathcurate.yaml").write_text(
-        "workspace: 1\nname: clinic\nsites:\n  - {code: NB01, name: 一院}\n  - {code: NB02, name: 二院}\n"
+        "workspace: 1\nname: clinic\nsites:\n  - {code: NB01, name: 一院, archives: [{name: archive, root: a1}]}\n"
+        "  - {code: NB02, name: 二院, archives: [{name: archive, root: a2}]}\n"
     )
     workspace = load_workspace(root / "pathcurate.yaml")
     catalog = Catalog(workspace.catalog)

@@ -16,7 +16,6 @@ from pathcurate.cli.session import Session, common_options, count_lines, counted
 if TYPE_CHECKING:
     from pathcurate.engines import Engine
     from pathcurate.model.column import Table
-    from pathcurate.model.finding import Finding
     from pathcurate.model.product import Entry
     from pathcurate.recipefile import RecipeSource
     from pathcurate.releases import Release
@@ -24,8 +23,9 @@ if TYPE_CHECKING:
 
 Facts = Mapping[str, Any]
 """What a stage is given and leaves behind, as digests."""
-Sources = Sequence[tuple[Sequence[Path], Path | None]]
-"""Files of each source, and its mapping."""
+Sources = Sequence[tuple[str, Sequence[Path], Path | None]]
+"""Site, files and mapping of each source."""
+_COHORT_FILES = ("cohort.json", "cohort.parquet", "ledger.parquet", "attrition.svg", "attrition.html")
 
 
 @click.command("run")
@@ -90,7 +90,6 @@ class _Run:
         self._fresh = fresh
         self._catalog = Catalog(workspace.catalog)
         self._stamps = Stamps(workspace.catalog)
-        self._findings: list[Finding] = []
         self.seconds: dict[str, float] = {}
         self.skipped: list[str] = []
         self.has_changed = False
@@ -113,28 +112,30 @@ class _Run:
 
     def to_deid(self) -> None:
         """From the archive to the de-identified tables."""
+        from pathcurate.findings import read_findings
         from pathcurate.model.event import EVENTS
         from pathcurate.model.permission import PERMISSIONS
         from pathcurate.model.report import REPORTS
 
         sites = self._workspace.sites
         self._stage("scan", None, self._scan)
-        reports = [(source.path.files(), source.mapping) for site in sites for source in site.reports]
+        reports = [(site.code, source.path.files(), source.mapping) for site in sites for source in site.reports]
         self._stage("reports", self._imported(reports, REPORTS), self._reports)
-        events = [(source.path.files(), source.mapping) for site in sites for source in site.events]
-        if events:
+        events = [(site.code, source.path.files(), source.mapping) for site in sites for source in site.events]
+        if events or self._catalog.read(EVENTS, columns=["event_id"]).num_rows:
             self._stage("events", self._imported(events, EVENTS), self._events)
-        lists = [([source.path], source.mapping) for source in self._workspace.permissions]
+        lists = [("", [source.path], source.mapping) for source in self._workspace.permissions]
         if lists:
             self._stage("permissions", self._imported(lists, PERMISSIONS), self._permissions)
         self._stage("link", self._linked, self._link)
         self._stage("deid", self._deidentified, self._deid)
-        for line in finding_lines(self._findings, verbose=self._session.verbose):
+        # All that stands, also from stages that were skipped: what was not mended is not old news.
+        for line in finding_lines(read_findings(self._catalog), verbose=self._session.verbose):
             self._session.say(line)
 
     def to_registry(self, *, no_permissions: bool) -> "tuple[Release, Entry]":
         """From the de-identified tables to the registry."""
-        from pathcurate.disclosure import check_permission_lists
+        from pathcurate.disclosure import check_permission_lists, list_digests
         from pathcurate.product import register
         from pathcurate.registries.sql import open_registry
         from pathcurate.releases import checksum_problems, read_release
@@ -149,11 +150,11 @@ class _Run:
         # Permissions hold by the day: the same recipe may select other patients tomorrow.
         base = {
             "recipe": self._source.sha256, "tables": dict(seal.tables), "day": str(self._session.now.date()),
-            "no_permissions": no_permissions,
+            "no_permissions": no_permissions, "lists": list_digests(self._workspace),
         }  # fmt: skip
 
         def selected() -> Facts:
-            return {**base, **file_facts([cohort / "cohort.json", cohort / "cohort.parquet"])}
+            return {**base, **file_facts(cohort / name for name in _COHORT_FILES)}
 
         def built() -> Facts:
             return {**selected(), **file_facts([directory / "manifest-sha256.txt"])}
@@ -177,8 +178,13 @@ class _Run:
         """Facts of an import: its files with their mappings, the sites' patterns, and the table as it is."""
         from pathcurate.stamps import file_facts, table_facts
 
-        files = [path for paths, mapping in sources for path in (*paths, *([mapping] if mapping else ()))]
-        return lambda: {**file_facts(files), **table_facts(self._catalog, [table]), "patterns": self._patterns}
+        files = [path for _, paths, mapping in sources for path in (*paths, *([mapping] if mapping else ()))]
+        # Which file is whose, and read by which mapping, in order: exchanging two of them changes no file.
+        named = [[site, [str(path) for path in paths], str(mapping or "")] for site, paths, mapping in sources]
+        tables = [table]
+        return lambda: {
+            **file_facts(files), **table_facts(self._catalog, tables), "patterns": self._patterns, "sources": named,
+        }  # fmt: skip
 
     @property
     def _patterns(self) -> dict[str, list[str]]:
@@ -193,7 +199,8 @@ class _Run:
         from pathcurate.stamps import table_facts
 
         tables = (SLIDES, SLIDE_KEYS, REPORTS, EVENTS, PERSONS, IDENTITIES, LINKS)
-        return {**table_facts(self._catalog, tables), "patterns": self._patterns}
+        archives = [[site.code, archive.name] for site in self._workspace.sites for archive in site.archives]
+        return {**table_facts(self._catalog, tables), "patterns": self._patterns, "archives": archives}
 
     def _deidentified(self) -> Facts:
         from pathcurate.errors import PathcurateError
@@ -210,35 +217,30 @@ class _Run:
 
         with progress("scan", "files", quiet=self._session.quiet) as advance:
             scanned = scan(self._workspace, self._engine, progress=advance)
-        self._findings += scanned.findings
         return f"{scanned.found:,} slides, {scanned.statuses.get('ok', 0):,} ok"
 
     def _reports(self) -> str:
         from pathcurate.reports import import_reports
 
         reported = import_reports(self._workspace)
-        self._findings += reported.findings
         return f"{reported.rows:,} reports from {counted(reported.files, 'file')}"
 
     def _events(self) -> str:
         from pathcurate.events import import_events
 
         happened = import_events(self._workspace)
-        self._findings += happened.findings
         return f"{happened.rows:,} events from {counted(happened.files, 'file')}"
 
     def _permissions(self) -> str:
         from pathcurate.permissions import import_permissions
 
         permitted = import_permissions(self._workspace)
-        self._findings += permitted.findings
         return f"{permitted.rows:,} statements, {permitted.opt_outs:,} opt-outs"
 
     def _link(self) -> str:
         from pathcurate.link import link
 
         linked = link(self._workspace)
-        self._findings += linked.findings
         conflicts, without = linked.tiers["conflict"], linked.tiers["none"]
         return (
             f"{linked.slides - conflicts - without:,} slides linked, {conflicts:,} in conflict, {without:,} without a case"
@@ -246,8 +248,16 @@ class _Run:
 
     def _deid(self) -> str:
         from pathcurate.deid import apply
-        from pathcurate.errors import DisclosureRefusedError
+        from pathcurate.errors import DisclosureRefusedError, VaultError
+        from pathcurate.vault import open_vault
+        from pathcurate.verification import read_seal
 
+        seal = read_seal(self._workspace)
+        if seal is not None and open_vault(self._workspace.vault).fingerprint != seal.key:
+            raise VaultError(
+                "the vault's key is not the one that made the de-identified tables: every code and date would change",
+                "Restore vault/key from its backup. If the new key is meant, run `pathcurate deid apply` first.",
+            )
         scrubbed = apply(self._workspace, actor=self._session.actor)
         if scrubbed.faults:
             raise DisclosureRefusedError(
@@ -260,8 +270,9 @@ class _Run:
         from pathcurate.cohort import select
 
         cohort = select(self._workspace, self._engine, self._source, now=self._session.now)
-        kept = cohort.attrition.kept
-        return f"{kept.slides:,} slides of {kept.patients:,} patients kept of {cohort.attrition.start.slides:,}"
+        kept, start, units = cohort.attrition.kept, cohort.attrition.start, f"{cohort.attrition.unit}s"
+        of = "" if units == "patients" else f" of {kept.patients:,} patients"
+        return f"{getattr(kept, units):,} {units}{of} kept of {getattr(start, units):,}"
 
     def _manifest(self, *, no_permissions: bool) -> str:
         from pathcurate.manifest import build

@@ -41,7 +41,7 @@ _CONFLICTS = {
     SHARED_NUMBER: "belongs to a case whose patient number is of two people",
 }
 _REPORT_COLUMNS = (*PERSON_COLUMNS, "report_type", "status", "is_current", "received_date", "reported_date")
-_SLIDE_COLUMNS = ("slide_id", "site", "status", "accession", "specimen", "block", "scan_group", "scan_datetime")
+_SLIDE_COLUMNS = ("slide_id", "site", "archive", "status", "accession", "specimen", "block", "scan_group", "scan_datetime")
 
 Row = dict[str, Any]
 
@@ -115,7 +115,11 @@ def _link_all(workspace: Workspace) -> LinkSummary:
     findings = list(people.findings)
     cases = _cases(reports, people, findings)
     known = catalog.read(SLIDES, columns=_SLIDE_COLUMNS)
-    slides = known.filter(pc.not_equal(known["status"], pa.scalar("gone"))).to_pylist()
+    present = known.filter(pc.not_equal(known["status"], pa.scalar("gone"))).to_pylist()
+    archives = {(site.code, archive.name) for site in workspace.sites for archive in site.archives}
+    # What was taken out of the workspace file is in the catalog still, but in no cohort: it belongs to no case.
+    slides = [slide for slide in present if (slide["site"], slide["archive"]) in archives]
+    findings += _unconfigured(slide for slide in present if (slide["site"], slide["archive"]) not in archives)
     keys = _read_keys(catalog)
     rule_sets = {site.code: sha256_text(canonical_json([RULES, list(site.accession.patterns)])) for site in workspace.sites}
     links = [_link(slide, keys.get(slide["slide_id"], ()), cases, rule_sets.get(slide["site"])) for slide in slides]
@@ -249,12 +253,28 @@ def _slide_findings(slide: Row, row: Row, has_keys: bool, cases: Mapping[CaseKey
     elif row["tier"] == "none":
         yield _finding(slide, row, "link.no_number", Severity.WARNING, "has no number in its names, barcode or header")
     else:
+        if (row["confidence"] or 0) < 1:
+            yield _finding(
+                slide, row, "link.another_number", Severity.WARNING,
+                "also has a number that no report of its site has; check that it belongs to the case it was linked to",
+            )  # fmt: skip
         received = cases[row["site"], row["accession"]].received
         if received and slide["scan_datetime"] and slide["scan_datetime"].date() < received.date():
             yield _finding(
                 slide, row, "link.scanned_before_receipt", Severity.WARNING,
                 "was scanned before its specimen was received; check the number or the scanner's clock",
             )  # fmt: skip
+
+
+def _unconfigured(slides: Iterable[Row]) -> Iterator[Finding]:
+    counts = Counter((slide["site"], slide["archive"]) for slide in slides)
+    for (site, archive), count in sorted(counts.items()):
+        yield Finding(
+            "link.archive_not_configured", Severity.ERROR,
+            f"{count} slides are of archive {archive} of site {site}, which pathcurate.yaml no longer has; they are linked "
+            "to nothing and in no cohort",
+            stage="link", site=site, table="slides", column="archive", subject=archive, count=count,
+        )  # fmt: skip
 
 
 def _finding(slide: Row, row: Row, rule: str, severity: Severity, what: str) -> Finding:

@@ -153,7 +153,9 @@ def list_archive(site: Site, archive: Archive) -> Listing:
         for item in walk(archive.root, companion_folders):
             listing.add(item)
     except InputOutputError as error:
-        raise InputOutputError(f"archive {archive.name} of site {site.code}: {error.message}", error.hint) from None
+        raise InputOutputError(
+            f"archive {archive.name} of site {site.code} at {archive.root}: {error.message}", error.hint
+        ) from None
     return listing
 
 

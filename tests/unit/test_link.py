@@ -31,12 +31,21 @@ def day(number: int) -> datetime:
     return datetime(2023, 5, number)  # noqa: DTZ001 - local time without a zone
 
 
+_WORKSPACE = """\
+workspace: 1
+name: t
+sites:
+  - {code: NB01, archives: [{name: main, root: nb01}]}
+  - {code: NB02, archives: [{name: main, root: nb02}]}
+"""
+
+
 class Bench:
     """A catalog with slides, numbers and reports as a test says, linked."""
 
     def __init__(self, root: Path) -> None:
         file = root / "pathcurate.yaml"
-        file.write_text("workspace: 1\nname: t\nsites: [{code: NB01}, {code: NB02}]\n")
+        file.write_text(_WORKSPACE)
         self.workspace = load_workspace(file)
         self.catalog = Catalog(self.workspace.catalog)
 
@@ -303,10 +312,18 @@ def test_linking_again_follows_the_reports(bench: Bench) -> None:
 
 def test_a_slide_of_a_site_that_is_no_longer_configured(bench: Bench) -> None:
     file = bench.workspace.root / "pathcurate.yaml"
-    file.write_text("workspace: 1\nname: t\nsites: [{code: NB02}]\n")
+    bench.slides(x=["barcode:S23-1"])
+    assert bench.run().tiers["barcode"] == 1
+    file.write_text(_WORKSPACE.partition("  - {code: NB02")[0].replace("NB01", "NB02"))
     bench.workspace = load_workspace(file)
-    row = bench.of("barcode:S23-1")
-    assert (row["tier"], row["rule_set_sha"]) == ("barcode", None)
+    summary = bench.run()
+    assert (summary.slides, summary.tiers["barcode"]) == (0, 0)
+    assert [finding.rule for finding in summary.findings] == ["link.archive_not_configured"]
+
+
+def test_a_known_number_beside_an_unknown_one_is_told(bench: Bench) -> None:
+    bench.slides(x=["file_name:S23-99999", "folder:S23-1"])
+    assert "link.another_number" in [finding.rule for finding in bench.run().findings]
 
 
 def test_the_summary_adds_up(bench: Bench) -> None:

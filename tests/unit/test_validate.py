@@ -95,6 +95,28 @@ def linked(name: str) -> Damage:
     return damage
 
 
+def stray(release: Path) -> None:
+    (release / "data" / "patients.csv").write_text(CANARY)
+    reseal(release)
+
+
+def other_attrition(release: Path) -> None:
+    path = release / "quality" / "attrition.json"
+    attrition = json.loads(path.read_bytes())
+    attrition["steps"][-1]["remaining"]["patients"] += 1
+    path.unlink()
+    path.write_text(json.dumps(attrition))
+    reseal(release)
+
+
+def other_lock(release: Path) -> None:
+    path = release / "provenance" / "recipe.lock.yaml"
+    text = path.read_text()
+    path.unlink()
+    path.write_text(text + f"# {CANARY}\n")
+    reseal(release)
+
+
 def to_folder_elsewhere(release: Path) -> None:
     (release / "data").rename(release.parent / "data")
     (release / "data").symlink_to(release.parent / "data")
@@ -216,6 +238,12 @@ DAMAGED: dict[str, tuple[Damage, set[str], int]] = {
     "no_value_in_a_required_column": (changed("slide_id", first(None)), {"PC-SCH-003"}, 1),
     "a_stain_outside_the_vocabulary": (changed("stain", first(CANARY)), {"PC-SCH-004"}, 1),
     "a_side_that_is_none": (changed("sex", first(CANARY)), {"PC-SCH-004"}, 1),
+    "a_listed_file_that_no_release_has": (stray, {"PC-SCH-007"}, 1),
+    "a_footer_that_is_not_ours": (
+        lambda release: rewrite_table(release, lambda data: data.replace_schema_metadata({CANARY: CANARY})),
+        {"PC-SCH-007"}, 1),
+    "an_attrition_that_keeps_others": (other_attrition, {"PC-DIG-004"}, 4),
+    "another_recipe_in_the_lock": (other_lock, {"PC-DIG-004"}, 4),
     "one_slide_twice": (one_row_twice, {"PC-SCH-005"}, 1),
 }  # fmt: skip
 
