@@ -167,11 +167,7 @@ def _stray_findings(directory: Path, manifest: Mapping[str, Any]) -> Iterator[Fi
     """Files and footer entries that no release has, though their bytes may be listed; they are counted, never named."""
     tables = manifest["tables"]
     own = {path for name, entry in tables.items() for path in (entry["path"], f"provenance/queries/{name}.sql")}
-    try:
-        # Only what the list vouches for: what it does not is an orphan already.
-        found = parse_checksums((directory / CHECKSUMS_NAME).read_bytes())
-    except (OSError, InputOutputError):
-        found = {}
+    found = parse_checksums((directory / CHECKSUMS_NAME).read_bytes())
     strays = sum(relpath not in own and _FILES.fullmatch(relpath) is None for relpath in found)
     if strays:
         yield _finding("PC-SCH-007", Severity.ERROR, f"{strays} files are none that a release has", count=strays)
@@ -184,10 +180,10 @@ def _stray_findings(directory: Path, manifest: Mapping[str, Any]) -> Iterator[Fi
         if foreign:
             yield _finding("PC-SCH-007", Severity.ERROR, f"the footer has {foreign} entries that are not ours", name)
     lock = directory / "provenance" / "recipe.lock.yaml"
-    if lock.is_file() and not lock.is_symlink() and file_sha256(lock) != manifest["recipe"]["lock_sha256"]:
+    if lock.is_file() and file_sha256(lock) != manifest["recipe"]["lock_sha256"]:
         yield _lie("does not state the digest of the recipe's lock file")
     quality = directory / "quality" / "attrition.json"
-    if quality.is_file() and not quality.is_symlink() and _kept(quality) != manifest["counts"]:
+    if quality.is_file() and _kept(quality) != manifest["counts"]:
         yield _lie("does not state what the attrition keeps")
 
 
@@ -214,7 +210,9 @@ def _validate_release(directory: Path) -> Validation:
         # Nothing that such a manifest says of its tables can be relied on, not even where they are.
         findings += [_finding("PC-SCH-006", Severity.ERROR, fault) for fault in faults]
         return Validation("release", tuple(findings), _BYTE_RULES)
-    findings += _stray_findings(directory, manifest)
+    if not problems:
+        # Every listed file is there and a plain file; else it is not opened, and its bytes have a finding already.
+        findings += _stray_findings(directory, manifest)
     findings += _contents_findings(directory, manifest, {where for where, _ in problems})
     return Validation("release", tuple(findings), _RELEASE_RULES)
 
