@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from pathcurate.demo.slides import write_svs
 
@@ -116,3 +118,55 @@ def test_fresh_runs_every_stage_to_the_same_release(workspace: Path) -> None:
     result = _run(workspace, "--fresh")
     assert result["skipped"] == []
     assert (workspace / "releases" / RECIPE / "1.0.0" / "manifest-sha256.txt").read_bytes() == before
+
+
+def _edit(workspace: Path, old: str, new: str) -> None:
+    file = workspace / "pathcurate.yaml"
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+_LISTS = "permissions:\n  - {path: hospital/consent.csv}\n  - {path: hospital/opt_out.csv, max_age_days: 3650}\n"
+
+
+def test_permission_lists_that_are_taken_away_do_not_open_the_archive(workspace: Path) -> None:
+    _edit(workspace, _LISTS, "")
+    _run(workspace, "--no-permissions", code=13)
+    # Taking them away on purpose is an import of its own; when they come back, they decide again.
+    done = subprocess.run(
+        [sys.executable, "-m", "pathcurate", "permissions", "import", "-w", str(workspace)], capture_output=True, check=False
+    )
+    assert done.returncode == 0
+    _run(workspace, "--no-permissions", code=5)
+    (workspace / "pathcurate.yaml").write_text(
+        (workspace / "pathcurate.yaml").read_text(encoding="utf-8") + _LISTS, encoding="utf-8"
+    )
+    result = _run(workspace, "--no-permissions")
+    assert f"cohort {RECIPE}" in result["stages"]
+    assert result["counts"]["slides"] == 18
+
+
+def test_a_table_that_is_given_to_another_site_is_read_again(workspace: Path) -> None:
+    file = workspace / "pathcurate.yaml"
+    settings = yaml.safe_load(file.read_text(encoding="utf-8"))
+    first, second = settings["sites"]
+    second["events"] = first.pop("events")
+    file.write_text(yaml.safe_dump(settings, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    # No file has changed, only whose it is: the patients of one site are not those of the other.
+    assert {"events", "deid"} <= set(_run(workspace)["stages"])
+
+
+def test_a_table_that_is_taken_out_takes_its_rows_along(workspace: Path) -> None:
+    file = workspace / "pathcurate.yaml"
+    settings = yaml.safe_load(file.read_text(encoding="utf-8"))
+    del settings["sites"][0]["events"]
+    file.write_text(yaml.safe_dump(settings, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    assert "events" in _run(workspace)["stages"]
+    assert pq.read_table(workspace / "deid" / "events.parquet").num_rows == 0
+    assert _run(workspace)["changed"] is False
+
+
+def test_another_key_is_refused(workspace: Path) -> None:
+    (workspace / "vault" / "key").write_bytes(bytes(32))
+    _run(workspace, code=11)

@@ -149,3 +149,32 @@ def test_a_mapping_that_is_gone(write: Write, tmp_path: Path) -> None:
     (tmp_path / "m.yaml").unlink()
     with pytest.raises(InputOutputError, match=r"list\.csv or its mapping cannot be read \(FileNotFoundError\)"):
         check_permission_lists(settings, NOW)
+
+
+@pytest.mark.parametrize(
+    ("where", "is_telling"),
+    [
+        ("{received_date: {min: 2023-01-01, max: 2023-12-31}}", False),
+        ("{received_date: {min: 2023-01-01}}", False),
+        ("{received_date: {min: 2023-01-01, max: 2023-01-28}}", False),
+        ("{received_date: {min: 2023-01-01, max: 2023-01-27}}", True),
+        ("{received_date: 2023-01-01}", True),
+        ("{received_date: {any_of: [2023-01-01, 2023-05-01]}}", True),
+        ("{received_date: {missing: true}}", False),
+        ("{birth_date: {min: 1950-01-01, max: 1950-01-02}}", True),
+        ("{age: {min: 60, max: 90}}", False),
+        ("{age: 97}", True),
+        ("{age: {any_of: [20, 91]}}", True),
+        ("{age: {min: 95}}", True),
+    ],
+)
+def test_criteria_that_would_tell_a_true_value(tmp_path: Path, where: str, is_telling: bool) -> None:
+    from pathcurate.cohort import read_recipe
+    from pathcurate.disclosure import telling_criteria
+
+    file = tmp_path / "r.yaml"
+    file.write_text(
+        "recipe: 1\nname: r\nversion: 1.0.0\ntitle: t\nunit: case\ncolumns: [case_id]\n"
+        f"include: [{{id: c, level: case, where: {where}}}]\n"
+    )
+    assert telling_criteria(read_recipe(file).recipe) == (["c"] if is_telling else [])

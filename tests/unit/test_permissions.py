@@ -304,3 +304,15 @@ def test_no_cell_is_ever_in_a_message(desk: Desk, text: str, mapping: str | None
         said = str(error)
     assert said
     assert [value for value in CANARIES if value in said] == []
+
+
+@pytest.mark.parametrize("basis", ["撤回同意", "拒绝", "退出", "withdrawn", "不同意"])
+def test_a_basis_that_says_no_is_an_opt_out(desk: Desk, basis: str) -> None:
+    desk.run(f"机构,住院号,依据,用途\nNB01,55,知情同意,research\nNB01,55,{basis},research\n")
+    assert [row["opt_out"] for row in desk.rows()] == [False, True]
+
+
+@pytest.mark.parametrize("blank", ["", "无", "-"])
+def test_a_blank_in_a_list_of_nothing_but_opt_outs_refuses_the_import(desk: Desk, blank: str) -> None:
+    with pytest.raises(DisclosureRefusedError, match="row 3"):
+        desk.run(f"机构,住院号,退出\nNB01,55,是\nNB01,66,{blank}\n")
