@@ -220,6 +220,15 @@ def schema_sha256(columns: Iterable[tuple[str, str, bool]]) -> str:
     return sha256_text(canonical_json(listed))
 
 
+def table_identity(data: pa.Table) -> TableIdentity:
+    """What makes a table this one: digest of its rows, their number, digest of its schema."""
+    return {
+        "digest": table_digest(row_digests(data)),
+        "rows": data.num_rows,
+        "schema_sha256": schema_sha256((field.name, str(field.type), field.nullable) for field in data.schema),
+    }
+
+
 def content_digest(tables: Mapping[str, TableIdentity]) -> str:
     """The digest of all tables by name; it does not depend on files, their layout or their compression."""
     listed = {

@@ -18,10 +18,8 @@ from pathcurate.digests import (
     TableIdentity,
     content_digest,
     file_sha256,
-    row_digests,
-    schema_sha256,
     sha256_text,
-    table_digest,
+    table_identity,
     write_checksums,
 )
 from pathcurate.disclosure import telling_criteria
@@ -174,11 +172,7 @@ class _Draft:
 def _draft(source: RecipeSource, cohort: Mapping[str, Any], data: pa.Table) -> _Draft:
     recipe = source.recipe
     table = _declaration(recipe)
-    identity: TableIdentity = {
-        "digest": table_digest(row_digests(data)),
-        "rows": data.num_rows,
-        "schema_sha256": schema_sha256((field.name, str(field.type), field.nullable) for field in data.schema),
-    }
+    identity = table_identity(data)
     kept = Attrition.from_dict(cohort["attrition"]).kept
     draft = _Draft(source, cohort, table, data, identity, {})
     manifest = {

@@ -17,9 +17,7 @@ from pathcurate.digests import (
     content_digest,
     file_sha256,
     parse_checksums,
-    row_digests,
-    schema_sha256,
-    table_digest,
+    table_identity,
 )
 from pathcurate.errors import InputOutputError, UsageError
 from pathcurate.model.column import Column, Identifying, Type
@@ -236,7 +234,7 @@ def _contents_findings(directory: Path, manifest: Mapping[str, Any], changed: Co
         findings = list(_table_findings(name, data))
         yield from findings
         try:
-            identities[name] = _identity(data)
+            identities[name] = table_identity(data)
         except (InputOutputError, TypeError):
             # Types and values that no release has; most have a finding of their own already.
             if not findings:
@@ -257,14 +255,6 @@ def _readable(path: Path) -> pa.Table | None:
         return read_parquet(path)
     except (InputOutputError, ValueError):  # ValueError: a name in a foreign file that is not UTF-8
         return None
-
-
-def _identity(data: pa.Table) -> TableIdentity:
-    return {
-        "digest": table_digest(row_digests(data)),
-        "rows": data.num_rows,
-        "schema_sha256": schema_sha256((field.name, str(field.type), field.nullable) for field in data.schema),
-    }
 
 
 def _manifest_findings(name: str, entry: Mapping[str, Any], identity: TableIdentity) -> Iterator[Finding]:

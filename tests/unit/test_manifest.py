@@ -130,3 +130,14 @@ def test_nothing_is_compared_with_a_release_that_was_changed(release: Path, agai
     with pytest.raises(DigestMismatchError, match="was changed since it was built"):
         again("2.0.0")
     assert not again("1.0.0").is_new  # what is there already needs no comparison
+
+
+def test_a_recipe_that_tells_an_age_over_ninety_builds_no_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pathcurate.errors import DisclosureRefusedError
+    from tests import built
+
+    telling = "include: [{id: oldest, level: case, where: {age: {max: 97}}, if_missing: pass}]\n"
+    monkeypatch.setattr(built, "_RECIPE", built._RECIPE + telling)
+    with pytest.raises(DisclosureRefusedError, match="oldest"):
+        built.build_release(tmp_path)
+    assert not list(tmp_path.rglob("MANIFEST.json"))
