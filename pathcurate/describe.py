@@ -8,13 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pathcurate.digests import file_sha256
 from pathcurate.disclosure import FEW, LEAST_COUNT, WITHHELD, suppress
-from pathcurate.errors import PlanIncompleteError, UsageError
+from pathcurate.errors import UsageError
 from pathcurate.model.column import Column, Identifying, Table, Type
 from pathcurate.model.deidentified import DEID_TABLES, PSEUDONYM_KINDS, pseudonym_pattern
 from pathcurate.tables import read_parquet
-from pathcurate.verification import read_seal
+from pathcurate.verification import demand_whole, files
 from pathcurate.workspace import Workspace
 from pathcurate.yamlsource import did_you_mean
 
@@ -25,7 +24,6 @@ OTHER = "(other)"
 _MOST_VALUES = 50
 _DAYS_OF_A_YEAR = 365.25
 _PSEUDONYMS = {pseudonym_pattern(kind) for kind in PSEUDONYM_KINDS}
-_NEXT = "Run `pathcurate deid apply`."
 
 
 def describe(workspace: Workspace, names: Sequence[str] = ()) -> dict[str, Any]:
@@ -48,26 +46,11 @@ def describe(workspace: Workspace, names: Sequence[str] = ()) -> dict[str, Any]:
                 f"there is no de-identified table `{name}`{did_you_mean(name, DEID_TABLES)}",
                 f"Known tables: {', '.join(DEID_TABLES)}.",
             )
-    _demand_verified(workspace)
+    # Not demand_seal: that reads the catalog and the vault, which an analyst cannot.
+    demand_whole(workspace, {name: path for name, path in files(workspace).items() if name.startswith("deid/")})
     chosen = [table for name, table in DEID_TABLES.items() if not names or name in names]
     profiles = {table.name: _profile(table, read_parquet(workspace.deid / f"{table.name}.parquet")) for table in chosen}
     return {"profile": 1, "least_count": LEAST_COUNT, "tables": profiles}
-
-
-def _demand_verified(workspace: Workspace) -> None:
-    # Not verification.demand_seal: that reads the catalog and the vault, which an analyst cannot.
-    seal = read_seal(workspace)
-    if seal is None:
-        raise PlanIncompleteError("the workspace has no verified de-identified tables", _NEXT)
-    if seal.faults:
-        raise PlanIncompleteError(
-            f"de-identification did not pass its verification ({len(seal.faults)} faults)",
-            "Run `pathcurate deid verify` to see them.",
-        )
-    for name in DEID_TABLES:
-        path = workspace.deid / f"{name}.parquet"
-        if not path.is_file() or file_sha256(path) != seal.tables.get(f"deid/{name}.parquet"):
-            raise PlanIncompleteError(f"deid/{name}.parquet is not the file that was verified", _NEXT)
 
 
 def _profile(table: Table, data: pa.Table) -> dict[str, Any]:

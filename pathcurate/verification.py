@@ -87,12 +87,15 @@ def read_seal(workspace: Workspace) -> Seal | None:
         raise PlanIncompleteError("the seal on the de-identified tables is damaged", _NEXT) from None
 
 
-def demand_seal(workspace: Workspace) -> Seal:
-    """The seal, if it vouches for the tables as they are and they are up to date.
+def demand_whole(workspace: Workspace, names: Mapping[str, Path]) -> Seal:
+    """The seal, if it vouches for these of the sealed files as they are; neither catalog nor vault is read for it.
+
+    Args:
+        workspace: the workspace.
+        names: some of :func:`files`.
 
     Raises:
-        PlanIncompleteError: there is none, it found faults, or the tables, their inputs or the key have changed since.
-        VaultError: the vault's key is there and cannot be used.
+        PlanIncompleteError: there is none, it found faults, or one of the files is another.
     """
     seal = read_seal(workspace)
     if seal is None:
@@ -102,9 +105,20 @@ def demand_seal(workspace: Workspace) -> Seal:
             f"de-identification did not pass its verification ({len(seal.faults)} faults)",
             "Run `pathcurate deid verify` to see them.",
         )
-    for name, path in files(workspace).items():
+    for name, path in names.items():
         if not path.is_file() or file_sha256(path) != seal.tables.get(name):
             raise PlanIncompleteError(f"{name} is not the file that was verified", _NEXT)
+    return seal
+
+
+def demand_seal(workspace: Workspace) -> Seal:
+    """The seal, if it vouches for the tables as they are and they are up to date.
+
+    Raises:
+        PlanIncompleteError: there is none, it found faults, or the tables, their inputs or the key have changed since.
+        VaultError: the vault's key is there and cannot be used.
+    """
+    seal = demand_whole(workspace, files(workspace))
     # A missing key is an error of the stages that need one.
     if (workspace.vault / "key").exists() and open_vault(workspace.vault).fingerprint != seal.key:
         raise PlanIncompleteError("the vault's key is not the one that made the de-identified tables", _NEXT)
