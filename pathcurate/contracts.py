@@ -16,10 +16,25 @@ from pathcurate.model.person import IDENTITIES, PERSONS
 from pathcurate.model.recipe import Recipe
 from pathcurate.model.report import REPORTS
 from pathcurate.model.series import SERIES
-from pathcurate.model.slide import FILES, SLIDE_KEYS, SLIDES
+from pathcurate.model.slide import ARRIVALS, FILES, SLIDE_KEYS, SLIDES
+from pathcurate.model.waiver import WAIVERS
 from pathcurate.storage import write_bytes
 
-_CATALOG = (SLIDES, SLIDE_KEYS, SERIES, FILES, REPORTS, EVENTS, PERSONS, IDENTITIES, PERMISSIONS, LINKS, FINDINGS)
+_CATALOG = (
+    SLIDES,
+    SLIDE_KEYS,
+    ARRIVALS,
+    SERIES,
+    FILES,
+    REPORTS,
+    EVENTS,
+    PERSONS,
+    IDENTITIES,
+    PERMISSIONS,
+    LINKS,
+    FINDINGS,
+    WAIVERS,
+)
 
 
 def contracts() -> dict[str, bytes]:

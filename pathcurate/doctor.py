@@ -20,12 +20,14 @@ import openslide
 
 from pathcurate.disclosure import check_permission_lists
 from pathcurate.engines.embedded import Embedded
-from pathcurate.errors import PathcurateError, PlanIncompleteError, VaultError
+from pathcurate.errors import InputOutputError, PathcurateError, PlanIncompleteError, VaultError
 from pathcurate.model.event import EVENTS
 from pathcurate.model.permission import PERMISSIONS
+from pathcurate.objectstore import S3Root
 from pathcurate.parsers import lis
 from pathcurate.readers import READERS
 from pathcurate.registries.sql import open_registry
+from pathcurate.roots import root_of
 from pathcurate.tables import Catalog
 from pathcurate.vault import broken_event, open_vault
 from pathcurate.verification import INPUTS, demand_seal, read_seal
@@ -225,7 +227,7 @@ def _holder(path: Path) -> str:
 
 def _archive(site: Site, archive: Archive) -> Check:
     name = f"archive {archive.name} of site {site.code}"
-    fault = _within(_ANSWER_SECONDS, lambda: _listing_fault(archive.root))
+    fault = _within(_ANSWER_SECONDS, lambda: _listing_fault(archive))
     if fault is None:
         return Check(
             name, "error", f"its root does not answer within {_ANSWER_SECONDS:.0f} s", "Check the file server and the mount."
@@ -238,12 +240,17 @@ def _archive(site: Site, archive: Archive) -> Check:
     return Check(name, "ok", "its root can be listed")
 
 
-def _listing_fault(root: Path) -> str:
+def _listing_fault(archive: Archive) -> str:
+    root = root_of(archive)
     try:
-        with os.scandir(root) as entries:
-            next(entries, None)
+        if isinstance(root, S3Root):
+            root.check()
+        else:
+            os.scandir(root.path).close()
     except OSError as error:
         return type(error).__name__
+    except InputOutputError as error:
+        return error.message
     return ""
 
 

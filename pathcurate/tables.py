@@ -4,9 +4,10 @@ A catalog table is a directory of part files and a log of snapshots. A snapshot 
 row replaces an earlier one with the same key. Parts and snapshots are never changed, so any earlier state can be read again.
 """
 
+import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +20,9 @@ import pyarrow.parquet as pq
 
 from pathcurate.errors import InputOutputError
 from pathcurate.model.column import Column, Table, Type
-from pathcurate.storage import create_exclusively, private_directory, replacing
+from pathcurate.storage import create_exclusively, private_directory, replacing, write_bytes
 
+_MADE_OF = "_made_of.json"
 _ARROW_TYPES: dict[Type, pa.DataType] = {
     Type.STRING: pa.string(),
     Type.BYTES: pa.binary(),
@@ -117,6 +119,7 @@ class Snapshot:
         operation: ``replace`` or ``upsert``.
         parts: file names, oldest first.
         schema_version: version of the table's declaration.
+        note: what a derived table was made of, and a digest of its rows.
     """
 
     number: int
@@ -124,6 +127,7 @@ class Snapshot:
     operation: str
     parts: tuple[str, ...]
     schema_version: int
+    note: Mapping[str, str]
 
 
 class Catalog:
@@ -187,6 +191,80 @@ class Catalog:
         self._commit(table, "replace", data, ())
         return True
 
+    def parts(
+        self, table: Table, columns: Sequence[str], snapshot: Snapshot | None = None
+    ) -> Iterator[tuple[str, pa.Table]]:
+        """Name and rows of every part of the newest state, oldest first, one part in memory at a time.
+
+        A row of a later part replaces an earlier one with its key, so what is given may hold rows that no longer count:
+        see :meth:`read` for those that do.
+
+        Args:
+            table: the declaration.
+            columns: only these columns.
+            snapshot: another state than the newest.
+        """
+        snapshot = snapshot or self.snapshot(table)
+        for name in snapshot.parts if snapshot else ():
+            yield name, _read_part(self._directory / table.name / name, table.select(columns))
+
+    def part(self, table: Table, part: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """One part with all declared columns, or with some of them."""
+        declared = table if columns is None else table.select(columns)
+        return _read_part(self._directory / table.name / part, declared)
+
+    def rows_at(self, table: Table, part: str, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """Some rows of one part by their place in it, with all declared columns."""
+        return list(self.part(table, part).take(pa.array(rows, pa.int64())).to_pylist())
+
+    def replace_streamed(self, table: Table, batches: Iterable[pa.RecordBatch], made_of: str) -> bool:
+        """Make a stream of rows the table, without holding them; unchanged rows make no new state.
+
+        Args:
+            table: the declaration; rows come in their final order, one per key.
+            batches: the rows, in the declared schema.
+            made_of: what the table was derived from, to be asked for with :meth:`made_of`.
+
+        Returns:
+            Whether the table has changed.
+        """
+        folder = private_directory(private_directory(self._directory) / table.name)
+        schema = arrow_schema(table)
+        digest = hashlib.blake2b(digest_size=16)
+        before = self.snapshot(table)
+        name = f"part-{before.number + 1 if before else 1:08d}-{secrets.token_hex(4)}.parquet"
+        with (
+            replacing(folder / name, 0o600) as temporary,
+            pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+        ):
+            for batch in batches:
+                if batch.num_rows:
+                    writer.write_table(pa.Table.from_batches([batch], schema=schema))
+                    digest.update(batch.num_rows.to_bytes(8, "big"))
+                    for column in batch.columns:
+                        digest.update(_column_bytes(column))
+        note = {"made_of": made_of, "content": digest.hexdigest()}
+        if before is not None and before.note.get("content") == note["content"] and len(before.parts) == 1:
+            (folder / name).unlink()
+            # The log says only what has changed; what the same rows were made of last stands beside it.
+            write_bytes(folder / _MADE_OF, json.dumps({"number": before.number, "made_of": made_of}).encode(), 0o600)
+            return False
+        self._log(table, before.number + 1 if before else 1, "replace", (name,), note)
+        return True
+
+    def made_of(self, table: Table) -> str | None:
+        """What the newest state was derived from; None if that is not known."""
+        snapshot = self.snapshot(table)
+        if snapshot is None:
+            return None
+        try:
+            later = json.loads((self._directory / table.name / _MADE_OF).read_bytes())
+            if later["number"] == snapshot.number:
+                return str(later["made_of"])
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        return snapshot.note.get("made_of")
+
     def upsert(self, table: Table, data: pa.Table) -> None:
         """Add rows; a row replaces the earlier one with its key. No rows, no snapshot, except that the first is made."""
         current = self.snapshot(table)
@@ -196,21 +274,26 @@ class Catalog:
 
     def _commit(self, table: Table, operation: str, data: pa.Table, parts: tuple[str, ...]) -> None:
         folder = private_directory(private_directory(self._directory) / table.name)
-        log = private_directory(folder / "_log")
         before = self.snapshot(table)
         number = before.number + 1 if before else 1
         name = f"part-{number:08d}-{secrets.token_hex(4)}.parquet"
         write_parquet(folder / name, data, mode=0o600)
+        self._log(table, number, operation, (*parts, name), {})
+
+    def _log(self, table: Table, number: int, operation: str, parts: tuple[str, ...], note: Mapping[str, str]) -> None:
+        folder = self._directory / table.name
+        log = private_directory(folder / "_log")
         entry = {
             "number": number,
             "at": datetime.now(UTC).isoformat(timespec="microseconds"),
             "operation": operation,
-            "parts": [*parts, name],
+            "parts": list(parts),
             "schema_version": table.version,
+            **({"note": dict(note)} if note else {}),
         }
         # The workspace lock makes a lost race impossible between runs; the exclusive name makes it visible otherwise.
         if not create_exclusively(log / f"{number:08d}.json", json.dumps(entry).encode()):
-            (folder / name).unlink()
+            (folder / parts[-1]).unlink()
             raise InputOutputError(f"catalog table {table.name} was changed by another run", "Run the command again.")
 
 
@@ -218,7 +301,8 @@ def _read_snapshot(path: Path) -> Snapshot:
     try:
         entry = json.loads(path.read_bytes())
         datetime.fromisoformat(entry["at"])
-        return Snapshot(entry["number"], entry["at"], entry["operation"], tuple(entry["parts"]), entry["schema_version"])
+        parts, note = tuple(entry["parts"]), entry.get("note", {})
+        return Snapshot(entry["number"], entry["at"], entry["operation"], parts, entry["schema_version"], dict(note))
     except (OSError, ValueError, KeyError, TypeError):
         raise InputOutputError(
             f"snapshot {path.name} of catalog table {path.parent.parent.name} is damaged",
@@ -252,6 +336,15 @@ def read_schema(path: Path) -> pa.Schema:
             f"{path.name} cannot be read as Parquet ({type(error).__name__})",
             "Run the stage that writes it again, or restore it from a backup.",
         ) from None
+
+
+def _column_bytes(column: "pa.Array[Any]") -> bytes:
+    """The values of a column as bytes that are equal for equal values."""
+    sink = pa.BufferOutputStream()
+    batch = pa.RecordBatch.from_arrays([column], names=["c"])
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue().to_pybytes()
 
 
 def _last_by_key(rows: pa.Table, key: Sequence[str]) -> pa.Table:

@@ -99,7 +99,7 @@ def _validate_workspace(file: Path) -> Validation:
         _finding("PC-WSP-001", Severity.ERROR, f"the root of archive {archive.name} of site {site.code} is no directory")
         for site in workspace.sites
         for archive in site.archives
-        if not archive.root.is_dir()
+        if isinstance(archive.root, Path) and not archive.root.is_dir()
     ]
     findings += [
         _finding("PC-WSP-002", Severity.ERROR, f"a report source of site {site.code} matches no file")

@@ -26,6 +26,8 @@ from pydantic import (
 from pathcurate import yamlsource
 from pathcurate.errors import UsageError
 from pathcurate.model.slide import SITE
+from pathcurate.objectstore import Address, checked_endpoint
+from pathcurate.pacing import Window
 from pathcurate.yamlsource import Document, Problem, did_you_mean
 
 WORKSPACE_FILE = "pathcurate.yaml"
@@ -97,10 +99,16 @@ def _archive_name(name: str) -> str:
     return name
 
 
-def _archive_root(text: object, info: ValidationInfo) -> Path:
-    if isinstance(text, str) and _ADDRESS.match(text):
-        raise _later("an archive in an object store")
-    return _resolved(text, info)
+def _archive_root(text: object, info: ValidationInfo) -> Path | Address:
+    if not isinstance(text, str) or _ADDRESS.match(text) is None:
+        return _resolved(text, info)
+    return Address.parse(text)
+
+
+def _window(text: object) -> Window:
+    if not isinstance(text, str):
+        raise ValueError('`window` is text such as "19:00-07:00", in quotes')
+    return Window.parse(text)
 
 
 def _engine(value: object) -> str:
@@ -189,12 +197,26 @@ class _Part(BaseModel):
 
 
 class Archive(_Part):
-    """A named root below which a site's slides lie."""
+    """A named root below which a site's slides lie.
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"reads_per_second", "window", "offline"})
+    Attributes:
+        name: its name; a slide is known by it and its path below the root.
+        root: a directory, or an address in an object store.
+        endpoint, region: of an object store, where it answers if it is not Amazon's, and its region.
+        reads_per_second: the most that may be read of it at a time by all workers together; None for no limit.
+        reads_per_run: how many reads one run may use; None for no limit.
+        window: the hours, local time, at which it may be read; None for all.
+        offline: what becomes of files whose bytes lie in cold storage: listed without reading, or called back and read.
+    """
 
     name: Annotated[str, AfterValidator(_archive_name)]
-    root: Annotated[Path, PlainValidator(_archive_root)]
+    root: Annotated[Path | Address, PlainValidator(_archive_root)]
+    endpoint: Annotated[str, AfterValidator(checked_endpoint)] | None = None
+    region: Text | None = None
+    reads_per_second: Annotated[int, Strict(), Field(ge=1)] | None = None
+    reads_per_run: Annotated[int, Strict(), Field(ge=1)] | None = None
+    window: Annotated[Window, PlainValidator(_window)] | None = None
+    offline: Literal["skip", "read"] = "skip"
 
 
 class ReportSource(_Part):
@@ -423,7 +445,8 @@ def load_workspace(file: Path) -> Workspace:
     """
     document = yamlsource.load(file, str(file), UsageError)
     settings = yamlsource.validate(document, Settings, UsageError, context={"base": file.parent})
-    yamlsource.fail(document, [*_repeated_names(document, settings), *_nested_roots(document, settings)], UsageError)
+    checks = (_repeated_names, _misplaced_keys, _nested_roots)
+    yamlsource.fail(document, [problem for check in checks for problem in check(document, settings)], UsageError)
     return Workspace(file.parent, settings, document)
 
 
@@ -472,14 +495,26 @@ def _repeated_names(document: Document, settings: Settings) -> Iterator[Problem]
             archives.setdefault(archive.name, document.position(place)[0])
 
 
-def _nested_roots(document: Document, settings: Settings) -> Iterator[Problem]:
-    seen: list[tuple[Path, int]] = []
+def _archives(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], Archive]]:
     for index, site in enumerate(settings.sites):
-        for number, archive in enumerate(site.archives):
-            place = ("sites", index, "archives", number, "root")
-            for other, line in seen:
-                if archive.root.is_relative_to(other) or other.is_relative_to(archive.root):
-                    how = "is" if archive.root == other else "lies inside" if archive.root.is_relative_to(other) else "holds"
-                    yield document.problem(place, f"this root {how} the root at line {line}: slides would count twice")
-                    break
-            seen.append((archive.root, document.position(place)[0]))
+        yield from ((("sites", index, "archives", number), archive) for number, archive in enumerate(site.archives))
+
+
+def _misplaced_keys(document: Document, settings: Settings) -> Iterator[Problem]:
+    for place, archive in _archives(settings):
+        for key in ("endpoint", "region"):
+            if isinstance(archive.root, Path) and getattr(archive, key) is not None:
+                yield document.problem((*place, key), f"`{key}` is for a root in an object store (s3://...)", key=True)
+
+
+def _nested_roots(document: Document, settings: Settings) -> Iterator[Problem]:
+    seen: list[tuple[str, int]] = []
+    for place, archive in _archives(settings):
+        at = (*place, "root")
+        own = f"{archive.endpoint or ''}{archive.root}".rstrip("/") + "/"
+        for other, line in seen:
+            if own.startswith(other) or other.startswith(own):
+                how = "is" if own == other else "lies inside" if own.startswith(other) else "holds"
+                yield document.problem(at, f"this root {how} the root at line {line}: slides would count twice")
+                break
+        seen.append((own, document.position(at)[0]))

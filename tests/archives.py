@@ -17,7 +17,7 @@ from pathcurate.engines.embedded import Embedded
 from pathcurate.model.finding import FINDINGS
 from pathcurate.model.series import SERIES
 from pathcurate.model.slide import FILES, SLIDE_KEYS, SLIDES
-from pathcurate.scan import ScanSummary, scan
+from pathcurate.scan import ScanOptions, ScanSummary, scan
 from pathcurate.scan.kernels import read_headers
 from pathcurate.tables import Catalog
 from pathcurate.workspace import Workspace, load_workspace
@@ -109,19 +109,27 @@ class InProcess:
 
     def run(self, kernel, batches, spec, schema, *, on_crash, timeout=None):
         if self.before is not None:
+            # The walk goes on while files are read; here it has come to its end.
+            batches = list(batches)
             self.before()
             self.before = None
         for batch in batches:
-            (self.read if kernel is read_headers else self.sampled).extend(batch["path"].to_pylist())
+            (self.read if kernel is read_headers else self.sampled).extend(paths_of(batch, spec))
             output = kernel(batch, spec)
             assert output.schema.equals(schema)
             assert output.num_rows == batch.num_rows
             yield output
 
 
+def paths_of(batch, spec):
+    """Absolute paths of the files that a kernel is given."""
+    files = zip(batch["root"].to_pylist(), batch["relpath"].to_pylist(), strict=True)
+    return [os.path.join(spec.roots[root].path, relpath) for root, relpath in files]  # noqa: PTH118
+
+
 def read_or_die(batch, spec):
     """Kernel: as ``read_headers``, but files that begin with DIE or HANG do that to the worker. Others are read truly."""
-    for path in batch["path"].to_pylist():
+    for path in paths_of(batch, spec):
         with contextlib.suppress(OSError):
             head = Path(os.fsdecode(path)).read_bytes()[:4]
             if head == b"DIE!":
@@ -196,9 +204,9 @@ class Desk:
         path.write_bytes(content)
         return path
 
-    def scan(self, engine=None, *, sites=(), **more) -> ScanSummary:
+    def scan(self, engine=None, *, sites=(), progress=lambda what, done, total: None, **more) -> ScanSummary:
         """Scan, and check that every file is accounted for."""
-        summary = scan(self.configure(), engine or InProcess(), sites=sites, **more)
+        summary = scan(self.configure(), engine or InProcess(), ScanOptions(sites=sites, **more), progress=progress)
         assert summary.walked == (
             summary.found + summary.companions + summary.instances + sum(summary.others.values())
         )  # fmt: skip
@@ -228,7 +236,7 @@ class Desk:
         tables = {}
         for table in (SLIDES, SLIDE_KEYS, SERIES, FILES, FINDINGS):
             data = self.catalog.read(table)
-            names = [name for name in data.column_names if name != "scanned_at"]
+            names = [name for name in data.column_names if name not in {"scanned_at", "moved_at"}]
             tables[table.name] = sorted(data.select(names).to_pylist(), key=repr)
         return tables
 

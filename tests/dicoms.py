@@ -132,3 +132,22 @@ def radiology(number=1, *, series=1, sop_class=CT_CLASS, modality="CT", rows=4, 
 
 
 JPEG = JPEGBaseline8Bit
+
+
+class Memory:
+    """A source in memory that counts what is read."""
+
+    name = "x.dcm"
+    local_path = None
+
+    def __init__(self, data, size=None):
+        self.data = data
+        self.size = len(data) if size is None else size
+        self.bytes_read = 0
+        self.reads = 0
+
+    def read_at(self, offset, length):
+        self.reads += 1
+        chunk = self.data[offset : offset + length]
+        self.bytes_read += len(chunk)
+        return chunk

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pathcurate import ifd
 from pathcurate.demo.tiffwriter import Field, Page, encode_tiff, longs, shorts
-from pathcurate.ifd import Directory
+from pathcurate.ifd import Directory, tiles
 from pathcurate.storage import LocalSource, Source
 
 COLUMNS, ROWS = 8, 6
@@ -78,8 +78,9 @@ def _all_fields(directory: Directory) -> dict[int, Field]:
 
 
 def _segments(source: Source, directory: Directory) -> tuple[bytes, ...]:
-    table = directory.tile_table()
-    assert table is not None
+    held = tiles.entries(directory)
+    assert held is not None
+    table = tiles.read_table(directory, held, held[0].count)
     return tuple(
         source.read_at(int(offset), int(size)) for offset, size in zip(table.offsets, table.byte_counts, strict=True)
     )

@@ -183,7 +183,7 @@ def resolve(words: list[str]) -> tuple[str, ...] | None:
     [
         ("scan --workers 2", True), ("scan --wokers 2", False), ("frob", False), ("cohort", False), ("--version", True),
         ("cohort r.yaml --dry-run", True), ("scan --fail-on never", True), ("scan --fail-on rarely", False),
-        ("deid apply", True), ("deid frob", False), ("scan slides", False), ("reports import a.csv b.csv", True),
+        ("deid apply", True), ("deid frob", False), ("scan slides", True), ("reports import a.csv b.csv", True),
         ("manifest show --help", True),
     ],
 )  # fmt: skip

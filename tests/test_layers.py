@@ -20,7 +20,8 @@ FLOORS = {
     3: {"readers", "parsers", "scrubbers", "engines", "registries"},
     2: {
         "contracts", "delimited", "demo", "diff", "digests", "disclosure", "findings", "htmlreport", "htmltable", "ifd",
-        "pseudonyms",
+        "images", "objectstore", "pacing", "roots",
+        "pluginhost", "pseudonyms",
         "recipefile", "releases", "resources", "splits", "spreadsheet", "sqlplan", "stamps", "storage", "tables", "text",
         "vault", "verification",
         "workspace", "yamlsource",
@@ -118,7 +119,10 @@ def _of_module(name: str, modules: Modules) -> Iterator[str]:
             yield f"{name} imports {imported} above it"
         elif other != unit and floor == FLOOR[other] and floor in {STAGES, FAMILIES}:
             yield f"{name} imports {imported} beside it"
-        elif other == unit and floor == FAMILIES and member and other_member:
+        elif (
+            other == unit and floor == FAMILIES and member and other_member
+            and member.partition(".")[0] != other_member.partition(".")[0]
+        ):  # fmt: skip
             yield f"{name} imports its sibling {imported}"
     if floor < CLI:
         yield from (f"{name} names {used}" for used in names(modules[name]) if used in ONLY_CLI_NAMES)

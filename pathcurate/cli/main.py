@@ -30,6 +30,7 @@ _COMMANDS = {
     "manifest": "pathcurate.cli.manifest",
     "validate": "pathcurate.cli.validate",
     "product": "pathcurate.cli.product",
+    "findings": "pathcurate.cli.findings",
     "find": "pathcurate.cli.find",
     "run": "pathcurate.cli.run",
 }

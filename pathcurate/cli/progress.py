@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import click
 
@@ -41,3 +41,27 @@ def progress(what: str, unit: str, *, quiet: bool) -> Iterator[Callable[[int, in
                 click.echo(f"{what}: {done:,} of {total:,} {unit}", err=True)
 
         yield log
+
+
+@contextmanager
+def phases(what: str, unit: str, *, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """As :func:`progress`, for work in several phases: the function is also told the name of the phase, first of all.
+
+    Args:
+        what: what is going on, ``scan``.
+        unit: what is counted, ``files``.
+        quiet: show nothing.
+    """
+    with ExitStack() as shown:
+        phase = ""
+        advance: Callable[[int, int], None] = lambda done, total: None  # noqa: E731
+
+        def step(name: str, done: int, total: int) -> None:
+            nonlocal phase, advance
+            if name != phase:
+                shown.close()
+                phase = name
+                advance = shown.enter_context(progress(f"{what} {name}", unit, quiet=quiet))
+            advance(done, total)
+
+        yield step

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pathcurate.cli.progress import progress
+from pathcurate.cli.progress import phases
 from pathcurate.cli.session import Session, common_options, count_lines, counted, finding_lines
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ class _Run:
     def _scan(self) -> str:
         from pathcurate.scan import scan
 
-        with progress("scan", "files", quiet=self._session.quiet) as advance:
+        with phases("scan", "files", quiet=self._session.quiet) as advance:
             scanned = scan(self._workspace, self._engine, progress=advance)
         return f"{scanned.found:,} slides, {scanned.statuses.get('ok', 0):,} ok"
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _START_ATTEMPTS = 3
+_BATCH_PATIENCE = 4
+"""How many times the time of one row a batch may take before its rows are tried one by one."""
 
 
 class Embedded:
@@ -83,8 +85,8 @@ class Embedded:
         A row that ends its process (segmentation fault, ``os._exit``, killed for its memory) gets its output from
         ``on_crash(row, "reader_crashed")``, a row that takes longer than ``timeout`` from ``on_crash(row, "timeout")``;
         all other rows are computed. A row may be given to the kernel more than once on the way, so kernels must stand
-        repetition. A batch is given ``timeout`` seconds for each of its rows before any of them is suspected: where
-        rows may hang, keep batches small.
+        repetition. A batch may take four times ``timeout`` before its rows are tried one by one, so a row that hangs
+        costs five times ``timeout``, and a batch of rows that are only slow is computed twice.
 
         Closing the iterator, an exception or an interrupt kills the workers at once.
 
@@ -390,7 +392,7 @@ class _Run:
     def _deadline(self, worker: _Worker) -> float:
         if worker.task is None or self._timeout is None:
             return math.inf
-        return worker.since + self._timeout * worker.task.rows.num_rows
+        return worker.since + self._timeout * (1 if worker.task.rows.num_rows == 1 else _BATCH_PATIENCE)
 
     def _finish(self, worker: _Worker) -> None:
         try:

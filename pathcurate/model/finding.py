@@ -1,8 +1,9 @@
 """A finding: an observation about data that never stops a run and never disappears (the ``findings`` table)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from pathcurate.model.column import Action, Column, Identifying, Table, Type
 
@@ -78,3 +79,88 @@ FINDINGS = Table(
 def worst(findings: Iterable[Finding]) -> Severity | None:
     """The gravest severity among findings, None if there are none."""
     return max((finding.severity for finding in findings), key=lambda severity: severity.rank, default=None)
+
+
+_FILE_AGAIN = "Copy the file again from the scanner or a backup; if none has it whole, leave it out or scan the glass again."
+_EXPORT = "Correct the rows in the laboratory's export and import it again."
+_MAPPING = "Name the column in a mapping if it is wanted; `pathcurate reports guess` writes one to start from."
+_LIST = "Correct the list and import it again; until then these rows permit nothing."
+
+ADVICE: Final[Mapping[str, str]] = {
+    "scan.unsupported": "Export these slides to an open format, or install the vendor's reader; they are in no product.",
+    "scan.not_a_slide": "Move what is no slide out of the archive, or give it another extension.",
+    "scan.truncated": _FILE_AGAIN,
+    "scan.corrupt": _FILE_AGAIN,
+    "scan.decode_failed": _FILE_AGAIN,
+    "scan.companion_missing": "Bring back the missing files or folder beside the slide, under their old names.",
+    "scan.unreadable": "Give this user the right to read the files, or look after the storage; the next scan tries again.",
+    "scan.lfs_pointer": "Fetch the files with `git lfs pull`; only their pointers are here.",
+    "scan.reader_crashed": "Report the file's format to the makers of pathcurate; the next scan tries again.",
+    "scan.timeout": "Scan again when the storage is less busy; if it stays, the file is damaged.",
+    "scan.offline": "Call the files back from tape or cold storage if they are wanted, then scan again.",
+    "scan.moved": "Nothing; the slides were found under their new paths.",
+    "scan.gone": "Find out who removed them; if a mount is missing, mount it and scan again.",
+    "scan.link": "Nothing, if the links lead to other archives; what lies behind a link out of the archive is not scanned.",
+    "scan.fifo": "Remove what is no file from the archive.",
+    "scan.socket": "Remove what is no file from the archive.",
+    "scan.device": "Remove what is no file from the archive.",
+    "scan.special": "Remove what is no file from the archive.",
+    "scan.unreadable_directory": "Give this user the right to list the folders; slides below them are not seen.",
+    "scan.repeated_directory": "Nothing; links lead to the folder more than once, and it was read once.",
+    "scan.vanished": "Scan again when nobody moves files in the archive.",
+    "scan.shared_pixels": "Keep one of the copies; until then splits keep them together.",
+    "scan.pixels_of_two_cases": "Look at the labels: one of the two is filed under the wrong case; leave both out.",
+    "reports.unknown_column": _MAPPING,
+    "reports.unnamed_column": "Give the column a head in the export if it is wanted.",
+    "reports.left_out_column": _MAPPING,
+    "reports.lying_head": "Look at the column: its values are not what its head says; a mapping can name it.",
+    "reports.pinyin_head": "Check that the initials were read rightly; a mapping makes it certain.",
+    "reports.row_misfit": _EXPORT,
+    "reports.joined_row": _EXPORT,
+    "reports.no_accession": _EXPORT,
+    "reports.not_understood": _EXPORT,
+    "reports.two_numbers": _EXPORT,
+    "reports.ruined_number": "Export the column as text, not through a spreadsheet, and import it again.",
+    "reports.same_number": "Check in the laboratory's system which of the reports is the case's.",
+    "reports.repeated_row": "Nothing; the repeated rows were imported once.",
+    "events.unknown_column": "Name the column in a mapping if it is wanted.",
+    "events.row_misfit": _EXPORT,
+    "events.no_patient": _EXPORT,
+    "events.no_kind": "Say in the mapping which kind of event the rows are, and import them again.",
+    "events.repeated_row": "Nothing; the repeated rows were imported once.",
+    "events.empty_row": "Nothing; the rows say nothing in the mapped columns.",
+    "events.not_a_number": "Map these values to `text`, or correct them in the export.",
+    "events.ruined_number": "Export the column as text, not through a spreadsheet, and import it again.",
+    "events.not_understood": _EXPORT,
+    "permissions.opt_out_unknown": "Compare the numbers with the laboratory's; an opt-out that fits nobody protects nobody.",
+    "permissions.unknown_column": "Name the column in a mapping if it is wanted.",
+    "permissions.row_misfit": _LIST,
+    "permissions.no_subject": _LIST,
+    "permissions.no_basis": _LIST,
+    "permissions.no_purpose": _LIST,
+    "permissions.not_a_date": _LIST,
+    "permissions.unknown_site": _LIST,
+    "permissions.unknown_purpose": _LIST,
+    "permissions.unknown_data_kind": _LIST,
+    "link.unknown_number": "Import the missing reports, or check the site's accession patterns.",
+    "link.no_number": "Read the labels with `pathcurate scan --labels`, rename the files, or give the scanner's index.",
+    "link.another_number": "Look at the label and the report; rename the file if its number is wrong.",
+    "link.numbers_disagree": "Look at the label; correct the file's name or the scanner's entry, then scan and link again.",
+    "link.case_two_patients": "Correct the patient numbers in the export and import it again.",
+    "link.number_two_people": "Correct the patient numbers in the export and import it again.",
+    "link.card_two_names": "Ask the registry whether they are one person; until then they are kept apart.",
+    "link.scanned_before_receipt": "Check the number on the label, and the scanner's clock.",
+    "link.shared_pixels_two_patients": "Look at the glass: one of the files is misnamed; leave both out until it is known.",
+    "link.archive_not_configured": "Put the archive back into pathcurate.yaml, or leave its slides out for good.",
+    "deid.outside_closed_set": "Add the word to the vocabulary if it names nobody; `pathcurate describe` shows the column.",
+    "deid.code_for_criteria_only": "Nothing; name the code system in the mapping if the codes shall be shown.",
+    "deid.case_without_person": "Mend what `link` found for these cases, and link again.",
+    "deid.event_without_person": "Import the reports of these patients, or check how their numbers are written.",
+}
+"""Rule to what a person does next about its findings, a sentence."""
+_NO_ADVICE: Final = "Read the example; the message says what was found."
+
+
+def advice(rule: str) -> str:
+    """What to do next about the findings of a rule."""
+    return ADVICE.get(rule, _NO_ADVICE)

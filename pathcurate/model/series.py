@@ -29,6 +29,29 @@ BODY_PARTS = (
 VIEWS = ("AP", "PA", "LL", "RL", "RLD", "LLD", "RLO", "LLO", "CC", "MLO", "ML", "LM", "LMO", "XCCL", "XCCM", "AXIAL")
 """Terms of View Position (0018,5101), PS3.3 C.8.1.3 and C.8.11.5."""
 
+REGION_CODES = {
+    "818981001": "ABDOMEN", "818982008": "ABDOMENPELVIS", "70258002": "ANKLE", "40983000": "ARM", "76752008": "BREAST",
+    "80144004": "CALCANEUS", "30021000": "LEG", "122494005": "CSPINE", "816094009": "CHEST", "416550000": "CHESTABDOMEN",
+    "416775004": "CHESTABDPELVIS", "1217257000": "CTSPINE", "51299004": "CLAVICLE", "64688005": "COCCYX",
+    "16953009": "ELBOW", "38266002": "WHOLEBODY", "32849002": "ESOPHAGUS", "66019005": "EXTREMITY", "81745001": "EYE",
+    "71341001": "FEMUR", "7569003": "FINGER", "56459004": "FOOT", "14975008": "FOREARM", "28231008": "GALLBLADDER",
+    "85562004": "HAND", "69536005": "HEAD", "774007": "HEADNECK", "80891009": "HEART", "29836001": "HIP",
+    "24136001": "HIP", "85050009": "HUMERUS", "661005": "JAW", "72696002": "KNEE", "122496007": "LSPINE",
+    "1217253001": "LSSPINE", "70925003": "MAXILLA", "72410000": "MEDIASTINUM", "45048000": "NECK",
+    "363654007": "ORBIT", "15776009": "PANCREAS", "64234005": "PATELLA", "816092008": "PELVIS", "41216001": "PROSTATE",
+    "113197003": "RIB", "39723000": "SIJOINT", "54735007": "SSPINE", "79601000": "SCAPULA", "16982005": "SHOULDER",
+    "89546000": "SKULL", "421060004": "SPINE", "56873002": "STERNUM", "69695003": "STOMACH", "68367000": "THIGH",
+    "122495006": "TSPINE", "1217256009": "TLSPINE", "76505004": "THUMB", "29707007": "TOE", "74670003": "WRIST",
+    "13881006": "ZYGOMA",
+}  # fmt: skip
+"""Body parts by the SNOMED CT code of the anatomic region (PS3.16 CID 4031 and annex L)."""
+VIEW_CODES = {
+    "399348003": "AP", "272479007": "PA", "399173006": "LL", "399198007": "RL", "399061009": "AXIAL", "399162004": "CC",
+    "399368009": "MLO", "399260004": "ML", "399352003": "LM", "399099002": "LMO", "399192008": "XCCL",
+    "399101009": "XCCM",
+}  # fmt: skip
+"""Views by their SNOMED CT code (PS3.16 CID 4010 and CID 4014)."""
+
 
 def _direct(name: str, type_: Type, meaning: str, *, required: bool = False) -> Column:
     return Column(name, type_, meaning, Identifying.DIRECT, Action.DROP, required=required)
@@ -64,9 +87,14 @@ SERIES = Table(
         Column("mtime", Type.TIMESTAMP, "Newest modification time of its files.", Identifying.QUASI, Action.DROP),
         Column("study_date", Type.DATE, "When the study began.", Identifying.QUASI, Action.SHIFT),
         Column("series_date", Type.DATE, "When the series began.", Identifying.QUASI, Action.SHIFT),
+        Column("acquisition_date", Type.DATE, "When the first of its images was acquired.", Identifying.QUASI, Action.SHIFT),
+        Column("slice_thickness", Type.FLOAT, "Nominal thickness of its slices.", unit="mm"),
+        Column("slice_spacing", Type.FLOAT, "Distance between the middles of its slices.", unit="mm"),
+        _direct("institution", Type.STRING, "InstitutionName (0008,0080)."),
         Column("manufacturer", Type.STRING, "Manufacturer of the equipment.", Identifying.QUASI, Action.DROP),
         Column("model", Type.STRING, "Model of the equipment.", Identifying.QUASI, Action.DROP),
         _direct("serial", Type.STRING, "Serial number of the equipment."),
+        _direct("station", Type.STRING, "StationName (0008,1010)."),
         Column("burned_in", Type.BOOLEAN, "Whether texts are burned into the pixels, as far as the header says."),
         Column("status", Type.STRING, "State of the series: the worst of its instances.", values=SERIES_STATUSES,
                required=True),

@@ -18,7 +18,8 @@ STATUSES = (
 """Of these, ``unsupported`` carries the vendor: ``unsupported:kfbio``."""
 VENDORS = (
     "aperio", "dicom", "generic-tiff", "hamamatsu", "leica", "mirax", "philips", "sakura", "trestle", "ventana",
-    "zeiss", "kfbio", "sqray", "unic", "motic", "tron", "dyj", "dyqx", "zyp", "ibl", "olympus", "unknown",
+    "zeiss", "kfbio", "sqray", "unic", "motic", "tron", "dyj", "dyqx", "zyp", "ibl", "olympus", "argos", "huron",
+    "unknown",
 )  # fmt: skip
 COMPRESSIONS = (
     "none",
@@ -34,7 +35,9 @@ COMPRESSIONS = (
     "mixed",
     "other",
 )
-MPP_SOURCES = ("vendor", "tiff_resolution", "pixel_spacing", "openslide")
+BARCODE_SOURCES = ("header", "data_matrix", "qr", "code128", "code39", "pdf417", "aztec", "other_symbol")
+LABEL_TEXT_SOURCES = ("header", "ocr")
+MPP_SOURCES = ("vendor", "tiff_resolution", "pixel_spacing", "imaged_volume", "openslide")
 
 _SITE = Column(
     "site", Type.STRING, "Code of the institution.", Identifying.QUASI, pattern=r"[A-Z][A-Z0-9_]{1,15}", required=True
@@ -79,13 +82,20 @@ SLIDES = Table(
         Column("mpp_source", Type.STRING, "Where the microns per pixel were read.", values=MPP_SOURCES),
         Column("objective_power", Type.FLOAT, "Nominal lens power; no substitute for microns per pixel."),
         Column("focal_planes", Type.INTEGER, "Focal planes."),
-        Column("channels", Type.INTEGER, "Samples per pixel."),
+        Column("channels", Type.INTEGER, "Samples per pixel, of all optical paths together."),
         Column("icc_profile", Type.BOOLEAN, "Whether a colour profile is embedded."),
         Column("has_label", Type.BOOLEAN, "Whether the file holds a photo of the glass label."),
         Column("has_overview", Type.BOOLEAN, "Whether the file holds an overview (macro) image."),
         Column("has_thumbnail", Type.BOOLEAN, "Whether the file holds a thumbnail."),
-        _direct("barcode", Type.STRING, "Barcode of the label, from the header."),
-        _direct("label_text", Type.STRING, "Text of the label, from the header."),
+        _direct("barcode", Type.STRING, "Barcode of the label, from the header or decoded from the label image."),
+        Column("barcode_source", Type.STRING, "Where the barcode was read.", values=BARCODE_SOURCES, action=Action.DROP),
+        Column("barcode_confidence", Type.FLOAT,
+               "Share of the attempts that decoded a symbol and agreed on it; 1 for a header.", action=Action.DROP),
+        _direct("label_text", Type.STRING, "Text of the label, from the header or read from the label image."),
+        Column("label_text_source", Type.STRING, "Where the label's text was read.", values=LABEL_TEXT_SOURCES,
+               action=Action.DROP),
+        Column("label_text_confidence", Type.FLOAT, "Mean confidence of the text recognition; 1 for a header.",
+               action=Action.DROP),
         _direct("metadata_texts", Type.STRINGS, "Other header texts in which a laboratory may have put its number."),
         _direct("accession_raw", Type.STRING, "The text in which an accession number was found."),
         _direct("accession", Type.STRING, "Normalised accession number, if the site's reports have it."),
@@ -94,7 +104,13 @@ SLIDES = Table(
         _direct("stain_raw", Type.STRING, "The text in which a stain was found."),
         Column("stain", Type.STRING, "Canonical stain name.", vocabulary="stains"),
         _direct("header_fingerprint", Type.STRING, "Digest of the header bytes."),
-        _direct("pixel_fingerprint", Type.STRING, "Digest of geometry and compressed tile sizes; no pixel is read."),
+        _direct("shape_fingerprint", Type.STRING,
+                "Digest of geometry, tile size, compression and the byte counts of the smallest level; only slides that "
+                "agree in it can have the same pixels."),
+        _direct("pixel_fingerprint", Type.STRING,
+                "Digest of geometry and of the compressed bytes of up to 8 tiles of the smallest level; read only of slides "
+                "whose shape_fingerprint another slide shares."),
+        _direct("thumbnail_hash", Type.STRING, "Perceptual hash of the thumbnail, by which re-encoded copies are found."),
         _direct("content_sha256", Type.STRING, "SHA-256 of the file's bytes, where it was computed."),
         Column("status", Type.STRING, "State of the slide.", required=True,
                values=(*STATUSES, *(f"unsupported:{vendor}" for vendor in VENDORS))),
@@ -102,6 +118,7 @@ SLIDES = Table(
         Column("check_level", Type.STRING, "How deep the file was checked.", values=("header", "tiles", "digest")),
         Column("tiles_checked", Type.INTEGER, "Tiles whose position was checked against the file size."),
         Column("tiles_bad", Type.INTEGER, "Of these, tiles that lie outside the file."),
+        Column("tiles_decoded", Type.INTEGER, "Tiles that were decoded as a sample (`scan --check tiles`)."),
         Column("duplicate_of", Type.STRING, "The first slide with the same pixels.", Identifying.DIRECT,
                Action.PSEUDONYM, pseudonym="S"),
         Column("scan_group", Type.STRING, "Shared by all slides with the same pixels.", Identifying.DIRECT,
@@ -117,6 +134,15 @@ SLIDES = Table(
         Column("reader", Type.STRING, "Reader that read the header.", action=Action.DROP),
         Column("reader_version", Type.INTEGER, "Version of that reader; a raised one reads the file again.",
                action=Action.DROP),
+        Column("names_rules", Type.STRING, "Digest of the patterns and vocabularies by which its names were read.",
+               pattern=r"[0-9a-f]{16}", action=Action.DROP),
+        Column("labels_version", Type.INTEGER, "Version of the label reader that looked at it (`scan --labels`).",
+               action=Action.DROP),
+        Column("qc_version", Type.INTEGER, "Version of the quality control that looked at it (`scan --qc`).",
+               action=Action.DROP),
+        _direct("keys", Type.STRING, "Numbers found in its names, as JSON; `slide_keys` is made of it."),
+        _direct("moved_from", Type.BYTES, "Archive and path, joined by a NUL, where the slide was before it moved."),
+        Column("moved_at", Type.TIMESTAMP, "When the move was noticed.", Identifying.QUASI, Action.DROP),
     ),
 )  # fmt: skip
 
@@ -136,11 +162,18 @@ SLIDE_KEYS = Table(
     ),
 )  # fmt: skip
 
-FILE_KINDS = ("slide_part", "series_part", "other")
+ARRIVALS = Table(
+    name="arrivals",
+    row="one slide whose header was read and that may be a known one which has moved, until the whole archive is known",
+    key=("site", "archive", "relpath"),
+    columns=SLIDES.columns,
+)
+
+FILE_KINDS = ("slide_part", "series_part", "other", "gone")
 FILES = Table(
     name="files",
     row="one file below an archive root that need not be opened again: a part of a slide of several files or of a series, "
-    "or none of either",
+    "none of either, or no longer there",
     key=("site", "archive", "relpath"),
     columns=(
         SITE,
@@ -200,7 +233,7 @@ class SlideHeader:
     metadata_texts: tuple[str, ...] = ()
     """Other header texts in which the lab may have put its number (Aperio Title, Accession, ImageID …)."""
     header_fingerprint: str | None = None
-    pixel_fingerprint: str | None = None
+    shape_fingerprint: str | None = None
     tiles_checked: int | None = None
     tiles_bad: int | None = None
 
@@ -222,3 +255,16 @@ class Part:
     status: str
     status_detail: str | None
     facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TileCount:
+    """What the tile tables of one file say when they are read whole.
+
+    Attributes:
+        checked: tiles whose position was held against the size of the file.
+        bad: of these, tiles that lie outside it.
+    """
+
+    checked: int
+    bad: int

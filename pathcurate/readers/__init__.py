@@ -7,14 +7,16 @@ reader merges them.
 """
 
 import errno
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final, Protocol
 
+from PIL import Image
+
 from pathcurate import ifd
-from pathcurate.model.slide import Part, SlideHeader
-from pathcurate.readers import dicom, openslide, tiff
+from pathcurate.model.slide import Part, SlideHeader, TileCount
+from pathcurate.readers import dicom, kfb, mrxs, ndpi, openslide, plugins, tiff
 from pathcurate.storage import Source
 
 
@@ -35,16 +37,29 @@ class Reader(Protocol):
     def read(self, source: Source) -> SlideHeader | Part | None:
         """The header of a claimed file, or of the part of a slide or series that it is; None if it is neither."""
 
+    def sample_pixels(self, source: Source) -> str | None:
+        """See :func:`sample_pixels`."""
 
-READERS: Final[tuple[Reader, ...]] = (dicom, tiff, openslide)
+    def count_tiles(self, source: Source) -> TileCount | None:
+        """See :func:`count_tiles`."""
+
+
+READERS: Final[tuple[Reader, ...]] = (dicom, ndpi, tiff, mrxs, kfb, openslide)
 """In the order in which they are asked. DICOM comes first because its preamble may be a TIFF's first bytes."""
 
 NO_READER: Final = "none"
-NO_READER_VERSION: Final = 2
-"""Raised when a reader joins the family or the closed formats change, so that files nobody claimed are read again."""
+NO_READER_VERSION: Final = 3 + sum(plugins.VERSIONS.values())
+"""Raised when a reader joins the family or the closed formats change, so that files nobody claimed are read again.
+
+Another one with other plug-ins, too: they may read what nobody could.
+"""
+
+_BY_NAME: Final[Mapping[str, Reader]] = {reader.NAME: reader for reader in READERS}
+_PICTURES: Final[Mapping[str, Callable[[Source, str], Image.Image | None]]] = {kfb.NAME: kfb.picture}
+"""Readers that find the images beside the pyramid by themselves; for all others OpenSlide does."""
 
 READER_VERSIONS: Final[Mapping[str, int]] = {
-    **{reader.NAME: reader.VERSION for reader in READERS}, NO_READER: NO_READER_VERSION,
+    **plugins.VERSIONS, **{reader.NAME: reader.VERSION for reader in READERS}, NO_READER: NO_READER_VERSION,
 }  # fmt: skip
 """The versions in force; a slide read by an earlier one is read again."""
 
@@ -92,13 +107,15 @@ class _ClosedFormat:
 
 
 _CLOSED: Final = (
-    _ClosedFormat("kfbio", (".kfb", ".kfbf"), ((4, b"KFB"),), is_sure=True),
+    _ClosedFormat("kfbio", (".kfbf",)),
     _ClosedFormat("motic", (".mdsx",), ((0, b"BKIO"),), is_sure=True),
     _ClosedFormat("motic", (".mds",), ((0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), (0, b"BKIO"))),
     _ClosedFormat("sqray", (".sdpc",), ((0, b"SQ"),)),
     # An Olympus .vsi is a TIFF that holds a preview; the slide lies in its folder.
     _ClosedFormat("olympus", (".vsi",), ((0, b"II*\0"), (0, b"MM\0*"), (0, b"II+\0"))),
+    _ClosedFormat("philips", (".isyntax", ".i2syntax"), ((0, b'<DataObject ObjectType="DPUfsImport"'),), is_sure=True),
     _ClosedFormat("philips", (".isyntax", ".i2syntax"), ((0, b"<DataObject"), (0, b"<?xml"))),
+    _ClosedFormat("zeiss", (".zvi",), ((0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),)),
     _ClosedFormat("unic", (".tmap",)),
     _ClosedFormat("dyqx", (".dyqx",)),
     _ClosedFormat("dyj", (".dyj",)),
@@ -108,7 +125,22 @@ _CLOSED: Final = (
 )
 
 SLIDE_EXTENSIONS: Final[frozenset[str]] = frozenset(
-    {".svs", ".svslide", ".tif", ".tiff", ".btf", ".qptiff", ".ndpi", ".vms", ".vmu", ".mrxs", ".scn", ".bif", ".czi"}
+    {
+        ".svs",
+        ".svslide",
+        ".tif",
+        ".tiff",
+        ".btf",
+        ".qptiff",
+        ".ndpi",
+        ".vms",
+        ".vmu",
+        ".mrxs",
+        ".scn",
+        ".bif",
+        ".czi",
+        ".kfb",
+    }
 ).union(*(closed.extensions for closed in _CLOSED))
 """Extensions (lower case, with the dot) that get a row even if nobody claims the file.
 
@@ -128,30 +160,72 @@ def read_slide(source: Source) -> ReadResult | None:
     try:
         head = blocks.read_at(0, _HEAD_BYTES)
         if vendor := _closed_vendor(head, extension):
-            return _unclaimed(f"unsupported:{vendor}", "closed format", vendor=vendor)
+            return _by_plugin(source, extension, is_closed=True) or _closed(vendor)
         for reader in READERS:
             if reader.claim(head, blocks):
-                read = reader.read(blocks)
-                if isinstance(read, Part):
-                    header = SlideHeader(read.status, read.status_detail)
-                    return ReadResult(header, reader.NAME, reader.VERSION, read)
-                if read is not None:
-                    return ReadResult(read, reader.NAME, reader.VERSION)
+                if (read := reader.read(blocks)) is not None:
+                    return _result(reader, read, source, extension)
                 break
     except OSError as error:
         return unreadable(error)
-    return _unknown(head, extension) if extension in SLIDE_EXTENSIONS else None
+    return _unread(source, head, extension)
 
 
-def sample_pixels(source: Source) -> str | None:
-    """A digest over some compressed tiles, to tell slides apart whose ``pixel_fingerprint`` agrees; else None.
+def _result(reader: Reader, read: SlideHeader | Part, source: Source, extension: str) -> ReadResult:
+    if isinstance(read, Part):
+        return ReadResult(SlideHeader(read.status, read.status_detail), reader.NAME, reader.VERSION, read)
+    is_closed = read.status.startswith("unsupported:")
+    by_plugin = _by_plugin(source, extension, is_closed=True) if is_closed else None
+    return by_plugin or ReadResult(read, reader.NAME, reader.VERSION)
 
-    Only readers that give a ``pixel_fingerprint`` are asked.
+
+def sample_pixels(source: Source, reader: str) -> str | None:
+    """The ``pixel_fingerprint``: SHA-256 over geometry, tile size, compression and some compressed tiles, undecoded.
+
+    Up to 8 tiles of the smallest tiled level (DICOM: frames; MRXS, KFB: records), chosen by index, so that the answer is
+    the same before and after de-identification. None if the file is damaged or its reader cannot tell.
+
+    Args:
+        source: the file that stands for the slide.
+        reader: name of the reader that read its header.
 
     Raises:
         OSError: the file cannot be read.
     """
-    return tiff.sample_pixels(ifd.Blocks(source))
+    return _BY_NAME[reader].sample_pixels(ifd.Blocks(source)) if reader in _BY_NAME else None
+
+
+def count_tiles(source: Source, reader: str) -> TileCount | None:
+    """The tile tables read whole, every tile held against the size of the file; None if the reader knows no tables.
+
+    Args:
+        source: one file of the slide.
+        reader: name of the reader that read its header.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    return _BY_NAME[reader].count_tiles(source) if reader in _BY_NAME else None
+
+
+def picture(source: Source, reader: str, kind: str) -> Image.Image | None:
+    """An image beside the pyramid, in RGB: ``label``, ``overview`` or ``thumbnail``.
+
+    A thumbnail is made of the smallest suitable level if the file holds none. None if there is no such image, or the
+    source is not a file of this machine and its format needs OpenSlide.
+
+    Args:
+        source: the file that stands for the slide.
+        reader: name of the reader that read its header.
+        kind: which image.
+
+    Raises:
+        OSError: the file cannot be read.
+        Exception: whatever decoding a damaged image raises; call it where a crash is survived.
+    """
+    if reader in plugins.VERSIONS:
+        return plugins.picture(source, reader, kind)
+    return _PICTURES.get(reader, openslide.picture)(source, kind)
 
 
 def unreadable(error: OSError) -> ReadResult:
@@ -188,6 +262,24 @@ def _closed_vendor(head: bytes, extension: str) -> str | None:
     return None
 
 
+def _unread(source: Source, head: bytes, extension: str) -> ReadResult | None:
+    """What becomes of a file that none of our readers claims."""
+    if not head or head.startswith(_LFS_POINTER):
+        return _unknown(head, extension) if extension in SLIDE_EXTENSIONS else None
+    if read := _by_plugin(source, extension, is_closed=False):
+        return read
+    return _unknown(head, extension) if extension in SLIDE_EXTENSIONS else None
+
+
+def _by_plugin(source: Source, extension: str, *, is_closed: bool) -> ReadResult | None:
+    answer = plugins.read(source, extension, is_closed=is_closed)
+    return None if answer is None else ReadResult(answer.header, answer.reader, plugins.VERSIONS[answer.reader])
+
+
+def _closed(vendor: str) -> ReadResult:
+    return _unclaimed(f"unsupported:{vendor}", "closed format", vendor=vendor)
+
+
 def _unknown(head: bytes, extension: str) -> ReadResult:
     """Why a file with a slide's extension is none."""
     if not head:
@@ -196,7 +288,7 @@ def _unknown(head: bytes, extension: str) -> ReadResult:
         return _unclaimed("lfs_pointer", "Git LFS pointer instead of the file")
     for closed in _CLOSED:
         if extension in closed.extensions and not closed.magics and _is_binary(head):
-            return _unclaimed(f"unsupported:{closed.vendor}", "closed format", vendor=closed.vendor)
+            return _closed(closed.vendor)
     if not any(head):
         return _unclaimed("not_a_slide", "begins with zero bytes only")
     if ifd.is_tiff(head):

@@ -1,4 +1,4 @@
-"""Every format that OpenSlide knows and no reader before this one claims: NDPI, MRXS, SCN, BIF, Philips …
+"""Every format that OpenSlide knows and no reader before this one claims: Trestle, Huron, VMS, VMU, SVSLIDE, CZI …
 
 OpenSlide opens files by itself, so this reader works on local paths only. Its messages may hold paths and values and are
 never passed on.
@@ -6,61 +6,52 @@ never passed on.
 
 import hashlib
 import math
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 import openslide
+from PIL import Image
 
 from pathcurate import ifd
-from pathcurate.model.slide import VENDORS, SlideHeader
-from pathcurate.storage import LocalSource, Source
+from pathcurate.ifd import tiles
+from pathcurate.model.slide import VENDORS, SlideHeader, TileCount
+from pathcurate.storage import Source
 
 NAME: Final = "openslide"
-VERSION: Final = 2
+VERSION: Final = 3
 
-_FORMATS: Final = {
-    "aperio": "svs", "generic-tiff": "tiff", "hamamatsu": "ndpi", "leica": "scn", "mirax": "mrxs",
-    "philips": "philips", "trestle": "tiff", "ventana": "bif",
-}  # fmt: skip
+_FORMATS: Final = {"argos": "tiff", "huron": "tiff", "trestle": "tiff"}
 
 # Properties by column, the first that is there counts.
-_MODELS: Final = (
-    "philips.DICOM_MANUFACTURERS_MODEL_NAME", "leica.device-model", "ventana.ScannerModel", "hamamatsu.Product",
-    "tiff.Model",
-)  # fmt: skip
-_SERIALS: Final = (
-    "hamamatsu.NDP.S/N", "philips.DICOM_DEVICE_SERIAL_NUMBER", "ventana.UnitNumber", "hamamatsu.HardwareSerial",
-)  # fmt: skip
-_MIRAX_SERIAL: Final = re.compile(r"mirax\..*\.SCANNER_HARDWARE_ID")
-_BARCODES: Final = ("openslide.barcode", "ventana.Barcode1D", "ventana.Barcode2D")
-_LABEL_TEXTS: Final = ("hamamatsu.Reference",)
-_NUMBER_TEXTS: Final = re.compile(
-    r"mirax\.GENERAL\.(SLIDE_NAME|SLIDE_ID|PROJECT_NAME)|ventana\.(JP2FileName|BaseName)|philips\.PIM_DP_SOURCE_FILE"
-    r"|sakura\.(SlideId|Description|Keywords)|hamamatsu\.Reference|tiff\.DocumentName"
-)
+_MODELS: Final = ("hamamatsu.Product", "tiff.Model")
+_NUMBER_TEXTS: Final = re.compile(r"sakura\.(SlideId|Description|Keywords)|hamamatsu\.Reference|tiff\.DocumentName")
 """Properties in which laboratories put their case number."""
 _DATES: Final = (
-    # An NDPI file's "Created" is the date of the scanner's calibration in files from NDP.scan, so DateTime comes first.
     ("tiff.DateTime", r"(?P<Y>\d{4})[:/](?P<m>\d\d)[:/](?P<d>\d\d) (?P<H>\d\d):(?P<M>\d\d):(?P<S>\d\d)"),
-    ("philips.DICOM_ACQUISITION_DATETIME", r"(?P<Y>\d{4})(?P<m>\d\d)(?P<d>\d\d)(?P<H>\d\d)(?P<M>\d\d)(?P<S>\d\d).*"),
-    ("mirax.GENERAL.SLIDE_CREATIONDATETIME", r"(?P<d>\d\d)/(?P<m>\d\d)/(?P<Y>\d{4}) (?P<H>\d\d):(?P<M>\d\d):(?P<S>\d\d)"),
-    ("leica.creation-date", r"(?P<Y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d)T(?P<H>\d\d):(?P<M>\d\d):(?P<S>\d\d).*"),
     ("hamamatsu.Created", r"(?P<Y>\d{4})/(?P<m>\d\d)/(?P<d>\d\d)"),
 )
-"""Property and form of the scan date, as written (local time; Leica writes UTC)."""
+"""Property and form of the scan date, as written in local time."""
 
-_SLIDEDAT_BYTES: Final = 1 << 20
-_PREVIEWS: Final = (b"\xff\xd8\xff", b"BM", b"\x89PNG")
 _HEADS: Final = (b"ZISRAWFILE", b"SQLite format 3\0")
+_EXTENSIONS: Final = (".czi", ".svslide", ".vms", ".vmu")
+_VIRTUAL_SPECIMEN: Final = re.compile(rb"^\[(?:Uncompressed )?Virtual Microscope Specimen\]", re.MULTILINE)
+_VMS_BYTES: Final = 65_536
+_VMS_COMPANION: Final = re.compile(rb"^[ \t]*(?:ImageFile(?:\([\d, ]+\))?|MapFile|MacroImage)[ \t]*=(.*)$", re.MULTILINE)
+
+_EDGE_TILES: Final = 512
+"""Of a TIFF's tile table, this many tiles are looked at on each end for a header."""
+_MOST_PIXELS: Final = 50_000_000
+"""An image of more is not decoded: it is no label, and it would take 200 MB."""
+_THUMBNAIL_SIDE: Final = 1024
+_LEAST_SIDE: Final = 512
+_ASSOCIATED: Final = {"label": "label", "overview": "macro", "thumbnail": "thumbnail"}
 
 
 def claim(head: bytes, source: Source) -> bool:
-    """Whether OpenSlide knows the file, or would if nothing of it were missing (MIRAX without its folder, NDPI cut off).
+    """Whether OpenSlide knows the file, or would if none of its images were missing (VMS, VMU).
 
     OpenSlide's detectors are asked only about files that begin like one of its formats: they are native code, and most of
     an archive's other files are none of their business.
@@ -69,12 +60,14 @@ def claim(head: bytes, source: Source) -> bool:
         OSError: the file cannot be read.
     """
     path = source.local_path
+    is_virtual = _VIRTUAL_SPECIMEN.search(head) is not None
     if path is None:
-        return False
-    if _is_mirax(path) and head.startswith(_PREVIEWS):
+        # Which of them OpenSlide would read is not known, but that they are slides is.
+        return source.name.lower().endswith(_EXTENSIONS) and (is_virtual or head.startswith(_HEADS))
+    if is_virtual:
         return True
-    may_be = ifd.is_tiff(head) or head.startswith(_HEADS) or b"Virtual Microscope Specimen]" in head or _is_mirax(path)
-    return may_be and (openslide.OpenSlide.detect_format(path) is not None or _first_of_ndpi(head, source) is not None)
+    may_be = ifd.is_tiff(head) or head.startswith(_HEADS)
+    return may_be and openslide.OpenSlide.detect_format(path) is not None
 
 
 def read(source: Source) -> SlideHeader:
@@ -89,13 +82,14 @@ def read(source: Source) -> SlideHeader:
     path = source.local_path
     if path is None:
         return SlideHeader(status="unreadable", status_detail="OpenSlide reads local files only")
-    if _is_mirax(path) and (missing := _missing_companions(path)):
-        return SlideHeader(status="companion_missing", status_detail=missing, format="mrxs", vendor="mirax")
+    if missing := _missing_companions(source):
+        return SlideHeader(status="companion_missing", status_detail=missing, format="other", vendor="hamamatsu")
     detected = openslide.OpenSlide.detect_format(path)
     if detected is None:
-        return _undetected(path, source)
+        detail = "OpenSlide does not know the file, though what it names is there"
+        return SlideHeader(status="corrupt", status_detail=detail, format="other", vendor="hamamatsu")
     vendor = detected if detected in VENDORS else "unknown"
-    format_ = _format(detected, head=source.read_at(0, 4))
+    format_ = _FORMATS.get(detected, "other")
     broken = SlideHeader(status="corrupt", format=format_, vendor=vendor)
     try:
         with openslide.OpenSlide(path) as slide:
@@ -111,49 +105,87 @@ def read(source: Source) -> SlideHeader:
     return _with_tiff(header, source)
 
 
-def _undetected(path: bytes, source: Source) -> SlideHeader:
-    """For a file that bears a format's mark although OpenSlide does not know it: what is broken."""
-    if _is_mirax(path):
-        detail = "OpenSlide does not know the file, though its folder is whole"
-        return SlideHeader(status="corrupt", status_detail=detail, format="mrxs", vendor="mirax")
-    header = SlideHeader(status="corrupt", status_detail="broken directories", format="ndpi", vendor="hamamatsu")
-    first = _first_of_ndpi(source.read_at(0, 16), source)
-    # Above 4 GiB the pointer's upper half lies where plain TIFF does not look, and nothing can be said of it.
-    if first is not None and source.size < 1 << 32 and first.next_offset >= source.size:
-        detail = f"the next directory lies beyond the end of the file (offset {first.next_offset})"
-        return replace(header, status="truncated", status_detail=detail)
-    return header
+def sample_pixels(_source: Source) -> str | None:
+    """None: where tiles lie, OpenSlide does not say."""
+    return None
 
 
-def _first_of_ndpi(head: bytes, source: Source) -> ifd.Directory | None:
-    """The first directory of a Hamamatsu NDPI file; None for any other file."""
+def count_tiles(source: Source) -> TileCount | None:
+    """All tiles of a TIFF held against the size of the file; None for any other format, whose tables are not known.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if not ifd.is_tiff(source.read_at(0, 4)):
+        return None
+    checked = bad = 0
     try:
-        first = ifd.walk(source)[0] if ifd.is_tiff(head) else None
+        for directory in ifd.walk(source):
+            if found := tiles.entries(directory):
+                for piece in tiles.read_pieces(directory, found):
+                    checked += piece.offsets.size
+                    bad += piece.count_beyond(source.size)
     except ifd.TiffDamage:
         return None
-    return first if first is not None and ifd.NDPI_MARK in first else None
+    return TileCount(checked, bad)
 
 
-def _format(vendor: str | None, *, head: bytes) -> str:
-    if vendor == "hamamatsu" and not ifd.is_tiff(head):
-        return "other"  # VMS and VMU
-    return _FORMATS.get(vendor or "", "other")
+def picture(source: Source, kind: str) -> Image.Image | None:
+    """An image beside the pyramid, in RGB on white.
+
+    A thumbnail that the file does not hold is made of the smallest level of at least 512 pixels, and fits into 1024 x 1024.
+    None if the source is not on this machine, there is no such image, or it has more than 50 megapixels.
+
+    Args:
+        source: a file that OpenSlide opens.
+        kind: ``label``, ``overview`` or ``thumbnail``.
+
+    Raises:
+        openslide.OpenSlideError: the slide cannot be opened, or the image not be decoded.
+    """
+    path = source.local_path
+    if path is None:
+        return None
+    with openslide.OpenSlide(path) as slide:
+        name = _ASSOCIATED[kind]
+        if name in slide.associated_images:
+            sides = (_integer(slide.properties.get(f"openslide.associated.{name}.{side}")) for side in ("width", "height"))
+            if math.prod(side or _MOST_PIXELS + 1 for side in sides) > _MOST_PIXELS:
+                return None
+            return _on_white(slide.associated_images[name])
+        return _thumbnail(slide) if kind == "thumbnail" else None
+
+
+def _thumbnail(slide: openslide.OpenSlide) -> Image.Image | None:
+    levels = list(enumerate(slide.level_dimensions))
+    level, size = next((item for item in reversed(levels) if max(item[1]) >= _LEAST_SIDE), levels[0])
+    if math.prod(size) > _MOST_PIXELS:
+        return None
+    image = _on_white(slide.read_region((0, 0), level, size))
+    image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
+    return image
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Without transparency: where a scanner took no picture there is glass."""
+    rgba = image.convert("RGBA")
+    ground = Image.new("RGB", rgba.size, "white")
+    ground.paste(rgba, mask=rgba)
+    return ground
 
 
 def _header(slide: openslide.OpenSlide, format_: str, vendor: str) -> SlideHeader:
     properties = slide.properties
     width, height = slide.dimensions
     images = set(slide.associated_images)
-    is_ome = vendor == "generic-tiff" and "<OME" in properties.get("tiff.ImageDescription", "")
     # 72 dots per inch and the like are above 100; they are no pixel size.
     mpp_x, mpp_y = (_number(properties.get(f"openslide.mpp-{axis}"), 0.01, 100) for axis in "xy")
-    sources = {"generic-tiff": "tiff_resolution"}
     return SlideHeader(
         status="ok",
-        format="ome" if is_ome else format_,
+        format=format_,
         vendor=vendor,
         scanner_model=_first(properties, _MODELS),
-        scanner_serial=_first(properties, _SERIALS) or next(_matching(properties, _MIRAX_SERIAL), None),
+        scanner_serial=_first(properties, ("hamamatsu.HardwareSerial",)),
         scan_datetime=_scan_datetime(properties),
         width=width,
         height=height,
@@ -163,14 +195,14 @@ def _header(slide: openslide.OpenSlide, format_: str, vendor: str) -> SlideHeade
         tile_height=_integer(properties.get("openslide.level[0].tile-height")),
         mpp_x=mpp_x,
         mpp_y=mpp_y,
-        mpp_source=None if mpp_x is mpp_y is None else sources.get(vendor, "openslide"),
+        mpp_source=None if mpp_x is mpp_y is None else "openslide",
         objective_power=_number(properties.get("openslide.objective-power"), 0.1, 1000),
         icc_profile="openslide.icc-size" in properties,
         has_label="label" in images,
         has_overview="macro" in images,
         has_thumbnail="thumbnail" in images,
-        barcode=_first(properties, _BARCODES),
-        label_text=_first(properties, _LABEL_TEXTS),
+        barcode=_first(properties, ("openslide.barcode",)),
+        label_text=_first(properties, ("hamamatsu.Reference",)),
         metadata_texts=tuple(dict.fromkeys(_matching(properties, _NUMBER_TEXTS))),
         header_fingerprint=_fingerprint(properties),
     )
@@ -189,13 +221,14 @@ def _with_tiff(header: SlideHeader, source: Source) -> SlideHeader:
     """The header of a TIFF with its tiles held against the size of the file.
 
     OpenSlide does not look where tiles lie until they are read, so it opens a file that lost its tail, or fails for another
-    reason. NDPI has its own rules and is left alone.
+    reason.
     """
-    if header.vendor == "hamamatsu" or not ifd.is_tiff(source.read_at(0, 4)):
+    if not ifd.is_tiff(source.read_at(0, 4)):
         return header
     try:
         directories = ifd.walk(source)
-        tables = [table for directory in directories if (table := directory.tile_table())]
+        held = [(directory, found) for directory in directories if (found := tiles.entries(directory))]
+        tables = [tiles.read_table(directory, found, _EDGE_TILES) for directory, found in held]
         bad = sum(table.count_beyond(source.size) for table in tables)
     except ifd.TruncatedTiff as damage:
         return replace(header, status="truncated", status_detail=f"{damage.reason} (offset {damage.offset})")
@@ -209,21 +242,24 @@ def _with_tiff(header: SlideHeader, source: Source) -> SlideHeader:
     return header
 
 
-def _is_mirax(path: bytes) -> bool:
-    return path[-5:].lower() == b".mrxs"
+def _missing_companions(source: Source) -> str | None:
+    """How many of the images that a VMS or VMU file names are not beside it; None if all are, or it is no such file."""
+    head = source.read_at(0, _VMS_BYTES)
+    if _VIRTUAL_SPECIMEN.search(head) is None:
+        return None
+    named = {name for value in _VMS_COMPANION.findall(head) if (name := value.strip())}
+    lost = sum(not _is_beside(source, name) for name in named)
+    return f"{lost} of the {len(named)} files that the slide names are missing" if lost else None
 
 
-def _missing_companions(path: bytes) -> str | None:
-    """What of a MIRAX slide's folder is missing: the folder's index, or files that the index names."""
-    folder = Path(os.fsdecode(path)).with_suffix("")
+def _is_beside(source: Source, name: bytes) -> bool:
+    if b"/" in name or b"\\" in name or b"\0" in name:
+        return False  # a slide's files lie in its own folder; nothing else is opened
     try:
-        with LocalSource(os.fsencode(folder / "Slidedat.ini")) as source:
-            index = source.read_at(0, _SLIDEDAT_BYTES)
-    except (FileNotFoundError, NotADirectoryError):
-        return "the folder beside the .mrxs file, or its Slidedat.ini, is missing"
-    named = re.findall(rb"^\s*(?:INDEXFILE|FILE_\d+)\s*=\s*([^/\\\0\r\n]+?)\s*$", index, re.MULTILINE)
-    lost = [name for name in set(named) if not (folder / os.fsdecode(name)).exists()]
-    return f"{len(lost)} of the {len(set(named))} files that Slidedat.ini names are missing" if lost else None
+        with source.beside(name):
+            return True
+    except FileNotFoundError:
+        return False
 
 
 def _scan_datetime(properties: Mapping[str, str]) -> datetime | None:

@@ -1,55 +1,82 @@
-"""Stage: archive roots become the ``slides``, ``slide_keys`` and ``series`` tables, by header, without decoding a pixel."""
+"""Stage: archive roots become the ``slides``, ``slide_keys`` and ``series`` tables, by header, without decoding a pixel.
 
-import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+The walk, the readers and the part files overlap, so memory does not grow with the archive: ``intake`` reads what is new or
+changed, ``settle`` and ``families`` decide what only the end of the walk shows, ``passes`` look deeper where asked to,
+``duplicates`` and ``keys`` bring the derived columns and tables up to date.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
 
-import pyarrow as pa
+import numpy as np
+from numpy.typing import NDArray
 
-from pathcurate.digests import canonical_json
 from pathcurate.engines import Engine
-from pathcurate.errors import InputOutputError, InterruptedRunError
+from pathcurate.errors import InputOutputError, InterruptedRunError, UsageError
 from pathcurate.findings import record_findings
-from pathcurate.model.finding import Finding, Severity
-from pathcurate.model.series import SERIES
-from pathcurate.model.slide import SLIDE_KEYS, SLIDES
-from pathcurate.pseudonyms import opaque_code
-from pathcurate.readers import FAMILY_VERSION, READER_VERSIONS
-from pathcurate.scan.duplicates import regrouped
-from pathcurate.scan.groups import (
-    GROUP_READER,
-    Memory,
-    Place,
-    Row,
-    SlideGroup,
-    is_merged,
-    keep_names,
-    place_of,
-    series_rows,
-    slide_groups,
-    sums,
-)
-from pathcurate.scan.kernels import HEADER_SCHEMA, lost_header, read_headers
-from pathcurate.scan.listing import Listing, file_kind, list_archive
-from pathcurate.storage import Entry, path_uri
-from pathcurate.tables import Catalog, from_rows
-from pathcurate.text.accession import AccessionPatterns
-from pathcurate.text.slidenames import SlideNames, read_names
-from pathcurate.workspace import Site, Workspace
+from pathcurate.htmlreport.contactsheet import SHEET_ITEMS, SheetItem, contact_sheet_html
+from pathcurate.images.printed import require_ocr
+from pathcurate.model.finding import Finding
+from pathcurate.model.slide import FILES, SLIDES
+from pathcurate.objectstore import PATIENCE_SECONDS
+from pathcurate.pacing import PacedRoot
+from pathcurate.roots import CONNECTIONS, paced_root_of
+from pathcurate.scan.duplicates import PIXELS, regrouped, to_sample
+from pathcurate.scan.families import Families
+from pathcurate.scan.intake import Intake
+from pathcurate.scan.kernels import HEADER_SCHEMA, ScanSpec, lost_header, read_headers
+from pathcurate.scan.keys import keep_keys, renamed
+from pathcurate.scan.known import SERIES_PART, Known, Relocation
+from pathcurate.scan.listing import Listing
+from pathcurate.scan.looks import checks, labels, quality
+from pathcurate.scan.overview import ScanRecord, record_scans
+from pathcurate.scan.passes import Pass, PassSpec, run_pass, wanting
+from pathcurate.scan.rows import Row
+from pathcurate.scan.settle import Settlement, forgotten, save
+from pathcurate.scan.tally import Tally, slide_findings
+from pathcurate.storage import Root, private_directory, write_bytes
+from pathcurate.tables import Catalog
+from pathcurate.text.slidenames import names_rules
+from pathcurate.workspace import Archive, Site, Workspace
 
-# A file that hangs is suspected when its batch is out of time, so it costs four minutes and then 15 s alone.
-_TIMEOUT = 15.0
-_BATCH_ROWS = 16
-_COMMIT_ROWS = 20_000
-# States that another look may change although the file's size and time have not; of the first three nothing was read.
-_UNREAD = frozenset({"unreadable", "reader_crashed", "timeout"})
-_RETRIED = _UNREAD | {"gone"}
-_NAMED = ("accession_raw", "specimen", "block", "stain_raw", "stain", "preparation", "is_control")
-"""Columns that the site's patterns and the vocabularies make of a slide's names."""
-_SEVERITIES = {"not_a_slide": Severity.WARNING, "unsupported": Severity.WARNING, "lfs_pointer": Severity.WARNING}
+_TIMEOUT: Final = 15.0
+_BATCH_ROWS: Final = 32
+_READS_A_FILE: Final = 20
+_MOST_WORKERS: Final = 16
+
+
+@dataclass(frozen=True)
+class ScanOptions:
+    """What a scan does beside reading headers.
+
+    Attributes:
+        archives: only these, by name; all if empty.
+        sites: only these sites; all if empty.
+        io_threads: files that each worker reads at the same time; more than one pays on slow storage.
+        relocations: parts of archives that lie elsewhere now.
+        check: ``header``, ``tiles`` or ``digest``.
+        tiles_per_level: tiles of each level that are decoded.
+        seed: which tiles are drawn.
+        labels: whether label images are decoded.
+        texts: whether printed text of labels is read as well.
+        qc: whether thumbnails are looked at.
+    """
+
+    archives: Sequence[str] = ()
+    sites: Sequence[str] = ()
+    io_threads: int = 1
+    relocations: Sequence[Relocation] = ()
+    check: str = "header"
+    tiles_per_level: int = 4
+    seed: int = 0
+    labels: bool = False
+    texts: bool = False
+    qc: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +96,9 @@ class ScanSummary:
         unchanged: slides that stand as they were.
         moved: slides found under a new path.
         gone: known slides that are no longer there.
+        postponed: archives that were not looked at to their end, and why; their files are not all in the other numbers.
+        looked: slides that each deeper look was taken of.
+        sheets: contact sheets that were written.
         statuses: found slides by status.
         findings: what was found.
     """
@@ -84,6 +114,9 @@ class ScanSummary:
     unchanged: int
     moved: int
     gone: int
+    postponed: Mapping[str, str]
+    looked: Mapping[str, int]
+    sheets: tuple[str, ...]
     statuses: Mapping[str, int]
     findings: tuple[Finding, ...]
 
@@ -91,427 +124,300 @@ class ScanSummary:
 def scan(
     workspace: Workspace,
     engine: Engine,
+    options: ScanOptions = ScanOptions(),
     *,
-    sites: Sequence[str] = (),
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
+    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> ScanSummary:
     """Scan the archive roots; a file whose size and time have not changed is not opened again.
 
     Args:
         workspace: the workspace.
         engine: runs the header readers.
-        sites: only these sites; all if empty.
-        progress: called with files done and files to read.
+        options: what to do beside that.
+        now: the present in the zone of this machine, by which an archive's hours are kept.
+        progress: called with what is being done, files done, and files to do as far as is known.
 
     Raises:
         InputOutputError: an archive root cannot be listed, or holds no file although slides are known there, as when a
             mount has failed; nothing was changed.
         InterruptedRunError: interrupted; slides read so far are kept.
+        UsageError: an unknown site, or a relocation to an archive that is not configured.
     """
-    codes = {workspace.site(code).code for code in sites} or {site.code for site in workspace.sites}
-    chosen = [site for site in workspace.sites if site.code in codes]
-    catalog = Catalog(workspace.catalog)
-    listings = [list_archive(site, archive) for site in chosen for archive in site.archives]
-    slides = [row for row in catalog.read(SLIDES).to_pylist() if row["site"] in codes]
-    # Where a slide is, another may have been.
-    known = {place_of(row): row for row in sorted(slides, key=lambda row: row["status"] != "gone")}
-    series = [row for row in catalog.read(SERIES).to_pylist() if row["site"] in codes]
-    _refuse_empty(listings, [*known.values(), *series])
-    reading = _Reading(catalog, listings, known, {row["slide_id"] for row in slides})
-    try:
-        reading.run(engine, progress)
-    except KeyboardInterrupt:
-        raise InterruptedRunError(
-            f"interrupted after {reading.read} slides", "They are kept; `pathcurate scan` goes on from there."
-        ) from None
-    finally:
-        reading.commit()
-    reading.finish(series)
-    rows = {row["slide_id"]: row for row in catalog.read(SLIDES).to_pylist() if row["status"] != "gone"}
-    changed = {row["slide_id"]: row for row in regrouped(rows.values(), workspace, engine)}
-    named = list(_named((row for row in (rows | changed).values() if row["site"] in codes), chosen))
-    changed.update((row["slide_id"], row) for row, _ in named if row is not rows[row["slide_id"]])
-    catalog.upsert(SLIDES, from_rows(SLIDES, changed.values()))
-    _keep_keys(catalog, named, codes)
-    seen = [row for row, _ in named if reading.has_seen(row)]
-    series = [row for row in catalog.read(SERIES).to_pylist() if row["series_id"] in reading.series]
-    findings = [finding for listing in listings for finding in listing.findings()]
-    findings += [finding for row in seen for finding in _row_findings(row)]
-    findings += [_series_finding(row) for row in series if row["status"] != "ok"]
-    record_findings(catalog, "scan", findings, sites=codes)
-    return ScanSummary(
-        walked=sum(len(listing.entries) + listing.companion_count for listing in listings),
-        found=len(seen),
-        companions=sum(listing.companion_count for listing in listings) + reading.further_files,
-        instances=reading.instances,
-        series=len(series),
-        others=dict(reading.others.most_common()),
-        skipped=dict(Counter(item.kind for listing in listings for item in listing.skipped)),
-        read=reading.read,
-        unchanged=len(seen) - reading.read,
-        moved=reading.moved,
-        gone=reading.gone,
-        statuses=dict(sorted(Counter(row["status"] for row in seen).items())),
-        findings=tuple(findings),
-    )
+    if options.texts:
+        require_ocr()
+    codes = {workspace.site(code).code for code in options.sites} or {site.code for site in workspace.sites}
+    sites = [site for site in workspace.sites if site.code in codes]
+    _check_archives(options, sites)
+    spill = private_directory(private_directory(workspace.catalog) / ".spill")
+    with TemporaryDirectory(dir=spill) as directory:
+        return _Scan(workspace, engine, options, sites, Path(directory), now, progress).run()
 
 
-def _refuse_empty(listings: Iterable[Listing], known: Iterable[Row]) -> None:
-    """Refuse to take every slide of an archive for gone because its root is there and empty.
-
-    Raises:
-        InputOutputError: see :func:`scan`.
-    """
-    live = Counter((row["site"], row["archive"]) for row in known if row["status"] != "gone")
-    for listing in listings:
-        count = live[listing.site.code, listing.archive.name]
-        if count and listing.is_empty:
-            raise InputOutputError(
-                f"archive {listing.archive.name} of site {listing.site.code} holds no file, but {count} slides or series "
-                "are known there",
-                "If its root is a mount, mount it. If everything was deleted on purpose, leave any file in it (a note will "
-                "do), or take the archive out of pathcurate.yaml.",
+def _check_archives(options: ScanOptions, sites: Sequence[Site]) -> None:
+    names = {archive.name for site in sites for archive in site.archives}
+    for name in options.archives:
+        if name not in names:
+            raise UsageError(f"there is no archive {name}", f"pathcurate.yaml has {', '.join(sorted(names)) or 'none'}.")
+    for relocation in options.relocations:
+        if relocation.new[0] not in names:
+            raise UsageError(
+                f"--relocate names the archive {relocation.new[0]}, which is not configured",
+                "Add it to pathcurate.yaml; the old name may stay or go.",
             )
 
 
-class _Missing:
-    """Known slides whose file is no longer where it was, to be recognised by header and pixels elsewhere."""
+@dataclass
+class _Scan:
+    workspace: Workspace
+    engine: Engine
+    options: ScanOptions
+    sites: Sequence[Site]
+    directory: Path
+    now: Callable[[], datetime]
+    progress: Callable[[str, int, int], None]
+    _looked: dict[str, int] = field(default_factory=dict)
+    _sheet: list[SheetItem] = field(default_factory=list)
+    _sheets: list[str] = field(default_factory=list)
+    _moved: Counter[str] = field(default_factory=Counter)
 
-    def __init__(self, rows: Iterable[Row]) -> None:
-        self._by_content: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
-        for row in rows:
-            self._by_content[self._content(row)].append(row)
-
-    @staticmethod
-    def _content(row: Row) -> tuple[Any, ...]:
-        # Uncompressed tiles all have one size, so two slides may agree in all this and differ in their pixels.
-        mtime = row["mtime"] if row["compression"] == "none" else None
-        return row["site"], row["size_bytes"], row["header_fingerprint"], row["pixel_fingerprint"], mtime
-
-    def take(self, row: Row) -> Row | None:
-        """The one missing slide with this content; None if there is none, or more than one to choose from."""
-        same = self._by_content.get(self._content(row), [])
-        return same.pop() if len(same) == 1 and row["header_fingerprint"] is not None else None
-
-    def left(self) -> Iterator[Row]:
-        """Those that were not found again."""
-        for rows in self._by_content.values():
-            yield from rows
-
-
-class _Reading:
-    """One pass over the files that are new or changed; rows are committed in parts as they come.
-
-    Attributes:
-        read: slides of which something was read.
-        moved: slides found under a new path.
-        gone: known slides that are not there, once :meth:`finish` has looked.
-        others: files that are neither slides nor of a series, by extension.
-        series: the series of which a file is there.
-        instances: their files.
-        further_files: files of merged slides beyond the first of each.
-    """
-
-    def __init__(
-        self, catalog: Catalog, listings: Sequence[Listing], known: Mapping[Place, Row], ids: Collection[str]
-    ) -> None:
-        self._catalog = catalog
-        self._known = known
-        self._memory = Memory.read(catalog, {listing.site.code for listing in listings})
-        self._ids = set(ids)
-        self._pending: list[Row] = []
-        self._present = {listing.place(entry): entry for listing in listings for entry in listing.entries}
-        self._listings = {(listing.site.code, listing.archive.name): listing for listing in listings}
-        self._missing = _Missing(row for place, row in known.items() if not is_merged(row) and self._is_missing(place))
-        self._opened: set[Place] = set()
-        self._merged: set[str] = set()
-        self._singles: set[Place] = set()
-        self._todo = [
-            (listing, entry) for listing in listings for entry in listing.entries if not self._is_unchanged(listing, entry)
+    def run(self) -> ScanSummary:
+        """See :func:`scan`."""
+        self._started = self.now()
+        self._catalog = Catalog(self.workspace.catalog)
+        self._codes = {site.code for site in self.sites}
+        self._listings = [
+            Listing(site, archive, self._root(archive))
+            for site in self.sites
+            for archive in site.archives
+            if not self.options.archives or archive.name in self.options.archives
         ]
-        self.read = 0
-        self.moved = 0
-        self.gone = 0
-        self.others: Counter[str] = Counter()
-        self.series: set[str] = set()
-        self.instances = 0
-        self.further_files = 0
-
-    def _is_missing(self, place: Place) -> bool:
-        """Whether a file is gone; not so if its folder could not be listed, or its archive is no longer configured."""
-        listing = self._listings.get(place[:2])
-        return place not in self._present and listing is not None and not listing.is_hidden(place[2])
-
-    def _is_unchanged(self, listing: Listing, entry: Entry) -> bool:
-        place = listing.place(entry)
-        row = self._known.get(place)
-        if row is not None and row["status"] != "gone" and not is_merged(row):
-            is_current = row["reader"] is None or row["reader_version"] == READER_VERSIONS.get(row["reader"])
-            if row["status"] in _UNREAD or not is_current or row["size_bytes"] != listing.size(entry):
-                return False
-            if row["mtime"] != listing.mtime(entry):
-                return False
-            self._singles.add(place)
-            # Left behind by a run that was killed: the slide's row is the later word.
-            self._memory.forget(place)
-            return True
-        file = self._memory.files.get(place)
-        if file is None or file["status"] in _UNREAD:
-            return False
-        version = FAMILY_VERSION if file["kind"] == "other" else READER_VERSIONS[GROUP_READER]
-        state = (file["reader_version"], file["size_bytes"], file["mtime"])
-        return state == (version, entry.size, listing.mtime(entry))
-
-    def run(self, engine: Engine, progress: Callable[[int, int], None]) -> None:
-        """Read what is to be read."""
-        paths = [listing.path(entry.relpath) for listing, entry in self._todo]
-        batches = (
-            pa.record_batch({"path": pa.array(paths[start : start + _BATCH_ROWS], pa.binary())})
-            for start in range(0, len(paths), _BATCH_ROWS)
+        self._patterns = {site.code: tuple(site.accession.patterns) for site in self.sites}
+        self._rules = {code: names_rules(patterns) for code, patterns in self._patterns.items()}
+        self._spec = ScanSpec(
+            roots=tuple(listing.root for listing in self._listings),
+            places=tuple(listing.place for listing in self._listings),
+            patterns=tuple(self._patterns[listing.site.code] for listing in self._listings),
+            rules=tuple(self._rules[listing.site.code] for listing in self._listings),
+            io_threads=self.options.io_threads,
         )
-        todo = iter(self._todo)
-        done = 0
-        for batch in engine.run(read_headers, batches, None, HEADER_SCHEMA, on_crash=lost_header, timeout=_TIMEOUT):
-            for header in batch.to_pylist():
-                self._accept(*next(todo), header)
-            done += batch.num_rows
-            progress(done, len(paths))
-
-    def _accept(self, listing: Listing, entry: Entry, header: Row) -> None:
-        place = listing.place(entry)
-        kind, group, part = (header.pop(name) for name in ("kind", "group", "part"))
-        before = self._known.get(place)
-        if before is not None and is_merged(before):
-            # Its other files may still be there, so a slide of one file in this place is another slide.
-            before = None
-        was_slide = before is not None and before["status"] != "gone"
-        was_part = self._memory.part_at(place)
-        self._opened.add(place)
-        if was_part is not None and header["status"] in _UNREAD:
-            # What was read of it earlier still tells which slide or series cannot be read now.
-            kind, group, part = was_part["kind"], was_part["group"], was_part["part"]
-        if kind in {"slide_part", "series_part"}:
-            self._memory.remember(_remembered(listing, entry, header, READER_VERSIONS[GROUP_READER], kind, group, part))
-        elif kind == "slide" or (was_slide and header["status"] in _UNREAD):
-            self.read += 1
-            self._singles.add(place)
-            self._memory.forget(place)
-            self._keep(_described(listing, entry, header), before)
-        else:
-            self._memory.remember(_remembered(listing, entry, header, FAMILY_VERSION, kind, None, None))
-            if before is not None and was_slide:
-                self._pending.append({**before, "status": "gone", "status_detail": "another file has taken its place"})
-        if len(self._opened) % _COMMIT_ROWS == 0:
-            self.commit()
-
-    def _keep(self, row: Row, before: Row | None) -> None:
-        """Take a row, unless it says what is known already; then there is nothing new for later stages."""
-        if before is None:
-            self._pending.append({**row, "slide_id": self._identify(row, self._missing)})
-            return
-        row["slide_id"] = before["slide_id"]
-        if row["status"] in _UNREAD and all(row[name] == before[name] for name in ("size_bytes", "mtime")):
-            # What was read of these bytes earlier still holds, and by it the slide is known if it moves.
-            row = {**before, **{name: row[name] for name in ("status", "status_detail", "scanned_at")}}
-        if any(before[name] != value for name, value in row.items() if name != "scanned_at"):
-            self._pending.append(row)
-
-    def _identify(self, row: Row, missing: _Missing) -> str:
-        moved = missing.take(row)
-        if moved is not None:
-            self.moved += 1
-            return str(moved["slide_id"])
-        identity = [row["site"], row["archive"], row["relpath"].hex(), row["size_bytes"], row["header_fingerprint"]]
-        slide_id = opaque_code("S", hashlib.sha256(canonical_json(identity)).digest())
-        # A slide that was first seen here and has moved keeps its code, so its copy in its old place needs another.
-        while slide_id in self._ids:
-            identity.append(slide_id)
-            slide_id = opaque_code("S", hashlib.sha256(canonical_json(identity)).digest())
-        self._ids.add(slide_id)
-        return slide_id
-
-    def commit(self) -> None:
-        """Keep what was read so far."""
-        self._catalog.upsert(SLIDES, from_rows(SLIDES, self._pending))
-        self._pending.clear()
-        self._memory.commit(self._catalog)
-
-    def finish(self, series: Iterable[Row]) -> None:
-        """Merge the parts that were read, mark what was not found again, and count."""
-        for place in [place for place in self._memory.files if self._is_missing(place)]:
-            self._memory.forget(place)
-        families = self._memory.changed_families()
-        untouched = self._memory.owners("slide_part", without=families)
-        groups = slide_groups(families)
-        standing = (self._known[place] for place in self._singles if place in self._known)
-        singles = {row["slide_id"] for row in standing if not is_merged(row)}
-        keep_names(groups, self._known, {*untouched, *singles})
-        named = {group.slide_id for group in groups}
-        kept = {*untouched, *named}
-        missing = _Missing(
-            row
-            for place, row in self._known.items()
-            if is_merged(row) and row["slide_id"] not in kept and (self._is_missing(place) or place in self._present)
-        )
-        self._merge(groups, missing)
-        absorbed = [
-            {**row, "status_detail": "a part of another slide or series now"}
-            for place, row in self._known.items()
-            if not is_merged(row) and row["slide_id"] not in named and self._memory.part_at(place) is not None
+        # Twins of slides may lie in archives that this run does not scan.
+        others = [
+            (site.code, archive)
+            for site in self.workspace.sites
+            for archive in site.archives
+            if (site.code, archive.name) not in self._spec.places
         ]
-        left = [{**row, "status_detail": None} for row in (*self._missing.left(), *missing.left())]
-        newly_gone = [{**row, "status": "gone"} for row in (*left, *absorbed) if row["status"] != "gone"]
-        self._catalog.upsert(SLIDES, from_rows(SLIDES, [*self._pending, *newly_gone]))
-        self._pending.clear()
-        self._merge_series(families, {row["series_id"]: row for row in series})
-        self._memory.save(self._catalog)
-        self._count()
+        self._places = (*self._spec.places, *((code, archive.name) for code, archive in others))
+        self._roots = (*self._spec.roots, *(self._root(archive) for _, archive in others))
+        known = Known.read(self._catalog, self._rules, self.options.relocations)
+        self._open(known)
+        intake = Intake(self._catalog, known, self._listings, self._spec, self._reason_to_stop)
+        try:
+            self._read(intake)
+        except KeyboardInterrupt:
+            raise InterruptedRunError(
+                f"interrupted after {intake.read_slides} slides", "They are kept; `pathcurate scan` goes on from there."
+            ) from None
+        finally:
+            intake.commit()
+        self._settle(known, intake)
+        now = self._look_deeper(self._again(known))
+        record_scans(self.workspace, self._records(known, now, intake))
+        return self._summary(now, intake)
 
-    def _merge(self, groups: Sequence[SlideGroup], missing: _Missing) -> None:
-        known = {row["slide_id"]: row for row in self._known.values()}
-        for group in groups:
-            row = _merged_row(group, self._listings[group.main["site"], group.main["archive"]])
-            slide_id = group.slide_id or self._identify(row, missing)
-            self._memory.own(group.files, slide_id)
-            row["slide_id"] = slide_id
-            before = known.get(slide_id)
-            if before is None or any(before[name] != value for name, value in row.items() if name != "scanned_at"):
-                self._pending.append(row)
+    def _root(self, archive: Archive) -> Root:
+        return paced_root_of(archive, self.directory, connections=max(CONNECTIONS, self.options.io_threads))
 
-    def _merge_series(self, families: Mapping[tuple[str, str, str, str], Sequence[Row]], known: Mapping[str, Row]) -> None:
-        changed = []
-        for row, files in series_rows(families):
-            before = known.get(row["series_id"])
-            if before is None or any(before[name] != value for name, value in row.items()):
-                changed.append({**row, "scanned_at": _now()})
-            self._memory.own(files, row["series_id"])
-        there = self._memory.owners("series_part")
-        changed += [
-            {**row, "status": "gone", "status_detail": None}
-            for row in known.values()
-            if row["status"] != "gone" and row["series_id"] not in there and (row["site"], row["archive"]) in self._listings
-        ]
-        self._catalog.upsert(SERIES, from_rows(SERIES, changed))
-
-    def _count(self) -> None:
-        for place, entry in self._present.items():
-            file = self._memory.files.get(place)
-            if file is None:
+    def _open(self, known: Known) -> None:
+        """Begin the walks; refuse to take every slide of an archive for gone because its root is there and empty."""
+        codes = known.archives.values()
+        for number, listing in enumerate(self._listings):
+            listing.postponed = self._reason_to_stop(number)
+            if listing.postponed or listing.open() or listing.place not in codes:
                 continue
-            match file["kind"]:
-                case "slide_part":
-                    self.further_files += file["owner"] in self._merged
-                    self._merged.add(file["owner"])
-                case "series_part":
-                    self.instances += 1
-                    self.series.add(file["owner"])
-                case _:
-                    self.others[file_kind(entry.relpath)] += 1
-        self.read += len({self._memory.files[place]["owner"] for place in self._opened if self._is_slide_part(place)})
-        self.gone = sum(
-            row["status"] == "gone" and (row["site"], row["archive"]) in self._listings
-            for row in self._catalog.read(SLIDES, columns=["site", "archive", "status"]).to_pylist()
+            here = codes.index(listing.place)
+            slides, files = known.slides.facts, known.files.facts
+            # A slide that is looked for in another place is not missed here.
+            stays = ~known.slides.facts["moved"] & ~slides["gone"] & (slides["archive"] == here)
+            instances = (files["kind"] == SERIES_PART) & (files["archive"] == here) & ~files["moved"]
+            count = int(stays.sum()) + len(np.unique(known.files.ids[instances]))
+            if count:
+                raise InputOutputError(
+                    f"archive {listing.archive.name} of site {listing.site.code} holds no file, but {count} slides or "
+                    "series are known there",
+                    "If its root is a mount, mount it. If everything was deleted on purpose, leave any file in it (a note "
+                    "will do), or take the archive out of pathcurate.yaml.",
+                )
+
+    def _reason_to_stop(self, number: int) -> str:
+        """Why an archive is not read any more in this run; empty if it is."""
+        listing = self._listings[number]
+        archive, root = listing.archive, listing.root
+        if archive.window is not None and not archive.window.is_open(self.now()):
+            return "outside its hours"
+        if archive.reads_per_run is not None and isinstance(root, PacedRoot) and root.reads_used() >= archive.reads_per_run:
+            return "its reads of this run are used up"
+        return ""
+
+    def _read(self, intake: Intake) -> None:
+        rows = max(_BATCH_ROWS, 2 * self.options.io_threads)
+        rates = [rate for listing in self._listings if (rate := listing.archive.reads_per_second)]
+        # At a low rate a batch takes long although nothing hangs, and so does one of a store that asks to be tried again.
+        timeout = _TIMEOUT + max((rows * _READS_A_FILE * _MOST_WORKERS / rate for rate in rates), default=0.0)
+        if any(not isinstance(listing.archive.root, Path) for listing in self._listings):
+            timeout += PATIENCE_SECONDS
+        done = 0
+        for batch in self.engine.run(
+            read_headers, intake.feed(rows), self._spec, HEADER_SCHEMA,
+            on_crash=lambda row, reason: lost_header(row, reason, self._spec), timeout=timeout,
+        ):  # fmt: skip
+            intake.accept(batch)
+            done += batch.num_rows
+            self.progress("headers", done, intake.handed_out)
+
+    def _settle(self, known: Known, intake: Intake) -> None:
+        """Decide what only the end of the walk shows."""
+        settlement = Settlement(self._catalog, known, self._listings, self._spec, self.options.relocations)
+        save(self._catalog, SLIDES, intake.flipped())
+        settlement.relocate(intake.rewritten)
+        lost = settlement.missing(known.files)
+        save(self._catalog, FILES, (forgotten(row) for _, row in known.files.rows(self._catalog, lost)))
+        settlement.settle()
+        families = Families(self._catalog, known, self._spec, settlement.listed)
+        families.merge()
+        self._moved = settlement.moved + families.moved
+
+    def _again(self, known: Known) -> Known:
+        """The indexes as the tables are now."""
+        if all(self._catalog.state(index.table) == index.state for index in (known.slides, known.files, known.arrivals)):
+            return known
+        return Known.read(self._catalog, self._rules)
+
+    def _look_deeper(self, known: Known) -> Known:
+        spec = PassSpec(self._roots, self.options.seed, self.options.tiles_per_level, self.options.texts)
+        looks = [*checks(self.options.check)]
+        looks += [labels(texts=self.options.texts)] if self.options.labels else []
+        looks += [quality(self._watch)] if self.options.qc else []
+        for look in looks:
+            chosen = wanting(self._catalog, known.slides, look.columns, look.wants)
+            known = self._run(look, known, spec, chosen)
+        known = self._run(PIXELS, known, spec, to_sample(known.slides))
+        save(self._catalog, SLIDES, renamed(self._catalog, known.slides, self._patterns, self._rules))
+        known = self._again(known)
+        self._grouping = regrouped(self._catalog, known.slides)
+        marks = self._grouping.changed
+        chosen = np.array(list(marks), np.int64)
+        rows = known.slides.rows(self._catalog, chosen)
+        save(
+            self._catalog, SLIDES,
+            ({**row, "scan_group": marks[at][0], "duplicate_of": marks[at][1]} for at, row in rows),
+        )  # fmt: skip
+        known = self._again(known)
+        keep_keys(self._catalog, known.slides, self.directory)
+        self._write_sheet()
+        return known
+
+    def _run(self, look: Pass, known: Known, spec: PassSpec, chosen: NDArray[np.int64]) -> Known:
+        index = known.slides
+        places = self._places if look is PIXELS else self._spec.places
+        here = np.array([place in places for place in known.archives.values()] or [False], np.bool_)
+        chosen = chosen[
+            ~index.facts["gone"][chosen] & ~index.facts["offline"][chosen] & here[index.facts["archive"][chosen]]
+        ]
+
+        def advance(done: int, total: int) -> None:
+            self.progress(look.name, done, total)
+
+        try:
+            count = run_pass(look, self._catalog, known, self.engine, spec, self._places, chosen, advance)
+        except KeyboardInterrupt:
+            raise InterruptedRunError(
+                f"interrupted while looking at {look.name}", "What was seen is kept; the same command goes on from there."
+            ) from None
+        if look is not PIXELS:
+            self._looked[look.name] = count
+        return self._again(known)
+
+    def _watch(self, row: Row, said: Row) -> None:
+        """Put a slide on the contact sheet."""
+        if said["picture"] is not None:
+            numbers = {name: said[name] for name in ("qc", "tissue_fraction", "blur", "pen_fraction")}
+            self._sheet.append(SheetItem(slide_id=row["slide_id"], picture=said["picture"], **numbers))
+        if len(self._sheet) == SHEET_ITEMS:
+            self._write_sheet()
+
+    def _write_sheet(self) -> None:
+        if self._sheet:
+            folder = private_directory(self.workspace.catalog / "review")
+            number = len(self._sheets) + 1
+            path = folder / f"contact-sheet-{self._started:%Y%m%d-%H%M%S}-{number:03}.html"
+            title = f"{self.workspace.name} · {self._started:%Y-%m-%d %H:%M}"
+            write_bytes(path, contact_sheet_html(self._sheet, title, number).encode(), 0o600)
+            self._sheets.append(str(path))
+            self._sheet = []
+
+    def _records(self, before: Known, after: Known, intake: Intake) -> Iterator[ScanRecord]:
+        """What has changed at each site."""
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        for code in sorted(self._codes):
+            live, was = _live(after, code), _live(before, code)
+            same = before is after
+            new, gone = (np.zeros(0), np.zeros(0)) if same else (np.setdiff1d(live, was), np.setdiff1d(was, live))
+            changed = int((intake.rewritten & _of_site(before, code)).sum())
+            size = int(after.slides.size[_of_site(after, code) & ~after.slides.facts["gone"]].sum())
+            yield ScanRecord(at, code, len(live), size, len(new), changed, self._moved[code], len(gone))
+
+    def _summary(self, known: Known, intake: Intake) -> ScanSummary:
+        tally = Tally.of(self._catalog, known, self._listings)
+        read = intake.read_slides + tally.slides_with(intake.read_parts)
+        findings = [finding for listing in self._listings for finding in listing.findings()]
+        findings += slide_findings(self._catalog, known, tally)
+        findings += self._grouping.findings
+        record_findings(self._catalog, "scan", findings, sites=self._codes)
+        return ScanSummary(
+            walked=sum(listing.walked for listing in self._listings),
+            found=tally.found,
+            companions=sum(listing.companions for listing in self._listings) + tally.further_files,
+            instances=tally.instances,
+            series=len(tally.series),
+            others=dict(intake.others.most_common()),
+            skipped=dict(sum((listing.skipped for listing in self._listings), Counter())),
+            read=read,
+            unchanged=tally.found - read,
+            moved=self._moved.total(),
+            gone=tally.gone,
+            postponed={listing.archive.name: listing.postponed for listing in self._listings if listing.postponed},
+            looked=self._looked,
+            sheets=tuple(self._sheets),
+            statuses=tally.statuses,
+            findings=tuple(findings),
         )
 
-    def _is_slide_part(self, place: Place) -> bool:
-        file = self._memory.part_at(place)
-        return file is not None and file["kind"] == "slide_part"
 
-    def has_seen(self, row: Row) -> bool:
-        """Whether a slide, or a part of it, is where the scan has looked."""
-        return row["slide_id"] in self._merged if is_merged(row) else place_of(row) in self._singles
+def _of_site(known: Known, code: str) -> NDArray[np.bool_]:
+    sites = np.array([site == code for site, _ in known.archives.values()] or [False], np.bool_)
+    return np.asarray(sites[known.slides.facts["archive"]], np.bool_)
 
 
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
+def _live(known: Known, code: str) -> NDArray[np.bytes_]:
+    """Names of a site's slides that are not gone."""
+    ids: NDArray[np.bytes_] = known.slides.ids[_of_site(known, code) & ~known.slides.facts["gone"]]
+    return ids
 
 
-def _remembered(
-    listing: Listing, entry: Entry, header: Row, version: int, kind: str, group: str | None, part: str | None
-) -> Row:
-    return {
-        "site": listing.site.code,
-        "archive": listing.archive.name,
-        "relpath": entry.relpath,
-        "size_bytes": entry.size,
-        "mtime": listing.mtime(entry),
-        "kind": kind,
-        "group": group,
-        "status": header["status"],
-        "status_detail": header["status_detail"],
-        "part": part,
-        "reader_version": version,
-    }
+def relocation(text: str) -> Relocation:
+    """A relocation from text: ``OLD=NEW``, each an archive name or ``ARCHIVE/FOLDER``.
+
+    Raises:
+        UsageError: it is no such text.
+    """
+    old, equals, new = text.partition("=")
+    if not (equals and old and new):
+        raise UsageError("--relocate is written OLD=NEW, each an archive name or ARCHIVE/FOLDER", "")
+    return Relocation(_archive_part(old), _archive_part(new))
 
 
-def _described(listing: Listing, entry: Entry, header: Row) -> Row:
-    place = dict(zip(("site", "archive", "relpath"), listing.place(entry), strict=True))
-    files = {"file_count": listing.file_count(entry), "size_bytes": listing.size(entry), "mtime": listing.mtime(entry)}
-    names = read_names(entry.relpath, header["barcode"], header["label_text"], header["metadata_texts"], listing.patterns)
-    return {**header, **_columns(names), **place, **files, **_looked_at(listing.path(entry.relpath))}
-
-
-def _merged_row(group: SlideGroup, listing: Listing) -> Row:
-    header, main = group.header, group.main
-    names = read_names(main["relpath"], header.barcode, header.label_text, header.metadata_texts, listing.patterns)
-    return {
-        # Lists, as the table gives them back.
-        **{name: list(value) if isinstance(value, tuple) else value for name, value in asdict(header).items()},
-        **_columns(names),
-        **{name: main[name] for name in ("site", "archive", "relpath")},
-        **sums(group.files),
-        **_looked_at(listing.path(main["relpath"])),
-        "reader": GROUP_READER,
-        "reader_version": READER_VERSIONS[GROUP_READER],
-    }
-
-
-def _looked_at(path: bytes) -> Row:
-    return {"uri": path_uri(path), "check_level": "header", "storage_state": "online", "scanned_at": _now()}
-
-
-def _columns(names: SlideNames) -> Row:
-    return {name: getattr(names, name) for name in _NAMED}
-
-
-def _row_findings(row: Row) -> Iterator[Finding]:
-    common = {"stage": "scan", "site": row["site"], "table": "slides", "subject": row["slide_id"]}
-    if row["status"] != "ok":
-        kind = row["status"].partition(":")[0]
-        detail = f" ({row['status_detail']})" if row["status_detail"] else ""
-        message = f"slide {row['slide_id']}: {row['status'].replace('_', ' ')}{detail}"
-        yield Finding(f"scan.{kind}", _SEVERITIES.get(kind, Severity.ERROR), message, column="status", **common)
-    if row["duplicate_of"] is not None:
-        message = f"slide {row['slide_id']} has the same pixels as slide {row['duplicate_of']}"
-        yield Finding("scan.shared_pixels", Severity.WARNING, message, column="duplicate_of", **common)
-
-
-def _series_finding(row: Row) -> Finding:
-    message = f"series {row['series_id']} is {row['status']} ({row['status_detail']})"
-    common = {"stage": "scan", "site": row["site"], "table": "series", "subject": row["series_id"]}
-    return Finding(f"scan.{row['status']}", Severity.ERROR, message, column="status", **common)
-
-
-def _named(rows: Iterable[Row], sites: Sequence[Site]) -> Iterator[tuple[Row, SlideNames]]:
-    """Rows with what the patterns of today say of their names; a row that says it already is passed on itself."""
-    patterns = {site.code: AccessionPatterns(site.accession.patterns) for site in sites}
-    for row in rows:
-        names = read_names(
-            row["relpath"], row["barcode"], row["label_text"], row["metadata_texts"], patterns[row["site"]]
-        )  # fmt: skip
-        columns = _columns(names)
-        is_same = all(row[name] == value for name, value in columns.items())
-        yield row if is_same else {**row, **columns}, names
-
-
-def _keep_keys(catalog: Catalog, named: Iterable[tuple[Row, SlideNames]], sites: Collection[str]) -> None:
-    """Make these slides' numbers the keys of these sites; those of other sites stay."""
-    keys = [row for row in catalog.read(SLIDE_KEYS).to_pylist() if row["site"] not in sites]
-    keys += [
-        {"slide_id": row["slide_id"], "site": row["site"], "key": key.key, "specimen": key.specimen,
-         "block": key.block, "source": key.source, "raw": key.raw}
-        for row, names in named
-        for key in names.keys
-    ]  # fmt: skip
-    keys.sort(key=lambda key: (key["site"], key["key"], key["slide_id"], key["source"]))
-    catalog.replace(SLIDE_KEYS, from_rows(SLIDE_KEYS, keys))
+def _archive_part(text: str) -> tuple[str, bytes]:
+    archive, _, folder = text.strip("/").partition("/")
+    return archive, folder.encode("utf-8", "surrogateescape")

@@ -1,95 +1,203 @@
 """What runs in the engine's workers: one file per row, every failure recorded in its row."""
 
+import hashlib
 import json
-from dataclasses import fields
-from typing import Any
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any, Final
 
 import pyarrow as pa
 
+from pathcurate.digests import canonical_json
 from pathcurate.engines import LossReason
 from pathcurate.model.slide import FILES, SLIDES, SlideHeader
-from pathcurate.readers import SLIDE_EXTENSIONS, read_slide, sample_pixels, unreadable
+from pathcurate.pseudonyms import opaque_code
+from pathcurate.readers import NO_READER, NO_READER_VERSION, SLIDE_EXTENSIONS, ReadResult, read_slide, unreadable
+from pathcurate.scan.index import NO_TIME, short_digest
 from pathcurate.scan.listing import extension
-from pathcurate.storage import LocalSource
-from pathcurate.tables import arrow_schema, column_values
+from pathcurate.storage import OfflineError, Root
+from pathcurate.tables import arrow_schema
+from pathcurate.text.accession import AccessionPatterns
+from pathcurate.text.slidenames import SlideNames, read_names
 
-_HEADER_FIELDS = tuple(field.name for field in fields(SlideHeader))
+Row = dict[str, Any]
+
+_INPUT: "Final[Sequence[tuple[str, pa.DataType]]]" = (
+    ("root", pa.int32()), ("relpath", pa.binary()), ("size", pa.int64()), ("mtime", pa.int64()),
+    ("file_count", pa.int64()), ("is_offline", pa.bool_()), ("slide", pa.int64()), ("file", pa.int64()),
+)  # fmt: skip
+HEADER_INPUT: Final[pa.Schema] = pa.schema(_INPUT)
+"""Files to read: ``root`` is an index into :attr:`ScanSpec.roots`; ``slide`` and ``file`` are the caller's own notes."""
+
 # A row of a file that is no slide has no status, so what `slides` requires may be missing here.
-HEADER_SCHEMA = pa.schema(
-    [
-        pa.field("kind", pa.string(), nullable=False),
-        *(arrow_schema(SLIDES).field(name).with_nullable(True) for name in (*_HEADER_FIELDS, "reader", "reader_version")),
-        *(arrow_schema(FILES).field(name) for name in ("group", "part")),
-    ]
+_OUTPUT: "Final[Sequence[pa.Field[Any]]]" = (
+    pa.field("kind", pa.string(), nullable=False),
+    pa.field("slide", pa.int64()),
+    pa.field("file", pa.int64()),
+    pa.field("content", pa.uint64()),
+    *(field.with_nullable(True) for field in arrow_schema(SLIDES)),
+    *(arrow_schema(FILES).field(name) for name in ("group", "part")),
 )
-"""``kind`` is ``slide``, or one of ``FILE_KINDS``."""
-SAMPLE_SCHEMA = pa.schema([pa.field("sample", pa.string())])
+HEADER_SCHEMA: Final[pa.Schema] = pa.schema(_OUTPUT)
+"""``kind`` is ``slide``, or one of ``FILE_KINDS``; ``content`` is the :func:`content_key` of a slide."""
+NAMED: Final = ("accession_raw", "specimen", "block", "stain_raw", "stain", "preparation", "is_control")
+"""Columns that the site's patterns and the vocabularies make of a slide's names."""
+_HEADER_FIELDS: Final = tuple(field.name for field in fields(SlideHeader))
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  a file's time in UTC, without a zone as the table has it
 
 
-def read_headers(batch: pa.RecordBatch, _spec: object) -> pa.RecordBatch:
-    """Kernel: the header of each file of a column ``path`` (absolute, bytes); see :data:`HEADER_SCHEMA`."""
-    rows = [_read_header(path) for path in column_values(batch, "path")]
+@dataclass(frozen=True)
+class ScanSpec:
+    """Settings of the header pass; picklable.
+
+    Attributes:
+        roots: archive roots.
+        places: site code and archive name of each root.
+        patterns: accession patterns of each root's site.
+        rules: digest of the rules by which names are read, of each root's site.
+        io_threads: files of one batch that are read at the same time.
+    """
+
+    roots: tuple[Root, ...]
+    places: tuple[tuple[str, str], ...]
+    patterns: tuple[tuple[str, ...], ...]
+    rules: tuple[str, ...]
+    io_threads: int = 1
+
+
+def read_headers(batch: pa.RecordBatch, spec: ScanSpec) -> pa.RecordBatch:
+    """Kernel: the header of each file of :data:`HEADER_INPUT`; see :data:`HEADER_SCHEMA`."""
+    files = batch.to_pylist()
+    if spec.io_threads > 1:
+        with ThreadPoolExecutor(min(spec.io_threads, len(files) or 1)) as pool:
+            rows = list(pool.map(lambda file: _read_file(file, spec), files))
+    else:
+        rows = [_read_file(file, spec) for file in files]
     try:
         return pa.RecordBatch.from_pylist(rows, schema=HEADER_SCHEMA)
     except Exception:  # noqa: BLE001  one value that no column can hold must not cost the other rows, nor the run
-        return pa.RecordBatch.from_pylist([_storable(row) for row in rows], schema=HEADER_SCHEMA)
+        pairs = zip(files, rows, strict=True)
+        return pa.RecordBatch.from_pylist([_storable(row, file, spec) for file, row in pairs], schema=HEADER_SCHEMA)
 
 
-def _storable(row: dict[str, Any]) -> dict[str, Any]:
+def lost_header(row: pa.RecordBatch, reason: LossReason, spec: ScanSpec) -> pa.RecordBatch:
+    """The row of a file that kills or hangs its reader; a slide whatever its name, so that it is not lost from sight."""
+    header = SlideHeader(reason, "the reader did not survive this file")
+    rows = [_slide_row(header, NO_READER, NO_READER_VERSION, file, spec) for file in row.to_pylist()]
+    return pa.RecordBatch.from_pylist(rows, schema=HEADER_SCHEMA)
+
+
+def _storable(row: Row, file: Row, spec: ScanSpec) -> Row:
     try:
         pa.RecordBatch.from_pylist([row], schema=HEADER_SCHEMA)
     except Exception as error:  # noqa: BLE001  see read_headers
-        return _failed(error)
+        return _failed(error, file, spec)
     return row
 
 
-def _failed(error: Exception) -> dict[str, Any]:
+def _failed(error: Exception, file: Row, spec: ScanSpec) -> Row:
     """The row of a file on which a reader failed; of the error only its type, since its message may hold values."""
-    return {"kind": "slide", "status": "reader_crashed", "status_detail": f"the reader raised {type(error).__name__}"}
+    header = SlideHeader("reader_crashed", f"the reader raised {type(error).__name__}")
+    return _slide_row(header, None, None, file, spec)
 
 
-def _read_header(path: bytes) -> dict[str, Any]:
-    """The header of one file; one that is no slide by content or name may have the status ``unreadable`` all the same."""
+def _read_file(file: Row, spec: ScanSpec) -> Row:
+    """The row of one file; one that is no slide by content or name may have the status ``unreadable`` all the same."""
+    if file["is_offline"]:
+        return _offline(file, spec)
     try:
-        with LocalSource(path) as source:
+        with spec.roots[file["root"]].open(file["relpath"]) as source:
             result = read_slide(source)
+            if result is not None and source.changed():
+                changed = SlideHeader("unreadable", "the file changed while it was read")
+                result = ReadResult(changed, NO_READER, NO_READER_VERSION)
+    except OfflineError:
+        return _offline(file, spec)
     except OSError as error:
         result = unreadable(error)
     except Exception as error:  # noqa: BLE001  readers meet hostile files; whatever they raise is about this file alone
-        return _failed(error)
+        return _failed(error, file, spec)
     if result is None:
-        return {"kind": "other"}
-    header = {name: getattr(result.header, name) for name in _HEADER_FIELDS}
-    row = {"kind": "slide", **header, "reader": result.reader, "reader_version": result.reader_version}
+        return _plain_row("other", file, spec)
     if result.part is not None:
         facts = json.dumps(result.part.facts, sort_keys=True)
-        return {**row, "kind": result.part.kind, "group": result.part.group, "part": facts}
-    if result.header.status == "unreadable" and extension(path) not in SLIDE_EXTENSIONS:
-        return {**row, "kind": "other"}
+        header = {"status": result.header.status, "status_detail": result.header.status_detail}
+        row = {**_plain_row(result.part.kind, file, spec), **header, "reader": result.reader}
+        return {**row, "group": result.part.group, "part": facts, "reader_version": result.reader_version}
+    row = _slide_row(result.header, result.reader, result.reader_version, file, spec)
+    if result.header.status == "unreadable" and extension(file["relpath"]) not in SLIDE_EXTENSIONS:
+        row["kind"] = "other"
     return row
 
 
-def lost_header(row: pa.RecordBatch, reason: LossReason) -> pa.RecordBatch:
-    """The row of a file that kills or hangs its reader; a slide whatever its name, so that it is not lost from sight."""
-    lost = {"kind": "slide", "status": reason, "status_detail": "the reader did not survive this file"}
-    return pa.RecordBatch.from_pylist([lost] * row.num_rows, schema=HEADER_SCHEMA)
+def _offline(file: Row, spec: ScanSpec) -> Row:
+    if extension(file["relpath"]) not in SLIDE_EXTENSIONS:
+        return {**_plain_row("other", file, spec), "status": "offline", "storage_state": "offline"}
+    header = SlideHeader("offline", "its bytes are in cold storage or on no disk; nothing of it was read")
+    return {**_slide_row(header, NO_READER, NO_READER_VERSION, file, spec), "storage_state": "offline"}
 
 
-def sample_compressed(batch: pa.RecordBatch, _spec: object) -> pa.RecordBatch:
-    """Kernel: a digest over some of each slide's compressed tiles, so that equal headers are not taken for equal pixels."""
-    return pa.RecordBatch.from_arrays(
-        [pa.array([_sample(path) for path in column_values(batch, "path")], pa.string())], schema=SAMPLE_SCHEMA
-    )
+def _plain_row(kind: str, file: Row, spec: ScanSpec) -> Row:
+    """Where a file is, how large and how old."""
+    site, archive = spec.places[file["root"]]
+    mtime = None if file["mtime"] == NO_TIME else _EPOCH + timedelta(microseconds=file["mtime"])
+    return {
+        "kind": kind, "slide": file["slide"], "file": file["file"], "site": site, "archive": archive,
+        "relpath": file["relpath"], "size_bytes": file["size"], "mtime": mtime,
+    }  # fmt: skip
 
 
-def _sample(path: bytes) -> str | None:
-    try:
-        with LocalSource(path) as source:
-            return sample_pixels(source)
-    except Exception:  # noqa: BLE001  a file that cannot be sampled, for whatever reason, is compared with none
-        return None
+def _slide_row(header: SlideHeader, reader: str | None, version: int | None, file: Row, spec: ScanSpec) -> Row:
+    root = file["root"]
+    row = _plain_row("slide", file, spec)
+    row |= {name: getattr(header, name) for name in _HEADER_FIELDS}
+    row |= names_columns(row, spec.patterns[root], spec.rules[root])
+    row |= looked_at(spec.roots[root].uri(file["relpath"]))
+    row |= {"file_count": file["file_count"], "reader": reader, "reader_version": version}
+    row["barcode_source"], row["barcode_confidence"] = ("header", 1.0) if header.barcode else (None, None)
+    row["label_text_source"], row["label_text_confidence"] = ("header", 1.0) if header.label_text else (None, None)
+    return {**row, "slide_id": first_id(row), "content": content_key(row)}
 
 
-def lost_sample(row: pa.RecordBatch, _reason: LossReason) -> pa.RecordBatch:
-    """No sample: the slide is compared with none."""
-    return pa.RecordBatch.from_arrays([pa.nulls(row.num_rows, pa.string())], schema=SAMPLE_SCHEMA)
+def looked_at(uri: str) -> Row:
+    """What every row that was just read says of the reading."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    return {"uri": uri, "check_level": "header", "storage_state": "online", "scanned_at": now}
+
+
+def names_columns(row: Row, patterns: Sequence[str], rules: str) -> Row:
+    """What a slide's names say by the patterns of its site: :data:`NAMED`, ``keys`` and ``names_rules``."""
+    names = read_names(
+        row["relpath"], row["barcode"], row["label_text"], row["metadata_texts"], _patterns(tuple(patterns))
+    )  # fmt: skip
+    columns = {name: getattr(names, name) for name in NAMED}
+    return {**columns, "keys": _keys_text(names), "names_rules": rules}
+
+
+def _keys_text(names: SlideNames) -> str | None:
+    keys = [[key.key, key.specimen, key.block, key.source, key.raw] for key in names.keys]
+    return json.dumps(keys, ensure_ascii=False) if keys else None
+
+
+@lru_cache(maxsize=64)
+def _patterns(patterns: tuple[str, ...]) -> AccessionPatterns:
+    return AccessionPatterns(patterns)
+
+
+def first_id(row: Row, taken: Iterable[str] = ()) -> str:
+    """The name of a slide that is met for the first time; ``taken`` are names that others had before at its place."""
+    identity = [row["site"], row["archive"], row["relpath"].hex(), row["size_bytes"], row["header_fingerprint"], *taken]
+    return opaque_code("S", hashlib.sha256(canonical_json(identity)).digest())
+
+
+def content_key(row: Row) -> int:
+    """64 bits that slides share which may be one slide that has moved; 0 if nothing is known of the content."""
+    if row["header_fingerprint"] is None:
+        return 0
+    # Uncompressed tiles all have one size, so two slides may agree in all this and differ in their pixels.
+    mtime = str(row["mtime"]) if row["compression"] == "none" else ""
+    parts = (row["site"], str(row["size_bytes"]), row["header_fingerprint"], row["shape_fingerprint"] or "", mtime)
+    return short_digest("\0".join(parts).encode()) or 1

@@ -1,17 +1,18 @@
-"""An archive root as it was walked: slides to be, companions, and what could not be read."""
+"""An archive root as it is walked: files that may be slides, one after the other, and what could not be read."""
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from pathcurate.errors import InputOutputError
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.pseudonyms import opaque_code
 from pathcurate.readers import SLIDE_EXTENSIONS, companion_folder, companion_folders
-from pathcurate.storage import Entry, Skipped, walk
-from pathcurate.text.accession import AccessionPatterns
+from pathcurate.scan.index import NO_TIME
+from pathcurate.storage import Entry, Root, Skipped
 from pathcurate.workspace import Archive, Site
 
 OTHER_KIND = "other"
@@ -24,139 +25,142 @@ _FILE_KINDS = frozenset({
     ".sha1", ".sha256", ".sqlite", ".svg", ".tar", ".tgz", ".tmp", ".tsv", ".txt", ".url", ".wav", ".webp", ".wmv",
     ".xls", ".xlsx", ".xml", ".xz", ".yaml", ".yml", ".zarr", ".zip", ".zst",
 })  # fmt: skip
+_CALENDAR = range(-62_135_596_800_000_000, 253_402_300_800_000_000)
+"""Microseconds since 1970 of the years 1 to 9999, which Python's calendar has."""
+_KEPT_FINDINGS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Companions:
-    """What a companion folder holds.
+class Found:
+    """A file that may be a slide, or the main file of one.
 
     Attributes:
-        count: files.
-        size: their bytes.
-        mtime_ns: newest modification time among them.
+        relpath: path below the root.
+        size: bytes of it and its companions.
+        mtime: newest modification time among them, in microseconds since 1970; ``NO_TIME`` if the calendar has it not.
+        file_count: it and its companions.
+        is_offline: whether its bytes are somewhere from where they cannot be read now.
     """
 
-    count: int = 0
-    size: int = 0
-    mtime_ns: int = 0
-
-    def with_entry(self, entry: Entry) -> "Companions":
-        """These and one file more."""
-        return Companions(self.count + 1, self.size + entry.size, max(self.mtime_ns, entry.mtime_ns))
-
-
-_NONE = Companions()
+    relpath: bytes
+    size: int
+    mtime: int
+    file_count: int
+    is_offline: bool
 
 
 @dataclass
 class Listing:
-    """One archive root.
+    """One archive root while it is walked.
 
     Attributes:
         site: its site.
-        archive: the root.
-        patterns: the site's accession patterns.
-        entries: files that may be slides.
-        companions: what each companion folder holds.
-        companion_count: companion files.
-        skipped: what was not read.
+        archive: the root's name and settings.
+        root: the root itself.
+        walked: regular files met so far.
+        companions: of these, files that belong to a slide whose main file is given apart.
+        skipped: what was not read, by kind.
+        postponed: why it was not walked to its end; empty if it was.
+        is_whole: whether the walk has come to its end.
     """
 
     site: Site
     archive: Archive
-    patterns: AccessionPatterns
-    entries: list[Entry] = field(default_factory=list)
-    companions: dict[bytes, Companions] = field(default_factory=dict)
-    companion_count: int = 0
-    skipped: list[Skipped] = field(default_factory=list)
+    root: Root
+    walked: int = 0
+    companions: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    postponed: str = ""
+    is_whole: bool = False
+    _items: Iterator[Entry | Skipped] = field(default_factory=lambda: iter(()))
     _hidden: set[bytes] = field(default_factory=set)
-
-    def add(self, item: Entry | Skipped) -> None:
-        """Take in one item; a folder's own files come before those of its sub-folders, as :func:`walk` gives them."""
-        if isinstance(item, Skipped):
-            self.skipped.append(item)
-            if item.kind == "unreadable_directory":
-                self._hidden.add(item.relpath)
-            return
-        folder = next((above for above in _ancestors(item.relpath) if above in self.companions), None)
-        # A slide is nobody's companion: a case's folder may bear the name of a slide beside it.
-        if item.companion and folder is not None and extension(item.relpath) not in SLIDE_EXTENSIONS:
-            self.companion_count += 1
-            self.companions[folder] = self.companions[folder].with_entry(item)
-            return
-        self.entries.append(item)
-        own = companion_folder(item.relpath)
-        if own is not None:
-            self.companions[own] = _NONE
+    _findings: list[Finding] = field(default_factory=list)
 
     @property
-    def is_empty(self) -> bool:
-        """Whether the root holds nothing but folders, all of which could be listed."""
-        return not (self.entries or self.companion_count or self.skipped)
+    def place(self) -> tuple[str, str]:
+        """Site code and archive name."""
+        return self.site.code, self.archive.name
 
-    def path(self, relpath: bytes) -> bytes:
-        """Absolute path of a file."""
-        return os.path.join(os.fsencode(self.archive.root), relpath)  # noqa: PTH118  a path of an archive is bytes
+    def open(self) -> bool:
+        """Begin the walk; False if the root holds nothing at all.
 
-    def place(self, entry: Entry) -> tuple[str, str, bytes]:
-        """Where an entry is: site, archive, path below the root."""
-        return self.site.code, self.archive.name, entry.relpath
-
-    def file_count(self, entry: Entry) -> int:
-        """Files that make up the slide whose main file this is."""
-        return 1 + self._companions(entry).count
-
-    def size(self, entry: Entry) -> int:
-        """Bytes of all its files."""
-        return entry.size + self._companions(entry).size
-
-    def mtime(self, entry: Entry) -> datetime | None:
-        """Newest modification time of its files, in UTC without a zone; None if the calendar does not have it."""
-        # By integer division: a float would round the microseconds, and the row would look changed at the next scan.
-        seconds, rest = divmod(max(entry.mtime_ns, self._companions(entry).mtime_ns), 1_000_000_000)
+        Raises:
+            InputOutputError: the root cannot be listed.
+        """
         try:
-            return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000, tzinfo=None)
-        except (ValueError, OverflowError, OSError):
-            return None
+            items = self.root.walk(companion_folders)
+            first = next(items, None)
+        except InputOutputError as error:
+            where = f"archive {self.archive.name} of site {self.site.code} at {self.archive.root}"
+            raise InputOutputError(f"{where}: {error.message}", error.hint) from None
+        self._items = items if first is None else chain((first,), items)
+        return first is not None
 
-    def _companions(self, entry: Entry) -> Companions:
-        return self.companions.get(companion_folder(entry.relpath) or b"", _NONE)
+    def entries(self) -> Iterator[Found]:
+        """The files, in the order of the walk; one with a companion folder comes when that folder has been walked."""
+        held: dict[bytes, Found] = {}
+        for item in self._items:
+            if isinstance(item, Skipped):
+                self._skip(item)
+                continue
+            self.walked += 1
+            # The walk goes on in byte order below each folder, so what it has passed it does not come back to.
+            if held:
+                yield from self._passed(held, item.relpath)
+            # A slide is nobody's companion: a case's folder may bear the name of a slide beside it.
+            if item.companion and extension(item.relpath) not in SLIDE_EXTENSIONS:
+                owner = next((above for above in _ancestors(item.relpath) if above in held), None)
+                if owner is not None:
+                    self.companions += 1
+                    held[owner] = _with(held[owner], item, skips_offline=self.archive.offline == "skip")
+                    continue
+            is_offline = item.is_offline and self.archive.offline == "skip"
+            found = Found(item.relpath, item.size, _microseconds(item.mtime_ns), 1, is_offline)
+            own = companion_folder(item.relpath)
+            # Two files may claim one folder (x.mrxs and X.MRXS beside x): the first in byte order has it.
+            if own is None or own in held:
+                yield found
+            else:
+                held[own] = found
+        yield from held.values()
+        self.is_whole = True
+
+    @staticmethod
+    def _passed(held: dict[bytes, Found], relpath: bytes) -> Iterator[Found]:
+        for folder in [folder for folder in held if _is_behind(folder, relpath)]:
+            yield held.pop(folder)
+
+    def _skip(self, item: Skipped) -> None:
+        self.skipped[item.kind] += 1
+        if item.kind == "unreadable_directory":
+            self._hidden.add(item.relpath)
+        if len(self._findings) < _KEPT_FINDINGS or item.kind in {"unreadable_directory", "vanished"}:
+            self._findings.append(self._finding(item))
+
+    def _finding(self, item: Skipped) -> Finding:
+        return Finding(
+            f"scan.{item.kind}",
+            Severity.ERROR if item.kind in {"unreadable_directory", "vanished"} else Severity.INFO,
+            f"something below archive {self.archive.name} was not read: {item.kind.replace('_', ' ')}",
+            stage="scan",
+            site=self.site.code,
+            table="slides",
+            # Paths can name people, so an opaque code stands for it.
+            subject=opaque_code("G", hashlib.sha256(self.archive.name.encode() + b"\0" + item.relpath).digest()),
+        )
+
+    @property
+    def has_hidden(self) -> bool:
+        """Whether a folder could not be listed."""
+        return bool(self._hidden)
 
     def is_hidden(self, relpath: bytes) -> bool:
         """Whether a path lies in a folder that could not be listed, so that its absence says nothing."""
         return bool(self._hidden) and any(folder in self._hidden for folder in _ancestors(relpath))
 
     def findings(self) -> list[Finding]:
-        """What was not read, each named by an opaque code because paths can name people."""
-        return [
-            Finding(
-                f"scan.{item.kind}",
-                Severity.ERROR if item.kind in {"unreadable_directory", "vanished"} else Severity.INFO,
-                f"something below archive {self.archive.name} was not read: {item.kind.replace('_', ' ')}",
-                stage="scan",
-                site=self.site.code,
-                table="slides",
-                subject=opaque_code("G", hashlib.sha256(self.archive.name.encode() + b"\0" + item.relpath).digest()),
-            )
-            for item in self.skipped
-        ]
-
-
-def list_archive(site: Site, archive: Archive) -> Listing:
-    """Walk one archive root.
-
-    Raises:
-        InputOutputError: the root cannot be listed.
-    """
-    listing = Listing(site, archive, AccessionPatterns(site.accession.patterns))
-    try:
-        for item in walk(archive.root, companion_folders):
-            listing.add(item)
-    except InputOutputError as error:
-        raise InputOutputError(
-            f"archive {archive.name} of site {site.code} at {archive.root}: {error.message}", error.hint
-        ) from None
-    return listing
+        """What was not read, each named by an opaque code."""
+        return self._findings
 
 
 def extension(path: bytes) -> str:
@@ -171,6 +175,32 @@ def file_kind(path: bytes) -> str:
     """
     suffix = extension(path)
     return suffix if suffix in _FILE_KINDS or suffix in SLIDE_EXTENSIONS or not suffix else OTHER_KIND
+
+
+def _with(found: Found, item: Entry, *, skips_offline: bool) -> Found:
+    return replace(
+        found,
+        size=found.size + item.size,
+        mtime=max(found.mtime, _microseconds(item.mtime_ns)),
+        file_count=found.file_count + 1,
+        is_offline=found.is_offline or (item.is_offline and skips_offline),
+    )
+
+
+def _is_behind(folder: bytes, relpath: bytes) -> bool:
+    """Whether a walk that has come to ``relpath`` will not enter ``folder`` any more."""
+    above = folder.rpartition(b"/")[0]
+    if above and not relpath.startswith(above + b"/"):
+        return True
+    rest = relpath[len(above) + 1 :] if above else relpath
+    child, slash, _ = rest.partition(b"/")
+    # Files of the folder above come before any of its sub-folders.
+    return bool(slash) and child > folder[len(above) + 1 if above else 0 :]
+
+
+def _microseconds(mtime_ns: int) -> int:
+    number = mtime_ns // 1000
+    return number if number in _CALENDAR else NO_TIME
 
 
 def _ancestors(relpath: bytes) -> Iterator[bytes]:

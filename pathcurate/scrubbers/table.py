@@ -204,7 +204,7 @@ def known_identifiers(table: Table, data: pa.Table) -> set[str]:
         array = data[column.name]
         if column.type is Type.BYTES:
             # The file's own name; folders are named after years, organs and codes as well.
-            names = (path_text(value.rpartition(b"/")[2]) for value in _distinct(array))
+            names = (path_text(value.rpartition(b"/")[2]) for value in _distinct(array) if value)
             found.update(name.rpartition(".")[0] or name for name in names)
         elif column.type is Type.STRINGS:
             found.update(item for items in array.to_pylist() for item in items or ())

@@ -1,9 +1,11 @@
 """What a slide's own names say: accession numbers with their source, specimen, block, stain, control."""
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pathcurate.digests import canonical_json
 from pathcurate.storage import path_text
 from pathcurate.text.accession import AccessionKey, AccessionPatterns, fold, without_uuids
 from pathcurate.text.vocabulary import vocabulary
@@ -12,6 +14,16 @@ _CONTROL = re.compile(r"对照|質控|质控|(?<![A-Z])CONTROLS?(?![A-Z])")
 _BLOCK = re.compile(r"[ _]+(?P<specimen>[A-Z])(?P<block>\d{1,2})(?![0-9A-Z])")
 SOURCES = ("barcode", "label", "metadata", "file_name", "folder")
 """Where a number can stand, best first. ``file_name`` and ``folder`` are one witness: the same person typed both."""
+
+
+_VERSION = 1
+"""Raised when names are read otherwise than before, so that those of known slides are read again."""
+
+
+def names_rules(patterns: Sequence[str]) -> str:
+    """Digest (16 hexadecimal digits) of everything that decides what :func:`read_names` says of a name."""
+    words = [sorted(vocabulary(name).words.items()) for name in ("stains", "preparations")]
+    return hashlib.sha256(canonical_json([_VERSION, list(patterns), words])).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,9 @@ def workspace(finished: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 def _everything(workspace: Path) -> dict[str, bytes]:
-    files = (path for path in workspace.rglob("*") if path.is_file() and path.name != ".lock")
+    # Who holds the lock, and that a scan took place, is written down whatever it finds.
+    notes = {".lock", "scans.jsonl", "_made_of.json"}
+    files = (path for path in workspace.rglob("*") if path.is_file() and path.name not in notes)
     return {str(path.relative_to(workspace)): path.read_bytes() for path in files}
 
 

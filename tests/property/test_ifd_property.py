@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pathcurate import ifd, readers
+from pathcurate.ifd import tiles
 from pathcurate.model.slide import COMPRESSIONS, FORMATS, STATUSES, VENDORS
 
 DAMAGE = (ifd.NotTiff, ifd.TruncatedTiff, ifd.CorruptTiff)
@@ -131,11 +132,15 @@ def test_a_walk_raises_nothing_but_its_three_errors(data):
                 except DAMAGE:
                     continue
         try:
-            table = directory.tile_table()
+            held = tiles.entries(directory)
+            if held is None:
+                continue
+            ends = tiles.read_table(directory, held, 4)
+            pieces = list(tiles.read_pieces(directory, held))
         except DAMAGE:
             continue
-        if table is not None:
-            assert 0 <= table.count_beyond(len(data)) <= table.offsets.size
+        assert 0 <= ends.count_beyond(len(data)) <= ends.offsets.size
+        assert sum(piece.offsets.size for piece in pieces) == held[0].count
 
 
 @THOROUGH
@@ -158,8 +163,20 @@ def test_a_read_never_raises_and_says_something_that_fits_the_table(data):
         assert len(header.level_downsamples) == header.level_count >= 1
         assert header.tiles_bad == 0
         assert header.header_fingerprint
-        assert header.pixel_fingerprint
+        assert header.shape_fingerprint
     # Blocks may overlap, and directories may be read from many places of a small file, but not without bound.
+    assert source.bytes_read <= ifd.MAX_HEADER_BYTES
+
+
+@settings(THOROUGH, max_examples=300)
+@given(FILES)
+def test_a_sample_and_a_count_never_raise_and_are_bounded(data):
+    source = CountingSource(data)
+    sample = readers.sample_pixels(source, "tiff")
+    assert sample is None or sample.startswith("sha256:")
+    count = readers.count_tiles(source, "tiff")
+    # Tables that overlap are refused, so there are no more tiles than the file has bytes for: two for each at least.
+    assert count is None or 0 <= count.bad <= count.checked <= len(data) // 4 + ifd.MAX_DIRECTORIES
     assert source.bytes_read <= ifd.MAX_HEADER_BYTES
 
 
@@ -174,6 +191,7 @@ def test_a_cut_file_is_never_ok(data):
 @given(
     st.lists(st.tuples(st.integers(0, (1 << 64) - 1), st.integers(0, (1 << 64) - 1)), max_size=20), st.integers(0, 1 << 63)
 )
-def test_the_bound_check_is_exact(tiles, size):
-    table = ifd.TileTable(len(tiles), np.array([o for o, _ in tiles], np.uint64), np.array([c for _, c in tiles], np.uint64))
-    assert table.count_beyond(size) == sum(offset + count > size for offset, count in tiles if count)
+def test_the_bound_check_is_exact(places, size):
+    offsets, counts = (np.array([place[axis] for place in places], np.uint64) for axis in (0, 1))
+    table = tiles.TileTable(len(places), offsets, counts)
+    assert table.count_beyond(size) == sum(offset + count > size for offset, count in places if count)

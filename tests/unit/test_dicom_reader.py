@@ -16,28 +16,9 @@ from pathcurate import readers
 from pathcurate.model.series import SERIES
 from pathcurate.scan.merging import Instance, merge_series, merge_slides
 from pathcurate.storage import LocalSource
-from tests.dicoms import CT_CLASS, JPEG, SR_CLASS, item, radiology, slide_part, whole_slide
+from tests.dicoms import CT_CLASS, JPEG, SR_CLASS, Memory, item, radiology, slide_part, whole_slide
 
 PREAMBLE = 132
-
-
-class Memory:
-    """A source in memory that counts what is read."""
-
-    name = "x.dcm"
-    local_path = None
-
-    def __init__(self, data, size=None):
-        self.data = data
-        self.size = len(data) if size is None else size
-        self.bytes_read = 0
-        self.reads = 0
-
-    def read_at(self, offset, length):
-        self.reads += 1
-        chunk = self.data[offset : offset + length]
-        self.bytes_read += len(chunk)
-        return chunk
 
 
 def part(data):
@@ -79,7 +60,8 @@ class TestOneSlide:
         assert ours.metadata_texts == ("S23-00001", "S23-00001-A", "S23-00001-A1")
         assert str(ours.scan_datetime) == "2023-07-04 10:11:12"
         assert "ZHANG" not in repr(ours)
-        assert slide.main == b"level0_1.dcm"
+        # The smallest image stands for the slide: its frames are read to tell slides apart.
+        assert slide.main == b"level2.dcm"
         assert len(slide.paths) == 12
 
     def test_neither_order_nor_names_matter(self):

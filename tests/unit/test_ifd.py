@@ -8,6 +8,8 @@ import pytest
 import tifffile
 
 from pathcurate import ifd
+from pathcurate.ifd import tiles
+from tests.makers.tiff import NdpiImage, Sparse, ndpi
 
 
 class MemorySource:
@@ -41,6 +43,12 @@ class EndlessSource(MemorySource):
         self.reads += 1
         self.bytes_read += len(chunk)
         return chunk
+
+
+def whole_table(directory):
+    """All tiles of a directory."""
+    held = tiles.entries(directory)
+    return held and tiles.read_table(directory, held, held[0].count)
 
 
 FORMS = {1: "B", 2: "B", 3: "H", 4: "I", 5: "I", 7: "B", 12: "d", 13: "I", 16: "Q", 18: "Q"}
@@ -112,7 +120,7 @@ class TestWalk:
             for directory, page in zip(found, file.pages, strict=True):
                 assert list(directory.entries) == [tag.code for tag in page.tags]
                 assert directory.text(270) == page.description
-                table = directory.tile_table()
+                table = whole_table(directory)
                 assert table.offsets.tolist() == list(page.dataoffsets)
                 assert table.byte_counts.tolist() == list(page.databytecounts)
                 assert directory.rational(282) == pytest.approx(page.get_resolution()[0])
@@ -129,7 +137,7 @@ class TestMissingAndOddValues:
         assert directory.text(999) == ""
         assert directory.raw_value(999) == b""
         assert directory.rational(999) is None
-        assert directory.tile_table() is None
+        assert tiles.entries(directory) is None
 
     def test_a_value_of_another_type_is_not_taken_for_a_number_or_text(self):
         directory = self.walk_one({257: (12, [1.5]), 270: (4, [1, 2])})
@@ -317,18 +325,37 @@ class TestCost:
         source = MemorySource(make_tiff([entries], big=True))
         (directory,) = ifd.walk(source)
         before = source.bytes_read
-        table = directory.tile_table()
+        table = tiles.read_table(directory, tiles.entries(directory), 512)
         assert table.total == total
         assert table.byte_counts.tolist() == [*range(512), *range(total - 512, total)]
         assert table.offsets.tolist() == [100 + n for n in (*range(512), *range(total - 512, total))]
         assert source.bytes_read - before <= 4 * 4096
         assert source.reads <= 6
 
-    def test_a_table_of_the_limit_is_read_whole(self):
-        total = ifd.WHOLE_TABLE_TILES
+    @pytest.mark.parametrize("total", [1, 2, 7, 8])
+    def test_a_table_of_no_more_than_both_ends_is_read_whole_and_once(self, total):
         entries = {256: (4, [1]), 324: (16, range(total)), 325: (4, range(total))}
-        table = ifd.walk(MemorySource(make_tiff([entries], big=True)))[0].tile_table()
-        assert table.offsets.size == table.total == total
+        (directory,) = ifd.walk(MemorySource(make_tiff([entries], big=True)))
+        table = tiles.read_table(directory, tiles.entries(directory), 4)
+        assert table.offsets.tolist() == table.byte_counts.tolist() == list(range(total))
+        assert table.total == total
+
+    @pytest.mark.parametrize("total", [1, 3, 65_536, 65_537, 140_000])
+    def test_pieces_are_the_whole_table_in_order(self, total):
+        entries = {256: (4, [1]), 324: (4, range(7, 7 + total)), 325: (3, [n % 999 for n in range(total)])}
+        source = MemorySource(make_tiff([entries]))
+        (directory,) = ifd.walk(source)
+        pieces = list(tiles.read_pieces(directory, tiles.entries(directory)))
+        assert [n for piece in pieces for n in piece.offsets.tolist()] == list(range(7, 7 + total))
+        assert [n for piece in pieces for n in piece.byte_counts.tolist()] == [n % 999 for n in range(total)]
+        assert max(piece.offsets.size for piece in pieces) <= 65_536
+
+    def test_pieces_of_a_file_that_shrinks_are_truncated(self):
+        source = MemorySource(make_tiff([{256: (4, [1]), 324: (4, range(50_000)), 325: (4, range(50_000))}]))
+        (directory,) = ifd.walk(source)
+        source.data = source.data[:100_000]
+        with pytest.raises(ifd.TruncatedTiff):
+            list(tiles.read_pieces(directory, tiles.entries(directory)))
 
     def test_a_second_walk_over_the_same_blocks_reads_nothing(self):
         source = MemorySource(make_tiff([PAGE] * 5))
@@ -341,7 +368,7 @@ class TestCost:
 
 class TestTiles:
     def table(self, offsets, counts):
-        return ifd.TileTable(len(offsets), np.array(offsets, np.uint64), np.array(counts, np.uint64))
+        return tiles.TileTable(len(offsets), np.array(offsets, np.uint64), np.array(counts, np.uint64))
 
     @pytest.mark.parametrize(
         ("offset", "count", "beyond"),
@@ -364,38 +391,51 @@ class TestTiles:
     def test_tables_of_different_length_are_corrupt(self):
         data = make_tiff([{256: (3, [1]), 324: (4, [1, 2, 3]), 325: (4, [1, 2])}])
         with pytest.raises(ifd.CorruptTiff, match="differ"):
-            ifd.walk(MemorySource(data))[0].tile_table()
+            tiles.entries(ifd.walk(MemorySource(data))[0])
 
     def test_a_table_of_text_is_corrupt(self):
         data = make_tiff([{256: (3, [1]), 324: (2, b"abc"), 325: (4, [1, 2, 3])}])
         with pytest.raises(ifd.CorruptTiff, match="type"):
-            ifd.walk(MemorySource(data))[0].tile_table()
-
-
-MARKED = {**PAGE, ifd.NDPI_MARK: (3, [1])}
+            tiles.entries(ifd.walk(MemorySource(data))[0])
 
 
 class TestNdpi:
-    def test_only_the_first_directory_is_returned(self):
-        (first,) = ifd.walk(MemorySource(make_tiff([MARKED, PAGE])))
-        assert ifd.NDPI_MARK in first
+    @pytest.mark.parametrize("start", [0, (1 << 32) + 5000])
+    def test_every_directory_is_walked_wherever_it_lies(self, start):
+        images = [NdpiImage(40 + n, 30, bytes(99), 40 / 2**n, fields={270: (2, b"A\0")}) for n in range(3)]
+        found = ifd.walk(ndpi(images, start=start))
+        assert [directory.first_int(256) for directory in found] == [40, 41, 42]
+        assert [directory.rational(65421) for directory in found] == [40, 20, 10]
+        assert all(directory.first_int(ifd.STRIP_OFFSETS) >= start for directory in found)
+        # A text of two characters would fit into its entry, but stands elsewhere.
+        assert [directory.text(270) for directory in found] == ["A"] * 3
 
-    def test_a_file_above_4_gib_is_known_by_its_64_bit_pointer(self):
-        place = (1 << 32) + 5000
-        body = make_tiff([MARKED])
-        directory = body[ifd.walk(MemorySource(body))[0].offset :]
+    def test_a_count_above_4_gib_is_read_whole(self):
+        slide = ndpi([NdpiImage(40, 30, bytes(99), 40)])
+        (directory,) = ifd.walk(slide)
+        index = list(directory.entries).index(ifd.STRIP_BYTE_COUNTS)
+        high = directory.offset + 2 + 12 * len(directory.entries) + 8 + 4 * index
+        slide.write_at(high, (3).to_bytes(4, "little"))
+        assert ifd.walk(slide)[0].first_int(ifd.STRIP_BYTE_COUNTS) == (3 << 32) + 99
 
-        def content(offset, length):
-            data = b"II*\0" + struct.pack("<Q", place) if offset == 0 else directory if offset == place else b""
-            return data.ljust(length, b"\xff")[:length]
-
-        (first,) = ifd.walk(EndlessSource(content))
-        assert first.offset == place
-        assert ifd.NDPI_MARK in first
+    def test_a_file_without_upper_halves_is_read_as_if_they_were_zero(self):
+        slide = ndpi([NdpiImage(40, 30, bytes(99), 40)])
+        (directory,) = ifd.walk(slide)
+        count = len(directory.entries)
+        slide.write_at(directory.offset + 2 + 12 * count + 8, b"text" * count)
+        assert ifd.walk(slide)[0].first_int(ifd.STRIP_OFFSETS) == directory.first_int(ifd.STRIP_OFFSETS)
 
     def test_an_ordinary_tiff_with_data_after_its_header_is_not_taken_for_ndpi(self):
-        data = bytearray(make_tiff([PAGE]))
-        first, *_ = ifd.walk(MemorySource(bytes(data)))
+        data = bytearray(make_tiff([PAGE, PAGE]))
+        first, *_ = found = ifd.walk(MemorySource(bytes(data)))
         assert first.offset > 12
         assert data[8:12] != bytes(4)
-        assert ifd.NDPI_MARK not in first
+        assert len(found) == 2
+
+    def test_an_ordinary_tiff_whose_data_spell_the_mark_is_not_taken_for_ndpi(self):
+        place = 1 << 33 | 8
+        source = Sparse()
+        source.write_at(0, b"II*\0" + struct.pack("<Q", place))
+        source.write_at(place, struct.pack("<H", 3) + bytes(36))
+        with pytest.raises(ifd.CorruptTiff):
+            ifd.walk(source)

@@ -13,6 +13,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from pathcurate.cli.main import run
@@ -33,7 +34,6 @@ from tests.archives import (
     Desk,
     InProcess,
     odd_integer,
-    paths,
     plain,
     regular_files,
     tiff,
@@ -98,14 +98,17 @@ class TestStates:
         assert desk.scan().statuses == {"ok": 1}
         assert desk.scan().unchanged == 1
 
-    def test_links_and_pipes_are_neither_followed_nor_waited_for(self, desk):
+    def test_links_are_followed_inside_their_root_only_and_pipes_are_not_waited_for(self, desk):
         slide = desk.put("a.svs", tiff(1))
         (desk.main / "link.svs").symlink_to(slide)
+        (desk.main / "outside.svs").symlink_to(desk.put("b.svs", tiff(2), archive="elsewhere"))
+        (desk.main / "nowhere.svs").symlink_to("missing.svs")
         (desk.main / "circle").symlink_to(desk.main)
         os.mkfifo(desk.main / "pipe.svs")
         summary = desk.scan()
-        assert (summary.walked, summary.found) == (1, 1)
-        assert summary.skipped == {"link": 2, "fifo": 1}
+        assert (summary.walked, summary.found) == (2, 2)
+        assert desk.row("link.svs")["duplicate_of"] == desk.id("a.svs")
+        assert summary.skipped == {"link": 3, "fifo": 1}
 
     @pytest.mark.parametrize(("tag", "value"), [(277, 2**64 - 1), (277, -1), (259, -1), (259, 2**64 - 1), (256, -5)])
     def test_a_number_that_no_column_holds_costs_nobody_else(self, desk, tag, value):
@@ -146,13 +149,19 @@ class TestStates:
         assert desk.scan().statuses == {"ok": 1}
         assert desk.scan().unchanged == 1
 
-    def test_a_time_beyond_the_calendar_is_missing(self):
+    def test_a_time_beyond_the_calendar_is_missing(self, desk):
+        from pathcurate.scan.index import NO_TIME
         from pathcurate.scan.listing import Listing
         from pathcurate.storage import Entry
 
-        listing = Listing(None, None, None)
-        assert listing.mtime(Entry(b"a.svs", 1, 10**21)) is None
-        assert listing.mtime(Entry(b"a.svs", 1, 1_700_000_000_123_456_789)).microsecond == 123_456
+        class Root:
+            def walk(self, _):
+                yield Entry(b"a.svs", 1, 10**21)
+                yield Entry(b"b.svs", 1, 1_700_000_000_123_456_789)
+
+        listing = Listing(desk.configure().sites[0], desk.configure().sites[0].archives[0], Root())
+        assert listing.open()
+        assert [found.mtime for found in listing.entries()] == [NO_TIME, 1_700_000_000_123_456]
 
 
 class TestCompanions:
@@ -264,7 +273,7 @@ class TestIdentity:
         after = desk.row("a.svs")
         assert (summary.read, summary.moved, summary.gone) == (1, 0, 0)
         assert after["slide_id"] == before["slide_id"]
-        assert after["pixel_fingerprint"] != before["pixel_fingerprint"]
+        assert after["shape_fingerprint"] != before["shape_fingerprint"]
         assert after["mpp_x"] == 0.25
 
     def test_same_size_but_another_time_is_read_again(self, desk):
@@ -307,10 +316,24 @@ class TestIdentity:
         desk.scan()
         known = {desk.id("a.svs"), desk.id("b.svs")}
         rename(desk, "a.svs", "c.svs")
-        rename(desk, "b.svs", "d.svs")
+        (desk.main / "b.svs").unlink()
         summary = desk.scan()
-        assert (summary.moved, summary.gone, summary.found) == (0, 2, 2)
-        assert {desk.id("c.svs"), desk.id("d.svs")}.isdisjoint(known)
+        assert (summary.moved, summary.gone, summary.found) == (0, 2, 1)
+        assert desk.id("c.svs") not in known
+
+    def test_alike_slides_that_have_all_moved_are_known_by_name_then_by_order(self, desk):
+        for name in ("1/a.svs", "2/a.svs", "2/b.svs", "3/c.svs"):
+            desk.put(name, tiff(1))
+        desk.scan()
+        ids = {name: desk.id(name) for name in ("1/a.svs", "2/a.svs", "2/b.svs", "3/c.svs")}
+        (desk.main / "new").mkdir()
+        for folder in "123":
+            (desk.main / folder).rename(desk.main / "new" / f"{4 - int(folder)}")
+        summary = desk.scan()
+        assert (summary.moved, summary.gone, summary.found) == (4, 0, 4)
+        assert desk.id("new/2/b.svs") == ids["2/b.svs"]
+        assert desk.id("new/1/c.svs") == ids["3/c.svs"]
+        assert {desk.id("new/2/a.svs"), desk.id("new/3/a.svs")} == {ids["1/a.svs"], ids["2/a.svs"]}
 
     def test_a_new_uncompressed_slide_does_not_take_the_id_of_a_lost_one(self, desk):
         # Same scanner, same geometry, no compression: header and tile sizes of two patients' slides agree.
@@ -389,7 +412,7 @@ class TestIdentity:
         desk.put("b.svs", TEXT)
         desk.scan()
         raised = {**READER_VERSIONS, "tiff": READER_VERSIONS["tiff"] + 1}
-        monkeypatch.setattr("pathcurate.scan.READER_VERSIONS", raised)
+        monkeypatch.setattr("pathcurate.scan.known.READER_VERSIONS", raised)
         assert desk.scan().read == 1
 
 
@@ -502,7 +525,7 @@ class TestRaces:
         desk.scan()
         slide_id = desk.id("a.svs")
         raised = {**READER_VERSIONS, "tiff": READER_VERSIONS["tiff"] + 1}
-        monkeypatch.setattr("pathcurate.scan.READER_VERSIONS", raised)
+        monkeypatch.setattr("pathcurate.scan.known.READER_VERSIONS", raised)
         desk.scan(InProcess(before=lambda: path.rename(desk.main / "b.svs")))
         assert desk.row("a.svs")["status"] == "unreadable"
         assert desk.row("a.svs")["width"] == 192
@@ -534,7 +557,9 @@ class TestRaces:
                     path.write_bytes(TEXT)
 
         summary = desk.scan(InProcess(before=replace))
-        assert summary.statuses == {"ok": 1, "not_a_slide" if kind == "text" else "unreadable": 1}
+        # A link is followed to where it leads, inside the root.
+        expected = {"text": {"ok": 1, "not_a_slide": 1}, "link": {"ok": 2}}
+        assert summary.statuses == expected.get(kind, {"ok": 1, "unreadable": 1})
 
 
 class TestWorkers:
@@ -700,14 +725,14 @@ import contextlib, os, signal, sys
 import pathcurate.scan
 from pathcurate.cli import main, scan
 pathcurate.scan._BATCH_ROWS = 8
-pathcurate.scan._COMMIT_ROWS = 24
+pathcurate.scan.intake._COMMIT_ROWS = 24
 @contextlib.contextmanager
 def progress(*_, **__):
-    def advance(done, total):
-        if done >= int(sys.argv[2]):
+    def advance(what, done, total):
+        if what == "headers" and done >= int(sys.argv[2]):
             os.killpg(0, signal.SIGINT)
     yield advance
-scan.progress = progress
+scan.phases = progress
 sys.exit(main.run(["scan", "--workers", "2", "-w", sys.argv[1]]))
 """
 
@@ -719,7 +744,7 @@ import pandas  # Arrow would import it in every child
 import pathcurate.scan
 from pathcurate.text.vocabulary import vocabulary
 from tests.archives import Desk
-pathcurate.scan._COMMIT_ROWS = 8
+pathcurate.scan.intake._COMMIT_ROWS = 8
 vocabulary("stains")
 desk = Desk(Path(sys.argv[1]))
 catalog, kept = desk.catalog._directory, desk.directory / "kept"
@@ -810,8 +835,8 @@ class TestInterruption:
     def test_interrupted_at_any_time_from_within(self, desk, undisturbed):
         for stop in (24, 8, 40):
 
-            def interrupt(done, total, stop=stop):
-                if done >= stop:
+            def interrupt(what, done, total, stop=stop):
+                if what == "headers" and done >= stop:
                     raise KeyboardInterrupt
 
             with pytest.raises(InterruptedRunError) as caught:
@@ -848,5 +873,5 @@ class TestInterruption:
 
 
 def test_kernels_answer_an_empty_batch():
-    assert kernels.read_headers(paths(), None).num_rows == 0
-    assert kernels.sample_compressed(paths(), None).num_rows == 0
+    spec = kernels.ScanSpec((), (), (), ())
+    assert kernels.read_headers(pa.RecordBatch.from_pylist([], schema=kernels.HEADER_INPUT), spec).num_rows == 0

@@ -8,6 +8,10 @@ import pytest
 import re2
 
 from pathcurate.errors import UsageError
+from pathcurate.objectstore import Address, S3Root
+from pathcurate.pacing import PacedRoot, Window
+from pathcurate.roots import paced_root_of, root_of
+from pathcurate.storage import LocalRoot
 from pathcurate.workspace import DEFAULT_PATTERNS, Workspace, find_workspace, load_mapping, load_workspace
 
 FULL = """\
@@ -19,7 +23,9 @@ sites:
     archives:
       - {name: main, root: /data/slides}
       - /data/more/
-      - {name: 本地, root: local/../slides}
+      - {name: 本地, root: a/../slides, reads_per_second: 400, reads_per_run: 9999, window: "19:00-07:00", offline: read}
+      - {name: cloud, root: "s3://archive/2024/a b/", endpoint: "https://minio.local:9000", region: cn-north-1}
+      - s3://all-of-it
     reports:
       - {path: "lis/*.csv", format: auto, mapping: mappings/nb01.yaml}
       - {path: /exports/all.xlsx}
@@ -59,7 +65,14 @@ def test_every_key_arrives(tmp_path: Path) -> None:
         ("main", Path("/data/slides")),
         ("more", Path("/data/more")),
         ("本地", tmp_path / "slides"),
+        ("cloud", Address("archive", "2024/a b")),
+        ("all-of-it", Address("all-of-it", "")),
     ]
+    main, _, local, cloud, _ = first.archives
+    assert (main.reads_per_second, main.reads_per_run, main.window, main.offline) == (None, None, None, "skip")
+    assert (local.reads_per_second, local.reads_per_run, local.offline) == (400, 9999, "read")
+    assert local.window == Window(19 * 60, 7 * 60)
+    assert (cloud.endpoint, cloud.region) == ("https://minio.local:9000", "cn-north-1")
     assert [source.format for source in first.reports] == ["auto", "auto"]
     assert first.reports[0].mapping == tmp_path / "mappings/nb01.yaml"
     assert first.accession.patterns == ("^(?P<accession>TCGA-[A-Z0-9]{2}-[A-Z0-9]{4})",)
@@ -119,13 +132,29 @@ def test_a_registry_is_a_path_or_an_sqlite_address(tmp_path: Path, registry: str
         (HEAD + "sites: [{code: AA, materials: [], index: [{path: x}]}]",
          ["3:20: error: key `materials` is not supported in this version",
           "3:35: error: key `index` is not supported in this version"]),
-        (HEAD + "sites: [{code: AA, archives: [{name: a, root: /x, reads_per_second: 4, window: w, offline: skip}]}]",
-         ["3:51: error: key `reads_per_second` is not supported in this version",
-          "3:72: error: key `window` is not supported in this version",
-          "3:83: error: key `offline` is not supported in this version"]),
+        (HEAD + "sites: [{code: AA, archives: [{name: a, root: /x, reads_per_second: 0, window: w, offline: perhaps}]}]",
+         ["3:69: error: Input should be greater than or equal to 1 (got 0)",
+          "3:80: error: hours are written 19:00-07:00, from 00:00 to 24:00",
+          "3:92: error: Input should be 'skip' or 'read' (got \"perhaps\")"]),
+        (HEAD + "sites: [{code: AA, archives: [{name: a, root: /x, reads_per_run: 1.5, window: 7, reads_per_second: '4'}]}]",
+         ["3:66: error: Input should be a valid integer (got 1.5)",
+          "3:79: error: `window` is text such as \"19:00-07:00\", in quotes",
+          "3:100: error: Input should be a valid integer (got \"4\")"]),
+        (HEAD + "sites: [{code: AA, archives: [{name: a, root: 's3://bkt', endpoint: 'https://u:p@host'},\n"
+         "{name: b, root: 's3://key:secret@bkt/x'}, {name: c, root: /c, endpoint: 'http://h', region: r}]}]",
+         ["3:69: error: an endpoint is written https://HOST:PORT",
+          "4:17: error: an archive in an object store is written s3://BUCKET/FOLDER, without keys or users"]),
+        (HEAD + "sites: [{code: AA, archives: [{name: c, root: /c, endpoint: 'http://h', region: r}]}]",
+         ["3:51: error: `endpoint` is for a root in an object store (s3://...)",
+          "3:73: error: `region` is for a root in an object store (s3://...)"]),
+        (HEAD + "sites:\n- code: AA\n  archives:\n  - {name: a, root: 's3://bkt/2024'}\n"
+         "  - {name: b, root: 's3://bkt/2024-old'}\n  - {name: c, root: 's3://bkt/2024/05/'}\n  - {name: d, root: 's3://bkt'}\n"
+         "  - {name: e, root: 's3://bkt/2024', endpoint: 'http://h'}\n",
+         ["8:21: error: this root lies inside the root at line 6: slides would count twice",
+          "9:21: error: this root holds the root at line 6: slides would count twice"]),
         (HEAD + "sites: [{code: AA, archives: ['s3://b/c', {name: a, root: 'gs://b'}, {name: b, root: ''}, /, {name: c}]}]",
-         ["3:31: error: an archive in an object store is not supported in this version",
-          "3:59: error: an archive in an object store is not supported in this version",
+         ["3:31: error: an archive in an object store is written s3://BUCKET/FOLDER, without keys or users",
+          "3:59: error: an archive in an object store is written s3://BUCKET/FOLDER, without keys or users",
           "3:86: error: the path must not be empty",
           "3:91: error: an archive needs a name without `/`: write {name: ..., root: ...}",
           "3:94: error: key `root` is missing in archive"]),
@@ -174,6 +203,30 @@ def test_a_registry_is_a_path_or_an_sqlite_address(tmp_path: Path, registry: str
 )  # fmt: skip
 def test_every_fault_with_its_place(tmp_path: Path, text: str, expected: list[str]) -> None:
     assert faults(tmp_path, text) == expected
+
+
+def test_each_archive_has_its_root_at_the_pace_that_it_asks_for(tmp_path: Path) -> None:
+    text = (
+        HEAD + "sites: [{code: AA, archives: [slides, {name: b, root: more, reads_per_second: 50}, "
+        "{name: c, root: 's3://bucket/2024', region: r, endpoint: 'http://h:9'}, {name: d, root: 's3://bkt', "
+        "reads_per_run: 5}]}]"
+    )
+    archives = workspace(tmp_path, text).sites[0].archives
+    local, store = LocalRoot(os.fsencode(tmp_path / "slides")), S3Root("bucket", "2024", "http://h:9", "r", 8)
+    assert [root_of(archive, connections=8) for archive in archives] == [
+        local, LocalRoot(os.fsencode(tmp_path / "more")), store, S3Root("bkt", "", None, None, 8),
+    ]  # fmt: skip
+    run = tmp_path / "run"
+    run.mkdir()
+    first, second, third, fourth = (paced_root_of(archive, run, connections=8) for archive in archives)
+    assert (first, third) == (local, store)
+    assert isinstance(second, PacedRoot)
+    assert isinstance(fourth, PacedRoot)
+    assert (second.root, second.meter.reads_per_second) == (LocalRoot(os.fsencode(tmp_path / "more")), 50)
+    assert (fourth.root, fourth.meter.reads_per_second) == (S3Root("bkt", "", None, None, 8), None)
+    # What two archives may read is counted apart.
+    assert {path.name for path in run.iterdir()} == {second.meter.path.name, fourth.meter.path.name}
+    assert second.meter.path != fourth.meter.path
 
 
 def test_two_sites_may_use_the_same_archive_name_and_lie_side_by_side(tmp_path: Path) -> None:

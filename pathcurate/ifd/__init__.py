@@ -1,21 +1,24 @@
-"""A header-only walk over TIFF and BigTIFF: directories and their values, never a pixel.
+"""A header-only walk over TIFF, BigTIFF and Hamamatsu NDPI: directories and their values, never a pixel.
 
 Sources: TIFF 6.0 (1992), sections 2 and 15; the BigTIFF design (Awaresystems, libtiff). A slide's directories are read in
-blocks of 4 KiB, because writers put the values of a directory next to it; a large tile table is sampled. Damage is told
-apart, since it asks for different action: a truncated file is copied again, a corrupt one is scanned again. Files are
-untrusted: no count or offset in a file decides how much memory or time is spent.
+blocks of 4 KiB, because writers put the values of a directory next to it. Damage is told apart, since it asks for different
+action: a truncated file is copied again, a corrupt one is scanned again. Files are untrusted: no count or offset in a file
+decides how much memory or time is spent.
 """
 
 import math
 import struct
 from bisect import bisect_right, insort
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pathcurate.ifd import ndpi, texts
+from pathcurate.ifd.layouts import LAYOUTS, NDPI, Layout, layout_of
 from pathcurate.storage import Source
 
 BLOCK_BYTES: Final = 4096
@@ -23,22 +26,13 @@ BLOCK_BYTES: Final = 4096
 MAX_DIRECTORIES: Final = 1024
 MAX_ENTRIES: Final = 1024
 MAX_ENTRIES_TOTAL: Final = 65_536
+MAX_SUB_DIRECTORIES: Final = 64
 MAX_VALUE_BYTES: Final = 1 << 32
 """A single value larger than this is no value but damage."""
 MAX_TEXT_BYTES: Final = 65_536
 MAX_INTS: Final = 4096
 MAX_HEADER_BYTES: Final = 64 << 20
 """Most that is ever read of one file; real headers stay below 1 MiB."""
-
-WHOLE_TABLE_TILES: Final = 8192
-"""Tile tables of up to this many tiles (64 KiB of 8-byte offsets) are read whole."""
-SAMPLED_TILES: Final = 512
-"""Of a larger table, this many tiles are read at each end (4 KiB of 8-byte offsets).
-
-Scanners write tiles in order, so a file that lost its tail shows it in the last tiles of a table. In a file whose tiles
-are shuffled, 2 x 512 tiles miss the loss of a fraction f of the tiles with probability (1 - f) ** 1024: below 0.004 %
-for a loss of 1 %.
-"""
 
 # Tags by their names in TIFF 6.0; those above 32767 are registered or vendors' own.
 NEW_SUBFILE_TYPE: Final = 254
@@ -63,14 +57,19 @@ TILE_WIDTH: Final = 322
 TILE_LENGTH: Final = 323
 TILE_OFFSETS: Final = 324
 TILE_BYTE_COUNTS: Final = 325
+JPEG_TABLES: Final = 347
+SUB_IFDS: Final = 330
 XMP: Final = 700
 ICC_PROFILE: Final = 34675
 NDPI_MARK: Final = 65420
 
 _SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _INTEGERS: Final = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
-_TABLE_TYPES: Final = frozenset({3, 4, 13, 16, 18})
+_DTYPES: Final = {(order, type_): np.dtype(order + form) for order in "<>" for type_, form in _INTEGERS.items()}
+_SIGNED: Final = frozenset({6, 8, 9, 17})
 _TEXTS: Final = frozenset({1, 2, 7})
+_LONGS: Final = frozenset({4, 9, 13})
+_LONG8: Final = 16
 
 
 class TiffDamage(Exception):  # noqa: N818 -- states of a file, named for what they are
@@ -143,6 +142,10 @@ class Blocks:
         """Path of the source on this machine, if it has one."""
         return self._source.local_path
 
+    def beside(self, relpath: bytes) -> AbstractContextManager[Source]:
+        """Another file of the same slide."""
+        return self._source.beside(relpath)
+
     def read_at(self, offset: int, length: int) -> bytes:
         """Up to ``length`` bytes from ``offset``; fewer only at the end of the file."""
         return self._read_at(offset, length, 0)
@@ -164,8 +167,12 @@ class Blocks:
                 return block[offset - start : offset - start + length]
         return self._fetch(offset, max(length, least))[:length]
 
+    def read_past(self, offset: int, length: int) -> bytes:
+        """As :meth:`read_at`, but not remembered, and not counted: for what is read once, piece by piece."""
+        return self._source.read_at(offset, max(0, min(length, self._size - offset)))
+
     def _fetch(self, offset: int, length: int) -> bytes:
-        length = min(length, self.size - offset)
+        length = min(length, self._size - offset)
         if self._read + length > MAX_HEADER_BYTES:
             raise CorruptTiff(offset, "the header is larger than any slide's")
         block = self._source.read_at(offset, length)
@@ -197,29 +204,6 @@ class Entry:
     inline: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class TileTable:
-    """Where the tiles (or strips) of a directory lie: all of them, or the first and the last 512 of a large table.
-
-    Attributes:
-        total: tiles in the file's table.
-        offsets: uint64, shape (n,), byte offsets of the tiles that were looked at.
-        byte_counts: uint64, shape (n,), their lengths in bytes; 0 is a tile that was never written.
-    """
-
-    total: int
-    offsets: NDArray[np.uint64]
-    byte_counts: NDArray[np.uint64]
-
-    def count_beyond(self, size: int) -> int:
-        """How many of the tiles looked at do not end within a file of ``size`` bytes."""
-        limit = np.uint64(size)
-        # Not offset + count <= size: a hostile sum wraps around.
-        too_long = self.byte_counts > limit
-        room = limit - np.minimum(self.byte_counts, limit)
-        return int(np.count_nonzero((self.byte_counts > 0) & (too_long | (self.offsets > room))))
-
-
 class Directory:
     """An image file directory: its tags, with values fetched when they are asked for.
 
@@ -235,7 +219,7 @@ class Directory:
     __slots__ = ("_blocks", "_first", "byte_order", "entries", "is_big", "next_offset", "offset", "raw")
 
     def __init__(
-        self, blocks: Blocks, offset: int, *, raw: bytes, entries: Mapping[int, Entry], next_offset: int, layout: "_Layout"
+        self, blocks: Blocks, offset: int, *, raw: bytes, entries: Mapping[int, Entry], next_offset: int, layout: "Layout"
     ) -> None:
         self._blocks = blocks
         self._first: dict[int, int] = {}
@@ -254,14 +238,46 @@ class Directory:
         """Whether the image is in tiles (TIFF 6.0, section 15), not in strips."""
         return TILE_WIDTH in self.entries
 
-    def raw_value(self, tag: int, limit: int = MAX_TEXT_BYTES) -> bytes:
-        """The value's bytes, at most the first ``limit`` of them; empty if the tag is missing.
+    def sub_directories(self) -> "list[Directory]":
+        """The directories that tag 330 (SubIFDs, TIFF Technical Note 1) points at, in its order; the chain has none of them.
+
+        Raises:
+            TruncatedTiff: one of them lies beyond the end of the file.
+            CorruptTiff: there are absurdly many, one is named twice, or one cannot be a directory.
+        """
+        entry = self.entries.get(SUB_IFDS)
+        if entry is None:
+            return []
+        offsets = self.ints(SUB_IFDS)
+        if entry.count > MAX_SUB_DIRECTORIES:
+            raise CorruptTiff(self.offset, f"more than {MAX_SUB_DIRECTORIES} sub-directories")
+        if len({self.offset, *offsets}) != len(offsets) + 1:
+            raise CorruptTiff(self.offset, "a sub-directory is named twice")
+        found = []
+        for offset in offsets:
+            directory, beyond = _directory(self._blocks, layout_of(self.byte_order, is_big=self.is_big), offset, ())
+            if beyond is not None:
+                raise _beyond(beyond)
+            found.append(directory)
+        return found
+
+    def beside(self, relpath: bytes) -> AbstractContextManager[Source]:
+        """Another file of the same slide, by its path relative to the folder of this one.
+
+        Raises:
+            FileNotFoundError: there is none.
+            OSError: it cannot be opened.
+        """
+        return self._blocks.beside(relpath)
+
+    def raw_value(self, tag: int, limit: int = MAX_TEXT_BYTES, start: int = 0) -> bytes:
+        """The value's bytes from ``start``, at most ``limit`` of them; empty if the tag is missing or shorter.
 
         Raises:
             TruncatedTiff: the file ends before the value does.
         """
         entry = self.entries.get(tag)
-        return b"" if entry is None else self._bytes(entry, 0, min(entry.size, limit))
+        return b"" if entry is None else self._bytes(entry, start, max(0, min(entry.size - start, limit)))
 
     def ints(self, tag: int) -> tuple[int, ...]:
         """The values of an integer tag, at most the first 4,096; empty if it is missing or of another type.
@@ -272,7 +288,7 @@ class Directory:
         entry = self.entries.get(tag)
         if entry is None or entry.type not in _INTEGERS:
             return ()
-        return tuple(self._array(entry, 0, min(entry.count, MAX_INTS)).tolist())
+        return tuple(self.numbers(entry, 0, min(entry.count, MAX_INTS)).tolist())
 
     def first_int(self, tag: int, default: int | None = None) -> int | None:
         """The first value of an integer tag.
@@ -287,8 +303,9 @@ class Directory:
             return default
         # About ninety calls a slide: an array for each would be most of the time that a header takes.
         data = self._bytes(entry, 0, _SIZES[entry.type])
-        (number,) = struct.unpack(self.byte_order + _INTEGERS[entry.type], data)
-        return self._first.setdefault(tag, number)
+        number = int.from_bytes(data, "little" if self.byte_order == "<" else "big", signed=entry.type in _SIGNED)
+        self._first[tag] = number
+        return number
 
     def text(self, tag: int) -> str:
         """The value of a text tag up to its first NUL, at most 64 KiB of it, without blanks at the ends.
@@ -301,7 +318,7 @@ class Directory:
         entry = self.entries.get(tag)
         if entry is None or entry.type not in _TEXTS:
             return ""
-        return _decode(self.raw_value(tag).partition(b"\0")[0]).strip()
+        return texts.decode(self.raw_value(tag).partition(b"\0")[0], MAX_TEXT_BYTES).strip()
 
     def rational(self, tag: int) -> float | None:
         """The first value of a rational or floating-point tag; None if missing, zero divided or not finite.
@@ -322,87 +339,54 @@ class Directory:
             number = values[0] / values[1]
         return number if math.isfinite(number) else None
 
-    def tile_table(self) -> TileTable | None:
-        """Where its tiles lie, or its strips; None if it has no such table.
+    def numbers(self, entry: Entry, start: int, count: int) -> NDArray[np.integer]:
+        """``count`` values of an integer entry from the one with the index ``start``, as they are stored.
 
         Raises:
-            TruncatedTiff: the file ends before the table does.
-            CorruptTiff: the two tables do not belong together, or are not integers.
+            TruncatedTiff: the file ends before the values do.
         """
-        offsets = self.entries.get(TILE_OFFSETS) or self.entries.get(STRIP_OFFSETS)
-        counts = self.entries.get(TILE_BYTE_COUNTS) or self.entries.get(STRIP_BYTE_COUNTS)
-        if offsets is None or counts is None:
-            return None
-        if offsets.count != counts.count:
-            raise CorruptTiff(self.offset, "the tables of tile offsets and tile sizes differ in length")
-        if not {offsets.type, counts.type} <= _TABLE_TYPES:
-            raise CorruptTiff(self.offset, "a tile table is of a type that cannot hold offsets")
-        return TileTable(offsets.count, self._sample(offsets), self._sample(counts))
-
-    def _sample(self, entry: Entry) -> NDArray[np.uint64]:
-        if entry.count <= WHOLE_TABLE_TILES:
-            return self._array(entry, 0, entry.count).astype(np.uint64)
-        ends = (self._array(entry, 0, SAMPLED_TILES), self._array(entry, entry.count - SAMPLED_TILES, SAMPLED_TILES))
-        return np.concatenate(ends).astype(np.uint64)
-
-    def _array(self, entry: Entry, start: int, count: int) -> NDArray[np.integer]:
         width = _SIZES[entry.type]
         data = self._bytes(entry, start * width, count * width)
-        return np.frombuffer(data, dtype=np.dtype(self.byte_order + _INTEGERS[entry.type]))
+        return np.frombuffer(data, dtype=_DTYPES[self.byte_order, entry.type])
+
+    def numbers_past(self, entry: Entry, start: int, count: int) -> NDArray[np.integer]:
+        """As :meth:`numbers`, but what is read is not remembered.
+
+        Raises:
+            TruncatedTiff: the file ends before the values do.
+        """
+        if entry.inline is not None:
+            return self.numbers(entry, start, count)
+        width = _SIZES[entry.type]
+        data = self._blocks.read_past(entry.offset + start * width, count * width)
+        if len(data) < count * width:
+            raise _beyond(entry)
+        return np.frombuffer(data, dtype=_DTYPES[self.byte_order, entry.type])
 
     def _bytes(self, entry: Entry, start: int, length: int) -> bytes:
         if entry.inline is not None:
             return entry.inline[start : start + length]
         data = self._blocks.read_near(entry.offset + start, length)
         if len(data) < length:
-            raise TruncatedTiff(entry.offset, f"the value of tag {entry.tag} lies beyond the end of the file")
+            raise _beyond(entry)
         return data
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """Sizes and byte order of one of the four kinds of TIFF."""
-
-    byte_order: str
-    is_big: bool
-    count: struct.Struct
-    entry: struct.Struct
-    pointer: struct.Struct
-    header_bytes: int
-    inline_bytes: int
-
-
-def _layout(byte_order: str, *, is_big: bool) -> _Layout:
-    count, entry, pointer = ("Q", "HHQ8s", "Q") if is_big else ("H", "HHI4s", "I")
-    return _Layout(
-        byte_order,
-        is_big,
-        struct.Struct(byte_order + count),
-        struct.Struct(byte_order + entry),
-        struct.Struct(byte_order + pointer),
-        16 if is_big else 8,
-        8 if is_big else 4,
-    )
-
-
-_LAYOUTS: Final = {
-    b"II*\0": _layout("<", is_big=False),
-    b"MM\0*": _layout(">", is_big=False),
-    b"II+\0": _layout("<", is_big=True),
-    b"MM\0+": _layout(">", is_big=True),
-}
+def _beyond(entry: Entry, found: "Sequence[Directory]" = ()) -> TruncatedTiff:
+    return TruncatedTiff(entry.offset, f"the value of tag {entry.tag} lies beyond the end of the file", found)
 
 
 def is_tiff(head: bytes) -> bool:
     """Whether these first bytes of a file are those of TIFF or BigTIFF."""
-    return head[:4] in _LAYOUTS
+    return head[:4] in LAYOUTS
 
 
 def walk(source: Source) -> list[Directory]:
-    """All directories of a TIFF or BigTIFF file, in chain order.
+    """All directories of a TIFF, BigTIFF or NDPI file, in chain order.
 
-    Of a Hamamatsu NDPI file only the first is returned: NDPI has the magic of classic TIFF, but 64-bit pointers and values
-    in places that TIFF does not know, so the rest of its chain would be read wrongly. It is known by tag 65420.
+    Hamamatsu NDPI has the magic of classic TIFF, but pointers of 64 bits: that to the next directory has eight bytes, and
+    after it stand the upper halves of all the directory's values and offsets; texts are never in the directory itself. It
+    is known by tag 65420 in its first directory.
 
     Raises:
         NotTiff: the file does not begin as TIFF.
@@ -416,7 +400,7 @@ def walk(source: Source) -> list[Directory]:
 
 def _walk(blocks: Blocks) -> list[Directory]:
     head = blocks.read_near(0, 16)
-    layout = _LAYOUTS.get(head[:4])
+    layout = LAYOUTS.get(head[:4])
     if layout is None:
         raise NotTiff(0, "the file does not begin as TIFF")
     if len(head) < layout.header_bytes:
@@ -424,14 +408,27 @@ def _walk(blocks: Blocks) -> list[Directory]:
     if layout.is_big and struct.unpack_from(layout.byte_order + "HH", head, 4) != (8, 0):
         raise CorruptTiff(4, "BigTIFF with an offset size other than 8")
     (offset,) = layout.pointer.unpack_from(head, layout.header_bytes - layout.pointer.size)
-    if not layout.is_big and (ndpi := _large_ndpi(blocks, layout, offset, head)):
-        return [ndpi]
+    if not layout.is_big and layout.byte_order == "<" and (start := _ndpi_start(blocks, offset, head)):
+        return _chain(blocks, NDPI, start)
     if offset == 0:
         raise TruncatedTiff(layout.header_bytes - layout.pointer.size, "the first directory was never written")
     return _chain(blocks, layout, offset)
 
 
-def _chain(blocks: Blocks, layout: _Layout, offset: int) -> list[Directory]:
+def _ndpi_start(blocks: Blocks, low: int, head: bytes) -> int:
+    """Where the first directory of an NDPI file begins; 0 for anything else."""
+    high = int.from_bytes(head[8:12], "little")
+    # Above 4 GiB the pointer has 64 bits. In an ordinary file, these four bytes are not part of the header.
+    for offset in (low, high << 32 | low) if high else (low,):
+        if 0 < offset < blocks.size:
+            # The number of entries and the tags stand where TIFF has them, so a look for the mark is enough.
+            count = int.from_bytes(blocks.read_near(offset, 2), "little")
+            if 0 < count <= MAX_ENTRIES and ndpi.has_mark(blocks.read_near(offset + 2, count * ndpi.ENTRY_BYTES)):
+                return offset
+    return 0
+
+
+def _chain(blocks: Blocks, layout: Layout, offset: int) -> list[Directory]:
     found: list[Directory] = []
     seen: set[int] = set()
     entries = 0
@@ -441,75 +438,75 @@ def _chain(blocks: Blocks, layout: _Layout, offset: int) -> list[Directory]:
         if len(found) == MAX_DIRECTORIES:
             raise CorruptTiff(offset, f"more than {MAX_DIRECTORIES} directories", found)
         seen.add(offset)
-        directory = _directory(blocks, layout, offset, found)
+        directory, beyond = _directory(blocks, layout, offset, found)
         found.append(directory)
-        if NDPI_MARK in directory and len(found) == 1:
-            return found
         entries += len(directory.entries)
         if entries > MAX_ENTRIES_TOTAL:
             raise CorruptTiff(offset, f"more than {MAX_ENTRIES_TOTAL} entries", found)
-        for entry in directory.entries.values():
-            if entry.offset + entry.size > blocks.size:
-                raise TruncatedTiff(entry.offset, f"the value of tag {entry.tag} lies beyond the end of the file", found)
+        if beyond is not None:
+            raise _beyond(beyond, found)
         offset = directory.next_offset
     return found
 
 
-def _directory(blocks: Blocks, layout: _Layout, offset: int, found: Sequence[Directory]) -> Directory:
-    head = blocks.read_near(offset, layout.count.size)
-    if len(head) < layout.count.size:
+def _directory(blocks: Blocks, layout: Layout, offset: int, found: Sequence[Directory]) -> tuple[Directory, Entry | None]:
+    """A directory, and the first of its entries whose value lies beyond the end of the file."""
+    first = layout.count.size
+    head = blocks.read_near(offset, first)
+    if len(head) < first:
         raise TruncatedTiff(offset, "a directory lies beyond the end of the file", found)
     (count,) = layout.count.unpack(head)
     if count == 0:
         raise CorruptTiff(offset, "a directory without entries", found)
     if count > MAX_ENTRIES:
         raise CorruptTiff(offset, f"a directory with more than {MAX_ENTRIES} entries", found)
-    first = layout.count.size
-    end = first + count * layout.entry.size
+    end = first + count * layout.entry_bytes
     raw = blocks.read_near(offset, end + layout.pointer.size)
     if len(raw) < end + layout.pointer.size:
         raise TruncatedTiff(offset, "a directory ends beyond the end of the file", found)
-    entries: dict[int, Entry] = {}
-    unknown = 0
-    at = offset + first + layout.entry.size - layout.inline_bytes
-    for tag, type_, number, field in layout.entry.iter_unpack(raw[first:end]):
-        width = _SIZES.get(type_, 0)
-        size = width * number
-        unknown += not width
-        if size > MAX_VALUE_BYTES:
-            raise CorruptTiff(at, f"tag {tag} claims an absurd number of values", found)
-        if size <= layout.inline_bytes:
-            entry = Entry(tag, type_, number, size, at, field[:size])
-        else:
-            entry = Entry(tag, type_, number, size, layout.pointer.unpack(field)[0], None)
-        entries.setdefault(tag, entry)
-        at += layout.entry.size
-    if unknown * 2 > count:
-        raise CorruptTiff(offset, "a directory with mostly unknown field types", found)
     (next_offset,) = layout.pointer.unpack_from(raw, end)
-    return Directory(blocks, offset, raw=raw, entries=entries, next_offset=next_offset, layout=layout)
+    table = raw[first:end]
+    if layout.is_ndpi:
+        high = blocks.read_near(offset + len(raw), 4 * count)
+        if len(high) < 4 * count:
+            raise TruncatedTiff(offset, "a directory ends beyond the end of the file", found)
+        high = ndpi.high_halves(high, count)
+        raw += high
+        table = ndpi.widened(table, high)
+    entries, beyond = _entries(table, layout, offset + first, blocks.size, found)
+    directory = Directory(blocks, offset, raw=raw, entries=entries, next_offset=next_offset, layout=layout)
+    return directory, beyond
 
 
-def _large_ndpi(blocks: Blocks, layout: _Layout, low: int, head: bytes) -> Directory | None:
-    """The first directory of an NDPI file above 4 GiB, whose header holds a 64-bit pointer; None for anything else."""
-    high = int.from_bytes(head[8:12], "little") if layout.byte_order == "<" else 0
-    offset = high << 32 | low
-    if not high or offset >= blocks.size:
-        return None
-    try:
-        directory = _directory(blocks, layout, offset, ())
-    except (TruncatedTiff, CorruptTiff):
-        return None  # An ordinary file: these four bytes are not part of its header.
-    return directory if NDPI_MARK in directory else None
-
-
-def _decode(data: bytes) -> str:
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if len(data) == MAX_TEXT_BYTES and error.start > len(data) - 4:
-            return data[: error.start].decode("utf-8")
-    try:
-        return data.decode("gb18030")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+def _entries(
+    table: bytes, layout: Layout, start: int, limit: int, found: Sequence[Directory]
+) -> tuple[dict[int, Entry], Entry | None]:
+    """The entries of a table that begins at ``start``, and the first whose value lies beyond ``limit``."""
+    entries: dict[int, Entry] = {}
+    beyond: Entry | None = None
+    unknown = 0
+    inline_bytes, entry_bytes, is_ndpi = layout.inline_bytes, layout.entry_bytes, layout.is_ndpi
+    step = layout.entry.size
+    at = 8 if not layout.is_big else 12
+    place = start + at
+    for tag, type_, number, value in layout.entry.iter_unpack(table):
+        size = _SIZES.get(type_, 0) * number
+        if size <= inline_bytes and not (is_ndpi and ndpi.is_elsewhere(type_, size, value, limit)):
+            if not size and type_ not in _SIZES:
+                unknown += 1
+            if is_ndpi and type_ in _LONGS and number == 1 and value >> 32:
+                entry = Entry(tag, _LONG8, 1, 8, place, table[at : at + 8])
+            else:
+                entry = Entry(tag, type_, number, size, place, table[at : at + size])
+        elif size > MAX_VALUE_BYTES:
+            raise CorruptTiff(place, f"tag {tag} claims an absurd number of values", found)
+        else:
+            entry = Entry(tag, type_, number, size, value, None)
+            if value + size > limit and beyond is None and tag not in entries:
+                beyond = entry
+        entries.setdefault(tag, entry)
+        at += step
+        place += entry_bytes
+    if unknown * step * 2 > len(table):
+        raise CorruptTiff(start - layout.count.size, "a directory with mostly unknown field types", found)
+    return entries, beyond

@@ -1,0 +1,249 @@
+"""What the catalog knows of every file, in arrays: about 80 bytes a slide, so that millions fit into memory beside a scan.
+
+The tables hold everything; an index holds what decides whether a file must be opened, and where in the tables its row is.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pathcurate.model.column import Table
+from pathcurate.tables import Catalog, arrow_schema
+
+Row = dict[str, Any]
+Digests = NDArray[np.uint64]
+"""Shape (n, 2): 128 bits each, so that two places never share one by chance."""
+
+NO_TIME: Final = np.iinfo(np.int64).min
+"""Stands for a missing modification time."""
+_HELD_PARTS: Final = 3
+
+
+def place_digest(site: str, archive: str, relpath: bytes) -> bytes:
+    """16 bytes that stand for a place: site, archive, path below its root."""
+    return hashlib.blake2b(f"{site}\0{archive}\0".encode() + relpath, digest_size=16).digest()
+
+
+def short_digest(text: bytes) -> int:
+    """64 bits that stand for a text; for finding candidates, which are then compared themselves."""
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
+
+
+def as_digests(digests: Sequence[bytes]) -> Digests:
+    """Digests of 16 bytes as an array."""
+    return np.frombuffer(b"".join(digests), dtype="<u8").reshape(-1, 2)
+
+
+def microseconds(column: "pa.ChunkedArray[Any]") -> NDArray[np.int64]:
+    """A timestamp column as numbers; :data:`NO_TIME` where there is none."""
+    return whole_numbers(column.cast(pa.int64()), int(NO_TIME))
+
+
+def whole_numbers(column: "pa.ChunkedArray[Any]", missing: int) -> NDArray[np.int64]:
+    """An integer column; ``missing`` where there is none."""
+    filled: pa.ChunkedArray[Any] = pc.if_else(pc.is_valid(column), column, pa.scalar(missing, pa.int64()))
+    return np.asarray(filled.to_numpy(), np.int64)
+
+
+class Lookup:
+    """Finds rows by a digest; of rows with the same digest the one that comes first in ``order`` of preference."""
+
+    def __init__(self, digests: Digests, preference: NDArray[Any] | None = None) -> None:
+        keys = (digests[:, 1], digests[:, 0])
+        self._order = np.lexsort(keys if preference is None else (preference, *keys)).astype(np.int32)
+        self._high = digests[self._order, 0]
+        self._low = digests[self._order, 1]
+
+    def find(self, wanted: Digests) -> NDArray[np.int64]:
+        """Row of each digest, -1 where there is none."""
+        if not len(self._high) or not len(wanted):
+            return np.full(len(wanted), -1, np.int64)
+        at = np.searchsorted(self._high, wanted[:, 0])
+        found = np.full(len(wanted), -1, np.int64)
+        open_ = np.arange(len(wanted))
+        while open_.size:
+            inside = at[open_] < len(self._high)
+            open_ = open_[inside]
+            same = self._high[at[open_]] == wanted[open_, 0]
+            open_ = open_[same]
+            hit = self._low[at[open_]] == wanted[open_, 1]
+            found[open_[hit]] = self._order[at[open_[hit]]]
+            # Equal in their first half only, or another state of the same place: look at the next.
+            open_ = open_[~hit]
+            at[open_] += 1
+        return found
+
+
+@dataclass
+class Index:
+    """Rows of one table that count, by place.
+
+    Attributes:
+        ids: slide_id of each row, or of the slide or series whose part the file is; as ASCII bytes, empty for none.
+        places: digest of each row's place.
+        size: bytes.
+        mtime: microseconds since 1970, :data:`NO_TIME` for none.
+        facts: further arrays by name.
+        part: index into ``parts``.
+        row: place of the row in its part.
+        parts: names of the parts.
+        state: of the table when it was read.
+        seen: rows whose file was met in this scan.
+    """
+
+    table: Table
+    ids: NDArray[np.bytes_]
+    places: Digests
+    size: NDArray[np.int64]
+    mtime: NDArray[np.int64]
+    facts: dict[str, NDArray[Any]]
+    part: NDArray[np.int32]
+    row: NDArray[np.int32]
+    parts: list[str]
+    seen: NDArray[np.bool_]
+    state: str
+    _lookup: Lookup | None = None
+    _by_id: NDArray[np.int32] | None = None
+    _sorted_ids: NDArray[np.bytes_] = field(default_factory=lambda: np.zeros(0, "S18"))
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def find(self, wanted: Digests) -> NDArray[np.int64]:
+        """Row at each place, -1 where there is none; one that is gone only where there is no other."""
+        if self._lookup is None:
+            self._lookup = Lookup(self.places, self.facts["gone"])
+        return self._lookup.find(wanted)
+
+    def at_id(self, code: bytes) -> int | None:
+        """Row of a slide or series; None if it is not known."""
+        if self._by_id is None:
+            self._by_id = np.argsort(self.ids, kind="stable").astype(np.int32)
+            self._sorted_ids = self.ids[self._by_id]
+        at = int(np.searchsorted(self._sorted_ids, np.bytes_(code)))
+        return int(self._by_id[at]) if at < len(self._by_id) and self._sorted_ids[at] == code else None
+
+    def rows(self, catalog: Catalog, chosen: NDArray[np.int64]) -> Iterator[tuple[int, Row]]:
+        """Index and full row of those that are chosen, read part by part."""
+        order = chosen[np.lexsort((self.row[chosen], self.part[chosen]))]
+        for part in np.unique(self.part[order]):
+            members = order[self.part[order] == part]
+            for start in range(0, len(members), 10_000):
+                some = members[start : start + 10_000]
+                rows = catalog.rows_at(self.table, self.parts[part], self.row[some].tolist())
+                yield from zip(some.tolist(), rows, strict=True)
+
+
+class RowReader:
+    """Full rows of an index one by one, in roughly the order of the table; the last few parts stay in memory."""
+
+    def __init__(self, catalog: Catalog, index: Index) -> None:
+        self._catalog = catalog
+        self._index = index
+        self._held: dict[int, pa.Table] = {}
+
+    def __getitem__(self, at: int) -> Row:
+        part = int(self._index.part[at])
+        if part not in self._held:
+            while len(self._held) >= _HELD_PARTS:
+                self._held.pop(next(iter(self._held)))
+            name = self._index.parts[part]
+            self._held[part] = self._catalog.part(self._index.table, name)
+        row: Row = self._held[part].slice(int(self._index.row[at]), 1).to_pylist()[0]
+        return row
+
+
+Derive = Callable[[pa.Table], Mapping[str, NDArray[Any]]]
+"""Further arrays of the rows of a part; ``gone`` must be among them, and ``drop`` marks rows to leave out."""
+
+
+def read_index(
+    catalog: Catalog,
+    table: Table,
+    columns: Sequence[str],
+    id_column: str,
+    derive: Derive,
+    *,
+    by_id: bool,
+    moved: Callable[[str, bytes], tuple[str, bytes] | None],
+) -> Index:
+    """The rows of a table's newest state that count.
+
+    Args:
+        catalog: the catalog.
+        table: the table; it has ``site``, ``archive``, ``relpath``, ``size_bytes`` and ``mtime``.
+        columns: what ``derive`` needs.
+        id_column: column with the slide or series.
+        derive: makes the further arrays.
+        by_id: whether the key of the table is ``id_column``; else it is the place.
+        moved: archive and path of a file that is to be looked for elsewhere than where the table says; else None. The fact
+            ``moved`` marks its row.
+    """
+    wanted = tuple(dict.fromkeys((id_column, "site", "archive", "relpath", "size_bytes", "mtime", *columns)))
+    state = catalog.state(table)
+    pieces: list[dict[str, NDArray[Any]]] = []
+    parts: list[str] = []
+    for name, data in catalog.parts(table, wanted):
+        pieces.append(_piece(data, id_column, len(parts), derive, moved))
+        parts.append(name)
+    if not pieces:
+        pieces.append(_piece(arrow_schema(table.select(wanted)).empty_table(), id_column, 0, derive, moved))
+    joined = {name: np.concatenate([piece.pop(name) for piece in pieces]) for name in list(pieces[0])}
+    if len(parts) > 1:
+        joined = _last(joined, by_id=by_id)
+    if joined["drop"].any():
+        keep = ~joined["drop"]
+        joined = {name: array[keep] for name, array in joined.items()}
+    joined.pop("drop")
+    own: dict[str, Any] = {name: joined.pop(name) for name in ("ids", "places", "size", "mtime", "part", "row")}
+    return Index(table=table, facts=joined, parts=parts, seen=np.zeros(len(own["row"]), np.bool_), state=state, **own)
+
+
+def _piece(
+    data: pa.Table, id_column: str, part: int, derive: Derive, moved: Callable[[str, bytes], tuple[str, bytes] | None]
+) -> dict[str, NDArray[Any]]:
+    count = data.num_rows
+    places = []
+    is_moved = np.zeros(count, np.bool_)
+    columns = (data[name].to_pylist() for name in ("site", "archive", "relpath"))
+    for number, (site, archive, relpath) in enumerate(zip(*columns, strict=True)):
+        now = moved(archive, relpath)
+        is_moved[number] = now is not None
+        places.append(place_digest(site, *(now or (archive, relpath))))
+    derived = dict(derive(data))
+    derived.setdefault("drop", np.zeros(count, np.bool_))
+    return {
+        "ids": np.array([(code or "").encode() for code in data[id_column].to_pylist()], dtype="S18"),
+        "places": as_digests(places).copy(),
+        "size": whole_numbers(data["size_bytes"], -1),
+        "mtime": microseconds(data["mtime"]),
+        "part": np.full(count, part, np.int32),
+        "row": np.arange(count, dtype=np.int32),
+        "moved": is_moved,
+        **derived,
+    }
+
+
+def _last(joined: dict[str, NDArray[Any]], *, by_id: bool) -> dict[str, NDArray[Any]]:
+    """Of rows with the same key the last, in order of arrival."""
+    count = len(joined["row"])
+    if by_id:
+        order = np.argsort(joined["ids"], kind="stable").astype(np.int32)
+        keys = joined["ids"][order]
+        is_last = np.ones(count, np.bool_)
+        is_last[:-1] = keys[1:] != keys[:-1]
+    else:
+        order = np.lexsort((joined["places"][:, 1], joined["places"][:, 0])).astype(np.int32)
+        places = joined["places"][order]
+        is_last = np.ones(count, np.bool_)
+        is_last[:-1] = (places[1:] != places[:-1]).any(axis=1)
+    if is_last.all():
+        return joined
+    kept = np.sort(order[is_last])
+    return {name: array[kept] for name, array in joined.items()}
