@@ -26,6 +26,7 @@ from pathcurate.model.permission import PERMISSIONS
 from pathcurate.objectstore import S3Root
 from pathcurate.parsers import lis
 from pathcurate.readers import READERS
+from pathcurate.readers.plugins import plugins
 from pathcurate.registries.sql import open_registry
 from pathcurate.roots import root_of
 from pathcurate.tables import Catalog
@@ -101,6 +102,11 @@ def _installation() -> Iterator[Check]:
     else:
         yield Check("OpenSlide", "ok", found)
     yield Check("readers", "ok", ", ".join(f"{reader.NAME} {reader.VERSION}" for reader in READERS))
+    for plugin in plugins():
+        name = f"{plugin.name} of {plugin.distribution} {plugin.version}"
+        yield Check(
+            "reader plug-in", "warning" if plugin.problem else "ok", f"{name}: {plugin.problem}" if plugin.problem else name
+        )
     yield _engine()
     yield _space("disk of temporary files", Path(tempfile.gettempdir()))
 

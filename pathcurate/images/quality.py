@@ -102,15 +102,6 @@ def assess_thumbnail(image: Image.Image) -> Quality | None:
     return Quality(float(tissue.mean()), blur, float(pen.mean()), float(np.median(glass.mean(axis=2))))
 
 
-def tissue_mask(image: Image.Image) -> Mask:
-    """Where the tissue of a thumbnail is; height by width of the picture scaled down to at most 640 pixels a side."""
-    pixels = np.asarray(_scaled(image, _MASK_SIDE), dtype=np.float32)
-    seen = ~_border(pixels)
-    densities = np.clip(-np.log(np.maximum(pixels, 1) / _glass(pixels, seen)), -0.2, 4)
-    planes = [_local_mean(np.ascontiguousarray(densities[..., band]), 3) for band in range(3)]
-    return _tissue(densities, seen, _pen(planes, seen, 0.75), is_blurred=False)
-
-
 def _scaled(image: Image.Image, most_side: int) -> Image.Image:
     """The picture in RGB, its longer side at most so many pixels."""
     picture = image.convert("RGB")

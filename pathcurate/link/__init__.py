@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pathcurate.digests import canonical_json, sha256_text
 from pathcurate.findings import record_findings
 from pathcurate.link.persons import COLUMNS as PERSON_COLUMNS
-from pathcurate.link.persons import SHARED_NUMBER, TWO_PATIENTS, CaseKey, People, build_people
+from pathcurate.link.persons import SHARED_NUMBER, TWO_PATIENTS, CaseKey, People, build_people, guarded_together
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.link import LINKS, TIERS
 from pathcurate.model.person import IDENTITIES, PERSONS
@@ -124,7 +124,7 @@ def _link_all(workspace: Workspace) -> LinkSummary:
     rule_sets = {site.code: sha256_text(canonical_json([RULES, list(site.accession.patterns)])) for site in workspace.sites}
     links = [_link(slide, keys.get(slide["slide_id"], ()), cases, rule_sets.get(slide["site"])) for slide in slides]
     findings += _link_findings(slides, links, keys, cases)
-    catalog.replace(PERSONS, from_rows(PERSONS, people.persons))
+    catalog.replace(PERSONS, from_rows(PERSONS, guarded_together(people.persons, _shared_glass(slides, links, cases))))
     catalog.replace(IDENTITIES, from_rows(IDENTITIES, people.identities))
     # In an order of their own: that of the slides changes when rows are written again, and would look like new links.
     catalog.replace(LINKS, from_rows(LINKS, sorted(links, key=lambda row: str(row["slide_id"]))))
@@ -233,16 +233,30 @@ def _link_findings(
     pairs = list(zip(slides, links, strict=True))
     for slide, row in pairs:
         yield from _slide_findings(slide, row, bool(keys.get(slide["slide_id"])), cases)
-    grouped = sorted((pair for pair in pairs if pair[0]["scan_group"]), key=lambda pair: str(pair[0]["scan_group"]))
-    for _, members in itertools.groupby(grouped, key=lambda pair: pair[0]["scan_group"]):
-        linked = [(slide, row) for slide, row in members if row["accession"]]
+    for linked in _linked_groups(slides, links):
         persons = {cases[row["site"], row["accession"]].person for _, row in linked}
         if len(persons) > 1:
             for slide, row in linked:
                 yield _finding(
                     slide, row, "link.shared_pixels_two_patients", Severity.ERROR,
-                    f"has the same pixels as slides of {len(persons) - 1} other patients; check the glass",
+                    f"shows the same glass as slides of {len(persons) - 1} other patients; check it",
                 )  # fmt: skip
+
+
+def _linked_groups(slides: Iterable[Row], links: Iterable[Row]) -> Iterator[list[tuple[Row, Row]]]:
+    """The linked slides of each scan group: the same pixels, copies of them, or rescans of one glass."""
+    pairs = zip(slides, links, strict=True)
+    grouped = sorted((pair for pair in pairs if pair[0]["scan_group"]), key=lambda pair: str(pair[0]["scan_group"]))
+    for _, members in itertools.groupby(grouped, key=lambda pair: pair[0]["scan_group"]):
+        yield [(slide, row) for slide, row in members if row["accession"]]
+
+
+def _shared_glass(slides: Iterable[Row], links: Iterable[Row], cases: Mapping[CaseKey, _Case]) -> Iterator[set[str]]:
+    """Persons to whom the slides of one glass are linked, where they are several."""
+    for linked in _linked_groups(slides, links):
+        persons = {person for _, row in linked if (person := cases[row["site"], row["accession"]].person) is not None}
+        if len(persons) > 1:
+            yield persons
 
 
 def _slide_findings(slide: Row, row: Row, has_keys: bool, cases: Mapping[CaseKey, _Case]) -> Iterator[Finding]:

@@ -117,6 +117,25 @@ class _Codes:
         return "Q" + self.person(identity)[1:]
 
 
+def guarded_together(persons: Sequence[Row], shared: Iterable[Iterable[str]]) -> list[Row]:
+    """Rows of ``persons`` in which persons who share something that one person alone can have are of one group.
+
+    Their data stay apart: only splits, small cells and withdrawals take them together.
+    """
+    groups = {row["person_id"]: row["group_id"] for row in persons}
+    heads: dict[str, str] = {}
+
+    def head(group: str) -> str:
+        while (above := heads.get(group, group)) != group:
+            group = above
+        return group
+
+    for people in shared:
+        least, *others = sorted({head(groups[person]) for person in people if person in groups}) or [""]
+        heads.update(dict.fromkeys(others, least))
+    return [{**row, "group_id": head(row["group_id"])} for row in persons]
+
+
 def build_people(reports: Iterable[Row]) -> People:
     """Persons behind the reports (rows with :data:`COLUMNS`).
 

@@ -33,7 +33,7 @@ from pathcurate.scan.kernels import HEADER_SCHEMA, ScanSpec, lost_header, read_h
 from pathcurate.scan.keys import keep_keys, renamed
 from pathcurate.scan.known import SERIES_PART, Known, Relocation
 from pathcurate.scan.listing import Listing
-from pathcurate.scan.looks import checks, labels, quality
+from pathcurate.scan.looks import check_looks, label_look, quality_look
 from pathcurate.scan.overview import ScanRecord, record_scans
 from pathcurate.scan.passes import Pass, PassSpec, run_pass, wanting
 from pathcurate.scan.rows import Row
@@ -296,9 +296,9 @@ class _Scan:
 
     def _look_deeper(self, known: Known) -> Known:
         spec = PassSpec(self._roots, self.options.seed, self.options.tiles_per_level, self.options.texts)
-        looks = [*checks(self.options.check)]
-        looks += [labels(texts=self.options.texts)] if self.options.labels else []
-        looks += [quality(self._watch)] if self.options.qc else []
+        looks = [*check_looks(self.options.check)]
+        looks += [label_look(texts=self.options.texts)] if self.options.labels else []
+        looks += [quality_look(self._watch)] if self.options.qc else []
         for look in looks:
             chosen = wanting(self._catalog, known.slides, look.columns, look.wants)
             known = self._run(look, known, spec, chosen)

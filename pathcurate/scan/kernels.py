@@ -15,10 +15,10 @@ from pathcurate.digests import canonical_json
 from pathcurate.engines import LossReason
 from pathcurate.model.slide import FILES, SLIDES, SlideHeader
 from pathcurate.pseudonyms import opaque_code
-from pathcurate.readers import NO_READER, NO_READER_VERSION, SLIDE_EXTENSIONS, ReadResult, read_slide, unreadable
+from pathcurate.readers import NO_READER, NO_READER_VERSION, SLIDE_EXTENSIONS, ReadResult, dicom, read_slide, unreadable
 from pathcurate.scan.index import NO_TIME, short_digest
 from pathcurate.scan.listing import extension
-from pathcurate.storage import OfflineError, Root
+from pathcurate.storage import OfflineError, Root, Source
 from pathcurate.tables import arrow_schema
 from pathcurate.text.accession import AccessionPatterns
 from pathcurate.text.slidenames import SlideNames, read_names
@@ -45,6 +45,7 @@ HEADER_SCHEMA: Final[pa.Schema] = pa.schema(_OUTPUT)
 """``kind`` is ``slide``, or one of ``FILE_KINDS``; ``content`` is the :func:`content_key` of a slide."""
 NAMED: Final = ("accession_raw", "specimen", "block", "stain_raw", "stain", "preparation", "is_control")
 """Columns that the site's patterns and the vocabularies make of a slide's names."""
+_MOST_REFERENCES: Final = 2000
 _HEADER_FIELDS: Final = tuple(field.name for field in fields(SlideHeader))
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  a file's time in UTC, without a zone as the table has it
 
@@ -121,7 +122,7 @@ def _read_file(file: Row, spec: ScanSpec) -> Row:
     except Exception as error:  # noqa: BLE001  readers meet hostile files; whatever they raise is about this file alone
         return _failed(error, file, spec)
     if result is None:
-        return _plain_row("other", file, spec)
+        return {**_plain_row("other", file, spec), **_directory(file, spec)}
     if result.part is not None:
         facts = json.dumps(result.part.facts, sort_keys=True)
         header = {"status": result.header.status, "status_detail": result.header.status_detail}
@@ -131,6 +132,30 @@ def _read_file(file: Row, spec: ScanSpec) -> Row:
     if result.header.status == "unreadable" and extension(file["relpath"]) not in SLIDE_EXTENSIONS:
         row["kind"] = "other"
     return row
+
+
+def _directory(file: Row, spec: ScanSpec) -> Row:
+    """What is wrong with a DICOMDIR (PS3.10 section 8): files that it names and that are not there; of at most 2,000."""
+    if file["relpath"].rpartition(b"/")[2].upper() != b"DICOMDIR":
+        return {}
+    try:
+        with spec.roots[file["root"]].open(file["relpath"]) as source:
+            named = (dicom.directory_references(source) or [])[:_MOST_REFERENCES]
+            missing = sum(not _is_beside(source, path) for path in named)
+    except Exception:  # noqa: BLE001  it lists other files, which are found without it; a broken list costs nothing
+        return {}
+    if not missing:
+        return {}
+    detail = f"{missing} of {len(named)} files that it names are not there"
+    return {"status": "companion_missing", "status_detail": detail}
+
+
+def _is_beside(source: Source, path: bytes) -> bool:
+    try:
+        with source.beside(path):
+            return True
+    except FileNotFoundError:
+        return False
 
 
 def _offline(file: Row, spec: ScanSpec) -> Row:

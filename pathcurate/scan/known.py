@@ -175,6 +175,7 @@ def _numbers(archives: Codes, columns: Mapping[str, list[Any]]) -> NDArray[np.in
     return np.array([archives(place) for place in zip(columns["site"], columns["archive"], strict=True)], np.int16)
 
 
+_LATER: Final = frozenset({"offline", "companion_missing"})
 _FILE_COLUMNS: Final = ("kind", "group", "merged", "status", "reader_version")
 
 
@@ -200,7 +201,9 @@ def _file_facts(archives: Codes) -> Callable[[pa.Table], Mapping[str, NDArray[An
             "drop": kind == GONE_FILE,
             "gone": kind == GONE_FILE,
             "kind": kind,
-            "unread": np.array([one in UNREAD or one == "offline" for one in columns["status"]], np.bool_),
+            # Files that a DICOMDIR names may have come since.
+            "unread": np.array([one in UNREAD or one in _LATER for one in columns["status"]], np.bool_),
+            "lists": np.array([one == "companion_missing" for one in columns["status"]], np.bool_) & (kind == OTHER),
             "stale": np.array(columns["reader_version"], object) != np.array(current, object),
             "merged": np.array([bool(one) for one in columns["merged"]], np.bool_),
             "archive": _numbers(archives, columns),

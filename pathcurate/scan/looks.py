@@ -18,21 +18,23 @@ _SYMBOL: Final = ("barcode", "barcode_source", "barcode_confidence")
 _PRINT: Final = ("label_text", "label_text_source", "label_text_confidence")
 
 
-def labels(*, texts: bool) -> Pass:
+def label_look(*, texts: bool) -> Pass:
     """Barcodes of label images, and with ``texts`` what is printed on them; what a header says is never overwritten."""
     version = LABELS_VERSION + _OCR * texts
+    sought = (_SYMBOL, _PRINT) if texts else (_SYMBOL,)
 
     def wants(data: pa.Table) -> list[bool]:
         return [
             row["status"] == "ok"
             and bool(row["has_label"] or row["has_overview"])
             and row["labels_version"] not in (version, LABELS_VERSION + _OCR)
+            and any(row[names[1]] != "header" for names in sought)
             for row in data.to_pylist()
         ]
 
     def apply(row: Row, said: Row) -> Row:
         new = {**row, "labels_version": None if said["labels_version"] is None else version}
-        for names in (_SYMBOL, _PRINT) if texts else (_SYMBOL,):
+        for names in sought:
             if row[names[1]] != "header" and (said[names[0]] is not None or said["found"]):
                 new |= {name: said[name] for name in names}
         if any(new[name] != row[name] for name in ("barcode", "label_text")):
@@ -40,7 +42,7 @@ def labels(*, texts: bool) -> Pass:
             new["names_rules"] = None
         return new
 
-    columns = ("status", "has_label", "has_overview", "labels_version")
+    columns = ("status", "has_label", "has_overview", "labels_version", _SYMBOL[1], _PRINT[1])
     return Pass(
         "labels",
         read_labels,
@@ -54,7 +56,7 @@ def labels(*, texts: bool) -> Pass:
     )
 
 
-def quality(watch: Callable[[Row, Row], None]) -> Pass:
+def quality_look(watch: Callable[[Row, Row], None]) -> Pass:
     """Tissue, blur, pen and darkness of the thumbnail.
 
     Args:
@@ -97,6 +99,6 @@ DIGEST: Final = Pass(
 )  # fmt: skip
 
 
-def checks(level: str) -> list[Pass]:
+def check_looks(level: str) -> list[Pass]:
     """The passes of ``--check``."""
     return [TILES, DIGEST][: LEVELS.index(level)]

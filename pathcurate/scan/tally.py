@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.series import SERIES
-from pathcurate.scan.index import Row, as_digests
+from pathcurate.pseudonyms import opaque_code
+from pathcurate.scan.index import Row, as_digests, place_digest
 from pathcurate.scan.known import SERIES_PART, SLIDE_PART, Known
 from pathcurate.scan.listing import Listing
 from pathcurate.tables import Catalog
@@ -34,6 +35,7 @@ class Tally:
         instances: files of series.
         series: series of which a file is there.
         gone: known slides that are no longer there.
+        lists: rows of the index of files that are a DICOMDIR which names files that are not there.
     """
 
     slides: NDArray[np.int64]
@@ -42,6 +44,7 @@ class Tally:
     instances: int
     series: frozenset[str]
     gone: int
+    lists: NDArray[np.int64]
     _known: Known
 
     @property
@@ -74,7 +77,14 @@ class Tally:
         series = frozenset(code.decode() for code in np.unique(ids[instances]).tolist())
         gone = int((known.slides.facts["gone"] & listed[known.slides.facts["archive"]]).sum())
         return cls(
-            slides, dict(sorted(statuses.items())), int(parts.sum()) - len(owners), int(instances.sum()), series, gone, known
+            slides,
+            dict(sorted(statuses.items())),
+            int(parts.sum()) - len(owners),
+            int(instances.sum()),
+            series,
+            gone,
+            np.flatnonzero(seen["files"] & facts["lists"]),
+            known,
         )
 
     def slides_with(self, places: Sequence[bytes]) -> int:
@@ -98,6 +108,7 @@ def slide_findings(catalog: Catalog, known: Known, tally: Tally) -> Iterator[Fin
     series = catalog.read(SERIES, columns=("series_id", "site", "status", "status_detail"))
     bad = series.filter(pc.invert(pc.is_in(series["status"], pa.array(["ok", "gone"]))))
     yield from (_series_finding(row) for row in bad.to_pylist() if row["series_id"] in tally.series)
+    yield from (_directory_finding(row) for _, row in known.files.rows(catalog, tally.lists))
 
 
 def _row_findings(row: Row) -> Iterator[Finding]:
@@ -110,6 +121,13 @@ def _row_findings(row: Row) -> Iterator[Finding]:
     if row["duplicate_of"] is not None:
         message = f"slide {row['slide_id']} has the same pixels as slide {row['duplicate_of']}"
         yield Finding("scan.shared_pixels", Severity.WARNING, message, column="duplicate_of", **common)
+
+
+def _directory_finding(row: Row) -> Finding:
+    code = opaque_code("G", place_digest(row["site"], row["archive"], row["relpath"]))
+    message = f"a DICOMDIR below archive {row['archive']}: {row['status_detail']}"
+    common = {"stage": "scan", "site": row["site"], "table": "files", "subject": code}
+    return Finding("scan.dicomdir", Severity.WARNING, message, column="status", **common)
 
 
 def _series_finding(row: Row) -> Finding:

@@ -1,165 +1,198 @@
 """How many slides a second `pathcurate scan` reads, beside a loop over ``openslide.OpenSlide(path).properties``.
 
-Both read the same files in the same run, in turns, warm in the page cache: what is compared is work, not a disk. Prints
+Both read the same files in the same run and in turns, with as many processes, warm in the page cache: what is compared is
+work, not a disk. Each side begins with processes that are not started yet. The large slides lie under several names each,
+so that every one is a duplicate: what the scan does about that is shown apart, because no archive is like that. Prints
 medians and the range of all repetitions. `python tests/bench/scan_speed.py --help` shows the settings.
 """
 
 import argparse
 import cProfile
+import contextlib
+import functools
 import itertools
 import os
 import pstats
 import shutil
-import struct
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
-import openslide
 import pyarrow as pa
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from pathcurate import ifd
 from pathcurate.demo.slides import write_svs, write_tiff
-from pathcurate.demo.tiffwriter import Page, ascii_text, encode_tiff, long8s, longs, shorts
 from pathcurate.engines.embedded import Embedded
 from pathcurate.model.slide import SLIDES
+from pathcurate.readers import companion_folders, read_slide
 from pathcurate.scan import ScanSummary, scan
 from pathcurate.scan.kernels import HEADER_INPUT, ScanSpec, read_headers
 from pathcurate.storage import Entry, LocalRoot, LocalSource
 from pathcurate.tables import Catalog
-from pathcurate.workspace import DEFAULT_PATTERNS, Workspace, load_workspace
+from pathcurate.workspace import DEFAULT_PATTERNS, Workspace
+from tests.bench import openslide_loop
+from tests.bench.phases import Step, alone, watched
+from tests.bench.slides import SlowRoot, make_svs, make_workspace, same_size_copies, say, timed
 
 KEYS = {"AppMag": "20", "MPP": "0.5", "ScanScope ID": "SS1234", "Date": "03/04/21", "ImageID": "0000000"}
-TILE = 256
-TILE_BYTES = 20_000
-
-Measure = tuple[float, int]
-"""Seconds, and for how many slides."""
+READS, BYTES, RATIO = 16, 64 << 10, 5
+"""What is wanted: reads and bytes of one slide's header, and times as fast as OpenSlide."""
+OPENSLIDE = "OpenSlide"
+HEADERS = "  walk and headers"
+REST = ("open the archives", "moves, merging", "duplicates, keys", "summary, findings")
 
 
 def main() -> None:
     """Make the files, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--slides", type=int, default=1500, help="copies of demo slides, no two alike  [%(default)s]")
-    parser.add_argument("--large", type=int, default=320, help="sparse SVS files of 57,600 tiles  [%(default)s]")
-    parser.add_argument("--repeat", type=int, default=5, help="repetitions of each side  [%(default)s]")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes of the scan  [%(default)s]")
+    parser.add_argument("--files", type=int, default=2000, help="sparse SVS of 20,000 to 100,000 tiles  [%(default)s]")
+    parser.add_argument("--names", type=int, default=10, help="names of each  [%(default)s]")
+    parser.add_argument("--demo", type=int, default=1500, help="copies of demo slides, no two alike  [%(default)s]")
+    parser.add_argument("--repeat", type=int, default=3, help="repetitions of each side  [%(default)s]")
+    parser.add_argument("--workers", type=int, default=2, help="processes of each side  [%(default)s]")
     parser.add_argument("--profile", action="store_true", help="show where the scan's own process spends its time")
     options = parser.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="scan_speed_"))
+    large, demo = directory / "large", directory / "demo"
     try:
-        say(f"{options.workers} workers, {options.repeat} repetitions, median (least to most)")
-        for title, make, count in (
-            ("demo slides", make_slides, options.slides),
-            ("57,600 tiles", make_large, options.large),
+        say(f"{options.workers} processes, {options.repeat} repetitions, median (least to most); load {os.getloadavg()[0]:.1f}")
+        for archive, make, title in (
+            (large, functools.partial(make_svs, names=options.names), f"names of {options.files} large SVS"),
+            (demo, make_demo, "demo slides"),
         ):
-            archive = directory / make.__name__
-            archive.mkdir()
-            make(archive, count)
-            measure(title, archive, options.repeat, options.workers, profile=options.profile)
-            shutil.rmtree(archive)
+            if count := options.files if archive is large else options.demo:
+                archive.mkdir()
+                make(archive, count)
+                measure(title, archive, options.repeat, options.workers, distinct=count)
+                count_reads(archive)
+                if options.profile:
+                    show_profile(archive, options.workers)
+                shutil.rmtree(archive)
     finally:
         shutil.rmtree(directory)
 
 
-def measure(title: str, archive: Path, repeat: int, workers: int, *, profile: bool) -> None:
+def measure(title: str, archive: Path, repeat: int, workers: int, *, distinct: int) -> None:
     """Both sides in turns over one archive."""
     files = sorted(os.fsencode(path) for path in archive.rglob("*.*"))
-    batch, spec = kernel_input(archive)
-    times: dict[str, list[Measure]] = {}
-    for repetition in range(repeat + 1):
-        run = scan_once(archive, len(files), workers)
-        run["kernel in this process"] = (timed(lambda: read_headers(batch, spec)), len(files))
-        run["OpenSlide, one process"] = (openslide_loop(files), len(files))
-        if repetition:  # the first fills the page cache and is thrown away
-            for name, seconds in run.items():
-                times.setdefault(name, []).append(seconds)
+    few = files[:: -(-len(files) // 1000)]
+    times: dict[str, list[float]] = {}
+    for path in files:
+        path_warm(path)
+    for _ in range(repeat):
+        run = alone(scan_twice, archive, workers, len(files), distinct)
+        run[OPENSLIDE] = openslide_seconds(files, workers)
+        # One process, without its start and without tables: the readers alone.
+        share = len(files) / len(few)
+        run["one process: header kernel"] = share * timed(functools.partial(read_headers, *kernel_input(archive, few)))
+        run["one process: OpenSlide"] = share * timed(functools.partial(openslide_loop.properties, few))
+        for name, seconds in run.items():
+            times.setdefault(name, []).append(seconds)
     report(title, len(files), times)
-    if profile:
-        show_profile(archive, workers)
 
 
-def kernel_input(archive: Path) -> tuple[pa.RecordBatch, ScanSpec]:
-    """What the header kernel is given for all files of an archive."""
-    root = LocalRoot(os.fsencode(archive))
-    rows = [
-        {"root": 0, "relpath": entry.relpath, "size": entry.size, "mtime": entry.mtime_ns // 1000, "file_count": 1,
-         "is_offline": False, "slide": -1, "file": -1}
-        for entry in root.walk(lambda names: set()) if isinstance(entry, Entry)
-    ]  # fmt: skip
-    spec = ScanSpec((root,), (("NB01", "main"),), (DEFAULT_PATTERNS,), ("0" * 16,))
-    return pa.RecordBatch.from_pylist(rows, schema=HEADER_INPUT), spec
+def path_warm(path: bytes) -> None:
+    """Bring a header into the page cache."""
+    with LocalSource(path) as source:
+        read_slide(source)
 
 
-def report(title: str, count: int, times: Mapping[str, list[Measure]]) -> None:
-    """A table: slides a second of each repetition's median, least and most, and how that compares with OpenSlide."""
-    rates = {name: [slides / seconds for seconds, slides in runs] for name, runs in times.items()}
-    baseline = median(rates["OpenSlide, one process"])
-    say(f"\n{count} x {title}")
-    say(f"  {'':<34}{'seconds':>9}{'slides/s':>10}{'least to most':>18}{'/ OpenSlide':>13}")
-    for name, rate in rates.items():
-        seconds = median(seconds for seconds, _ in times[name])
-        span = f"{min(rate):,.0f} to {max(rate):,.0f}"
-        say(f"  {name:<34}{seconds:>9.3f}{median(rate):>10,.0f}{span:>18}{median(rate) / baseline:>12.2f}x")
+def report(title: str, count: int, times: Mapping[str, Sequence[float]]) -> None:
+    """A table: slides a second, and how that compares with OpenSlide in as many processes."""
+    baseline = median(times[OPENSLIDE])
+    say(f"\n{count:,} {title}")
+    say(f"  {'':<34}{'seconds':>9}{'slides/s':>10}{'least to most':>20}{'x OpenSlide':>13}")
+    for name, seconds in times.items():
+        span = f"{count / max(seconds):,.0f} to {count / min(seconds):,.0f}"
+        ratio = baseline / median(seconds)
+        say(f"  {name:<34}{median(seconds):>9.2f}{count / median(seconds):>10,.0f}{span:>20}{ratio:>13.2f}")
+    whole, headers = (baseline / median(times[name]) for name in ("scan, from cold", "  without the duplicates' part"))
+    say(f"=> scan {whole:.2f} times as fast as OpenSlide, {headers:.2f} without the duplicates' part ({RATIO} wanted)")
 
 
-def scan_once(archive: Path, count: int, workers: int) -> dict[str, Measure]:
-    """A first scan with a new workspace, its parts, and a second scan that finds nothing new."""
+def scan_twice(archive: Path, workers: int, count: int, distinct: int) -> dict[str, float]:
+    """Seconds of a first scan with a new workspace, of its parts, and of a second scan that finds nothing new.
+
+    The start of this process is not in them: `pathcurate --help` shows what that takes.
+    """
+    steps = watched()
     with tempfile.TemporaryDirectory() as directory:
         workspace = make_workspace(Path(directory), archive)
+        begun = time.perf_counter()
         with Embedded(workers=workers, temp_directory=Path(directory) / "sql") as engine:
-            moments: list[Measure] = []
-            begun = time.perf_counter()
-            summary = scan(
-                workspace, engine, progress=lambda what, done, _: moments.append((time.perf_counter() - begun, done))
-            )
-            whole = time.perf_counter() - begun
-            check(workspace, summary, count)
+            summary = scan(workspace, engine)
+        whole = time.perf_counter() - begun
+        check(workspace, summary, count, distinct)
+        first, again = seconds_of(steps), 0.0
+        steps.clear()
+        with Embedded(workers=workers, temp_directory=Path(directory) / "sql") as engine:
             again = timed(lambda: scan(workspace, engine))
-    (first, done), (last, _) = moments[0], moments[-1]
-    return {
-        "scan, from cold": (whole, count),
-        "  until the first batch is read": (first, done),
-        "  reading, once workers run": (last - first, count - done),
-        "  commit, duplicates, keys": (whole - last, count),
-        "scan, without the start": (whole - first, count - done),
-        "scan again, nothing new": (again, count),
-    }
+    parts = {f"  {name}": first[name] for name in ("walk and headers", *REST)}
+    less = {"  without the duplicates' part": whole - first["duplicates, keys"] - first["summary, findings"]}
+    return {"scan, from cold": whole, **less, **parts, "scan again, nothing new": again}
 
 
-def openslide_loop(files: list[bytes]) -> float:
-    """Seconds for opening each file with OpenSlide and copying its properties."""
-
-    def loop() -> None:
-        for path in files:
-            with openslide.OpenSlide(path) as slide:
-                dict(slide.properties)
-
-    return timed(loop)
+def seconds_of(steps: Sequence[Step]) -> dict[str, float]:
+    """Seconds by step."""
+    return {step.name: step.seconds for step in steps}
 
 
-def say(line: str) -> None:
-    """A line for people, at once: a run takes a minute."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-def timed(action: Callable[[], object]) -> float:
-    """Seconds that something takes."""
-    begun = time.perf_counter()
-    action()
-    return time.perf_counter() - begun
-
-
-def check(workspace: Workspace, summary: ScanSummary, count: int) -> None:
+def check(workspace: Workspace, summary: ScanSummary, count: int, distinct: int) -> None:
     """A fast scan of the wrong thing is worth nothing."""
     rows = Catalog(workspace.catalog).read(SLIDES)
     assert summary.statuses == {"ok": count}
     assert rows.num_rows == count
-    assert len(set(rows["header_fingerprint"].to_pylist())) == count
+    assert len(set(rows["header_fingerprint"].to_pylist())) == distinct
+    assert rows["duplicate_of"].null_count == distinct
+
+
+def openslide_seconds(files: Sequence[bytes], workers: int) -> float:
+    """Seconds for opening each file with OpenSlide and copying its properties, in processes that are started for it."""
+
+    def loop() -> None:
+        program = [sys.executable, str(Path(openslide_loop.__file__))]
+        running = [subprocess.Popen(program, stdin=subprocess.PIPE) for _ in range(workers)]
+        for number, process in enumerate(running):
+            assert process.stdin is not None
+            process.stdin.write(b"\0".join(files[number::workers]))
+            process.stdin.close()
+        assert [process.wait() for process in running] == [0] * workers
+
+    return timed(loop)
+
+
+def kernel_input(archive: Path, files: Sequence[bytes]) -> tuple[pa.RecordBatch, ScanSpec]:
+    """What the header kernel is given for some files of an archive."""
+    root = os.fsencode(archive)
+    rows = [
+        {"root": 0, "relpath": path[len(root) + 1 :], "size": 1, "mtime": 0, "file_count": 1, "is_offline": False,
+         "slide": -1, "file": -1}
+        for path in files
+    ]  # fmt: skip
+    spec = ScanSpec((LocalRoot(root),), (("NB01", "main"),), (DEFAULT_PATTERNS,), ("0" * 16,))
+    return pa.RecordBatch.from_pylist(rows, schema=HEADER_INPUT), spec
+
+
+def count_reads(archive: Path) -> None:
+    """Reads and bytes of each slide's header."""
+    root = SlowRoot(LocalRoot(os.fsencode(archive)), 0)
+    counts = []
+    for entry in root.walk(companion_folders):
+        if isinstance(entry, Entry):
+            with contextlib.closing(root.open(entry.relpath)) as source:
+                read_slide(source)
+                counts.append((source.reads, source.bytes))
+    reads, sizes = zip(*counts, strict=True)
+    say(
+        f"=> {median(reads):.0f} reads of a header, at most {max(reads)} ({READS} wanted); "
+        f"{median(sizes):,.0f} bytes, at most {max(sizes):,} ({BYTES:,} wanted)"
+    )
 
 
 def show_profile(archive: Path, workers: int) -> None:
@@ -168,29 +201,20 @@ def show_profile(archive: Path, workers: int) -> None:
         workspace = make_workspace(Path(directory), archive)
         with Embedded(workers=workers, temp_directory=Path(directory) / "sql") as engine, cProfile.Profile() as profile:
             scan(workspace, engine)
-    pstats.Stats(profile).sort_stats("cumulative").print_stats(r"pathcurate|wait|acquire", 30)
+    pstats.Stats(profile).strip_dirs().sort_stats("cumulative").print_stats(45)
 
 
-# --- Archives ----------------------------------------------------------------------------------------------------
+# --- Demo slides -------------------------------------------------------------------------------------------------
 
 
-def make_workspace(directory: Path, archive: Path) -> Workspace:
-    """A workspace with one archive."""
-    file = directory / "pathcurate.yaml"
-    file.write_text(
-        f"workspace: 1\nname: bench\nsites:\n  - code: NB01\n    archives: [{{name: main, root: '{archive}'}}]\n"
-    )
-    return load_workspace(file)
-
-
-def make_slides(archive: Path, count: int) -> None:
+def make_demo(archive: Path, count: int) -> None:
     """Copies of four demo slides that differ in their tiles' sizes and in a number in their description."""
     sizes = ((2048, 1536), (1536, 1280))
     for seed, size in enumerate(sizes):
         write_svs(archive / f"{seed}.svs", seed=seed, size=size, description=KEYS, label_lines=["S23-00001"])
         write_tiff(archive / f"{seed}.tif", seed=seed + 10, size=size, mpp=0.5)
     originals = sorted(archive.iterdir())
-    distinct = [(path, copies(path.read_bytes(), tile_table(path))) for path in originals]
+    distinct = [(path, same_size_copies(path.read_bytes(), tile_table(path))) for path in originals]
     for path in originals:
         path.unlink()
     for number, (path, versions) in zip(range(count), itertools.cycle(distinct)):
@@ -204,40 +228,6 @@ def tile_table(path: Path) -> tuple[int, int]:
     with LocalSource(os.fsencode(path)) as source:
         entry = ifd.walk(source)[0].entries[ifd.TILE_BYTE_COUNTS]
     return entry.offset, entry.count
-
-
-def copies(data: bytes, table: tuple[int, int]) -> Iterator[bytes]:
-    """Copies of a slide of which no two have the same tile sizes: by a byte less of some tiles, which nobody decodes."""
-    offset, length = table
-    sizes = struct.unpack_from(f"<{length}I", data, offset)
-    for number in itertools.count():
-        copy = bytearray(data)
-        struct.pack_into(f"<{length}I", copy, offset, *(size - (number >> bit & 1) for bit, size in enumerate(sizes)))
-        yield bytes(copy).replace(b"ImageID = 0000000", b"ImageID = %07d" % number)
-
-
-def make_large(archive: Path, count: int) -> None:
-    """Aperio files of 61,440 x 61,440 pixels in three levels; their tiles lie in a hole and take no room on disk."""
-    for number in range(count):
-        path = archive / f"S23-{number:05}-B1 HE.svs"
-        pages = []
-        position = 16 << 20
-        for side in (61_440, 15_360, 3840):
-            across = side // TILE
-            tiles = across * across
-            sizes = [TILE_BYTES // 2 + (index * 7 + number) % 500 for index in range(tiles)]
-            offsets = list(itertools.accumulate(sizes, initial=position))
-            position = offsets.pop()
-            keys = "".join(f"|{key} = {value}" for key, value in KEYS.items())
-            text = f"Aperio Image Library v12.0.15 \r\n{side}x{side} ({TILE}x{TILE}) JPEG/RGB Q=70{keys}"
-            fields = {
-                256: longs(side), 257: longs(side), 258: shorts(8, 8, 8), 259: shorts(7), 262: shorts(6),
-                270: ascii_text(text), 277: shorts(3), 284: shorts(1), 322: shorts(TILE), 323: shorts(TILE),
-                530: shorts(2, 2), 324: long8s(*offsets), 325: longs(*sizes),
-            }  # fmt: skip
-            pages.append(Page(fields, [b""] * tiles, tiled=True))
-        path.write_bytes(encode_tiff(pages, bigtiff=True))
-        os.truncate(path, position)
 
 
 if __name__ == "__main__":

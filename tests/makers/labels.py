@@ -45,7 +45,8 @@ def symbol(kind: str, text: str) -> Image.Image:
 
 def paint_symbols(
     symbols: list[tuple[str, str, float, tuple[int, int]]], *, rotation: float = 0, blur: float = 0.5, noise: float = 6,
-    seed: int = 0, size: int = 600, ink: int = 25, paper: int = 232, lines: tuple[str, ...] = ("S24-012345", "A1  HE", "DEPT PATHOLOGY"),
+    seed: int = 0, size: int = 600, ink: int = 25, paper: int = 232,
+    lines: tuple[str, ...] = ("S24-012345", "A1  HE", "DEPT PATHOLOGY"),
 ) -> Image.Image:  # fmt: skip
     """A square label in RGB.
 

@@ -1,6 +1,7 @@
 """Links: which case a slide belongs to, on what evidence, and when nothing may be linked."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -279,6 +280,20 @@ def test_shared_pixels_across_two_patients(bench: Bench) -> None:
     assert bench.found() == [
         ("link.no_number", "d"), ("link.shared_pixels_two_patients", "a"), ("link.shared_pixels_two_patients", "b")
     ]  # fmt: skip
+
+
+def test_patients_of_one_glass_are_guarded_together_and_stay_two_persons(bench: Bench) -> None:
+    group = {"scan_group": "G-1"}
+    bench.slides(a=["barcode:S23-1"], b=["barcode:S23-2"], c=["barcode:S23-3"])
+    bench.set_slides(a=group, b=group)
+    bench.run()
+    persons = bench.catalog.read(PERSONS).to_pylist()
+    groups = Counter(row["group_id"] for row in persons)
+    assert len({row["person_id"] for row in persons}) == len(persons)
+    assert max(groups.values()) == 2
+    bench.set_slides(b={"scan_group": None})
+    bench.run()
+    assert max(Counter(row["group_id"] for row in bench.catalog.read(PERSONS).to_pylist()).values()) == 1
 
 
 @pytest.mark.parametrize(("scanned", "is_found"), [(1, True), (2, False), (3, False)])

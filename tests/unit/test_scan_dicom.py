@@ -397,4 +397,16 @@ class TestRealFiles:
         }  # fmt: skip
         assert dicom[b"boxes_0.dcm"]["has_thumbnail"] is True
         assert Counter(row["status"] for row in series(desk)) == {"ok": 26, "truncated": 4, "corrupt": 1}
-        assert opened(desk)[1] == 0
+        # The DICOMDIR names files that are not there and may have come since.
+        assert opened(desk)[1] == 1
+
+
+class TestDirectory:
+    def test_files_that_a_dicomdir_names_and_are_not_there_are_a_finding_until_they_come(self, desk, real_data):
+        source = real_data / "dicom"
+        directory = next(path for path in sorted(source.rglob("DICOMDIR*")) if path.is_file())
+        desk.put("disc/DICOMDIR", directory.read_bytes())
+        summary = desk.scan()
+        assert [finding.rule for finding in summary.findings] == ["scan.dicomdir"]
+        assert "not there" in summary.findings[0].message
+        assert [finding.rule for finding in desk.scan().findings] == ["scan.dicomdir"]
