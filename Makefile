@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo-hospital
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test lint schemas bench clean
+.PHONY: help setup demo test lint schemas bench bench-full clean
 
 help:  ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,8 +35,17 @@ lint: setup  ## ruff and mypy strict
 schemas: setup  ## Render schemas/ from the declarations in pathcurate/model
 	$(BIN)/python -c 'from pathlib import Path; from pathcurate.contracts import write_contracts; write_contracts(Path("schemas"))'
 
-bench: setup  ## Measure; prints a table
-	$(BIN)/python tests/bench/scan_speed.py
+bench: setup  ## Measure on small inputs, in a few minutes
+	$(BIN)/python tests/bench/scan_speed.py --files 100 --demo 500 --repeat 3
+	$(BIN)/python tests/bench/dicom_speed.py --instances 800 --repeat 3
+	$(BIN)/python tests/bench/slow_storage.py --files 200 --threads --io-threads 64
+	$(BIN)/python tests/bench/scan_scale.py --entries 100000 --moved 20000 --first 20000
+
+bench-full: setup  ## Measure at the size of an archive, in an hour
+	$(BIN)/python tests/bench/scan_speed.py --repeat 5
+	$(BIN)/python tests/bench/dicom_speed.py
+	$(BIN)/python tests/bench/slow_storage.py --repeat 3
+	$(BIN)/python tests/bench/scan_scale.py --most 2800000
 
 clean:  ## Remove everything that make made
 	rm -rf $(VENV) .venv-* $(DEMO) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

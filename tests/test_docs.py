@@ -21,7 +21,7 @@ from pathcurate.cohort import read_recipe
 from pathcurate.deid import explain
 from pathcurate.errors import PathcurateError
 from pathcurate.parsers.lis import COLUMNS
-from pathcurate.workspace import load_mapping
+from pathcurate.workspace import load_mapping, load_workspace
 
 CHECKOUT = Path(__file__).parents[1]
 HEAVY = ("pandas", "pyarrow", "duckdb", "numpy", "openslide", "pydicom", "sqlalchemy", "jsonschema", "pydantic", "jinja2")
@@ -234,6 +234,8 @@ def test_recipes_and_mappings_of_the_readme_load(readme: str, write: Callable[[s
         file = write("example.yaml", text)
         if text.startswith("recipe:"):
             read_recipe(file)
+        elif text.startswith("workspace:"):
+            load_workspace(file)
         else:
             load_mapping(file, COLUMNS)
 

@@ -108,6 +108,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "scan.unreadable_directory": "Give this user the right to list the folders; slides below them are not seen.",
     "scan.repeated_directory": "Nothing; links lead to the folder more than once, and it was read once.",
     "scan.vanished": "Scan again when nobody moves files in the archive.",
+    "scan.absurd_value": "Correct the scanner's settings; until then choose by what is known, never by the lens.",
     "scan.dicomdir": "Copy the disc again if its other files are wanted; those that are here were scanned all the same.",
     "scan.shared_pixels": "Keep one of the copies; until then splits keep them together.",
     "scan.pixels_of_two_cases": "Look at the labels: one of the two is filed under the wrong case; leave both out.",

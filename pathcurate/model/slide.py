@@ -4,9 +4,9 @@ Names follow OpenSlide's properties and DICOM's VL Whole Slide Microscopy Image 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from pathcurate.model.column import Action, Column, Identifying, Table, Type
 
@@ -81,6 +81,8 @@ SLIDES = Table(
         Column("mpp_y", Type.FLOAT, "Microns per pixel at level 0, vertical; missing stays missing.", unit="µm/px"),
         Column("mpp_source", Type.STRING, "Where the microns per pixel were read.", values=MPP_SOURCES),
         Column("objective_power", Type.FLOAT, "Nominal lens power; no substitute for microns per pixel."),
+        Column("odd_values", Type.STRINGS, "Columns for which the header gave an absurd value, which was left out.",
+               action=Action.DROP),
         Column("focal_planes", Type.INTEGER, "Focal planes."),
         Column("channels", Type.INTEGER, "Samples per pixel, of all optical paths together."),
         Column("icc_profile", Type.BOOLEAN, "Whether a colour profile is embedded."),
@@ -222,6 +224,8 @@ class SlideHeader:
     mpp_y: float | None = None
     mpp_source: str | None = None
     objective_power: float | None = None
+    odd_values: tuple[str, ...] = ()
+    """Columns for which the header gave an absurd value; see :func:`judged`."""
     focal_planes: int | None = None
     channels: int | None = None
     icc_profile: bool | None = None
@@ -236,6 +240,26 @@ class SlideHeader:
     shape_fingerprint: str | None = None
     tiles_checked: int | None = None
     tiles_bad: int | None = None
+
+
+PLAUSIBLE: Final[Mapping[str, tuple[float, float]]] = {
+    "mpp_x": (0.01, 100.0), "mpp_y": (0.01, 100.0), "objective_power": (0.1, 1000.0),
+}  # fmt: skip
+"""What a microscope can have: beyond it a value is absurd, and missing is better."""
+
+
+def judged(header: SlideHeader) -> SlideHeader:
+    """The header without absurd values; ``odd_values`` names them. Readers give what stands there."""
+    odd = tuple(
+        name
+        for name, (least, most) in PLAUSIBLE.items()
+        if (value := getattr(header, name)) is not None and not least <= value <= most
+    )
+    if not odd:
+        return header
+    left_out: dict[str, Any] = {**dict.fromkeys(odd), "odd_values": tuple(dict.fromkeys((*header.odd_values, *odd)))}
+    header = replace(header, **left_out)
+    return replace(header, mpp_source=None) if header.mpp_x is header.mpp_y is None else header
 
 
 @dataclass(frozen=True, slots=True)

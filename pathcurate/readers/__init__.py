@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from PIL import Image
 
 from pathcurate import ifd
-from pathcurate.model.slide import Part, SlideHeader, TileCount
+from pathcurate.model.slide import Part, SlideHeader, TileCount, judged
 from pathcurate.readers import dicom, kfb, mrxs, ndpi, openslide, plugins, tiff
 from pathcurate.storage import Source
 
@@ -174,6 +174,7 @@ def read_slide(source: Source) -> ReadResult | None:
 def _result(reader: Reader, read: SlideHeader | Part, source: Source, extension: str) -> ReadResult:
     if isinstance(read, Part):
         return ReadResult(SlideHeader(read.status, read.status_detail), reader.NAME, reader.VERSION, read)
+    read = judged(read)
     is_closed = read.status.startswith("unsupported:")
     by_plugin = _by_plugin(source, extension, is_closed=True) if is_closed else None
     return by_plugin or ReadResult(read, reader.NAME, reader.VERSION)

@@ -270,7 +270,7 @@ def _described(header: _Header, pictures: list[_Picture | None]) -> SlideHeader:
         False if picture is None else picture.is_jpeg if picture.is_inside or picture.is_jpeg else None
         for picture in pictures
     ]
-    mpp = header.resolution if math.isfinite(header.resolution) and 0.01 <= header.resolution <= 100 else None
+    mpp = header.resolution if math.isfinite(header.resolution) and header.resolution > 0 else None
     # The field holds a single-precision float; what it was written as is its shortest decimal form.
     mpp = None if mpp is None else float(str(np.float32(mpp)))
     return SlideHeader(
@@ -286,7 +286,7 @@ def _described(header: _Header, pictures: list[_Picture | None]) -> SlideHeader:
         mpp_x=mpp,
         mpp_y=mpp,
         mpp_source=None if mpp is None else "vendor",
-        objective_power=float(header.magnification) if 0 < header.magnification <= 1000 else None,
+        objective_power=float(header.magnification) if header.magnification > 0 else None,
         has_overview=has[0],
         has_label=has[1],
         has_thumbnail=has[2],

@@ -310,13 +310,12 @@ def _xml_texts(xml: str) -> Iterator[str]:
 
 
 def _mpp(first: Directory, tag: int) -> float | None:
-    """Microns per pixel, if a microscope can have them."""
+    """Microns per pixel, as the header gives them."""
     microns = {2: 25_400.0, 3: 10_000.0}.get(first.first_int(ifd.RESOLUTION_UNIT, 2) or 0)
     resolution = first.rational(tag)
     if microns is None or resolution is None or resolution <= 0:
         return None
-    mpp = microns / resolution
-    return mpp if 0.01 <= mpp <= 100 else None
+    return microns / resolution
 
 
 def _datetime(text: str) -> datetime | None:

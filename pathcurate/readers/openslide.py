@@ -178,8 +178,7 @@ def _header(slide: openslide.OpenSlide, format_: str, vendor: str) -> SlideHeade
     properties = slide.properties
     width, height = slide.dimensions
     images = set(slide.associated_images)
-    # 72 dots per inch and the like are above 100; they are no pixel size.
-    mpp_x, mpp_y = (_number(properties.get(f"openslide.mpp-{axis}"), 0.01, 100) for axis in "xy")
+    mpp_x, mpp_y = (_positive(properties.get(f"openslide.mpp-{axis}")) for axis in "xy")
     return SlideHeader(
         status="ok",
         format=format_,
@@ -196,7 +195,7 @@ def _header(slide: openslide.OpenSlide, format_: str, vendor: str) -> SlideHeade
         mpp_x=mpp_x,
         mpp_y=mpp_y,
         mpp_source=None if mpp_x is mpp_y is None else "openslide",
-        objective_power=_number(properties.get("openslide.objective-power"), 0.1, 1000),
+        objective_power=_positive(properties.get("openslide.objective-power")),
         icc_profile="openslide.icc-size" in properties,
         has_label="label" in images,
         has_overview="macro" in images,
@@ -284,12 +283,12 @@ def _matching(properties: Mapping[str, str], pattern: re.Pattern[str]) -> Iterat
     return (value for name in sorted(properties) if pattern.fullmatch(name) and (value := properties[name].strip()))
 
 
-def _number(text: str | None, least: float, most: float) -> float | None:
+def _positive(text: str | None) -> float | None:
     try:
         number = float(text or "nan")
     except ValueError:
         return None
-    return number if math.isfinite(number) and least <= number <= most else None
+    return number if math.isfinite(number) and number > 0 else None
 
 
 def _integer(text: str | None) -> int | None:

@@ -30,6 +30,10 @@ _SAME_RATIO: Final = 0.03
 """Width by height, as a natural logarithm: some formats pad a side to whole tiles."""
 _MOST_ALIKE: Final = 200
 """Thumbnails that share a band with more others than this say nothing: they are bare glass."""
+_LEAST_SERIAL: Final = 4
+"""Letters and digits of a serial number."""
+_MOST_CASES: Final = 3
+"""Cases whose numbers may stand on scans of one glass; more than one is somebody's mistake."""
 
 
 def sample_compressed(batch: pa.RecordBatch, spec: PassSpec) -> pa.RecordBatch:
@@ -104,7 +108,7 @@ def regrouped(catalog: Catalog, index: Index) -> Grouping:
     for members in _alike(whole, lambda row: row["pixel_fingerprint"]):
         copies.join(members)
         findings += _two_cases(whole, members)
-    for members in _alike(whole, _glass):
+    for members in _rescans(whole):
         same.join(members)
     place = {row["at"]: number for number, row in enumerate(whole)}
     for pair in pairs:
@@ -218,9 +222,23 @@ def _glass(row: Row) -> tuple[str, ...] | None:
 
 
 def names_glass(barcode: str, keys: str | None) -> bool:
-    """Whether a barcode says more than which case it is: block, slide or a serial number beyond the accession number."""
+    """Whether a barcode says more than which case it is: a block beside the accession number, or a serial number.
+
+    A word or a single digit is none: some scanners write one and the same into every header.
+    """
     blocks = [block for _, _, block, source, raw in json.loads(keys or "[]") if source == "barcode" and raw == barcode]
-    return not blocks or any(block is not None for block in blocks)
+    if blocks:
+        return any(block is not None for block in blocks)
+    signs = [char for char in barcode if char.isalnum()]
+    return len(signs) >= _LEAST_SERIAL and any(char.isdigit() for char in signs)
+
+
+def _rescans(rows: Sequence[Row]) -> Iterator[list[int]]:
+    """Positions of slides of one glass; a barcode under which many cases lie is the scanner's or the rack's."""
+    for members in _alike(rows, _glass):
+        cases = {keys[0][0] for at in members if (keys := json.loads(rows[at]["keys"] or "[]"))}
+        if len(cases) <= _MOST_CASES:
+            yield members
 
 
 def _two_cases(rows: Sequence[Row], members: Sequence[int]) -> Iterator[Finding]:
@@ -231,7 +249,7 @@ def _two_cases(rows: Sequence[Row], members: Sequence[int]) -> Iterator[Finding]
         return
     first = rows[named[0][0]]
     for at, keys in named[1:]:
-        if not keys & named[0][1] or rows[at]["site"] != first["site"]:
+        if not keys & named[0][1]:
             row = rows[at]
             message = (
                 f"slide {row['slide_id']} has the same pixels as slide {first['slide_id']}, but another case's number: "

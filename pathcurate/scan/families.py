@@ -1,5 +1,6 @@
 """Parts become slides and series: of all files only the families in which something has changed are merged again."""
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -13,12 +14,24 @@ from numpy.typing import NDArray
 
 from pathcurate.model.series import SERIES
 from pathcurate.model.slide import FILES, SLIDES
+from pathcurate.pseudonyms import opaque_code
 from pathcurate.readers import READER_VERSIONS
-from pathcurate.scan.groups import Family, Place, SlideGroup, keep_names, place_of, series_rows, slide_groups, sums
+from pathcurate.scan.groups import (
+    Family,
+    Place,
+    SlideGroup,
+    keep_names,
+    place_of,
+    series_code,
+    series_rows,
+    slide_groups,
+    sums,
+)
 from pathcurate.scan.index import Index, Row, RowReader, as_digests, place_digest
 from pathcurate.scan.kernels import ScanSpec, content_key, first_id, looked_at, names_columns
 from pathcurate.scan.known import GROUP_READER, SERIES_PART, SLIDE_PART, Known, read_files
 from pathcurate.scan.rows import carried, differs, moved_columns
+from pathcurate.scan.settle import dropped
 from pathcurate.tables import Catalog, from_rows
 
 _BUCKET_ROWS: Final = 100_000
@@ -31,7 +44,14 @@ class Families:
         moved: merged slides that were found again under other paths, by site.
     """
 
-    def __init__(self, catalog: Catalog, before: Known, spec: ScanSpec, listed: NDArray[np.bool_]) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        before: Known,
+        spec: ScanSpec,
+        listed: NDArray[np.bool_],
+        configured: Sequence[tuple[str, str]] = (),
+    ) -> None:
         """Look what has changed.
 
         Args:
@@ -39,6 +59,7 @@ class Families:
             before: what was known before the scan.
             spec: the archives that were looked at.
             listed: by number of archive, whether it was looked at to its end.
+            configured: site and name of every archive of the workspace; slides of others may be found again in these.
         """
         files = before.files
         if catalog.state(FILES) != files.state:
@@ -49,34 +70,47 @@ class Families:
         self._spec = spec
         self._listed = listed
         self._slide_rows = RowReader(catalog, before.slides)
-        self._touched = _touched(before.files, files)
+        touched = _touched(before.files, files)
+        codes = before.archives.values()
+        places = set(spec.places)
+        here = np.array([place in places for place in codes] or [False], np.bool_)[files.facts["archive"]]
+        is_dropped = dropped(codes, configured)
         is_part = files.facts["kind"] <= SERIES_PART
-        self._changed = is_part & np.isin(files.facts["family"], self._touched)
-        kept = files.ids[is_part & ~self._changed & (files.facts["kind"] == SLIDE_PART)]
+        is_touched = is_part & np.isin(files.facts["family"], touched)
+        self._changed = is_touched & here
+        self._left = np.flatnonzero(is_touched & ~here & files.facts["merged"])
+        self._dropped = np.flatnonzero(is_part & is_dropped[files.facts["archive"]])
+        stands = is_part & ~is_touched & ~is_dropped[files.facts["archive"]]
+        kept = files.ids[stands & (files.facts["kind"] == SLIDE_PART)]
         self._kept: set[bytes] = set(kept.tolist()) - {b""}
         facts = before.slides.facts
         self._merged = np.flatnonzero(facts["merged"] & listed[facts["archive"]])
-        owners = np.unique(files.ids[is_part])
-        lost = self._merged[~np.isin(before.slides.ids[self._merged], owners)]
+        lost = np.flatnonzero(facts["merged"] & (listed | is_dropped[: len(listed)])[facts["archive"]])
+        owners = np.unique(files.ids[is_part & ~is_dropped[files.facts["archive"]]])
+        lost = lost[~np.isin(before.slides.ids[lost], owners)]
         self._lost: dict[int, list[int]] = defaultdict(list)
         for at in lost:
             self._lost[int(facts["content"][at])].append(int(at))
         self._used: set[str] = {code.decode() for code in self._kept}
         self._given: set[bytes] = set()
-        self._series_seen: set[bytes] = set(
-            files.ids[is_part & ~self._changed & (files.facts["kind"] == SERIES_PART)].tolist()
-        )
+        is_series = files.facts["kind"] == SERIES_PART
+        self._series_seen: set[bytes] = set(files.ids[is_series & stands].tolist())
+        self._series_known: set[bytes] = set(files.ids[is_series & self._changed].tolist()) - {b""}
+        self._all_series: set[str] | None = None
         self.moved: Counter[str] = Counter()
 
     def merge(self) -> None:
         """Merge, and keep what came of it."""
+        # What moved files have left behind in an archive that is not scanned is merged when it is.
+        rows = self._files.rows(self._catalog, self._left)
+        self._catalog.upsert(FILES, from_rows(FILES, ({**row, "owner": None, "merged": False} for _, row in rows)))
         for bucket in self._buckets():
             families = self._read(bucket)
             groups = slide_groups(families)
             keep_names(groups, self._standing(groups), self._used)
             slides = [row for group in groups if (row := self._slide(group)) is not None]
             slides += self._absorbed(families)
-            series = [(row, files) for row, files in series_rows(families)]
+            series = self._named_series(families)
             self._catalog.upsert(SLIDES, from_rows(SLIDES, slides))
             self._keep_series([row for row, _ in series])
             owned = [(file, group.slide_id) for group in groups for file in group.files]
@@ -84,6 +118,10 @@ class Families:
             self._own(owned)
         self._catalog.upsert(SLIDES, from_rows(SLIDES, self._gone_slides()))
         self._gone_series()
+        given = np.array([*self._given, *self._series_seen], "S18")
+        left = self._dropped[np.isin(self._files.ids[self._dropped], given)] if len(given) else self._dropped[:0]
+        rows = self._files.rows(self._catalog, left)
+        self._catalog.upsert(FILES, from_rows(FILES, ({**row, "owner": None, "merged": False} for _, row in rows)))
 
     def _buckets(self) -> Iterator[NDArray[np.int64]]:
         """Files to be merged, whole families together, a bounded number at a time."""
@@ -170,6 +208,32 @@ class Families:
                 detail = "a part of another slide or series now"
                 yield {**self._slide_rows[at], "status": "gone", "status_detail": detail}
 
+    def _named_series(self, families: Mapping[Family, Sequence[Row]]) -> list[tuple[Row, Sequence[Row]]]:
+        """Rows of series and their files; a series that has moved to another archive keeps its name."""
+        named = []
+        for row, files in sorted(series_rows(families), key=lambda one: (-len(one[1]), place_of(one[0]))):
+            owners = Counter(code for file in files if (code := file["owner"]) is not None)
+            wishes = sorted(owners, key=lambda code: (-owners[code], code))
+            name = next((code for code in wishes if code.encode() not in self._series_seen), None)
+            name = name or self._lost_series(row["series_id"], files[0]) or row["series_id"]
+            while name not in owners and name.encode() in self._series_seen | self._series_known:
+                name = opaque_code("I", hashlib.sha256(name.encode()).digest())
+            self._series_seen.add(name.encode())
+            named.append(({**row, "series_id": name}, files))
+        return named
+
+    def _lost_series(self, own: str, file: Row) -> str | None:
+        """The name that a series had in its place, or in an archive of its site where it is no more."""
+        if self._all_series is None:
+            codes = self._catalog.read(SERIES, columns=["series_id"])["series_id"]
+            self._all_series = {str(code) for code in codes.to_pylist()}
+        archives = [archive for site, archive in self._before.archives.values() if site == file["site"]]
+        group = file["group"]
+        for code in (own, *(series_code(file["site"], one, group) for one in archives if group is not None)):
+            if code in self._all_series and code.encode() not in self._series_seen | self._series_known:
+                return code
+        return None
+
     def _own(self, owned: Iterable[tuple[Row, str | None]]) -> None:
         """Say whose parts these files are."""
         rows = [
@@ -189,7 +253,6 @@ class Families:
 
     def _keep_series(self, rows: Sequence[Row]) -> None:
         known = {row["series_id"]: row for row in self._series([row["series_id"] for row in rows])}
-        self._series_seen.update(row["series_id"].encode() for row in rows)
         now = datetime.now(UTC).replace(tzinfo=None)
         changed = [
             {**row, "scanned_at": now}

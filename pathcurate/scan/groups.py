@@ -85,11 +85,16 @@ def keep_names(groups: Sequence[SlideGroup], standing: Mapping[Place, str], used
             used.add(name)
 
 
+def series_code(site: str, archive: str, group: str) -> str:
+    """The name of a series that is met for the first time."""
+    return opaque_code("I", hashlib.sha256(canonical_json([site, archive, group])).digest())
+
+
 def series_rows(families: Mapping[Family, Sequence[Row]]) -> Iterator[tuple[Row, Sequence[Row]]]:
     """Rows of ``series`` and their files."""
     for (site, archive, kind, group), files in families.items():
         if kind == "series_part":
-            code = opaque_code("I", hashlib.sha256(canonical_json([site, archive, group])).digest())
+            code = series_code(site, archive, group)
             columns = merge_series(map(_instance, files))
             yield {"series_id": code, "site": site, "archive": archive, **columns, **sums(files)}, files
 

@@ -19,7 +19,7 @@ from pathcurate.model.slide import ARRIVALS, FILES, SLIDES
 from pathcurate.readers import FAMILY_VERSION
 from pathcurate.scan.groups import place_of
 from pathcurate.scan.index import Digests, Row, RowReader, as_digests, place_digest
-from pathcurate.scan.kernels import HEADER_INPUT, ScanSpec, first_id, names_columns
+from pathcurate.scan.kernels import HEADER_INPUT, ScanSpec, content_key, first_id, names_columns
 from pathcurate.scan.known import OTHER, PARTS, UNREAD, Known
 from pathcurate.scan.listing import Found, Listing, file_kind
 from pathcurate.scan.rows import carried, differs, has_label_reading, moved_columns
@@ -185,13 +185,20 @@ class Intake:
     def _accept_row(self, row: Row) -> None:
         """A file that is known in some way."""
         kind, at_slide, at_file = row.pop("kind"), row.pop("slide"), row.pop("file")
-        row.pop("content")
+        content = row.pop("content")
         before = self._slide_rows[at_slide] if at_slide >= 0 else None
         if before is not None and self._known.slides.facts["merged"][at_slide]:
             # Its other files may still be there, so a slide of one file in this place is another slide.
             before = None
         was = self._file_rows[at_file] if at_file >= 0 else None
         was_slide = before is not None and before["status"] != "gone"
+        if kind == "slide" and not was_slide and self._may_have_moved(content, before):
+            if was is not None:
+                self._forget(at_file)
+            self.read_slides += 1
+            self._pending["arrivals"].append(from_rows(ARRIVALS, [{name: row[name] for name in ARRIVALS.names}]))
+            self._pending_rows += 1
+            return
         if was is not None and was["kind"] in PARTS and row["status"] in UNREAD:
             # What was read of it earlier still tells which slide or series cannot be read now.
             kind, row["group"], row["part"] = was["kind"], was["group"], was["part"]
@@ -211,6 +218,12 @@ class Intake:
             self._remember(row, kind, was)
             if was_slide and before is not None:
                 self._put("slides", {**before, "status": "gone", "status_detail": "another file has taken its place"})
+
+    def _may_have_moved(self, content: int | None, before: Row | None) -> bool:
+        """Whether a slide may be a known one, but not the one that was in its place before."""
+        if not content or (before is not None and content_key(before) == content):
+            return False
+        return bool(_is_in(np.array([content], np.uint64), self._contents)[0])
 
     def _remember(self, row: Row, kind: str, before: Row | None) -> None:
         """A file that is no slide by itself; what it was a part of is kept, so that its slide can keep its name."""

@@ -118,7 +118,7 @@ def _moved(moves: Sequence[Relocation]) -> Callable[[str, bytes], tuple[str, byt
 
 _SLIDE_COLUMNS: Final = (
     *_CONTENT, "status", "reader", "reader_version", "storage_state", "pixel_fingerprint", "names_rules", "scan_group",
-    "thumbnail_hash", "barcode", "stain",
+    "thumbnail_hash", "barcode", "stain", "odd_values",
 )  # fmt: skip
 
 
@@ -140,6 +140,7 @@ def _slide_facts(
             "renamed": np.array([_is_renamed(row, rules) for row in rows], np.bool_),
             "archive": _numbers(archives, columns),
             "grouped": np.array([group is not None for group in columns["scan_group"]], np.bool_),
+            "odd": np.array([bool(names) for names in columns["odd_values"]], np.bool_),
             "looks": np.array([look is not None for look in columns["thumbnail_hash"]], np.bool_),
             "glass": np.array([_glass(row) for row in rows], np.uint64),
             "content": np.array([content_key(row) for row in rows], np.uint64),

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from pathcurate.model.series import BODY_PARTS, MODALITIES, REGION_CODES, VIEW_CODES, VIEWS
-from pathcurate.model.slide import Part, SlideHeader
+from pathcurate.model.slide import Part, SlideHeader, judged
 
 _READABLE: Final = frozenset({
     "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91",
@@ -117,7 +117,7 @@ def _merged(files: Sequence[Instance], texts: Mapping[str, Any]) -> MergedSlide:
         **texts,
     )
     main = min(files, key=_size_order)
-    return MergedSlide(header, main.path, tuple(file.path for file in files))
+    return MergedSlide(judged(header), main.path, tuple(file.path for file in files))
 
 
 def _size_order(file: Instance) -> tuple[bool, int, int, float, int, bytes]:

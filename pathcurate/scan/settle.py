@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from pathcurate.model.column import Table
 from pathcurate.model.slide import ARRIVALS, FILES, SLIDES
-from pathcurate.scan.index import Index, Row, RowReader
+from pathcurate.scan.groups import place_of
+from pathcurate.scan.index import Index, Row, RowReader, as_digests, place_digest
 from pathcurate.scan.kernels import ScanSpec, first_id, names_columns
-from pathcurate.scan.known import PARTS, Known, Relocation, read_arrivals
+from pathcurate.scan.known import PARTS, Known, Relocation, read_arrivals, read_files
 from pathcurate.scan.listing import Listing
 from pathcurate.scan.rows import carried, has_label_reading, moved_columns
 from pathcurate.tables import Catalog, from_rows
@@ -27,8 +28,24 @@ class Settlement:
     """
 
     def __init__(
-        self, catalog: Catalog, known: Known, listings: Sequence[Listing], spec: ScanSpec, moves: Sequence[Relocation]
+        self,
+        catalog: Catalog,
+        known: Known,
+        listings: Sequence[Listing],
+        spec: ScanSpec,
+        moves: Sequence[Relocation],
+        configured: Sequence[tuple[str, str]] = (),
     ) -> None:
+        """Begin.
+
+        Args:
+            catalog: the catalog.
+            known: what was known before the scan.
+            listings: the archives that were looked at.
+            spec: of the readers.
+            moves: where parts of archives are said to lie now.
+            configured: site and name of every archive of the workspace; slides of others may be found again in these.
+        """
         self._catalog = catalog
         self._known = known
         self._listings = {listing.place: listing for listing in listings}
@@ -38,6 +55,9 @@ class Settlement:
         places = known.archives.values()
         listed = [place in self._listings and self._listings[place].is_whole for place in places]
         self.listed = np.array(listed or [False], np.bool_)
+        self._dropped = dropped(places, configured)
+        # Files as they were when the walk had come to its end, and which of their parts this scan has written.
+        self._files_now: tuple[Index, NDArray[np.bool_]] | None = None
         self.moved: Counter[str] = Counter()
 
     def missing(self, index: Index) -> NDArray[np.int64]:
@@ -46,15 +66,21 @@ class Settlement:
         Not those below a folder that could not be listed, nor of an archive that was not looked at.
         """
         unseen = np.flatnonzero(~index.seen & self.listed[index.facts["archive"]])
-        if not any(listing.has_hidden for listing in self._listings.values()):
+        is_moved = index.facts["moved"]
+        if not any(listing.has_hidden for listing in self._listings.values()) and not is_moved[unseen].any():
             return unseen
         return np.array(
-            [at for at, row in index.rows(self._catalog, unseen) if not self._is_hidden(row)], np.int64
-        )  # fmt: skip
+            [at for at, row in index.rows(self._catalog, unseen) if self._is_missed(row, is_moved=bool(is_moved[at]))],
+            np.int64,
+        )
 
-    def _is_hidden(self, row: Row) -> bool:
-        listing = self._listings.get((row["site"], row["archive"]))
-        return listing is None or listing.is_hidden(row["relpath"])
+    def _is_missed(self, row: Row, *, is_moved: bool) -> bool:
+        """Whether a file that was not seen would have been seen, where it was and where it is said to lie now."""
+        places = [place_of(row), *([place_of(self._at_new_place(row))] if is_moved else [])]
+        if is_moved and self._is_found(place_of(row)):
+            return False
+        listings = [(self._listings.get(place[:2]), place[2]) for place in places]
+        return all(one is not None and one.is_whole and not one.is_hidden(relpath) for one, relpath in listings)
 
     def relocate(self, rewritten: NDArray[np.bool_]) -> None:
         """Write down where slides and files lie that were looked for, and found, in the part that was said to have moved."""
@@ -65,9 +91,35 @@ class Settlement:
         chosen = chosen[~rewritten[chosen]]
         save(self._catalog, SLIDES, (self._relocated(row) for _, row in index.rows(self._catalog, chosen)))
         files = self._known.files
-        here = np.flatnonzero(files.facts["moved"] & files.seen)
-        save(self._catalog, FILES, (self._at_new_place(row) for _, row in files.rows(self._catalog, here)))
-        save(self._catalog, FILES, (forgotten(row) for _, row in files.rows(self._catalog, here)))
+        if not files.facts["moved"].any():
+            return
+        now = read_files(self._catalog, self._known.archives)
+        self._files_now = now, np.array([name not in files.parts for name in now.parts] or [False], np.bool_)
+        # Of one place there can be two rows: that of the file that was said to be there, and what a killed run made of it.
+        files.seen = files.seen | files.seen[files.find(files.places)]
+        save(self._catalog, FILES, self._refiled(np.flatnonzero(files.facts["moved"] & files.seen)))
+
+    def _refiled(self, chosen: NDArray[np.int64]) -> Iterator[Row]:
+        """Rows of files in their new places, and of what they leave behind, unless this scan found another file there."""
+        files = self._known.files
+        for at, row in files.rows(self._catalog, chosen):
+            moved = self._at_new_place(row)
+            if self._standing(moved) == at and not self._is_found(place_of(moved)):
+                yield moved
+            stays = self._standing(row)
+            if not self._is_found(place_of(row)) and not (stays >= 0 and files.seen[stays]):
+                yield forgotten(row)
+
+    def _standing(self, row: Row) -> int:
+        return int(self._known.files.find(as_digests([place_digest(*place_of(row))]))[0])
+
+    def _is_found(self, place: tuple[str, str, bytes]) -> bool:
+        """Whether this scan has written a row for a file there that is no slide by itself."""
+        if self._files_now is None:
+            return False
+        now, is_new = self._files_now
+        at = int(now.find(as_digests([place_digest(*place)]))[0])
+        return at >= 0 and bool(is_new[now.part[at]])
 
     def _relocated(self, row: Row) -> Row:
         moved = self._at_new_place(row)
@@ -91,12 +143,14 @@ class Settlement:
         present = self._is_present(arrivals)
         missing = self.missing(index)
         missing = missing[~index.facts["merged"][missing]]
+        # What lay in an archive that is configured no more is not gone, but may be what has arrived.
+        elsewhere = np.flatnonzero(self._dropped[index.facts["archive"]] & ~index.seen & ~index.facts["merged"])
         # A killed run may have settled some and not cleared the table.
         at = index.find(arrivals.places)
         stands = at >= 0
         stands[stands] = ~index.facts["gone"][at[stands]] & index.seen[at[stands]]
         chosen = np.flatnonzero(present & ~stands & self._may_settle(arrivals))
-        pairs = self._pairs(arrivals, chosen, missing)
+        pairs = self._pairs(arrivals, chosen, np.union1d(missing, elsewhere))
         save(self._catalog, SLIDES, (self._named(at, row, pairs) for at, row in arrivals.rows(self._catalog, chosen)))
         waiting = np.flatnonzero(~self._may_settle(arrivals))
         rows = [row for _, row in arrivals.rows(self._catalog, waiting)]
@@ -143,8 +197,8 @@ class Settlement:
     def _pairs(self, arrivals: Index, chosen: NDArray[np.int64], missing: NDArray[np.int64]) -> dict[int, int]:
         """Arrival to the missing slide that it is.
 
-        Of several missing slides with the same content one is chosen by its file name, or, when as many have arrived as
-        are missing, by their order; else none, because nothing says which.
+        Of several slides with the same content those are chosen that agree in path or file name; of the rest, when as many
+        have arrived as are missing, by their order, and when one is missing, the first; else none: nothing says which.
         """
         lost = _by_content(self._known.slides.facts["content"], missing)
         come = _by_content(arrivals.facts["content"], chosen)
@@ -152,8 +206,7 @@ class Settlement:
         several: dict[int, tuple[list[int], list[int]]] = {}
         for content, new in come.items():
             old = lost.get(content, [])
-            if len(old) == 1:
-                # Of several copies that have arrived, one is the slide: the first, for want of a reason.
+            if len(old) == len(new) == 1:
                 pairs[new[0]] = old[0]
             elif old:
                 several[content] = (new, old)
@@ -186,8 +239,9 @@ def _matched(new: dict[int, bytes], old: dict[int, bytes]) -> dict[int, int]:
             if len(ats) == len(lost[key]) == 1:
                 pairs[ats[0]] = lost[key][0]
                 del new[ats[0]], old[lost[key][0]]
-    if len(new) == len(old):
-        pairs |= zip(sorted(new, key=new.__getitem__), sorted(old, key=old.__getitem__), strict=True)
+    # Of several copies of one slide, one is it: the first by path, for want of a better reason.
+    if len(new) == len(old) or len(old) == 1:
+        pairs |= zip(sorted(new, key=new.__getitem__), sorted(old, key=old.__getitem__), strict=False)
     return pairs
 
 
@@ -201,6 +255,11 @@ def _by_content(contents: NDArray[np.uint64], rows: NDArray[np.int64]) -> dict[i
         if content:
             groups[content].append(at)
     return groups
+
+
+def dropped(places: Sequence[tuple[str, str]], configured: Sequence[tuple[str, str]]) -> NDArray[np.bool_]:
+    """Which of some archives are configured no more."""
+    return np.array([bool(configured) and place not in configured for place in places] or [False], np.bool_)
 
 
 def forgotten(row: Row) -> Row:

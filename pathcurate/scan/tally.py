@@ -21,7 +21,7 @@ _SEVERITIES: Final = {
     "not_a_slide": Severity.WARNING, "unsupported": Severity.WARNING, "lfs_pointer": Severity.WARNING,
     "offline": Severity.INFO,
 }  # fmt: skip
-_NARROW: Final = ("slide_id", "site", "relpath", "archive", "status", "status_detail", "duplicate_of")
+_NARROW: Final = ("slide_id", "site", "relpath", "archive", "status", "status_detail", "duplicate_of", "odd_values")
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Tally:
 def slide_findings(catalog: Catalog, known: Known, tally: Tally) -> Iterator[Finding]:
     """What is wrong with the slides and series that the scan saw."""
     facts = known.slides.facts
-    odd = tally.slides[~facts["ok"][tally.slides] | facts["grouped"][tally.slides]]
+    odd = tally.slides[~facts["ok"][tally.slides] | facts["grouped"][tally.slides] | facts["odd"][tally.slides]]
     for number, name in enumerate(known.slides.parts):
         members = odd[known.slides.part[odd] == number]
         if members.size:
@@ -118,6 +118,9 @@ def _row_findings(row: Row) -> Iterator[Finding]:
         detail = f" ({row['status_detail']})" if row["status_detail"] else ""
         message = f"slide {row['slide_id']}: {row['status'].replace('_', ' ')}{detail}"
         yield Finding(f"scan.{kind}", _SEVERITIES.get(kind, Severity.ERROR), message, column="status", **common)
+    for column in row["odd_values"] or ():
+        message = f"slide {row['slide_id']}: the header's value is absurd and was left out"
+        yield Finding("scan.absurd_value", Severity.WARNING, message, column=column, **common)
     if row["duplicate_of"] is not None:
         message = f"slide {row['slide_id']} has the same pixels as slide {row['duplicate_of']}"
         yield Finding("scan.shared_pixels", Severity.WARNING, message, column="duplicate_of", **common)

@@ -217,7 +217,7 @@ def shown(profile: cProfile.Profile) -> str:
 def show(title: str, count: int, outcome: Outcome) -> None:
     """A few lines of one scan."""
     say(f"\n{title}: {outcome.seconds:.1f} s, {count / outcome.seconds:,.0f} entries/s, {outcome.peak_mb:,.0f} MB")
-    say(f"  {1e6 * outcome.own_seconds / count:.0f} us of the main process's own time per entry; load {os.getloadavg()[0]:.1f}")
+    say(f"  {1e6 * outcome.own_seconds / count:.0f} us of the process's own time per entry; load {os.getloadavg()[0]:.1f}")
     summary = outcome.summary
     say(f"  {summary.found:,} slides: {summary.read:,} read, {summary.moved:,} moved, {summary.gone:,} gone")
     for step in outcome.steps:
@@ -283,14 +283,15 @@ def made_up_headers(batch: pa.RecordBatch, spec: ScanSpec) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=HEADER_SCHEMA)
 
 
+MOMENT = datetime(2023, 3, 4, 13, 14, 15)  # noqa: DTZ001  as the tables have it
 CONSTANTS: dict[str, Any] = {
     "file_count": 1, "format": "svs", "vendor": "aperio", "scanner_model": "GT450", "scanner_serial": "SS1234",
-    "scan_datetime": datetime(2023, 3, 4, 13, 14, 15), "width": 61_440, "height": 61_440, "level_count": 3,
+    "scan_datetime": MOMENT, "width": 61_440, "height": 61_440, "level_count": 3,
     "level_downsamples": [1.0, 4.0, 16.0], "tile_width": 256, "tile_height": 256, "mpp_x": 0.25,
     "mpp_y": 0.25, "mpp_source": "vendor", "objective_power": 40.0, "focal_planes": 1, "channels": 3, "icc_profile": True,
     "has_label": True, "has_overview": True, "has_thumbnail": True, "barcode_source": "header", "barcode_confidence": 1.0,
     "check_level": "header", "tiles_checked": 1000, "tiles_bad": 0, "storage_state": "online",
-    "scanned_at": datetime(2024, 3, 4, 13, 14, 15), "reader": "tiff",
+    "scanned_at": MOMENT, "reader": "tiff",
 }  # fmt: skip
 
 
@@ -316,7 +317,8 @@ def made_up_row(file: dict[str, Any], spec: ScanSpec) -> dict[str, Any]:
     named = {name: number_put(text, number) for name, text in template(spec.patterns[0]).items()}
     row |= {
         **named, "kind": "slide", "header_fingerprint": "sha256:" + digest, "shape_fingerprint": "sha256:" + digest[::-1],
-        "metadata_texts": ["5533", f"S23-{number:07} A1"], "barcode": f"S23-{number:07}-A1", "compression": "jpeg", "status": "ok",
+        "metadata_texts": ["5533", f"S23-{number:07} A1"], "barcode": f"S23-{number:07}-A1", "compression": "jpeg",
+        "status": "ok",
         "reader_version": READER_VERSIONS["tiff"], "names_rules": spec.rules[file["root"]],
         "uri": spec.roots[file["root"]].uri(file["relpath"]),
     }  # fmt: skip

@@ -7,8 +7,8 @@ medians and the range of all repetitions. `python tests/bench/scan_speed.py --he
 """
 
 import argparse
-import cProfile
 import contextlib
+import cProfile
 import functools
 import itertools
 import os
@@ -17,10 +17,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import pyarrow as pa
 
@@ -31,20 +31,21 @@ from pathcurate.demo.slides import write_svs, write_tiff
 from pathcurate.engines.embedded import Embedded
 from pathcurate.model.slide import SLIDES
 from pathcurate.readers import companion_folders, read_slide
-from pathcurate.scan import ScanSummary, scan
+from pathcurate.scan import scan
 from pathcurate.scan.kernels import HEADER_INPUT, ScanSpec, read_headers
 from pathcurate.storage import Entry, LocalRoot, LocalSource
 from pathcurate.tables import Catalog
 from pathcurate.workspace import DEFAULT_PATTERNS, Workspace
 from tests.bench import openslide_loop
-from tests.bench.phases import Step, alone, watched
-from tests.bench.slides import SlowRoot, make_svs, make_workspace, same_size_copies, say, timed
+from tests.bench.slides import cpu_seconds, distinct_copies, make_svs, make_workspace, one_scan, say, timed
+from tests.bench.slow import SlowRoot
 
 KEYS = {"AppMag": "20", "MPP": "0.5", "ScanScope ID": "SS1234", "Date": "03/04/21", "ImageID": "0000000"}
 READS, BYTES, RATIO = 16, 64 << 10, 5
 """What is wanted: reads and bytes of one slide's header, and times as fast as OpenSlide."""
 OPENSLIDE = "OpenSlide"
-HEADERS = "  walk and headers"
+CPU_SCAN, CPU_OPENSLIDE = "scan, time of processors", "OpenSlide, time of processors"
+LESS = "  without the duplicates' part"
 REST = ("open the archives", "moves, merging", "duplicates, keys", "summary, findings")
 
 
@@ -61,7 +62,7 @@ def main() -> None:
     directory = Path(tempfile.mkdtemp(prefix="scan_speed_"))
     large, demo = directory / "large", directory / "demo"
     try:
-        say(f"{options.workers} processes, {options.repeat} repetitions, median (least to most); load {os.getloadavg()[0]:.1f}")
+        say(f"{options.workers} processes, median (least to most) of {options.repeat}; load {os.getloadavg()[0]:.1f}")
         for archive, make, title in (
             (large, functools.partial(make_svs, names=options.names), f"names of {options.files} large SVS"),
             (demo, make_demo, "demo slides"),
@@ -86,8 +87,10 @@ def measure(title: str, archive: Path, repeat: int, workers: int, *, distinct: i
     for path in files:
         path_warm(path)
     for _ in range(repeat):
-        run = alone(scan_twice, archive, workers, len(files), distinct)
+        run = scan_twice(archive, workers, len(files), distinct)
+        worked = cpu_seconds()
         run[OPENSLIDE] = openslide_seconds(files, workers)
+        run[CPU_OPENSLIDE] = cpu_seconds() - worked
         # One process, without its start and without tables: the readers alone.
         share = len(files) / len(few)
         run["one process: header kernel"] = share * timed(functools.partial(read_headers, *kernel_input(archive, few)))
@@ -112,41 +115,34 @@ def report(title: str, count: int, times: Mapping[str, Sequence[float]]) -> None
         span = f"{count / max(seconds):,.0f} to {count / min(seconds):,.0f}"
         ratio = baseline / median(seconds)
         say(f"  {name:<34}{median(seconds):>9.2f}{count / median(seconds):>10,.0f}{span:>20}{ratio:>13.2f}")
-    whole, headers = (baseline / median(times[name]) for name in ("scan, from cold", "  without the duplicates' part"))
+    whole, headers = (baseline / median(times[name]) for name in ("scan, from cold", LESS))
+    work = median(times[CPU_OPENSLIDE]) / median(times[CPU_SCAN])
+    say(f"=> {work:.2f} times less work for the processors, duplicates and start included")
     say(f"=> scan {whole:.2f} times as fast as OpenSlide, {headers:.2f} without the duplicates' part ({RATIO} wanted)")
 
 
 def scan_twice(archive: Path, workers: int, count: int, distinct: int) -> dict[str, float]:
-    """Seconds of a first scan with a new workspace, of its parts, and of a second scan that finds nothing new.
-
-    The start of this process is not in them: `pathcurate --help` shows what that takes.
-    """
-    steps = watched()
+    """Seconds of a first scan with a new workspace, of its parts, and of a second scan that finds nothing new."""
     with tempfile.TemporaryDirectory() as directory:
         workspace = make_workspace(Path(directory), archive)
-        begun = time.perf_counter()
-        with Embedded(workers=workers, temp_directory=Path(directory) / "sql") as engine:
-            summary = scan(workspace, engine)
-        whole = time.perf_counter() - begun
-        check(workspace, summary, count, distinct)
-        first, again = seconds_of(steps), 0.0
-        steps.clear()
-        with Embedded(workers=workers, temp_directory=Path(directory) / "sql") as engine:
-            again = timed(lambda: scan(workspace, engine))
+        first = one_scan(workspace.root, "--workers", str(workers))
+        check(workspace, first, count, distinct)
+        again = one_scan(workspace.root, "--workers", str(workers))
+    less = first["cold"] - first["duplicates, keys"] - first["summary, findings"]
     parts = {f"  {name}": first[name] for name in ("walk and headers", *REST)}
-    less = {"  without the duplicates' part": whole - first["duplicates, keys"] - first["summary, findings"]}
-    return {"scan, from cold": whole, **less, **parts, "scan again, nothing new": again}
+    return {
+        "scan, from cold": first["cold"],
+        LESS: less,
+        **parts,
+        CPU_SCAN: first["cpu"],
+        "scan again, nothing new": again["cold"],
+    }
 
 
-def seconds_of(steps: Sequence[Step]) -> dict[str, float]:
-    """Seconds by step."""
-    return {step.name: step.seconds for step in steps}
-
-
-def check(workspace: Workspace, summary: ScanSummary, count: int, distinct: int) -> None:
+def check(workspace: Workspace, said: Mapping[str, Any], count: int, distinct: int) -> None:
     """A fast scan of the wrong thing is worth nothing."""
     rows = Catalog(workspace.catalog).read(SLIDES)
-    assert summary.statuses == {"ok": count}
+    assert said["statuses"] == {"ok": count}
     assert rows.num_rows == count
     assert len(set(rows["header_fingerprint"].to_pylist())) == distinct
     assert rows["duplicate_of"].null_count == distinct
@@ -214,7 +210,7 @@ def make_demo(archive: Path, count: int) -> None:
         write_svs(archive / f"{seed}.svs", seed=seed, size=size, description=KEYS, label_lines=["S23-00001"])
         write_tiff(archive / f"{seed}.tif", seed=seed + 10, size=size, mpp=0.5)
     originals = sorted(archive.iterdir())
-    distinct = [(path, same_size_copies(path.read_bytes(), tile_table(path))) for path in originals]
+    distinct = [(path, distinct_copies(path.read_bytes(), tile_table(path))) for path in originals]
     for path in originals:
         path.unlink()
     for number, (path, versions) in zip(range(count), itertools.cycle(distinct)):
@@ -224,10 +220,11 @@ def make_demo(archive: Path, count: int) -> None:
 
 
 def tile_table(path: Path) -> tuple[int, int]:
-    """Offset and length of the table of level 0's tile sizes."""
+    """Offset and length of the table of the smallest level's tile sizes."""
     with LocalSource(os.fsencode(path)) as source:
-        entry = ifd.walk(source)[0].entries[ifd.TILE_BYTE_COUNTS]
-    return entry.offset, entry.count
+        tables = [page.entries[ifd.TILE_BYTE_COUNTS] for page in ifd.walk(source) if ifd.TILE_BYTE_COUNTS in page.entries]
+    smallest = min(tables, key=lambda entry: entry.count)
+    return smallest.offset, smallest.count
 
 
 if __name__ == "__main__":

@@ -1,21 +1,22 @@
-"""What the benches read: made-up slides of realistic tile counts in holes, each under several names, and how it is read."""
+"""What the benches read: made-up slides of realistic tile counts in holes, each under several names, and scans of them."""
 
 import itertools
+import json
 import os
+import resource
 import struct
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pathcurate import scan as stage
-from pathcurate.storage import CompanionFolders, Entry, LocalRoot, LocalSource, Skipped
-from pathcurate.workspace import Archive, Workspace, load_workspace
+from pathcurate.workspace import Workspace, load_workspace
 from tests.makers.tiff import TILE, Sparse, pack, sparse_svs
 
 ORIGINALS = 48
+STEPS = 2048
 NAMED = b"ImageID = 5533"
 
 
@@ -67,53 +68,22 @@ def make_workspace(directory: Path, archive: Path) -> Workspace:
     return load_workspace(file)
 
 
-class SlowSource(LocalSource):
-    """A local file whose reads are counted, and of which every read takes its time."""
+def one_scan(directory: Path, *options: str) -> dict[str, Any]:
+    """What a scan in a new process says of itself.
 
-    def __init__(self, path: bytes, within: bytes | None, seconds: float) -> None:
-        super().__init__(path, within)
-        self._seconds = seconds
-        self.reads = 0
-        self.bytes = 0
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        """As :class:`LocalSource`, later."""
-        if self._seconds:
-            time.sleep(self._seconds)
-        data = super().read_at(offset, length)
-        self.reads += 1
-        self.bytes += len(data)
-        return data
+    ``cold`` are its seconds with the start of that process, ``cpu`` those that it and its workers had of the processors.
+    """
+    program = [sys.executable, str(Path(__file__).with_name("one_scan.py")), str(directory), *options]
+    begun, worked = time.perf_counter(), cpu_seconds()
+    said: dict[str, Any] = json.loads(subprocess.run(program, check=True, capture_output=True).stdout)
+    times = {"cold": time.perf_counter() - begun, "cpu": cpu_seconds() - worked}
+    return {**said, **times, **{step["name"]: step["seconds"] for step in said["steps"]}}
 
 
-@dataclass(frozen=True)
-class SlowRoot:
-    """A directory on slow storage; listing and opening it is as quick as it is."""
-
-    root: LocalRoot
-    seconds: float
-
-    def walk(self, companions: CompanionFolders) -> Iterator[Entry | Skipped]:
-        """As the directory itself."""
-        return self.root.walk(companions)
-
-    def open(self, relpath: bytes) -> SlowSource:
-        """A file whose reads are slow."""
-        return SlowSource(os.path.join(self.root.path, relpath), self.root.path, self.seconds)  # noqa: PTH118  bytes
-
-    def uri(self, relpath: bytes) -> str:
-        """As the directory itself."""
-        return self.root.uri(relpath)
-
-
-def slow_down(seconds: float) -> None:
-    """From now on scans of this process take every archive for one on slow storage."""
-
-    def slow(_: Any, archive: Archive) -> SlowRoot:
-        assert isinstance(archive.root, Path)
-        return SlowRoot(LocalRoot(os.fsencode(archive.root)), seconds)
-
-    stage._Scan._root = slow  # type: ignore[method-assign,assignment]
+def cpu_seconds() -> float:
+    """What processes that this one has started, and that have ended, had of the processors; others' work hardly shows."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def say(line: str) -> None:
@@ -122,18 +92,19 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def timed(action: Any) -> float:
+def timed(action: Callable[[], object]) -> float:
     """Seconds that something takes."""
     begun = time.perf_counter()
     action()
     return time.perf_counter() - begun
 
 
-def same_size_copies(data: bytes, table: tuple[int, int]) -> Iterator[bytes]:
-    """Copies of a slide of which no two have the same tile sizes: by a byte less of some tiles, which nobody decodes."""
+def distinct_copies(data: bytes, table: tuple[int, int]) -> Iterator[bytes]:
+    """Copies of a slide of which no two have the same tile sizes: by some bytes less of some tiles, which nobody decodes."""
     offset, length = table
     sizes = struct.unpack_from(f"<{length}I", data, offset)
     for number in itertools.count():
         copy = bytearray(data)
-        struct.pack_into(f"<{length}I", copy, offset, *(size - (number >> bit & 1) for bit, size in enumerate(sizes)))
+        less = [number // STEPS**place % STEPS for place in range(length)]
+        struct.pack_into(f"<{length}I", copy, offset, *map(int.__sub__, sizes, less))
         yield bytes(copy).replace(b"ImageID = 0000000", b"ImageID = %07d" % number)

@@ -1,8 +1,9 @@
-"""How many slides a second are read when every read takes 5 ms, as on busy network storage, by threads per process.
+"""How many slides a second `pathcurate scan` reads when every read takes 5 ms, as on busy network storage.
 
-The files are made up, of 57,600 tiles each and in holes; each is read under ten names. `python tests/bench/slow_storage.py
---help` shows the settings. What limits is told by the last two columns: threads times 1 / (reads x 5 ms) is what waiting
-allows, and seconds of work per slide, over the processes' cores, is what Python allows.
+First the readers alone, by threads per process. What limits them is told by the last two columns: threads times 1 / (reads
+x 5 ms) is what waiting allows, and seconds of work per slide, over the processes' cores, is what Python allows. Then `scan
+--io-threads` itself. The files are made up, of 20,000 to 100,000 tiles each and in holes; each lies under several names.
+`python tests/bench/slow_storage.py --help` shows the settings.
 """
 
 import argparse
@@ -13,56 +14,22 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from statistics import median
 
-from scan_speed import make_large
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from pathcurate.readers import companion_folders, read_slide
-from pathcurate.storage import CompanionFolders, Entry, LocalRoot, LocalSource, Skipped
+from pathcurate.storage import Entry, LocalRoot
+from tests.bench.slides import make_svs, make_workspace, one_scan, say
+from tests.bench.slow import SlowRoot
 
-NAMES = 10
-
-
-class SlowSource(LocalSource):
-    """A local file of which every read takes its time."""
-
-    def __init__(self, path: bytes, within: bytes | None, seconds: float) -> None:
-        super().__init__(path, within)
-        self._seconds = seconds
-        self.reads = 0
-        self.bytes = 0
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        """As :class:`LocalSource`, later."""
-        time.sleep(self._seconds)
-        data = super().read_at(offset, length)
-        self.reads += 1
-        self.bytes += len(data)
-        return data
-
-
-@dataclass(frozen=True)
-class SlowRoot:
-    """A directory on slow storage; listing and opening it is as quick as it is."""
-
-    root: LocalRoot
-    seconds: float
-
-    def walk(self, companions: CompanionFolders) -> Iterator[Entry | Skipped]:
-        """As the directory itself."""
-        return self.root.walk(companions)
-
-    def open(self, relpath: bytes) -> SlowSource:
-        """A file whose reads are slow."""
-        return SlowSource(os.path.join(self.root.path, relpath), self.root.path, self.seconds)  # noqa: PTH118  bytes
-
-    def uri(self, relpath: bytes) -> str:
-        """As the directory itself."""
-        return self.root.uri(relpath)
+RATE = 500
+"""Slides a second that are wanted."""
 
 
 @dataclass(frozen=True)
@@ -78,34 +45,43 @@ class Share:
 def main() -> None:
     """Make the files, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--slides", type=int, default=2000, help="names of slides  [%(default)s]")
+    parser.add_argument("--files", type=int, default=2000, help="files  [%(default)s]")
+    parser.add_argument("--names", type=int, default=10, help="names of each  [%(default)s]")
     parser.add_argument("--processes", type=int, default=2, help="processes  [%(default)s]")
-    parser.add_argument(
-        "--threads", type=int, nargs="+", default=[1, 4, 8, 16, 32, 64], help="threads in each  [%(default)s]"
-    )
+    parser.add_argument("--threads", type=int, nargs="*", default=[8, 32, 64], help="threads in each  [%(default)s]")
+    parser.add_argument("--io-threads", type=int, nargs="*", default=[32, 64], help="of the scan  [%(default)s]")
     parser.add_argument("--milliseconds", type=float, default=5.0, help="of every read  [%(default)s]")
+    parser.add_argument("--repeat", type=int, default=1, help="scans with each number of threads  [%(default)s]")
     options = parser.parse_args()
+    seconds = options.milliseconds / 1000
     with tempfile.TemporaryDirectory(prefix="slow_storage_") as directory:
-        root = SlowRoot(LocalRoot(os.fsencode(directory)), options.milliseconds / 1000)
-        make(Path(directory), options.slides)
+        archive = Path(directory) / "archive"
+        archive.mkdir()
+        make_svs(archive, options.files, options.names)
+        root = SlowRoot(LocalRoot(os.fsencode(archive)), seconds)
         names = [item.relpath for item in root.walk(companion_folders) if isinstance(item, Entry)]
         say(f"{len(names)} slides, {options.processes} processes, {options.milliseconds} ms a read")
         say(f"{'threads':>8}{'slides/s':>10}{'reads/slide':>13}{'bytes/slide':>13}{'waiting allows':>16}{'work/slide':>12}")
         for threads in options.threads:
-            # One thread would take minutes for all.
-            measure(root, names[: threads * options.processes * 250], options.processes, threads)
+            # Few threads would take minutes for all.
+            measure(root, names[: threads * options.processes * 50], options.processes, threads)
+        for threads in options.io_threads:
+            runs = [scan_slowly(archive, options.processes, threads, options.milliseconds) for _ in range(options.repeat)]
+            headers, whole = (len(names) / median(run[at] for run in runs) for at in (0, 1))
+            say(
+                f"=> scan --io-threads {threads}: {headers:,.0f} slides/s till the last header ({RATE} wanted), "
+                f"{whole:,.0f} with the reading of the pixels of duplicates, which here are all"
+            )
 
 
-def make(directory: Path, count: int) -> None:
-    """Slides, each under ten names, in folders of a thousand."""
-    originals = directory / "000"
-    originals.mkdir()
-    make_large(originals, count // NAMES)
-    for path in sorted(originals.iterdir()):
-        for copy in range(1, NAMES):
-            folder = directory / f"{copy:03}"
-            folder.mkdir(exist_ok=True)
-            os.link(path, folder / path.name)
+def scan_slowly(archive: Path, workers: int, threads: int, milliseconds: float) -> tuple[float, float]:
+    """Seconds of a first scan till its last header is kept, with the start of its workers, and to its end."""
+    with tempfile.TemporaryDirectory() as directory:
+        workspace = make_workspace(Path(directory), archive)
+        options = {"--workers": workers, "--io-threads": threads, "--milliseconds": milliseconds}
+        said = one_scan(workspace.root, *(str(word) for option in options.items() for word in option))
+    assert set(said["statuses"]) == {"ok"}
+    return said["walk and headers"], said["cold"]
 
 
 def measure(root: SlowRoot, names: Sequence[bytes], processes: int, threads: int) -> None:
@@ -158,12 +134,6 @@ def read_one(root: SlowRoot, name: bytes) -> tuple[int, int]:
         assert result is not None
         assert result.header.status == "ok"
         return source.reads, source.bytes
-
-
-def say(line: str) -> None:
-    """A line for people, at once."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,10 @@
 """Thumbnails of slides with known tissue, pen, focus and light; as varied as archives are, and made without a look at what
 is to judge them.
+
+Tissue is what a person can see as tissue on the finished picture, which differs from what was painted in two cases. Out of
+focus, a hole narrower than the blur cannot be seen: a pixel is tissue where more than half of what is blurred into it is
+(which leaves straight edges where they were). And pale tissue under a weak lamp can be lost in whole grey levels: it counts
+where it darkens its neighbourhood by at least :data:`LEAST_SEEN`.
 """
 
 from dataclasses import dataclass
@@ -23,6 +28,8 @@ STAINS = {
 }  # fmt: skip
 """Ground and detail of each stain."""
 _USUAL = ("he",) * 8 + ("ihc",) * 4 + ("ihc_negative",) + tuple(STAINS)
+LEAST_SEEN = 3.0
+"""Grey levels of 255 by which tissue must darken the glass in some colour; steps of 2 or fewer are those of JPEG."""
 INKS = {"blue": (25, 45, 165), "black": (28, 28, 34), "green": (12, 115, 62), "red": (200, 22, 32)}
 
 
@@ -74,16 +81,43 @@ def paint_thumbnail(
     empty = bool(random.random() < 0.1) if empty is None else empty
     tissue = np.zeros(shape, dtype=bool) if empty else _tissue(random, shape)
     light = _light(random, shape)
-    density = _dirt(random, shape)[..., None] * np.ones(3) + (0.0 if empty else _density(random, tissue, stain))
+    # Dust and refraction are nearly grey.
+    dirt = _dirt(random, shape)[..., None] * random.normal(1, 0.04, 3)
+    stained = np.zeros((*shape, 3)) if empty else _density(random, tissue, stain)
     pen = _pen(random, shape, tissue) if ink else np.zeros(shape, dtype=np.float32)
-    transmitted = light * np.exp(-density) * _through_ink(random, pen, ink)
+    transmitted = light * np.exp(-dirt - stained) * _through_ink(random, pen, ink)
     scale = long_side / 800
-    sigma = random.uniform(2.0, 6.0) * max(1.0, scale) if blurred else random.uniform(0.0, 0.6)
+    sigma = random.uniform(2.0, 6.0) * max(1.0, scale) if blurred else random.uniform(0.0, 0.8)
     image, seen = _bordered(random, _defocused(transmitted, sigma))
-    image = image * (random.uniform(0.10, 0.35) if dark else 1)
+    lamp = random.uniform(0.10, 0.35) if dark else 1
+    image = image * lamp
     image = image + random.normal(0, random.uniform(0.3, 2.5), image.shape)
     picture = _as_jpeg(Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)), int(random.integers(70, 96)))
+    tissue = tissue if empty else _visible(tissue, lamp * light * (1 - np.exp(-stained)), sigma)
     return Thumbnail(picture, tissue & seen, (pen > 0.4) & seen, stain, ink, blurred, dark)
+
+
+def _visible(tissue: Mask, darkening: NDArray[np.float64], sigma: float) -> Mask:
+    """The tissue that a person can see; see the head of this module."""
+    share = _smoothed(tissue.astype(np.float32), sigma) if sigma > 1 else tissue.astype(np.float32)
+    wide = max(sigma, 6)
+    around = np.maximum(_smoothed(tissue.astype(np.float32), wide), 0.01)
+    drop = np.max([_smoothed(darkening[..., band].astype(np.float32), wide) / around for band in range(3)], axis=0)
+    return np.asarray((share > 0.5) & (drop >= LEAST_SEEN))
+
+
+def _smoothed(plane: Plane, sigma: float) -> Plane:
+    """Gaussian blur of a plane of whatever range."""
+    reach = np.arange(-int(3 * sigma) - 1, int(3 * sigma) + 2)
+    weights = np.exp(-0.5 * (reach / sigma) ** 2)
+    weights /= weights.sum()
+    for axis in (0, 1):
+        pad = [(0, 0), (0, 0)]
+        pad[axis] = (len(reach) // 2, len(reach) // 2)
+        padded = np.pad(plane, pad, mode="edge")
+        count = plane.shape[axis]
+        plane = sum(w * padded.take(np.arange(n, n + count), axis=axis) for n, w in enumerate(weights))
+    return plane.astype(np.float32)
 
 
 def _grid(shape: tuple[int, int]) -> tuple[Plane, Plane]:
@@ -94,7 +128,7 @@ def _grid(shape: tuple[int, int]) -> tuple[Plane, Plane]:
 def _tissue(random: Random, shape: tuple[int, int]) -> Mask:
     side = min(shape)
     y, x = _grid(shape)
-    kind = random.choice(["pieces", "pieces", "pieces", "section", "cores", "array"])
+    kind = random.choice(["pieces"] * 6 + ["section", "section", "cores", "cores", "array", "array", "biopsy", "full"])
     rough = 0.5 * noise(random, shape, side / 5) + 0.25 * noise(random, shape, side / 14) + 0.08 * noise(random, shape, 6)
     mask = np.zeros(shape, dtype=bool)
     if kind == "array":
@@ -109,6 +143,18 @@ def _tissue(random: Random, shape: tuple[int, int]) -> Mask:
             along = (y - offset * shape[0]) * np.sin(angle) + (x - shape[1] / 2) * np.cos(angle)
             width = side * random.uniform(0.02, 0.05)
             mask |= (np.abs(across + width * rough) < width) & (np.abs(along) < shape[1] * random.uniform(0.2, 0.42))
+    elif kind == "full":
+        # Hardly any glass, or none but that of the holes.
+        mask[:] = True
+        if random.random() < 0.5:
+            mask &= x < random.uniform(0.9, 0.97) * shape[1] + 8 * rough
+    elif kind == "biopsy":
+        # Bits of 1 to 3 mm, where 800 pixels show 25 to 50 mm.
+        for _ in range(random.integers(1, 6)):
+            cy, cx = random.uniform(0.15, 0.85, 2) * shape
+            radius = random.uniform(0.015, 0.04) * max(shape)
+            stretch = random.uniform(0.6, 1.6)
+            mask |= np.hypot((y - cy) / stretch, (x - cx) * stretch) < radius * (1 + 0.35 * rough)
     else:
         count = 1 if kind == "section" else random.integers(1, 6)
         for _ in range(count):
@@ -116,7 +162,7 @@ def _tissue(random: Random, shape: tuple[int, int]) -> Mask:
             centre = random.uniform(0.3, 0.7, 2) if kind == "section" else random.uniform(0.15, 0.85, 2)
             radius = np.hypot((y - centre[0] * shape[0]) / (size * shape[0]), (x - centre[1] * shape[1]) / (size * shape[1]))
             mask |= radius < 1 + 0.35 * rough
-    if random.random() < 0.6:
+    if kind != "biopsy" and random.random() < 0.6:
         holes = noise(random, shape, random.uniform(8, 30)) > random.uniform(1.1, 2.2)
         mask &= ~holes
     return mask
@@ -147,7 +193,7 @@ def _light(random: Random, shape: tuple[int, int]) -> NDArray[np.float64]:
 
 
 def _dirt(random: Random, shape: tuple[int, int]) -> Plane:
-    """Optical density of what lies on a glass and is neither tissue nor pen: edges of the cover slip, bubbles, dust."""
+    """Optical density of what lies on a glass and is neither tissue nor pen: edges of the cover slip, bubbles, hairs, dust."""
     canvas = Image.new("F", shape[::-1], 0)
     draw = ImageDraw.Draw(canvas)
     height, width = shape
@@ -161,6 +207,12 @@ def _dirt(random: Random, shape: tuple[int, int]) -> Plane:
             cx, cy, r = random.uniform(0, width), random.uniform(0, height), random.uniform(0.02, 0.07) * width
             rim, width_ = random.uniform(0.1, 0.4), int(random.integers(1, 3))
             draw.ellipse([cx - r, cy - r, cx + r, cy + r], outline=rim, width=width_)
+    if random.random() < 0.15:
+        for _ in range(random.integers(1, 3)):
+            angles = random.uniform(0, 6.3) + np.cumsum(random.normal(0, 0.25, 12))
+            steps = 0.02 * width * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+            points = np.cumsum(steps, axis=0) + random.random(2) * (width, height)
+            draw.line([tuple(point) for point in points], fill=random.uniform(0.2, 0.8), width=int(random.integers(1, 3)))
     for _ in range(random.integers(0, 25)):
         cx, cy, r = random.uniform(0, width), random.uniform(0, height), random.uniform(0.5, 2.5)
         draw.ellipse([cx - r, cy - r, cx + r, cy + r], fill=random.uniform(0.2, 1.2))

@@ -1,5 +1,6 @@
 """What a scan needs of an instance: its *facts*, of which slides and series are made without opening a file again."""
 
+import math
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -158,7 +159,7 @@ def _stains(specimen: Elements) -> Iterator[str]:
 def _mpp(measures: Elements) -> tuple[float, float] | None:
     """Microns per pixel, across and down, from PixelSpacing: millimetres, that between rows first (PS3.3 10.7.1.3)."""
     spacing = measures.numbers(0x0028_0030)
-    if len(spacing) != 2 or not all(1e-5 <= value <= 0.1 for value in spacing):
+    if len(spacing) != 2 or not all(0 < value < math.inf for value in spacing):
         return None
     down, across = spacing
     return across * 1000, down * 1000
@@ -172,7 +173,7 @@ def _volume_mpp(data: Elements) -> tuple[float, float] | None:
     sizes = (data.number(tag, 1e-3, 1e4) for tag in (0x0048_0001, 0x0048_0002))
     pixels = (data.integer(tag) for tag in (0x0048_0006, 0x0048_0007))
     across, down = (size * 1000 / count if size and count else 0 for size, count in zip(sizes, pixels, strict=True))
-    return (across, down) if 0.01 <= across <= 100 and 0.01 <= down <= 100 else None
+    return (across, down) if across > 0 and down > 0 else None
 
 
 def _clock(text: str | None) -> datetime | None:

@@ -239,7 +239,7 @@ def _described(header: SlideHeader, slidedat: Slidedat) -> SlideHeader:
 def _shaped(header: SlideHeader, slidedat: Slidedat, geometry: Geometry) -> SlideHeader:
     section = slidedat.text("HIERARCHICAL", "HIER_0_VAL_0_SECTION")
     mpp_x, mpp_y = (slidedat.number(section, f"MICROMETER_PER_PIXEL_{axis}") for axis in "XY")
-    mpp_x, mpp_y = (mpp if mpp is not None and 0.01 <= mpp <= 100 else None for mpp in (mpp_x, mpp_y))
+    mpp_x, mpp_y = (mpp if mpp is not None and mpp > 0 else None for mpp in (mpp_x, mpp_y))
     header = replace(
         header,
         width=geometry.width,

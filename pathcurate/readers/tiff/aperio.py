@@ -20,8 +20,7 @@ from pathcurate.readers.tiff.description import (
     has_shape,
     local_datetime,
     number,
-    plausible_mpp,
-    plausible_power,
+    positive,
     pyramid,
 )
 
@@ -83,7 +82,7 @@ def _kind(directory: Directory, *, is_second: bool, full: tuple[int, int]) -> st
 def _identity(first: Directory, planes: int) -> SlideHeader:
     description = first.text(ifd.IMAGE_DESCRIPTION)
     values = _values(description)
-    mpp = plausible_mpp(number(values.get("mpp")))
+    mpp = positive(number(values.get("mpp")))
     texts = (value for key, value in values.items() if key.rpartition(".")[2] in _NUMBER_KEYS)
     model = re.match(r"Aperio Leica Biosystems (\S.{0,40}?) v\d", description)
     return SlideHeader(
@@ -96,7 +95,7 @@ def _identity(first: Directory, planes: int) -> SlideHeader:
         mpp_x=mpp,
         mpp_y=mpp,
         mpp_source=None if mpp is None else "vendor",
-        objective_power=plausible_power(number(values.get("appmag"))),
+        objective_power=positive(number(values.get("appmag"))),
         focal_planes=planes or None,
         barcode=values.get("barcode"),
         label_text=values.get("labeltext") or values.get("customfield.labeltext"),

@@ -126,17 +126,12 @@ def resolution_mpp(directory: Directory, tag: int) -> float | None:
     dpi = resolution * 25_400 / microns
     if any(math.isclose(dpi, usual, rel_tol=0.001) for usual in _PRINT_DPI):
         return None
-    return plausible_mpp(microns / resolution)
+    return microns / resolution
 
 
-def plausible_mpp(mpp: float | None) -> float | None:
-    """Microns per pixel, if a microscope can have them: 0.01 to 100."""
-    return mpp if mpp is not None and 0.01 <= mpp <= 100 else None
-
-
-def plausible_power(power: float | None) -> float | None:
-    """An objective's nominal power, if there can be such a lens: 0.1 to 1000."""
-    return power if power is not None and 0.1 <= power <= 1000 else None
+def positive(number: float | None) -> float | None:
+    """A number above 0; a header's 0 stands for a missing one."""
+    return number if number is not None and number > 0 else None
 
 
 def number(text: str | None) -> float | None:

@@ -21,8 +21,7 @@ from pathcurate.readers.tiff.description import (
     Description,
     local_datetime,
     number,
-    plausible_mpp,
-    plausible_power,
+    positive,
     pyramid,
 )
 from pathcurate.readers.tiff.markup import Element
@@ -146,8 +145,8 @@ def _level_sizes(collection: tuple[int, int], regions: Sequence[_Image]) -> list
 def _identity(collection: Element | None, image: _Image | None) -> SlideHeader:
     names = () if collection is None else (collection, *collection.every("image"))
     texts = (element.attributes.get("name", "").strip() for element in names)
-    mpp_x = plausible_mpp(image.width / image.levels[0].width / 1000) if image else None
-    mpp_y = plausible_mpp(image.height / image.levels[0].height / 1000) if image else None
+    mpp_x = positive(image.width / image.levels[0].width / 1000) if image else None
+    mpp_y = positive(image.height / image.levels[0].height / 1000) if image else None
     element = image.element if image else collection.first("image") if collection else None
     device = element.first("device") if element else None
     power = element.value("scanSettings", "objectiveSettings", "objective") if element else None
@@ -160,7 +159,7 @@ def _identity(collection: Element | None, image: _Image | None) -> SlideHeader:
         mpp_x=mpp_x,
         mpp_y=mpp_y,
         mpp_source=None if mpp_x is mpp_y is None else "vendor",
-        objective_power=plausible_power(number(power)),
+        objective_power=positive(number(power)),
         focal_planes=image.planes if image else None,
         barcode=_barcode(collection),
         metadata_texts=tuple(dict.fromkeys(filter(None, texts))),

@@ -25,8 +25,7 @@ from pathcurate.readers.tiff.description import (
     has_shape,
     local_datetime,
     number,
-    plausible_mpp,
-    plausible_power,
+    positive,
 )
 from pathcurate.readers.tiff.markup import Element
 
@@ -222,14 +221,14 @@ def _power(instrument: Element | None, image: Element) -> float | None:
         return None
     reference = image.first("ObjectiveSettings") or image.first("ObjectiveRef")
     objective = _by_id(list(instrument.every("Objective")), _attribute(reference, "ID"))
-    return plausible_power(number(_attribute(objective, "NominalMagnification")))
+    return positive(number(_attribute(objective, "NominalMagnification")))
 
 
 def _microns(pixels: Element, name: str) -> float | None:
     """A physical size in microns, which is also the unit if none is given; None for a unit that is no length."""
     size = number(pixels.attributes.get(name))
     scale = _MICRONS.get(pixels.attributes.get(f"{name}Unit", "µm"))
-    return None if size is None or scale is None else plausible_mpp(size * scale)
+    return None if size is None or scale is None else positive(size * scale)
 
 
 def _datetime(text: str) -> datetime | None:

@@ -25,8 +25,7 @@ from pathcurate.readers.tiff.description import (
     geometry,
     local_datetime,
     number,
-    plausible_mpp,
-    plausible_power,
+    positive,
 )
 from pathcurate.readers.tiff.markup import Element
 
@@ -148,7 +147,7 @@ def _value(element: Element, name: str) -> str | None:
 
 
 def _identity(document: _Document) -> SlideHeader:
-    mpp_x, mpp_y = map(plausible_mpp, _spacing(document.value("DICOM_PIXEL_SPACING")))
+    mpp_x, mpp_y = _spacing(document.value("DICOM_PIXEL_SPACING"))
     derivation = document.value("DICOM_DERIVATION_DESCRIPTION") or ""
     settings, _, exported = derivation.partition("-sourceFilename=")
     file_names = (document.value("PIM_DP_SOURCE_FILE") or "", exported.strip('"'))
@@ -180,7 +179,7 @@ def _spacing(text: str | None) -> tuple[float | None, float | None]:
 def _power(settings: str) -> float | None:
     """The objective, which is the first of ``levels=`` if that is a power at all (others number levels from 10000)."""
     levels = next((item.partition("=")[2] for item in settings.split("-") if item.startswith("levels=")), "")
-    power = plausible_power(number(levels.partition(",")[0]))
+    power = positive(number(levels.partition(",")[0]))
     return power if power is not None and power <= _MOST_POWER else None
 
 

@@ -24,8 +24,7 @@ from pathcurate.readers.tiff.description import (
     Description,
     geometry,
     number,
-    plausible_mpp,
-    plausible_power,
+    positive,
     tiff_datetime,
 )
 from pathcurate.readers.tiff.markup import Element
@@ -112,7 +111,7 @@ def _level(directory: Directory, text: str) -> _Level | None:
 
 def _identity(iscan: Element | None, level: Directory) -> SlideHeader:
     values = {} if iscan is None else {key: text for key, value in iscan.attributes.items() if (text := value.strip())}
-    mpp = plausible_mpp(number(values.get("ScanRes")))
+    mpp = positive(number(values.get("ScanRes")))
     barcodes = [values[key] for key in ("Barcode1D", "Barcode2D") if key in values]
     texts = (*barcodes[1:], *(values[key] for key in _TEXTS if key in values))
     layers = number(values.get("Z-layers"))
@@ -127,7 +126,7 @@ def _identity(iscan: Element | None, level: Directory) -> SlideHeader:
         mpp_x=mpp,
         mpp_y=mpp,
         mpp_source=None if mpp is None else "vendor",
-        objective_power=plausible_power(number(values.get("Magnification"))),
+        objective_power=positive(number(values.get("Magnification"))),
         focal_planes=int(layers) if layers and 1 <= layers <= 1000 else None,
         barcode=barcodes[0] if barcodes else None,
         metadata_texts=tuple(dict.fromkeys(texts)),
