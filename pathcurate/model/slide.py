@@ -257,9 +257,11 @@ def judged(header: SlideHeader) -> SlideHeader:
     )
     if not odd:
         return header
+    if set(odd) & {"mpp_x", "mpp_y"}:
+        # Of a pixel with one absurd side the other is not believed either.
+        header = replace(header, mpp_x=None, mpp_y=None, mpp_source=None)
     left_out: dict[str, Any] = {**dict.fromkeys(odd), "odd_values": tuple(dict.fromkeys((*header.odd_values, *odd)))}
-    header = replace(header, **left_out)
-    return replace(header, mpp_source=None) if header.mpp_x is header.mpp_y is None else header
+    return replace(header, **left_out)
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,9 +118,10 @@ def _row_findings(row: Row) -> Iterator[Finding]:
         detail = f" ({row['status_detail']})" if row["status_detail"] else ""
         message = f"slide {row['slide_id']}: {row['status'].replace('_', ' ')}{detail}"
         yield Finding(f"scan.{kind}", _SEVERITIES.get(kind, Severity.ERROR), message, column="status", **common)
-    for column in row["odd_values"] or ():
-        message = f"slide {row['slide_id']}: the header's value is absurd and was left out"
-        yield Finding("scan.absurd_value", Severity.WARNING, message, column=column, **common)
+    if row["odd_values"]:
+        names = ", ".join(row["odd_values"])
+        message = f"slide {row['slide_id']}: the header's {names} cannot be true and was left out"
+        yield Finding("scan.absurd_value", Severity.WARNING, message, column=row["odd_values"][0], **common)
     if row["duplicate_of"] is not None:
         message = f"slide {row['slide_id']} has the same pixels as slide {row['duplicate_of']}"
         yield Finding("scan.shared_pixels", Severity.WARNING, message, column="duplicate_of", **common)
