@@ -252,6 +252,19 @@ class Catalog:
         self._log(table, before.number + 1 if before else 1, "replace", (name,), note)
         return True
 
+    def sweep(self, table: Table) -> None:
+        """Remove what killed runs left of a table: half-written files, and parts that no state names.
+
+        Only for whoever holds the lock on the workspace.
+        """
+        folder = self._directory / table.name
+        if not folder.is_dir():
+            return
+        named = {part for log in (folder / "_log").glob("*.json") for part in _read_snapshot(log).parts}
+        for path in folder.iterdir():
+            if path.name.startswith(".part-") or (path.name.startswith("part-") and path.name not in named):
+                path.unlink(missing_ok=True)
+
     def made_of(self, table: Table) -> str | None:
         """What the newest state was derived from; None if that is not known."""
         snapshot = self.snapshot(table)

@@ -21,6 +21,9 @@ import pytest
 from pathcurate.demo.slides import write_svs, write_tiff
 from tests.canaries import Search
 from tests.dicoms import radiology, slide_part
+from tests.makers.aperio import labelled_svs
+from tests.makers.kfb import make_kfb
+from tests.makers.labels import paint_symbols
 
 # Date offsets are whole weeks. No two of these days fall on one day of the week, so no shifted one can be another.
 DAYS = {
@@ -49,6 +52,8 @@ RECORDED: dict[str, str | date] = {
     "event_text": "电话随访龘靐齉家属", "event_value": "88770.551", "event_result": "阳性囍犇", "event_code": "OUYANG-77301",
     "container": "CONTAINER-8812-囍", "label": "标签囍龘犇", "imaged": "IMAGED^囍=麤^囍麤", "imaged_id": "IMG77301942",
     "body_part": "BODYPARTCANARY33", "imaging": "囍骉检查描述",
+    "label_barcode": "QX17-0073019-B2-LBLCODE77", "unlinked": "囍靐切片", "rack": "囍麤扫描仪",
+    "waived": "因囍骉停用", "owner": "龘骉医生",
     "event_unit": "囍单位", "event_stranger": "ZYH77305555", "event_disease": "Q77.301946",
     **DAYS,
 }  # fmt: skip
@@ -76,11 +81,12 @@ columns: [COLUMNS]
 
 @dataclass(frozen=True)
 class Corpus:
-    """A workspace full of canaries, its inputs beside it, and all that the commands printed."""
+    """A workspace full of canaries, its inputs beside it, and all that the commands printed; ``findings`` apart."""
 
     workspace: Path
     inputs: Path
     output: str
+    findings: str
     exit_codes: dict[str, int]
 
 
@@ -112,6 +118,15 @@ def _make_slides(root: Path) -> None:
         306: ascii_text(stamp[:-1].decode()), 315: ascii_text(UNRECORDED["artist"]), 316: ascii_text(UNRECORDED["host"])
     }  # fmt: skip
     write_tiff(root / f"{RECORDED['second_accession']}.tif", seed=2, size=size, mpp=0.5, fields=fields)
+    label = paint_symbols([("data_matrix", str(RECORDED["label_barcode"]), 6.0, (300, 380))], lines=("QX17-0073019",))
+    told = {"AppMag": "20", "MPP": "0.5", "Filename": RECORDED["rack"]}
+    (folder / f"{RECORDED['unlinked']}.svs").write_bytes(labelled_svs(label, seed=3, keys=told))
+    # A copy under another case's number, a KFB, and a label that is no picture become findings or are looked at.
+    copy = (folder / f"{RECORDED['unlinked']}.svs").read_bytes()
+    (root / f"QX18-55501 {RECORDED['patient_name']}.svs").write_bytes(copy)
+    (root / f"QX18-55502 {RECORDED['patient_name']}.svs").write_bytes(copy)
+    make_kfb(root / f"QX18-55503 {RECORDED['second_name']}.kfb")
+    (root / f"QX18-55504 {RECORDED['doctor']}.svs").write_bytes(labelled_svs(b"no picture", seed=4))
     # Slides that cannot be read have names too, and so have things that are no slides.
     (folder / f"{RECORDED['patient_name']}-cut.svs").write_bytes((folder / f"{RECORDED['stem']}.svs").read_bytes()[:9000])
     (folder / f"{RECORDED['patient_id']}.svs").write_text("no slide of " + str(RECORDED["patient_name"]), encoding="utf-8")
@@ -204,11 +219,16 @@ def _make_workspace(workspace: Path, inputs: Path) -> None:
 
 def _run_everything(workspace: Path, inputs: Path) -> Corpus:
     printed: list[str] = []
+    listed: list[str] = []
     exit_codes: dict[str, int] = {}
     recipe, release = str(workspace / "recipe.yaml"), str(workspace / "releases" / "canary" / "1.0.0")
     export = str(workspace / "profile.json")
+    deep = ("scan", "--labels", "--qc", "--check", "tiles", "--report")
+    waive = ("findings", "waive", "--by", "rule=scan.truncated", "--until", "30d")
+    waive += ("--reason", str(RECORDED["waived"]), "--owner", str(RECORDED["owner"]))
     commands = [
-        ("scan",), ("reports", "import"), ("reports", "guess", f"{inputs}/reports.csv"),
+        ("scan",), deep, ("findings", "list"), ("findings", "list", "--by", "rule,site,scanner,format,archive"),
+        ("reports", "import"), ("reports", "guess", f"{inputs}/reports.csv"),
         ("reports", "guess", f"{inputs}/reports.xlsx"), ("events", "import"), ("permissions", "import"), ("link",),
         ("deid", "explain"), ("deid", "plan"), ("deid", "apply"), ("deid", "verify"),
         ("doctor",), ("describe",), ("describe", "--export", export, "--force"),
@@ -217,8 +237,17 @@ def _run_everything(workspace: Path, inputs: Path) -> Corpus:
         ("manifest", "diff", release, "canary@1.0.0"),
         ("validate", release), ("validate", str(workspace)), ("validate", recipe),
         ("validate", str(workspace / "deid" / "slides.parquet")), ("product", "register", release), ("product", "list"),
-        ("product", "show", "canary"), ("find", "--help"), ("find", f"@{inputs}/number.txt", "--to-review"), ("run", recipe),
+        ("findings", "list"), ("product", "show", "canary"), ("find", "--help"),
+        ("find", f"@{inputs}/number.txt", "--to-review"), ("run", recipe),
     ]  # fmt: skip
+    for command in (("scan", "-v"), waive):
+        done = subprocess.run(
+            [sys.executable, "-m", "pathcurate", *command, "-w", str(workspace)],
+            capture_output=True,
+            check=True,
+            timeout=120,
+        )
+        (printed if command[0] == "scan" else listed).append(done.stdout.decode())
     # Twice, because the second run of a command finds what the first one left.
     for mode in ("-v", "--json"):
         for command in commands:
@@ -226,7 +255,7 @@ def _run_everything(workspace: Path, inputs: Path) -> Corpus:
                 [sys.executable, "-m", "pathcurate", *command, "-w", str(workspace), mode],
                 capture_output=True, check=False, timeout=120,
             )  # fmt: skip
-            printed += [done.stdout.decode(), done.stderr.decode()]
+            (listed if command[0] == "findings" else printed).extend([done.stdout.decode(), done.stderr.decode()])
             exit_codes[" ".join((*command[:2], mode))] = done.returncode
     # Commands that fail have messages too: an opt-out list that cannot be understood, and a catalog that is damaged.
     (inputs / "consent.csv").write_text(
@@ -248,7 +277,7 @@ def _run_everything(workspace: Path, inputs: Path) -> Corpus:
     )
     assert done.returncode == 2, done.stderr
     printed += [done.stdout.decode(), done.stderr.decode()]
-    return Corpus(workspace, inputs, "\n".join(printed), exit_codes)
+    return Corpus(workspace, inputs, "\n".join(printed), "\n".join(listed), exit_codes)
 
 
 def test_every_command_ran(corpus: Corpus) -> None:
@@ -257,8 +286,8 @@ def test_every_command_ran(corpus: Corpus) -> None:
 
 def test_the_release_holds_the_slides_that_the_canaries_were_planted_in(corpus: Corpus) -> None:
     table = pq.read_table(corpus.workspace / "releases" / "canary" / "1.0.0" / "data" / "slides.parquet")
-    assert table.num_rows == 2
-    assert sorted(table["age"].to_pylist()) == [86, 90]
+    assert table.num_rows == 5
+    assert sorted(table["age"].to_pylist()) == [86, 86, 86, 86, 90]
     assert set(table["scan_datetime"].to_pylist()).isdisjoint(DAYS.values())
 
 
@@ -279,6 +308,13 @@ def test_no_command_prints_a_canary(corpus: Corpus) -> None:
     assert len(corpus.output) > 10_000
     assert Search({**RECORDED, **UNRECORDED}).in_text(corpus.output) == set()
     assert str(corpus.inputs / "slides" / str(RECORDED["folder"])) not in corpus.output
+    assert "scan.pixels_of_two_cases" in corpus.output
+    assert "contact sheet: " in corpus.output
+
+
+def test_findings_show_of_all_canaries_only_who_waived_what_and_why(corpus: Corpus) -> None:
+    assert "scan.truncated" in corpus.findings
+    assert Search({**RECORDED, **UNRECORDED}).in_text(corpus.findings) == {"waived", "owner"}
 
 
 def _parquet(text: str) -> bytes:

@@ -104,6 +104,8 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911  one return for each 
 
 _ADVICE = {
     "ENOSPC": "The disk is full. Free some space and run the command again; nothing half-written is kept.",
+    "EDQUOT": "Your share of the disk is used up. Free some space and run the command again; finished work is kept.",
+    "EFBIG": "A file grew beyond what this account may write (ulimit -f). Raise it and run the command again.",
     "EACCES": "Check who owns the workspace and the archive.",
     "EROFS": "The file system is mounted read-only.",
     "EMFILE": "Raise the limit of open files (ulimit -n).",

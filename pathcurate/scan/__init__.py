@@ -5,6 +5,7 @@ changed, ``settle`` and ``families`` decide what only the end of the walk shows,
 ``duplicates`` and ``keys`` bring the derived columns and tables up to date.
 """
 
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,8 @@ from pathcurate.findings import record_findings
 from pathcurate.htmlreport.contactsheet import SHEET_ITEMS, SheetItem, contact_sheet_html
 from pathcurate.images.printed import require_ocr
 from pathcurate.model.finding import Finding
-from pathcurate.model.slide import FILES, SLIDES
+from pathcurate.model.series import SERIES
+from pathcurate.model.slide import ARRIVALS, FILES, SLIDE_KEYS, SLIDES
 from pathcurate.objectstore import PATIENCE_SECONDS
 from pathcurate.pacing import PacedRoot
 from pathcurate.roots import CONNECTIONS, paced_root_of
@@ -43,6 +45,7 @@ from pathcurate.storage import Root, private_directory, write_bytes
 from pathcurate.tables import Catalog
 from pathcurate.text.slidenames import names_rules
 from pathcurate.workspace import Archive, Site, Workspace
+from pathcurate.yamlsource import did_you_mean
 
 _TIMEOUT: Final = 15.0
 _BATCH_ROWS: Final = 32
@@ -150,7 +153,11 @@ def scan(
     sites = [site for site in workspace.sites if site.code in codes]
     _check_archives(options, sites)
     spill = private_directory(private_directory(workspace.catalog) / ".spill")
-    with TemporaryDirectory(dir=spill) as directory:
+    for leftover in spill.glob("scan-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    for table in (SLIDES, SLIDE_KEYS, FILES, ARRIVALS, SERIES):
+        Catalog(workspace.catalog).sweep(table)
+    with TemporaryDirectory(dir=spill, prefix="scan-") as directory:
         return _Scan(workspace, engine, options, sites, Path(directory), now, progress).run()
 
 
@@ -158,12 +165,14 @@ def _check_archives(options: ScanOptions, sites: Sequence[Site]) -> None:
     names = {archive.name for site in sites for archive in site.archives}
     for name in options.archives:
         if name not in names:
-            raise UsageError(f"there is no archive {name}", f"pathcurate.yaml has {', '.join(sorted(names)) or 'none'}.")
+            known = f"Known archives: {', '.join(sorted(names))}." if names else "pathcurate.yaml lists no archives."
+            raise UsageError(f"there is no archive {name}{did_you_mean(name, names)}", known)
+    scanned = set(options.archives) or names
     for relocation in options.relocations:
-        if relocation.new[0] not in names:
+        if relocation.new[0] not in scanned:
             raise UsageError(
-                f"--relocate names the archive {relocation.new[0]}, which is not configured",
-                "Add it to pathcurate.yaml; the old name may stay or go.",
+                f"--relocate names the archive {relocation.new[0]}, which is not configured or not scanned now",
+                "Add it to pathcurate.yaml or to the command; the old name may stay or go.",
             )
 
 
@@ -278,13 +287,13 @@ class _Scan:
 
     def _settle(self, known: Known, intake: Intake) -> None:
         """Decide what only the end of the walk shows."""
-        settlement = Settlement(self._catalog, known, self._listings, self._spec, self.options.relocations)
+        settlement = Settlement(self._catalog, known, self._listings, self._spec, self.options.relocations, self._places)
         save(self._catalog, SLIDES, intake.flipped())
         settlement.relocate(intake.rewritten)
         lost = settlement.missing(known.files)
         save(self._catalog, FILES, (forgotten(row) for _, row in known.files.rows(self._catalog, lost)))
         settlement.settle()
-        families = Families(self._catalog, known, self._spec, settlement.listed)
+        families = Families(self._catalog, known, self._spec, settlement.listed, self._places)
         families.merge()
         self._moved = settlement.moved + families.moved
 
@@ -295,7 +304,9 @@ class _Scan:
         return Known.read(self._catalog, self._rules)
 
     def _look_deeper(self, known: Known) -> Known:
-        spec = PassSpec(self._roots, self.options.seed, self.options.tiles_per_level, self.options.texts)
+        spec = PassSpec(
+            self._roots, self.options.seed, self.options.tiles_per_level, self.options.texts, self.options.io_threads
+        )
         looks = [*check_looks(self.options.check)]
         looks += [label_look(texts=self.options.texts)] if self.options.labels else []
         looks += [quality_look(self._watch)] if self.options.qc else []
@@ -371,10 +382,15 @@ class _Scan:
     def _summary(self, known: Known, intake: Intake) -> ScanSummary:
         tally = Tally.of(self._catalog, known, self._listings)
         read = intake.read_slides + tally.slides_with(intake.read_parts)
-        findings = [finding for listing in self._listings for finding in listing.findings()]
-        findings += slide_findings(self._catalog, known, tally)
-        findings += self._grouping.findings
-        record_findings(self._catalog, "scan", findings, sites=self._codes)
+        listed = [finding for listing in self._listings for finding in listing.findings()]
+        findings = [*listed, *slide_findings(self._catalog, known, tally), *self._grouping.findings]
+        recorded = findings
+        # What was found of a site goes as a whole, so what is wrong in archives that this run left alone is said again.
+        places = {(site.code, archive.name) for site in self.sites for archive in site.archives}
+        if others := places.difference(self._spec.places):
+            every = Tally.of(self._catalog, known, self._listings, others)
+            recorded = [*listed, *slide_findings(self._catalog, known, every), *self._grouping.findings]
+        record_findings(self._catalog, "scan", recorded, sites=self._codes)
         return ScanSummary(
             walked=sum(listing.walked for listing in self._listings),
             found=tally.found,
@@ -414,7 +430,9 @@ def relocation(text: str) -> Relocation:
     """
     old, equals, new = text.partition("=")
     if not (equals and old and new):
-        raise UsageError("--relocate is written OLD=NEW, each an archive name or ARCHIVE/FOLDER", "")
+        raise UsageError(
+            "--relocate is written OLD=NEW, each an archive name or ARCHIVE/FOLDER", "As in --relocate main/2019=archive2."
+        )
     return Relocation(_archive_part(old), _archive_part(new))
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -38,8 +39,9 @@ _MOST_CASES: Final = 3
 
 def sample_compressed(batch: pa.RecordBatch, spec: PassSpec) -> pa.RecordBatch:
     """Kernel: the pixel fingerprint of each slide, null where it cannot be had."""
-    files = zip(*(column_values(batch, name) for name in ("root", "relpath", "reader")), strict=True)
-    samples = [_sample(spec, *file) for file in files]
+    files = list(zip(*(column_values(batch, name) for name in ("root", "relpath", "reader")), strict=True))
+    with ThreadPoolExecutor(max(1, spec.io_threads)) as pool:
+        samples = list(pool.map(lambda file: _sample(spec, *file), files))
     return pa.RecordBatch.from_arrays([pa.array(samples, pa.string())], schema=SAMPLE_SCHEMA)
 
 
@@ -72,10 +74,16 @@ PIXELS: Final = Pass(
 def to_sample(index: Index) -> NDArray[np.int64]:
     """Whole slides without a pixel fingerprint that agree in shape with another."""
     facts = index.facts
-    whole = facts["ok"] & (facts["shape"] > 0)
-    shapes, counts = np.unique(facts["shape"][whole], return_counts=True)
-    shared = np.isin(facts["shape"], shapes[counts > 1])
-    return np.flatnonzero(whole & shared & (facts["pixels"] == 0))
+    return np.flatnonzero(_shared(index, "shape") & (facts["pixels"] == 0))
+
+
+def _shared(index: Index, name: str) -> NDArray[np.bool_]:
+    """Whole slides that agree in a fact with another."""
+    values = index.facts[name]
+    chosen = index.facts["ok"] & (values > 0)
+    ordered = np.sort(values[chosen])
+    again = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    return chosen & np.isin(values, again) if again.size else np.zeros(len(values), np.bool_)
 
 
 @dataclass(frozen=True)
@@ -135,9 +143,7 @@ def _candidates(index: Index, pairs: Sequence[tuple[int, int]]) -> NDArray[np.in
     facts = index.facts
     chosen = facts["grouped"].copy()
     for name in ("pixels", "glass"):
-        values = facts[name][facts["ok"] & (facts[name] > 0)]
-        found, counts = np.unique(values, return_counts=True)
-        chosen |= facts["ok"] & np.isin(facts[name], found[counts > 1])
+        chosen |= _shared(index, name)
     chosen[[at for pair in pairs for at in pair]] = True
     return np.flatnonzero(chosen & ~facts["gone"])
 

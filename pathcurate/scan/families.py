@@ -74,7 +74,7 @@ class Families:
         codes = before.archives.values()
         places = set(spec.places)
         here = np.array([place in places for place in codes] or [False], np.bool_)[files.facts["archive"]]
-        is_dropped = dropped(codes, configured)
+        self._is_dropped = is_dropped = dropped(codes, configured)
         is_part = files.facts["kind"] <= SERIES_PART
         is_touched = is_part & np.isin(files.facts["family"], touched)
         self._changed = is_touched & here
@@ -167,7 +167,8 @@ class Families:
 
     def _is_there(self, row: Row) -> bool:
         """Whether a file still lies where a slide was, so that it has another main file but has not moved."""
-        return bool(self._files.find(as_digests([place_digest(*place_of(row))]))[0] >= 0)
+        at = int(self._files.find(as_digests([place_digest(*place_of(row))]))[0])
+        return at >= 0 and not self._is_dropped[self._files.facts["archive"][at]]
 
     def _merged_row(self, group: SlideGroup) -> Row:
         header, main = group.header, group.main

@@ -6,14 +6,15 @@ The tables hold everything; an index holds what decides whether a file must be o
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pathcurate.model.column import Table
+from pathcurate.scan.columns import ascii_codes, whole_numbers
 from pathcurate.tables import Catalog, arrow_schema
 
 Row = dict[str, Any]
@@ -23,11 +24,18 @@ Digests = NDArray[np.uint64]
 NO_TIME: Final = np.iinfo(np.int64).min
 """Stands for a missing modification time."""
 _HELD_PARTS: Final = 3
+_PIECE_ROWS: Final = 1 << 16
+_ID_BYTES: Final = 18
 
 
 def place_digest(site: str, archive: str, relpath: bytes) -> bytes:
     """16 bytes that stand for a place: site, archive, path below its root."""
-    return hashlib.blake2b(f"{site}\0{archive}\0".encode() + relpath, digest_size=16).digest()
+    return hashlib.blake2b(_root_bytes(site, archive) + relpath, digest_size=16).digest()
+
+
+@lru_cache(maxsize=4096)
+def _root_bytes(site: str, archive: str) -> bytes:
+    return f"{site}\0{archive}\0".encode()
 
 
 def short_digest(text: bytes) -> int:
@@ -43,12 +51,6 @@ def as_digests(digests: Sequence[bytes]) -> Digests:
 def microseconds(column: "pa.ChunkedArray[Any]") -> NDArray[np.int64]:
     """A timestamp column as numbers; :data:`NO_TIME` where there is none."""
     return whole_numbers(column.cast(pa.int64()), int(NO_TIME))
-
-
-def whole_numbers(column: "pa.ChunkedArray[Any]", missing: int) -> NDArray[np.int64]:
-    """An integer column; ``missing`` where there is none."""
-    filled: pa.ChunkedArray[Any] = pc.if_else(pc.is_valid(column), column, pa.scalar(missing, pa.int64()))
-    return np.asarray(filled.to_numpy(), np.int64)
 
 
 class Lookup:
@@ -116,9 +118,9 @@ class Index:
         return len(self.places)
 
     def find(self, wanted: Digests) -> NDArray[np.int64]:
-        """Row at each place, -1 where there is none; one that is gone only where there is no other."""
+        """Row at each place, -1 where there is none; of several one that is not gone, and was said to have moved there."""
         if self._lookup is None:
-            self._lookup = Lookup(self.places, self.facts["gone"])
+            self._lookup = Lookup(self.places, 2 * self.facts["gone"].astype(np.int8) + ~self.facts["moved"])
         return self._lookup.find(wanted)
 
     def at_id(self, code: bytes) -> int | None:
@@ -159,6 +161,8 @@ class RowReader:
         return row
 
 
+Moved = Callable[[str, bytes], tuple[str, bytes] | None] | None
+"""Archive and path at which a file lies that was said to have moved; None for any other."""
 Derive = Callable[[pa.Table], Mapping[str, NDArray[Any]]]
 """Further arrays of the rows of a part; ``gone`` must be among them, and ``drop`` marks rows to leave out."""
 
@@ -171,7 +175,7 @@ def read_index(
     derive: Derive,
     *,
     by_id: bool,
-    moved: Callable[[str, bytes], tuple[str, bytes] | None],
+    moved: Moved,
 ) -> Index:
     """The rows of a table's newest state that count.
 
@@ -190,37 +194,52 @@ def read_index(
     pieces: list[dict[str, NDArray[Any]]] = []
     parts: list[str] = []
     for name, data in catalog.parts(table, wanted):
-        pieces.append(_piece(data, id_column, len(parts), derive, moved))
+        for start in range(0, data.num_rows, _PIECE_ROWS):
+            piece = data.slice(start, _PIECE_ROWS)
+            pieces.append(_piece(piece, id_column, len(parts), derive, moved, by_id=by_id))
+            pieces[-1]["row"] += start
         parts.append(name)
     if not pieces:
-        pieces.append(_piece(arrow_schema(table.select(wanted)).empty_table(), id_column, 0, derive, moved))
+        pieces.append(_piece(arrow_schema(table.select(wanted)).empty_table(), id_column, 0, derive, moved, by_id=by_id))
     joined = {name: np.concatenate([piece.pop(name) for piece in pieces]) for name in list(pieces[0])}
     if len(parts) > 1:
         joined = _last(joined, by_id=by_id)
-    if joined["drop"].any():
-        keep = ~joined["drop"]
-        joined = {name: array[keep] for name, array in joined.items()}
-    joined.pop("drop")
+    joined.pop("origins", None)
+    drop = joined.pop("drop")
+    if drop.any():
+        _keep(joined, ~drop)
+    # What was read part by part is behind us, and a scan of millions has other uses for its memory.
+    pa.default_memory_pool().release_unused()
     own: dict[str, Any] = {name: joined.pop(name) for name in ("ids", "places", "size", "mtime", "part", "row")}
     return Index(table=table, facts=joined, parts=parts, seen=np.zeros(len(own["row"]), np.bool_), state=state, **own)
 
 
 def _piece(
-    data: pa.Table, id_column: str, part: int, derive: Derive, moved: Callable[[str, bytes], tuple[str, bytes] | None]
+    data: pa.Table,
+    id_column: str,
+    part: int,
+    derive: Derive,
+    moved: Moved,
+    *,
+    by_id: bool,
 ) -> dict[str, NDArray[Any]]:
     count = data.num_rows
     places = []
+    origins = []
     is_moved = np.zeros(count, np.bool_)
     columns = (data[name].to_pylist() for name in ("site", "archive", "relpath"))
     for number, (site, archive, relpath) in enumerate(zip(*columns, strict=True)):
-        now = moved(archive, relpath)
+        now = None if moved is None else moved(archive, relpath)
         is_moved[number] = now is not None
         places.append(place_digest(site, *(now or (archive, relpath))))
+        if not by_id:
+            origins.append(places[-1] if now is None else place_digest(site, archive, relpath))
     derived = dict(derive(data))
     derived.setdefault("drop", np.zeros(count, np.bool_))
     return {
-        "ids": np.array([(code or "").encode() for code in data[id_column].to_pylist()], dtype="S18"),
+        "ids": ascii_codes(data[id_column], _ID_BYTES),
         "places": as_digests(places).copy(),
+        **({} if by_id else {"origins": as_digests(origins)}),
         "size": whole_numbers(data["size_bytes"], -1),
         "mtime": microseconds(data["mtime"]),
         "part": np.full(count, part, np.int32),
@@ -239,11 +258,17 @@ def _last(joined: dict[str, NDArray[Any]], *, by_id: bool) -> dict[str, NDArray[
         is_last = np.ones(count, np.bool_)
         is_last[:-1] = keys[1:] != keys[:-1]
     else:
-        order = np.lexsort((joined["places"][:, 1], joined["places"][:, 0])).astype(np.int32)
-        places = joined["places"][order]
+        order = np.lexsort((joined["origins"][:, 1], joined["origins"][:, 0])).astype(np.int32)
+        places = joined["origins"][order]
         is_last = np.ones(count, np.bool_)
         is_last[:-1] = (places[1:] != places[:-1]).any(axis=1)
     if is_last.all():
         return joined
-    kept = np.sort(order[is_last])
-    return {name: array[kept] for name, array in joined.items()}
+    _keep(joined, np.sort(order[is_last]))
+    return joined
+
+
+def _keep(joined: dict[str, NDArray[Any]], rows: NDArray[Any]) -> None:
+    """Only these rows, one array after the other, so that no two sets of arrays are in memory."""
+    for name in list(joined):
+        joined[name] = joined[name][rows]

@@ -74,8 +74,14 @@ class Intake:
                     yield self._batch(waiting[:batch_rows])
                     del waiting[:batch_rows]
                     listing.postponed = self._stop(number)
+                # A walk is no less work for storage where there is nothing to read.
+                listing.postponed = listing.postponed or self._stop(number)
             if listing.postponed:
+                is_done = listing.is_whole and all(file[0] != number for file in waiting)
                 waiting = [file for file in waiting if file[0] != number]
+                listing.postponed = "" if is_done else listing.postponed
+                # What was walked past but not read has not arrived, so nothing can be said to be gone.
+                listing.is_whole = is_done
         if waiting:
             yield self._batch(waiting)
 
@@ -122,6 +128,7 @@ class Intake:
         unchanged = same & (offline | (~facts["unread"] & ~facts["stale"] & ~never))
         for row in np.flatnonzero(unchanged & (facts["offline"] != offline)):
             self._flips.append((int(at[row]), "offline" if offline[row] else "online"))
+            index.facts["offline"][at[row]] = offline[row]
         index.seen[at[known & ~facts["merged"]]] = True
         return _Ticked(np.where(known, at, -1), unchanged)
 
@@ -290,8 +297,10 @@ class Intake:
         self._committed_at = time.monotonic()
 
     def flipped(self) -> Iterator[Row]:
-        """Slides that stand as they were, but for whether their bytes are online."""
+        """Slides that stand where and as they were, but for whether their bytes are online."""
         for at, state in self._flips:
+            if self._known.slides.facts["moved"][at]:
+                continue
             yield {**self._slide_rows[at], "storage_state": state}
 
 

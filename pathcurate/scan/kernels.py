@@ -9,13 +9,16 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from pathcurate.digests import canonical_json
 from pathcurate.engines import LossReason
 from pathcurate.model.slide import FILES, SLIDES, SlideHeader
 from pathcurate.pseudonyms import opaque_code
 from pathcurate.readers import NO_READER, NO_READER_VERSION, SLIDE_EXTENSIONS, ReadResult, dicom, read_slide, unreadable
+from pathcurate.scan.columns import Coded, mixed, text_codes, whole_numbers
 from pathcurate.scan.index import NO_TIME, short_digest
 from pathcurate.scan.listing import extension
 from pathcurate.storage import OfflineError, Root, Source
@@ -46,6 +49,12 @@ HEADER_SCHEMA: Final[pa.Schema] = pa.schema(_OUTPUT)
 NAMED: Final = ("accession_raw", "specimen", "block", "stain_raw", "stain", "preparation", "is_control")
 """Columns that the site's patterns and the vocabularies make of a slide's names."""
 _MOST_REFERENCES: Final = 2000
+_CONTENT: "Final[pa.Schema]" = pa.schema(
+    [
+        arrow_schema(SLIDES).field(name)
+        for name in ("site", "relpath", "size_bytes", "header_fingerprint", "shape_fingerprint", "compression", "mtime")
+    ]
+)
 _HEADER_FIELDS: Final = tuple(field.name for field in fields(SlideHeader))
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  a file's time in UTC, without a zone as the table has it
 
@@ -78,10 +87,14 @@ def read_headers(batch: pa.RecordBatch, spec: ScanSpec) -> pa.RecordBatch:
     else:
         rows = [_read_file(file, spec) for file in files]
     try:
-        return pa.RecordBatch.from_pylist(rows, schema=HEADER_SCHEMA)
+        read = pa.RecordBatch.from_pylist(rows, schema=HEADER_SCHEMA)
     except Exception:  # noqa: BLE001  one value that no column can hold must not cost the other rows, nor the run
         pairs = zip(files, rows, strict=True)
-        return pa.RecordBatch.from_pylist([_storable(row, file, spec) for file, row in pairs], schema=HEADER_SCHEMA)
+        read = pa.RecordBatch.from_pylist([_storable(row, file, spec) for file, row in pairs], schema=HEADER_SCHEMA)
+    at = HEADER_SCHEMA.get_field_index("content")
+    columns: list[pa.Array[Any]] = read.columns
+    columns[at] = pa.array(content_keys(read), pa.uint64())
+    return pa.RecordBatch.from_arrays(columns, schema=HEADER_SCHEMA)
 
 
 def lost_header(row: pa.RecordBatch, reason: LossReason, spec: ScanSpec) -> pa.RecordBatch:
@@ -184,7 +197,7 @@ def _slide_row(header: SlideHeader, reader: str | None, version: int | None, fil
     row |= {"file_count": file["file_count"], "reader": reader, "reader_version": version}
     row["barcode_source"], row["barcode_confidence"] = ("header", 1.0) if header.barcode else (None, None)
     row["label_text_source"], row["label_text_confidence"] = ("header", 1.0) if header.label_text else (None, None)
-    return {**row, "slide_id": first_id(row), "content": content_key(row)}
+    return {**row, "slide_id": first_id(row)}
 
 
 def looked_at(uri: str) -> Row:
@@ -218,11 +231,27 @@ def first_id(row: Row, taken: Iterable[str] = ()) -> str:
     return opaque_code("S", hashlib.sha256(canonical_json(identity)).digest())
 
 
-def content_key(row: Row) -> int:
-    """64 bits that slides share which may be one slide that has moved; 0 if nothing is known of the content."""
-    if row["header_fingerprint"] is None:
-        return 0
+def content_keys(data: pa.Table | pa.RecordBatch) -> NDArray[np.uint64]:
+    """64 bits of each row that slides share which may be one slide that has moved; 0 if nothing is known of the content."""
+    table = pa.Table.from_batches([data]) if isinstance(data, pa.RecordBatch) else data
+    header = text_codes(table["header_fingerprint"])
+    size = whole_numbers(table["size_bytes"], 0).astype(np.uint64)
+    moment = whole_numbers(table["mtime"].cast(pa.int64()), NO_TIME)
+    key = mixed(mixed(mixed(header, text_codes(table["site"])), size), text_codes(table["shape_fingerprint"]))
     # Uncompressed tiles all have one size, so two slides may agree in all this and differ in their pixels.
-    mtime = str(row["mtime"]) if row["compression"] == "none" else ""
-    parts = (row["site"], str(row["size_bytes"]), row["header_fingerprint"], row["shape_fingerprint"] or "", mtime)
-    return short_digest("\0".join(parts).encode()) or 1
+    is_raw = Coded(table["compression"]).each(lambda method: method == "none")
+    key = mixed(key, np.where(is_raw, moment.astype(np.uint64), np.uint64(0))) | np.uint64(1)
+    key = np.where(header > 0, key, np.uint64(0))
+    # Of a file whose header says nothing (closed formats, damaged or offline files) its name tells, with size and time,
+    # which a migration keeps.
+    bare = np.flatnonzero((header == 0) & (size > 0) & table["mtime"].is_valid().to_numpy())
+    for at, row in zip(bare.tolist(), table.select(["site", "relpath"]).take(bare).to_pylist(), strict=True):
+        name = row["relpath"].rpartition(b"/")[2]
+        said = f"{row['site']}\0{size[at]}\0{moment[at]}\0".encode() + name
+        key[at] = short_digest(said) | 1
+    return key
+
+
+def content_key(row: Row) -> int:
+    """The :func:`content_keys` of one row."""
+    return int(content_keys(pa.Table.from_pylist([{name: row[name] for name in _CONTENT.names}], schema=_CONTENT))[0])

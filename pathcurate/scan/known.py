@@ -6,12 +6,14 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pathcurate.model.slide import ARRIVALS, FILE_KINDS, FILES, SLIDES
 from pathcurate.readers import FAMILY_VERSION, READER_VERSIONS, dicom
-from pathcurate.scan.index import Index, read_index, short_digest
-from pathcurate.scan.kernels import content_key
+from pathcurate.scan.columns import Coded, mixed, present, text_codes, whole_numbers
+from pathcurate.scan.index import Index, Moved, read_index, short_digest
+from pathcurate.scan.kernels import content_keys
 from pathcurate.tables import Catalog
 
 GROUP_READER: Final = dicom.NAME
@@ -21,7 +23,7 @@ UNREAD: Final = frozenset({"unreadable", "reader_crashed", "timeout"})
 """States in which nothing was read, which another look may change although the file's size and time have not."""
 
 SLIDE_PART, SERIES_PART, OTHER, GONE_FILE = range(len(FILE_KINDS))
-_CONTENT: Final = ("site", "size_bytes", "header_fingerprint", "shape_fingerprint", "compression", "mtime")
+_CONTENT: Final = ("site", "relpath", "size_bytes", "header_fingerprint", "shape_fingerprint", "compression", "mtime")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,10 @@ def read_arrivals(catalog: Catalog, archives: "Codes") -> Index:
     return read_index(catalog, ARRIVALS, _ARRIVAL_COLUMNS, "slide_id", facts, by_id=False, moved=_moved(()))
 
 
-def _moved(moves: Sequence[Relocation]) -> Callable[[str, bytes], tuple[str, bytes] | None]:
+def _moved(moves: Sequence[Relocation]) -> Moved:
+    if not moves:
+        return None
+
     def applied(archive: str, relpath: bytes) -> tuple[str, bytes] | None:
         return next((place for move in moves if (place := move.applied(archive, relpath)) is not None), None)
 
@@ -126,54 +131,61 @@ def _slide_facts(
     archives: Codes, statuses: Codes, rules: Mapping[str, str]
 ) -> Callable[[pa.Table], Mapping[str, NDArray[Any]]]:
     def facts(data: pa.Table) -> Mapping[str, NDArray[Any]]:
-        columns = {name: data[name].to_pylist() for name in ("site", "archive", *_SLIDE_COLUMNS)}
-        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-        status = columns["status"]
+        status, site = Coded(data["status"]), Coded(data["site"])
+        # A row that no reader made stays until its file changes.
+        reader = Coded(data["reader"])
+        version = whole_numbers(data["reader_version"], -1)
+        current = reader.each(lambda name: READER_VERSIONS.get(name, -2), np.int64)
         return {
-            "gone": np.array([one == "gone" for one in status], np.bool_),
-            "ok": np.array([one == "ok" for one in status], np.bool_),
-            "unread": np.array([one in UNREAD for one in status], np.bool_),
-            "status": np.array([statuses(one) for one in status], np.uint8),
-            "merged": np.array([reader == GROUP_READER for reader in columns["reader"]], np.bool_),
-            "stale": np.array([_is_stale(row) for row in rows], np.bool_),
-            "offline": np.array([state == "offline" for state in columns["storage_state"]], np.bool_),
-            "renamed": np.array([_is_renamed(row, rules) for row in rows], np.bool_),
-            "archive": _numbers(archives, columns),
-            "grouped": np.array([group is not None for group in columns["scan_group"]], np.bool_),
-            "odd": np.array([bool(names) for names in columns["odd_values"]], np.bool_),
-            "looks": np.array([look is not None for look in columns["thumbnail_hash"]], np.bool_),
-            "glass": np.array([_glass(row) for row in rows], np.uint64),
-            "content": np.array([content_key(row) for row in rows], np.uint64),
-            "shape": np.array([_short(shape) for shape in columns["shape_fingerprint"]], np.uint64),
-            "pixels": np.array([_short(pixels) for pixels in columns["pixel_fingerprint"]], np.uint64),
+            "gone": status.each(lambda one: one == "gone"),
+            "ok": status.each(lambda one: one == "ok"),
+            "unread": status.each(UNREAD.__contains__),
+            "status": status.each(statuses, np.uint8),
+            "merged": reader.each(lambda name: name == GROUP_READER),
+            "stale": reader.each(lambda name: name is not None) & (version != current),
+            "offline": Coded(data["storage_state"]).each(lambda state: state == "offline"),
+            "renamed": _renamed(site, Coded(data["names_rules"]), rules),
+            "archive": _numbers(archives, site, Coded(data["archive"])),
+            "grouped": present(data["scan_group"]),
+            "odd": whole_numbers(_lengths(data["odd_values"]), 0) > 0,
+            "looks": present(data["thumbnail_hash"]),
+            "glass": _short(_glass(data)),
+            "content": content_keys(data),
+            "shape": _short(text_codes(data["shape_fingerprint"])),
+            "pixels": _short(text_codes(data["pixel_fingerprint"])),
         }
 
     return facts
 
 
-def _is_stale(row: Mapping[str, Any]) -> bool:
-    """Whether a newer reader would read the file; a row that no reader made stays until its file changes."""
-    return row["reader"] is not None and row["reader_version"] != READER_VERSIONS.get(row["reader"])
+def _lengths(column: "pa.ChunkedArray[Any]") -> "pa.ChunkedArray[Any]":
+    lengths: pa.ChunkedArray[Any] = pc.list_value_length(column)
+    return lengths.cast(pa.int64())
 
 
-def _is_renamed(row: Mapping[str, Any], rules: Mapping[str, str]) -> bool:
-    """Whether its names were read by other rules than its site has now."""
-    return row["site"] in rules and rules[row["site"]] != row["names_rules"]
+def _renamed(site: Coded, rule: Coded, rules: Mapping[str, str]) -> NDArray[np.bool_]:
+    """Whether names were read by other rules than their site has now."""
+    wrong = [[one in rules and rules[one] != other for other in rule.values] for one in site.values]
+    return np.asarray(np.array(wrong, np.bool_)[site.rows, rule.rows], np.bool_)
 
 
-def _glass(row: Mapping[str, Any]) -> int:
+def _glass(data: pa.Table) -> NDArray[np.uint64]:
     """What slides share that may be rescans of one glass: see ``duplicates``, which looks closer."""
-    if row["barcode"] is None:
-        return 0
-    return _short("\0".join((row["site"], row["barcode"], row["stain"] or "")))
+    barcode = text_codes(data["barcode"])
+    code = mixed(mixed(barcode, text_codes(data["site"])), text_codes(data["stain"]))
+    return np.where(barcode > 0, code | np.uint64(1), np.uint64(0))
 
 
-def _short(text: str | None) -> int:
-    return 0 if text is None else short_digest(text.encode()) or 1
+def _short(codes: NDArray[np.uint64]) -> NDArray[np.uint32]:
+    """Half of the bits, for finding candidates that are then compared themselves; 0 stays 0, and nothing else becomes 0."""
+    return np.where(codes > 0, (codes >> np.uint64(32)) | np.uint64(1), 0).astype(np.uint32)
 
 
-def _numbers(archives: Codes, columns: Mapping[str, list[Any]]) -> NDArray[np.int16]:
-    return np.array([archives(place) for place in zip(columns["site"], columns["archive"], strict=True)], np.int16)
+def _numbers(archives: Codes, site: Coded, archive: Coded) -> NDArray[np.int16]:
+    width = len(archive.values)
+    pairs, rows = np.unique(site.rows * width + archive.rows, return_inverse=True)
+    numbers = [archives((site.values[pair // width], archive.values[pair % width])) for pair in pairs.tolist()]
+    return np.array(numbers, np.int16)[rows] if numbers else np.zeros(0, np.int16)
 
 
 _LATER: Final = frozenset({"offline", "companion_missing"})
@@ -187,31 +199,33 @@ def family_key(site: str, archive: str, kind: str, group: str | None, relpath: b
 
 
 def _file_facts(archives: Codes) -> Callable[[pa.Table], Mapping[str, NDArray[Any]]]:
-    kinds: dict[str | None, int] = {kind: number for number, kind in enumerate(FILE_KINDS)}
-
     def facts(data: pa.Table) -> Mapping[str, NDArray[Any]]:
-        names = ("site", "archive", "relpath", *_FILE_COLUMNS)
-        columns = {name: data[name].to_pylist() for name in names}
-        families = [
-            family_key(site, archive, kind, group, relpath) if kind in PARTS else 0
-            for site, archive, relpath, kind, group in zip(*(columns[name] for name in names[:5]), strict=True)
-        ]
-        current = [FAMILY_VERSION if one == "other" else READER_VERSIONS[GROUP_READER] for one in columns["kind"]]
-        kind = np.array([kinds[one] for one in columns["kind"]], np.uint8)
+        kinds, status = Coded(data["kind"]), Coded(data["status"])
+        kind = kinds.each(FILE_KINDS.index, np.uint8)
+        current = kinds.each(lambda one: FAMILY_VERSION if one == "other" else READER_VERSIONS[GROUP_READER], np.int64)
         return {
             "drop": kind == GONE_FILE,
             "gone": kind == GONE_FILE,
             "kind": kind,
             # Files that a DICOMDIR names may have come since.
-            "unread": np.array([one in UNREAD or one in _LATER for one in columns["status"]], np.bool_),
-            "lists": np.array([one == "companion_missing" for one in columns["status"]], np.bool_) & (kind == OTHER),
-            "stale": np.array(columns["reader_version"], object) != np.array(current, object),
-            "merged": np.array([bool(one) for one in columns["merged"]], np.bool_),
-            "archive": _numbers(archives, columns),
-            "family": np.array(families, np.uint64),
+            "unread": status.each(lambda one: one in UNREAD or one in _LATER),
+            "lists": status.each(lambda one: one == "companion_missing") & (kind == OTHER),
+            "stale": whole_numbers(data["reader_version"], -1) != current,
+            "merged": Coded(data["merged"]).each(bool),
+            "archive": _numbers(archives, Coded(data["site"]), Coded(data["archive"])),
+            "family": _families(data, kind),
         }
 
     return facts
+
+
+def _families(data: pa.Table, kind: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    parts = np.flatnonzero(kind <= SERIES_PART)
+    families = np.zeros(len(kind), np.uint64)
+    if parts.size:
+        chosen = data.select(["site", "archive", "kind", "group", "relpath"]).take(parts)
+        families[parts] = [family_key(**row) for row in chosen.to_pylist()]
+    return families
 
 
 _ARRIVAL_COLUMNS: Final = (*_CONTENT, "status", "reader", "reader_version", "names_rules")
@@ -219,13 +233,13 @@ _ARRIVAL_COLUMNS: Final = (*_CONTENT, "status", "reader", "reader_version", "nam
 
 def _arrival_facts(archives: Codes) -> Callable[[pa.Table], Mapping[str, NDArray[Any]]]:
     def facts(data: pa.Table) -> Mapping[str, NDArray[Any]]:
-        columns = {name: data[name].to_pylist() for name in ("archive", *_ARRIVAL_COLUMNS)}
-        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        reader = Coded(data["reader"])
+        current = reader.each(lambda name: READER_VERSIONS.get(name, -2), np.int64)
         return {
-            "gone": np.zeros(len(rows), np.bool_),
-            "archive": _numbers(archives, columns),
-            "stale": np.array([_is_stale(row) for row in rows], np.bool_),
-            "content": np.array([content_key(row) for row in rows], np.uint64),
+            "gone": np.zeros(data.num_rows, np.bool_),
+            "archive": _numbers(archives, Coded(data["site"]), Coded(data["archive"])),
+            "stale": reader.each(lambda name: name is not None) & (whole_numbers(data["reader_version"], -1) != current),
+            "content": content_keys(data),
         }
 
     return facts

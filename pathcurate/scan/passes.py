@@ -5,8 +5,10 @@ Finished slides are kept in parts, so a pass that is killed goes on where it was
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -45,12 +47,14 @@ class PassSpec:
         seed: of what is drawn at random, together with the slide's id.
         tiles_per_level: how many tiles of each level are decoded.
         texts: whether printed text is read as well (OCR).
+        io_threads: slides of one batch that are read at the same time, by passes that only read.
     """
 
     roots: tuple[Root, ...]
     seed: int = 0
     tiles_per_level: int = 4
     texts: bool = False
+    io_threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -112,19 +116,21 @@ def run_pass(
     chosen = chosen[np.lexsort((index.row[chosen], index.part[chosen]))]
     if not len(chosen):
         return 0
-    rows = RowReader(catalog, index)
     owned = _Owned(catalog, known.files)
-    batches = (
-        _batch([rows[int(at)] for at in chosen[start : start + look.batch_rows]], numbers, owned)
-        for start in range(0, len(chosen), look.batch_rows)
-    )
-    written = RowReader(catalog, index)
+    pending: deque[Row] = deque()
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        stream = (row for _, row in index.rows(catalog, chosen))
+        while some := list(islice(stream, look.batch_rows)):
+            pending.extend(some)
+            yield _batch(some, numbers, owned)
+
     changed: list[Row] = []
     done, saved_at = 0, time.monotonic()
     try:
-        for batch in engine.run(look.kernel, batches, spec, look.schema, on_crash=look.lost, timeout=look.timeout):
+        for batch in engine.run(look.kernel, batches(), spec, look.schema, on_crash=look.lost, timeout=look.timeout):
             for said in batch.to_pylist():
-                before = written[int(chosen[done])]
+                before = pending.popleft()
                 row = look.apply(before, said)
                 if differs(row, before):
                     changed.append(row)

@@ -11,6 +11,8 @@ PASS_COLUMNS: Final = (
     "labels_version", "check_level", "tiles_checked", "tiles_bad", "tiles_decoded", "scan_group", "duplicate_of",
 )  # fmt: skip
 """What later passes have said of a slide's bytes; it holds as long as the bytes are the same."""
+_OF_EVERY_BYTE: Final = ("content_sha256", "check_level", "tiles_checked", "tiles_bad", "tiles_decoded")
+"""Of these, what speaks of bytes that no header vouches for."""
 _READ_FROM_LABEL: Final = (
     ("barcode", "barcode_source", "barcode_confidence"),
     ("label_text", "label_text_source", "label_text_confidence"),
@@ -34,7 +36,8 @@ def carried(row: Row, before: Row) -> Row:
         # What the link stage made of the same numbers still holds.
         row |= {name: before[name] for name in ("accession", "specimen", "block")}
     if same_bytes(row, before):
-        row |= {name: before[name] for name in PASS_COLUMNS}
+        is_touched = row["mtime"] != before["mtime"]
+        row |= {name: before[name] for name in PASS_COLUMNS if not (is_touched and name in _OF_EVERY_BYTE)}
         for names in _READ_FROM_LABEL:
             if row[names[0]] is None and before[names[1]] not in (None, "header"):
                 row |= {name: before[name] for name in names}

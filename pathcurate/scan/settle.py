@@ -85,11 +85,11 @@ class Settlement:
     def relocate(self, rewritten: NDArray[np.bool_]) -> None:
         """Write down where slides and files lie that were looked for, and found, in the part that was said to have moved."""
         index = self._known.slides
-        chosen = np.flatnonzero(index.facts["moved"] & index.seen & ~index.facts["gone"])
+        chosen = np.flatnonzero(index.facts["moved"] & index.seen & (~index.facts["gone"] | rewritten))
         sites = [site for site, _ in self._known.archives.values()]
         self.moved.update(sites[archive] for archive in index.facts["archive"][chosen])
         chosen = chosen[~rewritten[chosen]]
-        save(self._catalog, SLIDES, (self._relocated(row) for _, row in index.rows(self._catalog, chosen)))
+        save(self._catalog, SLIDES, (self._relocated(at, row) for at, row in index.rows(self._catalog, chosen)))
         files = self._known.files
         if not files.facts["moved"].any():
             return
@@ -121,8 +121,9 @@ class Settlement:
         at = int(now.find(as_digests([place_digest(*place)]))[0])
         return at >= 0 and bool(is_new[now.part[at]])
 
-    def _relocated(self, row: Row) -> Row:
-        moved = self._at_new_place(row)
+    def _relocated(self, at: int, row: Row) -> Row:
+        state = "offline" if self._known.slides.facts["offline"][at] else "online"
+        moved = {**self._at_new_place(row), "storage_state": state}
         number = self._spec.places.index((moved["site"], moved["archive"]))
         moved |= {**moved_columns(row), "uri": self._spec.roots[number].uri(moved["relpath"])}
         return {**moved, **names_columns(moved, self._spec.patterns[number], self._spec.rules[number])}

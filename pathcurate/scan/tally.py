@@ -1,6 +1,6 @@
 """What a scan has seen, counted from the tables as they are at its end."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,16 +53,19 @@ class Tally:
         return len(self.slides)
 
     @classmethod
-    def of(cls, catalog: Catalog, known: Known, listings: Sequence[Listing]) -> "Tally":
-        """Count what lies in the listed archives, but for folders that could not be listed."""
+    def of(
+        cls, catalog: Catalog, known: Known, listings: Sequence[Listing], others: Collection[tuple[str, str]] = ()
+    ) -> "Tally":
+        """Count what lies in the listed archives, but for folders that could not be listed, and what is known of others."""
         places = {listing.place: listing for listing in listings}
-        listed = np.array([place in places for place in known.archives.values()] or [False], np.bool_)
+        listed = np.array([place in places or place in others for place in known.archives.values()] or [False], np.bool_)
         seen = {}
         for name, index in (("slides", known.slides), ("files", known.files)):
             here = listed[index.facts["archive"]] & ~index.facts["gone"]
             if any(listing.has_hidden for listing in listings):
                 for at, row in index.rows(catalog, np.flatnonzero(here)):
-                    here[at] = not places[row["site"], row["archive"]].is_hidden(row["relpath"])
+                    listing = places.get((row["site"], row["archive"]))
+                    here[at] = listing is None or not listing.is_hidden(row["relpath"])
             seen[name] = here
         facts, ids = known.files.facts, known.files.ids
         parts = seen["files"] & (facts["kind"] == SLIDE_PART)

@@ -4,6 +4,8 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from pathcurate.digests import canonical_json
 from pathcurate.storage import path_text
@@ -82,18 +84,12 @@ def read_names(
     stain_raw = stain = preparation = None
     is_control = False
     for source, text in _texts(relpath, barcode, label_text, metadata_texts or ()):
-        # Numbers are blanked first: the "HE" in "S23-00123-HE" is a stain, the "ER" of a prefix is none.
-        rest = without_uuids(fold(text))
-        for key in patterns.find(text):
-            named_key = _named(key, source, text)
-            keys.append(named_key)
-            end = key.number_end if key.specimen and not named_key.specimen else key.end
-            rest = rest[: key.start] + " " * (end - key.start) + rest[end:]
-        if stain is None:
-            stain = vocabulary("stains").first(rest)
-            stain_raw = text if stain else None
-        preparation = preparation or vocabulary("preparations").first(rest)
-        is_control = is_control or _CONTROL.search(fold(text)) is not None
+        said = _read_text(text, patterns)
+        keys += [NamedKey(key, specimen, block, source, text) for key, specimen, block in said.keys]
+        if stain is None and said.stain is not None:
+            stain, stain_raw = said.stain, text
+        preparation = preparation or said.preparation
+        is_control = is_control or said.is_control
     named = next((key for key in keys if key.specimen), None)
     distinct: dict[tuple[str, str], NamedKey] = {}
     for one in keys:
@@ -111,14 +107,40 @@ def read_names(
     )
 
 
-def _named(key: AccessionKey, source: str, text: str) -> NamedKey:
+class _Said(NamedTuple):
+    """What one text says: numbers with specimen and block, stain, preparation, whether it speaks of a control."""
+
+    keys: tuple[tuple[str, str | None, str | None], ...]
+    stain: str | None
+    preparation: str | None
+    is_control: bool
+
+
+@lru_cache(maxsize=8192)
+def _read_text(text: str, patterns: AccessionPatterns) -> _Said:
+    # Remembered, because the slides of a case share their folders, and those of a scanner many of their header's texts.
+    folded = fold(text)
+    # Numbers are blanked first: the "HE" in "S23-00123-HE" is a stain, the "ER" of a prefix is none.
+    rest = without_uuids(folded)
+    keys = []
+    for key in patterns.find(text):
+        specimen, block = _part(key, folded)
+        keys.append((key.key, specimen, block))
+        end = key.number_end if key.specimen and not specimen else key.end
+        rest = rest[: key.start] + " " * (end - key.start) + rest[end:]
+    is_control = _CONTROL.search(folded) is not None
+    return _Said(tuple(keys), vocabulary("stains").first(rest), vocabulary("preparations").first(rest), is_control)
+
+
+def _part(key: AccessionKey, folded: str) -> tuple[str | None, str | None]:
+    """Specimen and block that stand with a number."""
     specimen, block = key.specimen, key.block
-    if specimen is None and (behind := _BLOCK.match(fold(text)[key.end :])):
+    if specimen is None and (behind := _BLOCK.match(folded[key.end :])):
         specimen, block = behind["specimen"], behind["block"]
     # "S2300124 A1 HE" and "S23-00124-A1" name block A1; "S2300124 P53" and "S23-00124-P53" name a stain.
     if specimen is not None and vocabulary("stains").exact(specimen + (block or "")) is not None:
-        specimen = block = None
-    return NamedKey(key.key, specimen, block, source, text)
+        return None, None
+    return specimen, block
 
 
 def _texts(

@@ -87,8 +87,9 @@ def bases(pristine_hospital: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_transcript(folder: Path, bases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PATHCURATE_WORKSPACE", "PATHCURATE_DEBUG", "COLUMNS", "FORCE_COLOR"):
+    for name in ("PATHCURATE_WORKSPACE", "PATHCURATE_DEBUG", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
     directory = tmp_path / "dir"
     if (folder / "base").exists():
         base = (folder / "base").read_text().strip()

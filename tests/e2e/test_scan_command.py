@@ -36,7 +36,8 @@ class Place:
     def configure(self, **more: object) -> None:
         """Write the settings; ``more`` are those of the archive ``main``."""
         archives = [
-            {"name": name, "root": str(self.directory / name), **(more if name == "main" else {})} for name in ("main", "more")
+            {"name": name, "root": str(self.directory / name), **(more if name == "main" else {})}
+            for name in ("main", "more")
         ]
         settings = {"workspace": 1, "name": "test", "sites": [{"code": "NB01", "archives": archives}]}
         (self.workspace / "pathcurate.yaml").write_text(json.dumps(settings))
@@ -87,9 +88,8 @@ def test_a_person_sees_every_file_accounted_for(place: Place) -> None:
     slides = sum(status is not None for _, status in STATES.values())
     others = len(STATES) - slides
     first, *rest = out.splitlines()
-    assert first == (
-        f"{len(STATES)} files = {slides} slides + 0 companions + {others} others; {slides} read, 0 unchanged, 0 moved, 0 gone"
-    )
+    files = f"{len(STATES)} files = {slides} slides + 0 companions + {others} others"
+    assert first == f"{files}; {slides} read, 0 unchanged, 0 moved, 0 gone"
     counts = {line.split()[0]: int(line.split()[1]) for line in rest if line.startswith("  ") and len(line.split()) == 2}
     assert counts == Counter(status for _, status in STATES.values() if status is not None)
     assert sorted(next(line for line in rest if line.startswith("others: "))[8:].split(", ")) == [
@@ -129,7 +129,7 @@ def test_the_document_has_what_the_lines_say(place: Place) -> None:
 def test_quiet_is_for_messages_not_for_the_result(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pathcurate.cli.progress._SECONDS", 0.0)
     place.put("whole.svs", tiff(1, keys={}))
-    code, out, err = place.scan()
+    _, _, err = place.scan()
     assert "scan headers: 1 of 1 files" in err
     code, quiet, err = place.scan("-q")
     assert (code, err) == (0, "")

@@ -24,7 +24,10 @@ def labelled_svs(label=None, *, seed=0, keys=None, size=(512, 512), macro=None):
     """
     words = "".join(f"|{key} = {value}" for key, value in (keys or {"AppMag": "20"}).items())
     geometry = f"{_SOFTWARE} \r\n{size[0]}x{size[1]} [0,0 {size[0]}x{size[1]}] (256x256)"
-    pages = [tiled(size, text=f"{geometry} JPEG/RGB Q=70{words}", seed=seed), striped((128, 128), text=f"{geometry} -> 128x128")]
+    pages = [
+        tiled(size, text=f"{geometry} JPEG/RGB Q=70{words}", seed=seed),
+        striped((128, 128), text=f"{geometry} -> 128x128"),
+    ]
     for name, picture, kind in (("label", label, _LABEL), ("macro", macro, _MACRO)):
         if picture is not None:
             pages.append(_beside(name, picture, kind))

@@ -10,6 +10,9 @@ from unittest import mock
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from pathcurate.model.slide import ARRIVALS, SLIDES
+from pathcurate.scan import relocation
+from pathcurate.tables import Catalog
 from tests.archives import KFB, LFS_POINTER, PREVIEW, TEXT, Desk, InProcess, loop, regular_files, tiff
 
 CONTENTS = [
@@ -34,6 +37,7 @@ places = st.builds(lambda folder, name: os.path.join(os.fsencode(folder), name),
 trees = st.dictionaries(places, st.sampled_from(CONTENTS), max_size=12)
 
 quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quicker = settings(quick, max_examples=12)
 
 
 @contextmanager
@@ -128,3 +132,87 @@ def test_whatever_happens_to_an_archive_slides_stay_themselves(tree, more_places
         assert seen == {
             path: (row["status"], row["scan_group"], row["file_count"], row["mtime"]) for path, row in desk.rows().items()
         }
+
+
+@contextmanager
+def dying(number):
+    """Kill what happens in the block at its commit of this number; the rest of the process lives on."""
+    honest, left = Catalog._log, [number]
+
+    def log(self, *arguments):
+        if not left[0]:
+            raise SystemExit
+        left[0] -= 1
+        honest(self, *arguments)
+
+    with mock.patch.object(Catalog, "_log", log), mock.patch("pathcurate.scan.intake._COMMIT_ROWS", 2), suppress(SystemExit):
+        yield
+
+
+def change(desk, tree, more, history):
+    """Move, copy, remove and write files, without a scan."""
+    known_places = [*tree, *more]
+    for action, one, other, content in history:
+        target = desk.main / os.fsdecode(known_places[other % len(known_places)])
+        files = sorted(path for path in desk.main.rglob("*") if path.is_file() and path.name != "never empty.txt")
+        source = files[one % len(files)] if files else target
+        if action == "write":
+            plant(desk, {known_places[other % len(known_places)]: content})
+        elif source.is_file() and target.parent.is_dir() and not target.is_dir():
+            match action:
+                case "move":
+                    source.rename(target)
+                case "copy" if source != target:
+                    shutil.copy2(source, target)
+                case "remove":
+                    source.unlink()
+
+
+@quicker
+@given(trees, st.lists(places, min_size=3, max_size=3), steps, st.lists(st.integers(0, 8), min_size=1, max_size=3))
+@example({b"a.svs": CONTENTS[0], b"b.svs": CONTENTS[1]}, [b"c.svs"], [("move", 0, 2, b"")], [2])
+def test_however_often_a_scan_is_killed_it_ends_as_undisturbed(tree, more_places, history, kills):
+    with new_desk() as desk:
+        plant(desk, {b"never empty.txt": TEXT, **tree})
+        desk.scan()
+        change(desk, tree, more_places, history)
+        catalog, kept = desk.workspace_directory / "catalog", desk.directory / "kept"
+        shutil.copytree(catalog, kept)
+        desk.scan()
+        undisturbed = desk.state()
+        shutil.rmtree(catalog)
+        kept.rename(catalog)
+        for number in kills:
+            with dying(number):
+                desk.scan()
+        desk.scan()
+        assert desk.state() == undisturbed
+        assert desk.catalog.read(ARRIVALS).num_rows == 0
+
+
+@quicker
+@given(trees, st.sampled_from(["main=new", "main=new/deep/er"]))
+def test_a_relocated_root_is_moved_and_nothing_is_gone_or_read(tree, text):
+    with new_desk() as desk:
+        plant(desk, {b"never empty.txt": TEXT, **tree})
+        desk.scan()
+        rows = desk.catalog.read(SLIDES).to_pylist()
+        (desk.directory / "new" / "deep").mkdir(parents=True)
+        if text == "main=new":
+            shutil.rmtree(desk.directory / "new")
+            desk.main.rename(desk.directory / "new")
+        else:
+            desk.main.rename(desk.directory / "new" / "deep" / "er")
+        desk.configure(sites={"NB01": {"new": "new"}})
+        engine = InProcess()
+        summary = desk.scan(engine, relocations=[relocation(text)])
+        prefix = b"" if text == "main=new" else b"deep/er/"
+        assert engine.read == []
+        assert (summary.moved, summary.gone) == (len(rows), 0)
+        after = {
+            row["slide_id"]: (row["archive"], row["relpath"], row["status"]) for row in desk.catalog.read(SLIDES).to_pylist()
+        }
+        assert after == {row["slide_id"]: ("new", prefix + row["relpath"], row["status"]) for row in rows}
+        before = desk.state(), desk.snapshot()
+        assert desk.scan(engine).moved == 0
+        assert (desk.state(), desk.snapshot()) == before

@@ -1,7 +1,10 @@
 """scan: the same scan in another file format, the same glass scanned again, and the same pixels under two cases."""
 
 import dataclasses
+import hashlib
+import os
 import re
+import time
 
 import pytest
 
@@ -295,3 +298,15 @@ def test_a_scan_of_one_archive_leaves_the_findings_of_the_others(desk):
     assert [row["rule"] for row in before] == ["scan.truncated"]
     desk.scan(archives=["main"])
     assert desk.state()["findings"] == before
+
+
+def test_a_byte_changed_in_place_is_digested_again(desk):
+    svs(desk.main / "a.svs", 1)
+    desk.scan(check="digest")
+    path = desk.main / "a.svs"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 4] ^= 255
+    path.write_bytes(content)
+    os.utime(path, (time.time() + 50, time.time() + 50))
+    assert desk.scan(check="digest").looked["digest"] == 1
+    assert desk.row("a.svs")["content_sha256"] == "sha256:" + hashlib.sha256(content).hexdigest()

@@ -131,7 +131,9 @@ class TestRelocation:
                 rename(desk, CHINESE, b"x/z")
                 rename(desk, "b", "b2")
                 texts = [
-                    "main/dicom=main/x/y", f"main/{CHINESE.decode(errors='surrogateescape')}=main/x/z", "main/b=main/b2"
+                    "main/dicom=main/x/y",
+                    f"main/{CHINESE.decode(errors='surrogateescape')}=main/x/z",
+                    "main/b=main/b2",
                 ]
             case "folder to archive":
                 shutil.move(desk.main / "dicom", desk.directory / "second")
@@ -198,7 +200,9 @@ class TestRelocation:
         move_root(desk)
         desk.scan(relocations=moves("main=new"))
         # Given again, it has nothing more to say.
-        assert desk.scan(relocations=moves("main=new")).moved == 0
+        engine = InProcess()
+        assert desk.scan(engine, relocations=moves("main=new")).moved == 0
+        assert engine.read == []
         (desk.directory / "new").rename(desk.main)
         desk.configure(sites={"NB01": {"main": "main"}})
         engine = InProcess()
@@ -423,6 +427,23 @@ class TestSelection:
         assert (summary.found, summary.moved, summary.gone) == (3, 0, 0)
         assert names(desk).items() >= before.items()
         assert gone(desk) == set()
+
+    def test_parts_that_a_killed_run_left_in_another_archive_wait(self, desk, monkeypatch):
+        for name, content in whole_slide().items():
+            desk.put(f"dicom/{name}", content, archive="other")
+
+        def die(*_):
+            raise SystemExit
+
+        with monkeypatch.context() as patch:
+            patch.setattr("pathcurate.scan.families.Families.merge", die)
+            with pytest.raises(SystemExit):
+                desk.scan()
+        assert desk.scan(archives=["main"]).found == 1
+        engine = InProcess()
+        assert desk.scan(engine).found == 4
+        assert engine.read == []
+        settled(desk)
 
     def test_unknown_archive(self, desk):
         with pytest.raises(UsageError, match="no archive nowhere"):
