@@ -208,6 +208,34 @@ class Catalog:
         for name in snapshot.parts if snapshot else ():
             yield name, _read_part(self._directory / table.name / name, table.select(columns))
 
+    def parts_of(self, table: Table, state: str) -> set[str] | None:
+        """The parts of an earlier state, as :meth:`state` named it; None if the log no longer has it."""
+        name, _, number = state.partition("@")
+        path = self._directory / table.name / "_log" / f"{number:0>8}.json"
+        if name != table.name or not number.isdigit() or not path.is_file():
+            return None
+        return set(_read_snapshot(path).parts)
+
+    def pieces(self, table: Table, rows: int) -> Iterator[pa.Table]:
+        """All parts' rows in order, with all declared columns, at most so many at a time; see :meth:`parts`."""
+        snapshot = self.snapshot(table)
+        for name in snapshot.parts if snapshot else ():
+            try:
+                with pq.ParquetFile(self._directory / table.name / name) as file:
+                    for batch in file.iter_batches(batch_size=rows):
+                        yield conform(table, pa.Table.from_batches([batch]))
+            except (OSError, pa.ArrowException) as error:
+                raise InputOutputError(
+                    f"{name} of catalog table {table.name} cannot be read as Parquet ({type(error).__name__})",
+                    "Restore the catalog from a backup, or run the stage that writes it again.",
+                ) from None
+
+    def row_count(self, table: Table) -> int:
+        """Rows in all parts of the newest state, also those that a later one replaces; from the files' footers."""
+        snapshot = self.snapshot(table)
+        folder = self._directory / table.name
+        return sum(read_metadata(folder / name).num_rows for name in (snapshot.parts if snapshot else ()))
+
     def part(self, table: Table, part: str, columns: Sequence[str] | None = None) -> pa.Table:
         """One part with all declared columns, or with some of them."""
         declared = table if columns is None else table.select(columns)
@@ -358,6 +386,21 @@ def _column_bytes(column: "pa.Array[Any]") -> bytes:
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
     return sink.getvalue().to_pybytes()
+
+
+def read_metadata(path: Path) -> pq.FileMetaData:
+    """The footer of a Parquet file.
+
+    Raises:
+        InputOutputError: the file is missing or is not Parquet.
+    """
+    try:
+        return pq.read_metadata(path)
+    except (OSError, pa.ArrowException) as error:
+        raise InputOutputError(
+            f"{path.name} cannot be read as Parquet ({type(error).__name__})",
+            "Run the stage that writes it again, or restore it from a backup.",
+        ) from None
 
 
 def _last_by_key(rows: pa.Table, key: Sequence[str]) -> pa.Table:

@@ -329,9 +329,11 @@ def _pen(planes: list[Plane], seen: Mask, least: float) -> Mask:
     )
     # Where clumps of nuclei come near, ink must be broader than they are.
     likely = (
-        (red > 1.35 * least) & (blue < 0.35 * cool) & (green < red) & (green > 0.57 * red),
+        (red > 1.35 * least) & (blue < 0.38 * cool) & (green < 0.85 * red) & (green > 0.57 * red),
         (green > 1.3 * least) & (blue > 0.63 * green) & (red < 0.25 * green),
+        (green > 2.4 * least) & (blue > 0.5 * green) & (red < 0.2 * green),
         (low > 0.8 * least) & (low > 0.5 * top) & (red > 1.03 * green),
+        (low > least) & (low > 0.6 * top) & (red > 0.88 * green) & (red > 1.15 * blue),
     )
     found = np.zeros_like(seen)
     for size, colours in ((3, inks), (5, likely)):

@@ -231,9 +231,16 @@ class _Scan:
         finally:
             intake.commit()
         self._settle(known, intake)
-        now = self._look_deeper(self._again(known))
-        record_scans(self.workspace, self._records(known, now, intake))
-        return self._summary(now, intake)
+        was = {code: _live(known, code) for code in self._codes}
+        changed = {code: int((intake.rewritten & _of_site(known, code)).sum()) for code in self._codes}
+        if not self._stands(known):
+            # Two indexes of millions of slides would not fit beside each other.
+            intake.release()
+            del known
+            known = Known.read(self._catalog, self._rules)
+        known = self._look_deeper(known)
+        record_scans(self.workspace, self._records(was, changed, known))
+        return self._summary(known, intake)
 
     def _root(self, archive: Archive) -> Root:
         return paced_root_of(archive, self.directory, connections=max(CONNECTIONS, self.options.io_threads))
@@ -297,11 +304,14 @@ class _Scan:
         families.merge()
         self._moved = settlement.moved + families.moved
 
+    def _stands(self, known: Known) -> bool:
+        """Whether the tables are still as they were when the indexes were read."""
+        indexes = (known.slides, known.files, known.arrivals)
+        return all(self._catalog.state(index.table) == index.state for index in indexes)
+
     def _again(self, known: Known) -> Known:
         """The indexes as the tables are now."""
-        if all(self._catalog.state(index.table) == index.state for index in (known.slides, known.files, known.arrivals)):
-            return known
-        return Known.read(self._catalog, self._rules)
+        return known if self._stands(known) else Known.read(self._catalog, self._rules)
 
     def _look_deeper(self, known: Known) -> Known:
         spec = PassSpec(
@@ -368,16 +378,23 @@ class _Scan:
             self._sheets.append(str(path))
             self._sheet = []
 
-    def _records(self, before: Known, after: Known, intake: Intake) -> Iterator[ScanRecord]:
-        """What has changed at each site."""
+    def _records(
+        self, before: Mapping[str, NDArray[np.bytes_]], changed: Mapping[str, int], after: Known
+    ) -> Iterator[ScanRecord]:
+        """What has changed at each site.
+
+        Args:
+            before: names of the slides of each site that were there.
+            changed: how many of each site were read again.
+            after: the indexes at the end.
+        """
         at = datetime.now(UTC).isoformat(timespec="seconds")
         for code in sorted(self._codes):
-            live, was = _live(after, code), _live(before, code)
-            same = before is after
-            new, gone = (np.zeros(0), np.zeros(0)) if same else (np.setdiff1d(live, was), np.setdiff1d(was, live))
-            changed = int((intake.rewritten & _of_site(before, code)).sum())
+            live, was = _live(after, code), before[code]
+            same = np.array_equal(live, was)
+            new, gone = (live[:0], was[:0]) if same else (np.setdiff1d(live, was), np.setdiff1d(was, live))
             size = int(after.slides.size[_of_site(after, code) & ~after.slides.facts["gone"]].sum())
-            yield ScanRecord(at, code, len(live), size, len(new), changed, self._moved[code], len(gone))
+            yield ScanRecord(at, code, len(live), size, len(new), changed[code], self._moved[code], len(gone))
 
     def _summary(self, known: Known, intake: Intake) -> ScanSummary:
         tally = Tally.of(self._catalog, known, self._listings)

@@ -34,7 +34,7 @@ from pathcurate.scan.rows import carried, differs, moved_columns
 from pathcurate.scan.settle import dropped
 from pathcurate.tables import Catalog, from_rows
 
-_BUCKET_ROWS: Final = 100_000
+_BUCKET_ROWS: Final = 20_000
 
 
 class Families:

@@ -5,7 +5,7 @@ The tables hold everything; an index holds what decides whether a file must be o
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
@@ -60,7 +60,7 @@ class Lookup:
         keys = (digests[:, 1], digests[:, 0])
         self._order = np.lexsort(keys if preference is None else (preference, *keys)).astype(np.int32)
         self._high = digests[self._order, 0]
-        self._low = digests[self._order, 1]
+        self._low = digests[:, 1]
 
     def find(self, wanted: Digests) -> NDArray[np.int64]:
         """Row of each digest, -1 where there is none."""
@@ -74,7 +74,7 @@ class Lookup:
             open_ = open_[inside]
             same = self._high[at[open_]] == wanted[open_, 0]
             open_ = open_[same]
-            hit = self._low[at[open_]] == wanted[open_, 1]
+            hit = self._low[self._order[at[open_]]] == wanted[open_, 1]
             found[open_[hit]] = self._order[at[open_[hit]]]
             # Equal in their first half only, or another state of the same place: look at the next.
             open_ = open_[~hit]
@@ -112,7 +112,6 @@ class Index:
     state: str
     _lookup: Lookup | None = None
     _by_id: NDArray[np.int32] | None = None
-    _sorted_ids: NDArray[np.bytes_] = field(default_factory=lambda: np.zeros(0, "S18"))
 
     def __len__(self) -> int:
         return len(self.places)
@@ -125,11 +124,18 @@ class Index:
 
     def at_id(self, code: bytes) -> int | None:
         """Row of a slide or series; None if it is not known."""
+        at = int(self.at_ids(np.array([code], self.ids.dtype))[0])
+        return at if at >= 0 else None
+
+    def at_ids(self, codes: NDArray[np.bytes_]) -> NDArray[np.int64]:
+        """Rows of slides or series, -1 for those that are not known."""
         if self._by_id is None:
             self._by_id = np.argsort(self.ids, kind="stable").astype(np.int32)
-            self._sorted_ids = self.ids[self._by_id]
-        at = int(np.searchsorted(self._sorted_ids, np.bytes_(code)))
-        return int(self._by_id[at]) if at < len(self._by_id) and self._sorted_ids[at] == code else None
+        if not len(self._by_id):
+            return np.full(len(codes), -1, np.int64)
+        at = np.searchsorted(self.ids, codes, sorter=self._by_id)
+        rows = self._by_id[np.minimum(at, len(self._by_id) - 1)].astype(np.int64)
+        return np.where(self.ids[rows] == codes, rows, -1)
 
     def rows(self, catalog: Catalog, chosen: NDArray[np.int64]) -> Iterator[tuple[int, Row]]:
         """Index and full row of those that are chosen, read part by part."""
@@ -191,17 +197,20 @@ def read_index(
     """
     wanted = tuple(dict.fromkeys((id_column, "site", "archive", "relpath", "size_bytes", "mtime", *columns)))
     state = catalog.state(table)
-    pieces: list[dict[str, NDArray[Any]]] = []
+    joined = _piece(arrow_schema(table.select(wanted)).empty_table(), id_column, 0, derive, moved, by_id=by_id)
+    # Made at once in their final size: small arrays that are joined later leave a heap full of holes.
+    count = catalog.row_count(table)
+    joined = {name: np.zeros((count, *array.shape[1:]), array.dtype) for name, array in joined.items()}
     parts: list[str] = []
+    filled = 0
     for name, data in catalog.parts(table, wanted):
         for start in range(0, data.num_rows, _PIECE_ROWS):
-            piece = data.slice(start, _PIECE_ROWS)
-            pieces.append(_piece(piece, id_column, len(parts), derive, moved, by_id=by_id))
-            pieces[-1]["row"] += start
+            piece = _piece(data.slice(start, _PIECE_ROWS), id_column, len(parts), derive, moved, by_id=by_id)
+            piece["row"] += start
+            for column, array in piece.items():
+                joined[column][filled : filled + len(array)] = array
+            filled += len(piece["row"])
         parts.append(name)
-    if not pieces:
-        pieces.append(_piece(arrow_schema(table.select(wanted)).empty_table(), id_column, 0, derive, moved, by_id=by_id))
-    joined = {name: np.concatenate([piece.pop(name) for piece in pieces]) for name in list(pieces[0])}
     if len(parts) > 1:
         joined = _last(joined, by_id=by_id)
     joined.pop("origins", None)

@@ -49,8 +49,7 @@ class Intake:
         self._listings = listings
         self._spec = spec
         self._stop = stop
-        self._contents = np.unique(known.slides.facts["content"])
-        self._ids = np.sort(known.slides.ids)
+        self._ordered: NDArray[np.uint64] | None = None
         self._slide_rows = RowReader(catalog, known.slides)
         self._file_rows = RowReader(catalog, known.files)
         self._pending: dict[str, list[pa.Table]] = {"slides": [], "files": [], "arrivals": []}
@@ -62,6 +61,13 @@ class Intake:
         self.read_parts: list[bytes] = []
         self.handed_out = 0
         self.others: Counter[str] = Counter()
+
+    @property
+    def _contents(self) -> NDArray[np.uint64]:
+        """What is known of contents, in order; made when the first slide has been read."""
+        if self._ordered is None:
+            self._ordered = np.unique(self._known.slides.facts["content"])
+        return self._ordered
 
     def feed(self, batch_rows: int) -> Iterator[pa.RecordBatch]:
         """Files to read, as the walk meets them; see ``HEADER_INPUT``."""
@@ -161,7 +167,7 @@ class Intake:
         is_slide = kind == "slide"
         may_have_moved = is_slide & (content > 0) & _is_in(content, self._contents)
         ids = np.array([(code or "").encode() for code in batch["slide_id"].to_pylist()], "S18")
-        new_slide = is_slide & unknown & ~may_have_moved & ~_is_in(ids, self._ids)
+        new_slide = is_slide & unknown & ~may_have_moved & (self._known.slides.at_ids(ids) < 0)
         new_file = ~is_slide & unknown
         arrival = is_slide & unknown & may_have_moved
         rest = ~(new_slide | new_file | arrival)
@@ -276,7 +282,7 @@ class Intake:
         """A slide that was first seen here and has moved keeps its code, so its copy in its old place needs another."""
         taken: list[str] = []
         slide_id = first_id(row)
-        while _is_in(np.array([slide_id.encode()], "S18"), self._ids)[0]:
+        while self._known.slides.at_id(slide_id.encode()) is not None:
             taken.append(slide_id)
             slide_id = first_id(row, taken)
         return slide_id
@@ -295,6 +301,11 @@ class Intake:
                 self._pending[table.name].clear()
         self._pending_rows = 0
         self._committed_at = time.monotonic()
+
+    def release(self) -> None:
+        """Give up the indexes; nothing can be fed or accepted any more."""
+        del self._known, self._slide_rows, self._file_rows
+        self._ordered = None
 
     def flipped(self) -> Iterator[Row]:
         """Slides that stand where and as they were, but for whether their bytes are online."""

@@ -151,8 +151,8 @@ def _slide_facts(
             "looks": present(data["thumbnail_hash"]),
             "glass": _short(_glass(data)),
             "content": content_keys(data),
-            "shape": _short(text_codes(data["shape_fingerprint"])),
-            "pixels": _short(text_codes(data["pixel_fingerprint"])),
+            "shape": text_codes(data["shape_fingerprint"]),
+            "pixels": text_codes(data["pixel_fingerprint"]),
         }
 
     return facts

@@ -93,17 +93,19 @@ def paint_thumbnail(
     image = image * lamp
     image = image + random.normal(0, random.uniform(0.3, 2.5), image.shape)
     picture = _as_jpeg(Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)), int(random.integers(70, 96)))
-    tissue = tissue if empty else _visible(tissue, lamp * light * (1 - np.exp(-stained)), sigma)
+    tissue = _visible(tissue, lamp * light * (1 - np.exp(-stained)) if dark else None, sigma)
     return Thumbnail(picture, tissue & seen, (pen > 0.4) & seen, stain, ink, blurred, dark)
 
 
-def _visible(tissue: Mask, darkening: NDArray[np.float64], sigma: float) -> Mask:
-    """The tissue that a person can see; see the head of this module."""
-    share = _smoothed(tissue.astype(np.float32), sigma) if sigma > 1 else tissue.astype(np.float32)
+def _visible(tissue: Mask, darkening: NDArray[np.float64] | None, sigma: float) -> Mask:
+    """The tissue that a person can see; see the head of this module. Without ``darkening`` nothing is too pale."""
+    seen = tissue | (_smoothed(tissue.astype(np.float32), sigma) > 0.5) if sigma > 1 else tissue
+    if darkening is None:
+        return np.asarray(seen)
     wide = max(sigma, 6)
     around = np.maximum(_smoothed(tissue.astype(np.float32), wide), 0.01)
     drop = np.max([_smoothed(darkening[..., band].astype(np.float32), wide) for band in range(3)], axis=0) / around
-    return np.asarray((tissue | (share > 0.5)) & (drop >= LEAST_SEEN))
+    return np.asarray(seen & (drop >= LEAST_SEEN))
 
 
 def _smoothed(plane: Plane, sigma: float) -> Plane:
