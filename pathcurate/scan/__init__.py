@@ -233,9 +233,11 @@ class _Scan:
         self._settle(known, intake)
         was = {code: _live(known, code) for code in self._codes}
         changed = {code: int((intake.rewritten & _of_site(known, code)).sum()) for code in self._codes}
+        intake.release()
+        known.slides.forget_lookup()
+        known.files.forget_lookup()
         if not self._stands(known):
             # Two indexes of millions of slides would not fit beside each other.
-            intake.release()
             del known
             known = Known.read(self._catalog, self._rules)
         known = self._look_deeper(known)

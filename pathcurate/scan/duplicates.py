@@ -81,7 +81,8 @@ def _shared(index: Index, name: str) -> NDArray[np.bool_]:
     """Whole slides that agree in a fact with another."""
     values = index.facts[name]
     chosen = index.facts["ok"] & (values > 0)
-    ordered = np.sort(values[chosen])
+    ordered = values[chosen]
+    ordered.sort()
     again = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     return chosen & np.isin(values, again) if again.size else np.zeros(len(values), np.bool_)
 

@@ -122,6 +122,10 @@ class Index:
             self._lookup = Lookup(self.places, 2 * self.facts["gone"].astype(np.int8) + ~self.facts["moved"])
         return self._lookup.find(wanted)
 
+    def forget_lookup(self) -> None:
+        """Free what :meth:`find` has built; it is built again when it is needed."""
+        self._lookup = None
+
     def at_id(self, code: bytes) -> int | None:
         """Row of a slide or series; None if it is not known."""
         at = int(self.at_ids(np.array([code], self.ids.dtype))[0])
