@@ -134,5 +134,6 @@ def scan_lines(summary: "ScanSummary") -> "Iterator[str]":
     if summary.looked:
         yield "looked at: " + ", ".join(f"{name} {count:,}" for name, count in summary.looked.items())
     for archive, reason in summary.postponed.items():
-        yield f"archive {archive} was not scanned to its end: {reason}; run `pathcurate scan` again for the rest"
+        yield f"archive {archive} was not read to its end: {reason}; what is known of it counts as unchanged."
+        yield "  Run the same command again for the rest."
     yield from (f"contact sheet: {path}" for path in summary.sheets)

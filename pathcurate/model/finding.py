@@ -109,6 +109,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "scan.repeated_directory": "Nothing; links lead to the folder more than once, and it was read once.",
     "scan.vanished": "Scan again when nobody moves files in the archive.",
     "scan.absurd_value": "Correct the scanner's settings; until then choose by what is known, never by the lens.",
+    "scan.many_gone": "Look whether the right folder is mounted; the slides come back under their names when they do.",
     "scan.dicomdir": "Copy the disc again if its other files are wanted; those that are here were scanned all the same.",
     "scan.shared_pixels": "Keep one of the copies; until then splits keep them together.",
     "scan.pixels_of_two_cases": "Look at the labels: one of the two is filed under the wrong case; leave both out.",

@@ -68,6 +68,7 @@ FAMILY_VERSION: Final = sum(READER_VERSIONS.values())
 
 _HEAD_BYTES: Final = 4096
 _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/v1\n"
+_PLAIN: Final = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"GIF8", b"%PDF", b"PK\x03\x04")
 _TEXT_CONTROLS: Final = frozenset(b"\t\n\f\r\x1b")
 
 
@@ -287,14 +288,23 @@ def _unknown(head: bytes, extension: str) -> ReadResult:
         return _unclaimed("truncated", "empty file")
     if head.startswith(_LFS_POINTER):
         return _unclaimed("lfs_pointer", "Git LFS pointer instead of the file")
-    for closed in _CLOSED:
-        if extension in closed.extensions and not closed.magics and _is_binary(head):
-            return _closed(closed.vendor)
-    if not any(head):
-        return _unclaimed("not_a_slide", "begins with zero bytes only")
-    if ifd.is_tiff(head):
-        return _unclaimed("not_a_slide", "TIFF, but without tiles or a scanner's marks")
-    return _unclaimed("not_a_slide", "no reader knows the content")
+    if closed := _closed_by_name(head, extension):
+        return closed
+    detail = "TIFF, but without tiles or a scanner's marks" if ifd.is_tiff(head) else "no reader knows the content"
+    return _unclaimed("not_a_slide", detail if any(head) else "begins with zero bytes only")
+
+
+def _closed_by_name(head: bytes, extension: str) -> ReadResult | None:
+    """A closed format that has no mark, or a version of one that begins otherwise; pictures and texts are no slides."""
+    closed = next((closed for closed in _CLOSED if extension in closed.extensions), None)
+    if closed is None or not _is_binary(head):
+        return None
+    if not closed.magics:
+        return _closed(closed.vendor)
+    if ifd.is_tiff(head) or head.startswith(_PLAIN):
+        return None
+    detail = "by its extension alone: the content is not that of a known version of the format"
+    return _unclaimed(f"unsupported:{closed.vendor}", detail, vendor=closed.vendor)
 
 
 def _unclaimed(status: str, detail: str, vendor: str | None = None) -> ReadResult:

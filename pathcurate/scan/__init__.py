@@ -22,7 +22,7 @@ from pathcurate.errors import InputOutputError, InterruptedRunError, UsageError
 from pathcurate.findings import record_findings
 from pathcurate.htmlreport.contactsheet import SHEET_ITEMS, SheetItem, contact_sheet_html
 from pathcurate.images.printed import require_ocr
-from pathcurate.model.finding import Finding
+from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.series import SERIES
 from pathcurate.model.slide import ARRIVALS, FILES, SLIDE_KEYS, SLIDES
 from pathcurate.objectstore import PATIENCE_SECONDS
@@ -51,6 +51,7 @@ _TIMEOUT: Final = 15.0
 _BATCH_ROWS: Final = 32
 _READS_A_FILE: Final = 20
 _MOST_WORKERS: Final = 16
+_MANY_GONE: Final = 20
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,7 @@ class _Scan:
     _sheet: list[SheetItem] = field(default_factory=list)
     _sheets: list[str] = field(default_factory=list)
     _moved: Counter[str] = field(default_factory=Counter)
+    _vanished: list[Finding] = field(default_factory=list)
 
     def run(self) -> ScanSummary:
         """See :func:`scan`."""
@@ -220,6 +222,7 @@ class _Scan:
         self._places = (*self._spec.places, *((code, archive.name) for code, archive in others))
         self._roots = (*self._spec.roots, *(self._root(archive) for _, archive in others))
         known = Known.read(self._catalog, self._rules, self.options.relocations)
+        self._check_relocations(known)
         self._open(known)
         intake = Intake(self._catalog, known, self._listings, self._spec, self._reason_to_stop)
         try:
@@ -243,6 +246,15 @@ class _Scan:
         known = self._look_deeper(known)
         record_scans(self.workspace, self._records(was, changed, known))
         return self._summary(known, intake)
+
+    def _check_relocations(self, known: Known) -> None:
+        names = {name for _, name in (*known.archives.values(), *self._places)}
+        for move in self.options.relocations:
+            if move.old[0] not in names:
+                raise UsageError(
+                    f"--relocate names the archive {move.old[0]}, of which nothing is known",
+                    f"Known archives: {', '.join(sorted(names))}.",
+                )
 
     def _root(self, archive: Archive) -> Root:
         return paced_root_of(archive, self.directory, connections=max(CONNECTIONS, self.options.io_threads))
@@ -353,7 +365,9 @@ class _Scan:
             self.progress(look.name, done, total)
 
         try:
-            count = run_pass(look, self._catalog, known, self.engine, spec, self._places, chosen, advance)
+            count = run_pass(
+                look, self._catalog, known, self.engine, spec, self._places, chosen, self._may_read(look), advance
+            )
         except KeyboardInterrupt:
             raise InterruptedRunError(
                 f"interrupted while looking at {look.name}", "What was seen is kept; the same command goes on from there."
@@ -361,6 +375,22 @@ class _Scan:
         if look is not PIXELS:
             self._looked[look.name] = count
         return self._again(known)
+
+    def _may_read(self, look: Pass) -> Callable[[tuple[str, str]], bool]:
+        """Whether an archive may be read by a deeper look at this moment; one that may not be is said to be postponed."""
+        listings = {listing.place: number for number, listing in enumerate(self._listings)}
+
+        def may_read(place: tuple[str, str]) -> bool:
+            number = listings.get(place)
+            if number is None:
+                archive = next(archive for archive in self.workspace.site(place[0]).archives if archive.name == place[1])
+                return archive.window is None or archive.window.is_open(self.now())
+            reason = self._reason_to_stop(number)
+            if reason and not self._listings[number].postponed:
+                self._listings[number].postponed = f"{reason}, before all {look.name} were looked at"
+            return not reason
+
+        return may_read
 
     def _watch(self, row: Row, said: Row) -> None:
         """Put a slide on the contact sheet."""
@@ -374,7 +404,8 @@ class _Scan:
         if self._sheet:
             folder = private_directory(self.workspace.catalog / "review")
             number = len(self._sheets) + 1
-            path = folder / f"contact-sheet-{self._started:%Y%m%d-%H%M%S}-{number:03}.html"
+            stem = f"contact-sheet-{self._started:%Y%m%d-%H%M%S-%f}"
+            path = folder / f"{stem}-{number:03}.html"
             title = f"{self.workspace.name} · {self._started:%Y-%m-%d %H:%M}"
             write_bytes(path, contact_sheet_html(self._sheet, title, number).encode(), 0o600)
             self._sheets.append(str(path))
@@ -396,13 +427,15 @@ class _Scan:
             same = np.array_equal(live, was)
             new, gone = (live[:0], was[:0]) if same else (np.setdiff1d(live, was), np.setdiff1d(was, live))
             size = int(after.slides.size[_of_site(after, code) & ~after.slides.facts["gone"]].sum())
+            if len(gone) >= _MANY_GONE and 2 * len(gone) > len(was):
+                self._vanished.append(_many_gone(code, len(gone), len(was)))
             yield ScanRecord(at, code, len(live), size, len(new), changed[code], self._moved[code], len(gone))
 
     def _summary(self, known: Known, intake: Intake) -> ScanSummary:
         tally = Tally.of(self._catalog, known, self._listings)
         read = intake.read_slides + tally.slides_with(intake.read_parts)
         listed = [finding for listing in self._listings for finding in listing.findings()]
-        findings = [*listed, *slide_findings(self._catalog, known, tally), *self._grouping.findings]
+        findings = [*listed, *slide_findings(self._catalog, known, tally), *self._grouping.findings, *self._vanished]
         recorded = findings
         # What was found of a site goes as a whole, so what is wrong in archives that this run left alone is said again.
         places = {(site.code, archive.name) for site in self.sites for archive in site.archives}
@@ -430,6 +463,14 @@ class _Scan:
         )
 
 
+def _many_gone(site: str, gone: int, before: int) -> Finding:
+    message = (
+        f"{gone} of the {before} slides of site {site} are gone since the last scan: if a wrong folder was mounted or "
+        "configured, put it right and scan again; the slides come back under their names"
+    )
+    return Finding("scan.many_gone", Severity.ERROR, message, stage="scan", site=site, table="slides", count=gone)
+
+
 def _of_site(known: Known, code: str) -> NDArray[np.bool_]:
     sites = np.array([site == code for site, _ in known.archives.values()] or [False], np.bool_)
     return np.asarray(sites[known.slides.facts["archive"]], np.bool_)
@@ -448,6 +489,8 @@ def relocation(text: str) -> Relocation:
         UsageError: it is no such text.
     """
     old, equals, new = text.partition("=")
+    if ".." in text.replace("=", "/").split("/") or old.strip("/") == new.strip("/"):
+        raise UsageError("--relocate names two different places, without `..`", "For example --relocate old=new.")
     if not (equals and old and new):
         raise UsageError(
             "--relocate is written OLD=NEW, each an archive name or ARCHIVE/FOLDER", "As in --relocate main/2019=archive2."

@@ -114,6 +114,8 @@ class Intake:
         for at in np.flatnonzero(file.unchanged & ~slide.unchanged):
             if self._known.files.facts["kind"][file.at[at]] == OTHER:
                 self.others[file_kind(chunk[int(at)].relpath)] += 1
+        # What a killed run has read here was not the slide that is known here.
+        self._known.slides.seen[slide.at[arrived & ~slide.unchanged & (slide.at >= 0)]] = False
         for at in np.flatnonzero(~done):
             found = chunk[int(at)]
             yield (
@@ -205,9 +207,13 @@ class Intake:
             before = None
         was = self._file_rows[at_file] if at_file >= 0 else None
         was_slide = before is not None and before["status"] != "gone"
-        if kind == "slide" and not was_slide and self._may_have_moved(content, before):
+        is_read = kind == "slide" and row["status"] not in UNREAD
+        if (is_read or (kind == "slide" and not was_slide)) and self._may_have_moved(content, before):
             if was is not None:
                 self._forget(at_file)
+            if was_slide:
+                # The slide that was here is to be looked for elsewhere: names may have been exchanged.
+                self._known.slides.seen[at_slide] = False
             self.read_slides += 1
             self._pending["arrivals"].append(from_rows(ARRIVALS, [{name: row[name] for name in ARRIVALS.names}]))
             self._pending_rows += 1

@@ -105,9 +105,14 @@ def run_pass(
     spec: PassSpec,
     places: Sequence[tuple[str, str]],
     chosen: NDArray[np.int64],
+    may_read: Callable[[tuple[str, str]], bool],
     progress: Callable[[int, int], None],
 ) -> int:
-    """Look at some slides and keep what was seen; how many there were."""
+    """Look at some slides and keep what was seen; how many there were.
+
+    ``may_read`` is asked for each slide's archive before it is looked at: those of an archive whose hours are over, or
+    whose reads are used up, are left for the next run.
+    """
     index = known.slides
     numbers = {place: number for number, place in enumerate(places)}
     codes = known.archives.values()
@@ -120,7 +125,8 @@ def run_pass(
     pending: deque[Row] = deque()
 
     def batches() -> Iterator[pa.RecordBatch]:
-        stream = (row for _, row in index.rows(catalog, chosen))
+        rows = (row for _, row in index.rows(catalog, chosen))
+        stream = (row for row in rows if may_read((row["site"], row["archive"])))
         while some := list(islice(stream, look.batch_rows)):
             pending.extend(some)
             yield _batch(some, numbers, owned)

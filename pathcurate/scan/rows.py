@@ -17,12 +17,19 @@ _READ_FROM_LABEL: Final = (
     ("barcode", "barcode_source", "barcode_confidence"),
     ("label_text", "label_text_source", "label_text_confidence"),
 )
+_DEEPER: Final = ("tiles", "digest")
 _NOT_NEWS: Final = frozenset({"scanned_at"})
 
 
 def same_bytes(row: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
     """Whether two rows of one slide speak of the same bytes, as far as a header shows."""
-    return all(row[name] == before[name] for name in ("size_bytes", "status", "header_fingerprint", "shape_fingerprint"))
+    same = all(row[name] == before[name] for name in ("size_bytes", "header_fingerprint", "shape_fingerprint"))
+    return same and (row["status"] == before["status"] or _is_found_bad(row, before))
+
+
+def _is_found_bad(row: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Whether a slide's header is in order and a deeper look has found its bytes not to be."""
+    return row["status"] == "ok" and before["check_level"] in _DEEPER and before["header_fingerprint"] is not None
 
 
 def carried(row: Row, before: Row) -> Row:
@@ -37,6 +44,8 @@ def carried(row: Row, before: Row) -> Row:
         row |= {name: before[name] for name in ("accession", "specimen", "block")}
     if same_bytes(row, before):
         is_touched = row["mtime"] != before["mtime"]
+        if not is_touched:
+            row |= {name: before[name] for name in ("status", "status_detail")}
         row |= {name: before[name] for name in PASS_COLUMNS if not (is_touched and name in _OF_EVERY_BYTE)}
         for names in _READ_FROM_LABEL:
             if row[names[0]] is None and before[names[1]] not in (None, "header"):

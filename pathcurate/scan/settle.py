@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -152,14 +153,15 @@ class Settlement:
         stands[stands] = ~index.facts["gone"][at[stands]] & index.seen[at[stands]]
         chosen = np.flatnonzero(present & ~stands & self._may_settle(arrivals))
         pairs = self._pairs(arrivals, chosen, np.union1d(missing, elsewhere))
-        save(self._catalog, SLIDES, (self._named(at, row, pairs) for at, row in arrivals.rows(self._catalog, chosen)))
+        left = np.setdiff1d(missing, np.array(list(pairs.values()), np.int64))
+        left = left[~index.facts["gone"][left]]
+        named = (self._named(at, row, pairs) for at, row in arrivals.rows(self._catalog, chosen))
+        gone = ({**row, "status": "gone", "status_detail": None} for _, row in index.rows(self._catalog, left))
+        # Together: of two slides that a place has had, a killed run must not leave both there.
+        save(self._catalog, SLIDES, chain(named, gone))
         waiting = np.flatnonzero(~self._may_settle(arrivals))
         rows = [row for _, row in arrivals.rows(self._catalog, waiting)]
         self._catalog.replace(ARRIVALS, from_rows(ARRIVALS, rows))
-        left = np.setdiff1d(missing, np.array(list(pairs.values()), np.int64))
-        left = left[~index.facts["gone"][left]]
-        gone = ({**row, "status": "gone", "status_detail": None} for _, row in index.rows(self._catalog, left))
-        save(self._catalog, SLIDES, gone)
 
     def _is_present(self, arrivals: Index) -> NDArray[np.bool_]:
         """Whether the file of each was met in this scan: by what this scan wrote, or where an earlier one's was seen."""
