@@ -166,7 +166,7 @@ def test_an_archive_that_was_not_finished_is_named_with_the_reason(place: Place)
     code, out, _ = place.scan()
     assert code == 0
     assert "1 files = 1 slides" in out
-    assert "archive main was not scanned to its end: outside its hours; run `pathcurate scan` again for the rest" in out
+    assert "archive main was not read to its end: outside its hours; what is known of it counts as unchanged." in out
     assert place.document()["postponed"] == {"main": "outside its hours"}
 
 

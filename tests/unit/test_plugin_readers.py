@@ -173,7 +173,7 @@ def test_what_is_not_for_a_plugin_is_left_alone(site):
     ]
     letter, other, sdpc, motic, empty = site.read(*paths)["results"]
     assert letter is other is None
-    assert (sdpc["status"], sdpc["reader"]) == ("not_a_slide", "none")
+    assert (sdpc["status"], sdpc["reader"]) == ("unsupported:sqray", "none")
     assert (motic["status"], motic["reader"]) == ("unsupported:motic", "none")
     assert empty["status"] == "truncated"
 
