@@ -48,7 +48,7 @@ from pathcurate.workspace import Archive, Site, Workspace
 from pathcurate.yamlsource import did_you_mean
 
 _TIMEOUT: Final = 15.0
-_BATCH_ROWS: Final = 32
+_BATCH_ROWS: Final = 64
 _READS_A_FILE: Final = 20
 _MOST_WORKERS: Final = 16
 _MANY_GONE: Final = 20

@@ -176,7 +176,8 @@ class Intake:
         self.read_slides += int(is_slide.sum())
         self._take("slides", batch, new_slide)
         self._take("arrivals", batch, arrival)
-        self._take("files", _as_files(batch), new_file)
+        if new_file.any():
+            self._take("files", _as_files(batch), new_file)
         for at in np.flatnonzero(new_file):
             self._count_file(str(kind[at]), batch["relpath"][int(at)].as_py(), batch, int(at))
         for at in np.flatnonzero(rest):
@@ -301,7 +302,11 @@ class Intake:
     def commit(self) -> None:
         """Keep what was read so far."""
         for table in (SLIDES, ARRIVALS, FILES):
-            rows = [conform(table, piece) for piece in self._pending[table.name]]
+            # Pieces as the kernel gave them, and rows that were made here, differ in their columns.
+            alike: dict[tuple[str, ...], list[pa.Table]] = {}
+            for piece in self._pending[table.name]:
+                alike.setdefault(tuple(piece.column_names), []).append(piece)
+            rows = [conform(table, pa.concat_tables(pieces)) for pieces in alike.values()]
             if rows:
                 self._catalog.upsert(table, pa.concat_tables(rows))
                 self._pending[table.name].clear()
