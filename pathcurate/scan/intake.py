@@ -303,9 +303,9 @@ class Intake:
         """Keep what was read so far."""
         for table in (SLIDES, ARRIVALS, FILES):
             # Pieces as the kernel gave them, and rows that were made here, differ in their columns.
-            alike: dict[tuple[str, ...], list[pa.Table]] = {}
+            alike: dict[str, list[pa.Table]] = {}
             for piece in self._pending[table.name]:
-                alike.setdefault(tuple(piece.column_names), []).append(piece)
+                alike.setdefault(piece.schema.to_string(), []).append(piece)
             rows = [conform(table, pa.concat_tables(pieces)) for pieces in alike.values()]
             if rows:
                 self._catalog.upsert(table, pa.concat_tables(rows))
