@@ -1,5 +1,6 @@
 """scan, over trees and histories that Hypothesis makes up."""
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -15,16 +16,27 @@ from pathcurate.scan import relocation
 from pathcurate.tables import Catalog
 from tests.archives import KFB, LFS_POINTER, PREVIEW, TEXT, Desk, InProcess, loop, regular_files, tiff
 
+
+class Content(bytes):
+    """Content of a file that a failing example tells by its hash, for Hypothesis refuses to print more."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes {hashlib.sha256(self).hexdigest()[:6]}>"
+
+
 CONTENTS = [
-    *(tiff(seed) for seed in range(4)),
-    tiff(1, keys={"Title": "S23-00123"}),
-    *(tiff(5)[:cut] for cut in (0, 3, 60, 900)),
-    loop(),
-    TEXT,
-    LFS_POINTER,
-    KFB,
-    PREVIEW,
-    bytes(4096),
+    Content(content)
+    for content in (
+        *(tiff(seed) for seed in range(4)),
+        tiff(1, keys={"Title": "S23-00123"}),
+        *(tiff(5)[:cut] for cut in (0, 3, 60, 900)),
+        loop(),
+        TEXT,
+        LFS_POINTER,
+        KFB,
+        PREVIEW,
+        bytes(4096),
+    )
 ]
 STEMS = ["a", "b", "S23-00123-A1 HE", "切片", "片".encode("gb18030"), b"\xff\xfe", ".hidden", "_a_"]
 EXTENSIONS = ["", ".svs", ".SVS", ".tif", ".mrxs", ".vsi", ".kfb", ".txt", ".张三"]
@@ -89,6 +101,11 @@ steps = st.lists(
 
 @quick
 @given(trees, st.lists(places, min_size=3, max_size=3), steps)
+@example(  # moved onto another slide
+    {b"a.svs": CONTENTS[0], b"b.svs": CONTENTS[1]},
+    [b"c"],
+    [("move", 0, 1, b"")],
+)
 @example(  # moved, and a copy put back
     {b"a.svs": CONTENTS[0]},
     [b"b.svs"],
@@ -117,13 +134,17 @@ def test_whatever_happens_to_an_archive_slides_stay_themselves(tree, more_places
                     case "remove":
                         source.unlink()
         summary = desk.scan()
-        rows = desk.rows(gone=True)
+        # A slide that was written over by another is gone, and both have the one path.
+        known_ids = desk.catalog.read(SLIDES)["slide_id"].to_pylist()
         live = desk.rows()
         assert len(live) == summary.found
-        assert len({row["slide_id"] for row in rows.values()}) == len(rows)
-        assert {row["slide_id"] for row in rows.values()} >= set(ids.values())
+        assert len(set(known_ids)) == len(known_ids)
+        assert set(known_ids) >= set(ids.values())
         for path in live:
             assert (desk.main / os.fsdecode(path)).is_file()
+        before, engine = desk.snapshot(), InProcess()
+        assert desk.scan(engine).moved == 0
+        assert (desk.snapshot(), engine.read) == (before, [])
         # A fresh look says the same of every file as the whole history does.
         seen = {path: (row["status"], row["scan_group"], row["file_count"], row["mtime"]) for path, row in live.items()}
         shutil.rmtree(desk.workspace_directory / "catalog")
