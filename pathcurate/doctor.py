@@ -24,12 +24,12 @@ from pathcurate.errors import InputOutputError, PathcurateError, PlanIncompleteE
 from pathcurate.model.event import EVENTS
 from pathcurate.model.permission import PERMISSIONS
 from pathcurate.objectstore import S3Root
-from pathcurate.parsers import lis
 from pathcurate.readers import READERS
 from pathcurate.readers.plugins import plugins
 from pathcurate.registries.sql import open_registry
 from pathcurate.roots import root_of
 from pathcurate.tables import Catalog
+from pathcurate.text import reportrow
 from pathcurate.vault import broken_event, open_vault
 from pathcurate.verification import INPUTS, demand_seal, read_seal
 from pathcurate.workspace import Archive, EventSource, ReportSource, Site, Workspace, load_mapping, load_workspace
@@ -199,7 +199,7 @@ def _workspace(workspace: Workspace, now: datetime) -> Iterator[Check]:
     for site in workspace.sites:
         yield from (_archive(site, archive) for archive in site.archives)
         for number, reports in enumerate(site.reports, start=1):
-            yield _source(f"report source {number} of site {site.code}", reports, lis.COLUMNS)
+            yield _source(f"report source {number} of site {site.code}", reports, reportrow.COLUMNS)
         for number, events in enumerate(site.events, start=1):
             yield _source(f"event source {number} of site {site.code}", events, EVENTS.names)
     yield _permissions(workspace, now)

@@ -25,6 +25,7 @@ from pathcurate.model.report import REPORTS
 from pathcurate.parsers import PARSERS, lis
 from pathcurate.pseudonyms import opaque_code
 from pathcurate.tables import Catalog, from_rows
+from pathcurate.text import reportrow
 from pathcurate.text.accession import AccessionPatterns
 from pathcurate.text.heads import Heads, resolve
 from pathcurate.text.kinds import kind
@@ -175,9 +176,9 @@ def _by_values(table: Sheet, head: str) -> str:
 def _values_lines(table: Sheet, heads: Heads) -> Iterator[str]:
     """Stubs for columns with a closed set of values, in whose cells there is something else."""
     stubs = []
-    for name, codes in lis.CODES.items():
+    for name, codes in reportrow.CODES.items():
         texts = [heads.cell(row.cells, name) for row in table.rows] if name in heads.columns else []
-        count = sum(1 for text in texts if text and not lis.is_understood(name, text))
+        count = sum(1 for text in texts if text and not reportrow.is_understood(name, text))
         if count:
             stubs.append(
                 f"#   {name}: {{WHAT THE FILE WRITES: {codes[0]}}}  # {count:,} cells mean none of {', '.join(codes)}"
@@ -236,7 +237,7 @@ def _files(site: Site, source: ReportSource) -> list[Path]:
 
 
 def _read_file(site: Site, source: ReportSource, path: Path, source_file: str) -> tuple[list[dict[str, Any]], list[Finding]]:
-    mapping = load_mapping(source.mapping, lis.COLUMNS) if source.mapping else Mapping()
+    mapping = load_mapping(source.mapping, reportrow.COLUMNS) if source.mapping else Mapping()
     parser = _parser(source, path)
     rows: list[dict[str, Any]] = []
     findings: list[Finding] = []

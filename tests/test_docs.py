@@ -20,7 +20,7 @@ from pathcurate.cli.main import root, run
 from pathcurate.cohort import read_recipe
 from pathcurate.deid import explain
 from pathcurate.errors import PathcurateError
-from pathcurate.parsers.lis import COLUMNS
+from pathcurate.text.reportrow import COLUMNS
 from pathcurate.workspace import load_mapping, load_workspace
 
 CHECKOUT = Path(__file__).parents[1]

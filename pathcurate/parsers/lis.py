@@ -1,8 +1,6 @@
 """Laboratory system exports as CSV, TSV, Excel or HTML table: one row per report, or several reports joined in one."""
 
-import re
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,18 +8,15 @@ from typing import Any
 
 from pathcurate.delimited import Row, Sheet, read_sheet, shown_head
 from pathcurate.errors import UsageError
-from pathcurate.model.column import Type
 from pathcurate.model.finding import Finding, Severity
-from pathcurate.model.report import REPORT_STATUSES, REPORT_TYPES, REPORTS, SEXES, TEXT_COLUMNS
+from pathcurate.model.report import TEXT_COLUMNS
 from pathcurate.text.accession import AccessionPatterns
 from pathcurate.text.heads import Heads, fold_head, resolve
 from pathcurate.text.kinds import kind
-from pathcurate.text.values import language, parse_age, parse_datetime, parse_number
-from pathcurate.text.vocabulary import vocabulary
+from pathcurate.text.reportrow import ReportRows
 from pathcurate.workspace import Mapping
 
 NAME = "lis"
-_OPENING = 60
 _TEXT_CONTROLS = frozenset(range(9, 14))
 # Stray control bytes occur in texts; a workbook, a picture or an archive has one in ten.
 _CONTROL_SHARE = 0.05
@@ -29,7 +24,6 @@ _WORKBOOK = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _JOIN = "||"
 # What says which report of a joined row is which; a text alone may be joined of parts of one report.
 _TELLING = ("accession", "report_type", "status", "received_date", "reported_date")
-_UNIT = re.compile(r"[^\d.\s]")
 # Values that must not get into a column because its head says so. A number that many people share would make them one
 # person: of their reports, splits and withdrawals. A name or number in a text is found by the scrubber only if it is known.
 _IN_A_NUMBER = frozenset({"date", "telephone", "name"})
@@ -39,14 +33,6 @@ _LIES = {
     "id_number": _IN_A_NUMBER,
     **dict.fromkeys((*TEXT_COLUMNS, "specimen_sites"), frozenset({"identity card", "telephone", "name"})),
 }
-# A kind or state that is not understood must not make a report stand for its case, or count as final.
-_UNCLEAR = {"report_type": "supplementary", "status": "preliminary"}
-_DERIVED = frozenset({"report_id", "site", "accession_raw", "is_current", "language", "source_file", "source_row"})
-_AGE_UNIT = "age_unit"
-COLUMNS = (*(name for name in REPORTS.names if name not in _DERIVED), _AGE_UNIT)
-"""Canonical names that a mapping may give heads or constants for; the unit of an age in a column of its own is one."""
-CODES = {"sex": SEXES, "report_type": REPORT_TYPES, "status": REPORT_STATUSES}
-"""Columns whose cells are words that mean one of few codes."""
 
 
 def detects(head: bytes) -> bool:
@@ -60,33 +46,6 @@ def detects(head: bytes) -> bool:
         return True
     controls = sum(byte < 32 and byte not in _TEXT_CONTROLS for byte in head)
     return bool(head) and not head.startswith(b"%PDF") and controls <= _CONTROL_SHARE * len(head)
-
-
-@dataclass
-class _Trouble:
-    """Values of a column that could not be understood, counted so that a million bad ages are one finding."""
-
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    first_row: dict[tuple[str, str], int] = field(default_factory=dict)
-
-    def add(self, column: str, rule: str, row: int) -> None:
-        self.counts[column, rule] += 1
-        self.first_row.setdefault((column, rule), row)
-
-    def findings(self, site: str, source: str) -> Iterator[Finding]:
-        for (column, rule), count in self.counts.items():
-            treated = f"count as {_UNCLEAR[column]}" if column in _UNCLEAR else "were left empty"
-            what = (
-                "are two numbers, of which none is known to be the inpatient's,"
-                if rule == "reports.two_numbers"
-                else ("could not be understood")
-            )
-            yield Finding(
-                rule, Severity.WARNING,
-                f"{count} values of {column} {what} and {treated}; the first stands in row "
-                f"{self.first_row[column, rule]} of {source}",
-                stage="reports", site=site, table="reports", column=column, subject=source, count=count,
-            )  # fmt: skip
 
 
 def parse(path: Path, site: str, patterns: AccessionPatterns, mapping: Mapping) -> Iterator[dict[str, Any] | Finding]:
@@ -115,10 +74,10 @@ def parse(path: Path, site: str, patterns: AccessionPatterns, mapping: Mapping) 
         )
     yield from _about_heads(sheet, heads, lies, site, path.name)
     yield from _about_cells(sheet, heads, site, path.name)
-    trouble = _Trouble()
+    rows = ReportRows(site, patterns, mapping, path.name, sheet.epoch)
     for number in sheet.misfits:
         yield _lost_row("reports.row_misfit", "has more or fewer cells than there are heads", number, site, path.name)
-    reader = _RowReader(sheet, heads, mapping, patterns, trouble)
+    reader = _RowReader(sheet, heads, rows)
     for row in sheet.rows:
         for cells in _separated(row.cells, heads):
             parsed = None if cells is None else reader.report(Row(row.number, cells))
@@ -128,13 +87,8 @@ def parse(path: Path, site: str, patterns: AccessionPatterns, mapping: Mapping) 
             elif parsed is None:
                 yield _lost_row("reports.no_accession", "has no usable accession number", row.number, site, path.name)
             else:
-                yield {**parsed, "site": site, "source_row": row.number}
-    yield from trouble.findings(site, path.name)
-
-
-def is_understood(name: str, text: str) -> bool:
-    """Whether a cell of one of the columns of ``CODES`` means a code."""
-    return _PARSERS[name](text) is not None
+                yield parsed
+    yield from rows.findings()
 
 
 def read_mapped(path: Path, mapping: Mapping) -> Sheet:
@@ -237,9 +191,7 @@ class _RowReader:
 
     sheet: Sheet
     heads: Heads
-    mapping: Mapping
-    patterns: AccessionPatterns
-    trouble: _Trouble
+    rows: ReportRows
     joined: dict[str, int | None] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -248,38 +200,10 @@ class _RowReader:
         object.__setattr__(self, "joined", joined)
 
     def report(self, row: Row) -> dict[str, Any] | None:
-        texts = self._texts(row)
-        if parse_number(texts["accession"]) is None:
-            return None
-        report: dict[str, Any] = {
-            name: self._value(name, text, row.number) for name, text in texts.items() if text and name in REPORTS
-        }
-        report["accession_raw"] = texts["accession"]
-        report["accession"] = self.patterns.normalise(texts["accession"])
-        for name, default in (("report_type", "primary"), ("status", "final")):
-            report[name] = report[name] or _UNCLEAR[name] if name in report else default
-        organs = vocabulary("organs")
-        # Where no column says what was taken, a diagnosis begins with it: （右乳）…, Colon, ascending, polypectomy: …
-        opening = texts.get("diagnosis", "")[:_OPENING]
-        report["organ"] = report.get("organ") or organs.first(texts.get("specimen_sites")) or organs.first(opening)
-        report["language"] = language(" ".join(texts.get(name, "") for name in TEXT_COLUMNS))
-        return report
-
-    def _texts(self, row: Row) -> dict[str, str]:
         texts = {name: self.heads.cell(row.cells, name) for name in self.heads.columns}
         if self.joined:
             texts["patient_id"] = self._patient_number(row)
-        texts["report_type"] = texts.get("report_type") or _heading(texts.get("diagnosis", ""))
-        for name, constant in self.mapping.constants.items():
-            texts[name] = texts.get(name) or constant
-        for name, translation in self.mapping.values.items():
-            texts[name] = translation.get(texts.get(name, ""), texts.get(name, ""))
-        # ``3`` in a column beside ``月`` is no age in years; an age that has a unit of its own does not need the other.
-        if texts.get("age") and not _UNIT.search(texts["age"]):
-            unit = texts.get(_AGE_UNIT, "")
-            # A code for a unit, written behind the number, would make another number of it.
-            texts["age"] += unit if not unit or _UNIT.search(unit) else "?"
-        return texts
+        return self.rows.row(texts, row.number)
 
     def _patient_number(self, row: Row) -> str:
         """The first number of the patient, where a column holds two, joined by a slash."""
@@ -294,20 +218,8 @@ class _RowReader:
             if given and position is not None and len(parts) == 2:
                 return parts[position]
             if given:
-                self.trouble.add("patient_id", "reports.two_numbers", row.number)
+                self.rows.trouble("patient_id", "reports.two_numbers", row.number)
         return ""
-
-    def _value(self, name: str, text: str, row: int) -> Any:
-        if REPORTS[name].type in (Type.TIMESTAMP, Type.DATE):
-            moment = parse_datetime(text, self.sheet.epoch)
-            value = moment.date() if moment and REPORTS[name].type is Type.DATE else moment
-        elif name in _PARSERS:
-            value = _PARSERS[name](text)
-        else:
-            return text
-        if value is None:
-            self.trouble.add(name, "reports.not_understood", row)
-        return value
 
 
 def _joined_numbers(sheet: Sheet, head: str) -> tuple[bool, int | None]:
@@ -321,31 +233,3 @@ def _joined_numbers(sheet: Sheet, head: str) -> tuple[bool, int | None]:
     position = 1 if folded == "fmzhorzyh" else position
     edges = any(cell[0] == "/" or cell[-1] == "/" for row in sheet.rows if len(cell := row.cells[head]) > 1)
     return edges or position is not None, position
-
-
-def _heading(diagnosis: str) -> str:
-    """The kind of report that a diagnosis names as its heading (补充报告：), for exports that have no column for it."""
-    first = diagnosis.partition("\n")[0].strip().strip("【】[]:： ")
-    return first if vocabulary("report_types").exact(first) else ""
-
-
-def _pattern_parser(name: str) -> Callable[[str], str | None]:
-    pattern = re.compile(REPORTS[name].pattern)
-
-    def parse_code(text: str) -> str | None:
-        code = text.upper().replace(" ", "")
-        return code if pattern.fullmatch(code) else None
-
-    return parse_code
-
-
-_PARSERS: dict[str, Callable[[str], Any]] = {
-    "patient_id": parse_number,
-    "id_number": parse_number,
-    "sex": lambda text: vocabulary("sexes").exact(text),
-    "age": parse_age,
-    "report_type": lambda text: vocabulary("report_types").exact(text),
-    "status": lambda text: vocabulary("report_statuses").exact(text),
-    "organ": lambda text: vocabulary("organs").first(text),
-    **{name: _pattern_parser(name) for name in ("icd10", "icdo3_topography", "icdo3_morphology")},
-}

@@ -16,6 +16,7 @@ from pathcurate.delimited import read_sheet
 from pathcurate.errors import UsageError
 from pathcurate.parsers import lis
 from pathcurate.reports import guess_mapping
+from pathcurate.text import reportrow
 from pathcurate.text.accession import AccessionPatterns
 from pathcurate.text.kinds import kind
 from pathcurate.workspace import DEFAULT_PATTERNS, Mapping, load_mapping
@@ -37,7 +38,7 @@ def rows(path: Path, mapping: Mapping | None = None) -> list[dict[str, Any]]:
 def loaded(path: Path, text: str) -> Mapping:
     target = path.with_name("mapping.yaml")
     target.write_text(text, encoding="utf-8")
-    return load_mapping(target, lis.COLUMNS)
+    return load_mapping(target, reportrow.COLUMNS)
 
 
 def comments(text: str) -> list[str]:

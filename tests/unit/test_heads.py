@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from pathcurate.errors import UsageError
-from pathcurate.parsers import lis
 from pathcurate.permissions import COLUMNS
+from pathcurate.text import reportrow
 from pathcurate.text.heads import Heads, known_heads, resolve
 
 
@@ -205,7 +205,7 @@ def test_no_head_is_known_as_two_columns(table: str) -> None:
 
 
 def test_known_heads_name_columns_that_exist() -> None:
-    assert set(known_heads()["reports"]) <= set(lis.COLUMNS)
+    assert set(known_heads()["reports"]) <= set(reportrow.COLUMNS)
     assert set(known_heads()["permissions"]) == set(COLUMNS)
 
 
