@@ -14,7 +14,7 @@ TOP_LEVEL = ("pathcurate", "recipes", "schemas", "tests", ".ci", "pyproject.toml
 MOST_LINES = 520
 LONGER = {"demo/hospital.py": 560, "yamlsource.py": 535}
 """Files that are longer, and how long they may be: shorten them, never raise these."""
-PICKLES = {"engines/embedded.py"}
+PICKLES = {"engines/embedded/processes.py"}
 """Unpickles only what this program's own processes send one another."""
 
 _CALLS = {

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -208,6 +209,20 @@ def test_an_iterator_closed_early_leaves_no_process_and_starts_nothing_more(engi
     assert begun <= 6
     time.sleep(0.2)
     assert len(list(tmp_path.iterdir())) == begun
+
+
+def test_a_worker_that_is_killed_in_the_middle_of_an_answer_keeps_nobody_waiting(tmp_path):
+    # A pool of the standard library waits for the rest of such an answer for ever.
+    for pause in (0.0, 0.05, 0.1, 0.2):
+        with Embedded(workers=2, temp_directory=tmp_path) as engine:
+            results = engine.run(kernels.big, batches(1, 1, 1, 1), 60_000_000, kernels.OUTPUT, on_crash=never)
+            next(results)
+            time.sleep(pause)
+            closing = threading.Thread(target=results.close, daemon=True)
+            closing.start()
+            closing.join(30)
+            assert not closing.is_alive()
+        assert children() == []
 
 
 def test_closing_the_engine_ends_a_run_that_hangs_and_its_iterator_says_so(tmp_path):
