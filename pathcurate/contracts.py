@@ -7,6 +7,7 @@ from typing import Any
 
 from pathcurate.model.column import Table
 from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES
+from pathcurate.model.diagnosis import DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS
 from pathcurate.model.event import EVENTS
 from pathcurate.model.finding import FINDINGS
 from pathcurate.model.link import LINKS
@@ -17,6 +18,7 @@ from pathcurate.model.recipe import Recipe
 from pathcurate.model.report import REPORTS
 from pathcurate.model.series import SERIES
 from pathcurate.model.slide import ARRIVALS, FILES, SLIDE_KEYS, SLIDES
+from pathcurate.model.source import SOURCE_ROWS, SOURCES
 from pathcurate.model.waiver import WAIVERS
 from pathcurate.storage import write_bytes
 
@@ -27,7 +29,12 @@ _CATALOG = (
     SERIES,
     FILES,
     REPORTS,
+    DIAGNOSES,
+    IHC_RESULTS,
+    REPORT_CONCEPTS,
     EVENTS,
+    SOURCES,
+    SOURCE_ROWS,
     PERSONS,
     IDENTITIES,
     PERMISSIONS,

@@ -1,32 +1,43 @@
 """Stage: clinical tables become the ``events`` table, one event for each row and mapping."""
 
-import hashlib
 import math
 import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pathcurate.delimited import Row, Sheet, read_sheet, shown_head
-from pathcurate.digests import canonical_json
-from pathcurate.errors import InputOutputError, UsageError
-from pathcurate.findings import read_findings, record_findings
+from pathcurate.errors import UsageError
 from pathcurate.model.column import Type
 from pathcurate.model.event import EVENTS, is_closed_code
 from pathcurate.model.finding import Finding, Severity
-from pathcurate.pseudonyms import canonical, opaque_code
-from pathcurate.tables import Catalog, from_rows
+from pathcurate.model.report import REPORTS
+from pathcurate.pseudonyms import canonical
+from pathcurate.sources import (
+    ImportSummary,
+    Intake,
+    SourceFile,
+    SourceRow,
+    choose,
+    digest,
+    files_of,
+    import_files,
+    repeated_in_files,
+    rules_digest,
+)
+from pathcurate.tables import Catalog, column_values
 from pathcurate.text.heads import Heads, resolve
 from pathcurate.text.values import parse_datetime, parse_number
 from pathcurate.text.vocabulary import vocabulary
-from pathcurate.workspace import EventSource, Mapping, Site, Workspace, load_mapping
+from pathcurate.workspace import Mapping, Workspace, load_mapping
 
 _DERIVED = frozenset({"event_id", "site", "value_text", "source_file", "source_mapping", "source_row"})
 COLUMNS = tuple(name for name in EVENTS.names if name not in _DERIVED)
@@ -34,120 +45,140 @@ COLUMNS = tuple(name for name in EVENTS.names if name not in _DERIVED)
 _DATES = tuple(column.name for column in EVENTS.columns if column.type is Type.TIMESTAMP)
 _CONTENT = ("code", "text", "value", "date", "end_date")
 _NUMBER = re.compile(r"[-+]?(\d{1,15}|\d{1,3}(,\d{3}){1,4})(\.\d{1,15})?([eE][-+]?\d{1,3})?", re.ASCII)
+_IDENTITY = ("site", "source_mapping", *(name for name in COLUMNS if name != "patient_id"), "value_text")
 _STAGE = re.compile(
     r"(?:(?:ajcc|临床|病理|clinical|pathologic(?:al)?)\s*)?(?:stage\s*)?(x|0is|0a|0|(?:iii|iv|ii|i)[abc]?[1-3]?)\s*期?"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class ImportSummary:
-    """What an import did.
-
-    Attributes:
-        files: files read.
-        rows: events imported from them.
-        total: rows of the table afterwards.
-        findings: what was found.
-    """
-
-    files: int
-    rows: int
-    total: int
-    findings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
+class _Plan:
     """A file, and the mappings by which it is read: stage and age of one clinical table are two events of a row."""
 
-    site: Site
-    path: Path
-    source_file: str
-    mappings: tuple[Path | None, ...]
+    file: SourceFile
+    mappings: tuple[tuple[str | None, Mapping], ...]
+
+    def rows(self) -> Iterator[SourceRow | Finding]:
+        """Events and findings of the file; see :func:`import_events` for what it raises."""
+        unknown: dict[int, str] | None = None
+        for name, mapping in self.mappings:
+            named = [head for heads in mapping.columns.values() for head in heads]
+            sheet = read_sheet(self.file.path, mapping.encoding, mapping.sheet, expected=named)
+            heads = _heads(sheet, mapping, self.file)
+            # A head is unknown if no mapping of the file uses it.
+            unused = [index for index in heads.unknown if unknown is None or index in unknown]
+            unknown = {index: shown_head(sheet.heads, index) for index in unused}
+            trouble = _Trouble()
+            for cells, event in _events(sheet, heads, mapping, trouble):
+                yield _source_row(cells, {**event, "site": self.file.site, "source_mapping": name})
+            yield from _findings(trouble, self.file, name)
+        for index, head in (unknown or {}).items():
+            yield _unknown_head(head, index, self.file)
 
 
 def import_events(
-    workspace: Workspace, *, only: Sequence[Path] = (), progress: Callable[[int, int], None] = lambda done, total: None
+    workspace: Workspace,
+    *,
+    only: Sequence[Path] = (),
+    now: datetime | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ImportSummary:
-    """Import the configured event sources.
+    """Bring ``events`` up to date with the configured sources.
 
-    A file's events, by whichever mapping, replace those that came from it before; other files' events stay.
+    A file that has not changed is not read again. What a changed file gives, by whichever mapping, replaces what it gave
+    before; other files' events stay. A row that stands in several files gives one event.
 
     Args:
-        workspace: the workspace.
+        workspace: the workspace; the caller holds its lock.
         only: import only these files; each must be covered by a configured source.
-        progress: called with the number of files read and of files to read.
+        now: an event that is later than this has not happened; None for the machine's clock.
+        progress: called with the number of files done and of files to do.
 
     Raises:
         InputOutputError: a source is missing or cannot be read.
         UsageError: a source cannot be decoded, or its mapping does not fit, or nothing says who or what an event is about.
     """
-    chosen = _chosen_files(workspace, only)
-    rows: list[dict[str, Any]] = []
-    findings: list[Finding] = []
-    for number, file in enumerate(chosen, start=1):
-        events, found = _read_file(workspace, file)
-        progress(number, len(chosen))
-        rows += events
-        findings += found
-    catalog = Catalog(workspace.catalog)
-    read = {(file.site.code, file.source_file) for file in chosen}
-    # Importing everything leaves only what is configured: a source that was taken out takes its rows with it.
-    before = catalog.read(EVENTS) if only else from_rows(EVENTS, ())
-    table = _replace_sources(before, from_rows(EVENTS, rows), read)
-    catalog.replace(EVENTS, table)
-    others = [finding for finding in read_findings(catalog, "events") if only and not _is_about(finding, read)]
-    record_findings(catalog, "events", [*others, *findings])
-    return ImportSummary(len(chosen), len(rows), table.num_rows, tuple(findings))
+    plans = _plans(workspace)
+    configured = [plan.file for plan in plans.values()]
+    moment = now or datetime.now()  # noqa: DTZ005 - clinical tables give local time
+    intake = Intake(
+        EVENTS, "E", lambda file: plans[file.key].rows(), lambda table, *_: table, lambda catalog: _look(catalog, moment),
+        frozenset({"events.repeated_in_file", *_IMPOSSIBLE}),
+    )  # fmt: skip
+    chosen = choose(configured, only, "event") if only else None
+    return import_files(Catalog(workspace.catalog), intake, configured, chosen, progress=progress)
 
 
-def _replace_sources(current: pa.Table, new: pa.Table, sources: Collection[tuple[str, str]]) -> pa.Table:
-    named = zip(current["site"].to_pylist(), current["source_file"].to_pylist(), strict=True)
-    kept = current.filter(pa.array([pair not in sources for pair in named], pa.bool_()))
-    order = ("site", "source_file", "source_mapping", "source_row")
-    return pa.concat_tables([kept, new]).sort_by([(name, "ascending") for name in order])
-
-
-def _is_about(finding: Finding, sources: Collection[tuple[str, str]]) -> bool:
-    subject = finding.subject or ""
-    return any(
-        finding.site == site and (subject == source or subject.startswith((f"{source} by ", f"{source} column ")))
-        for site, source in sources
-    )
-
-
-def _chosen_files(workspace: Workspace, only: Sequence[Path]) -> list[_File]:
-    found: dict[tuple[str, Path], tuple[Site, dict[Path | None, None]]] = {}
+def _plans(workspace: Workspace) -> dict[tuple[str, str], _Plan]:
+    found: dict[tuple[str, Path], dict[Path | None, None]] = {}
     for site in workspace.sites:
         for source in site.events:
-            for path in _paths(site, source):
-                found.setdefault((site.code, path), (site, {}))[1][source.mapping] = None
-    configured = [
-        # Relative to the workspace, because 2023/visits.csv and 2024/visits.csv are two files.
-        _File(site, path, os.path.relpath(path, workspace.root), tuple(mappings))
-        for (_, path), (site, mappings) in found.items()
-    ]
-    if not only:
-        return configured
-    wanted = {path.resolve() for path in only}
-    chosen = [file for file in configured if file.path.resolve() in wanted]
-    missing = wanted - {file.path.resolve() for file in chosen}
-    if missing:
-        raise UsageError(
-            f"{min(missing).name} belongs to no event source of pathcurate.yaml",
-            "Name it under `events:` of its site, so that its site and mapping are known.",
-        )
-    return chosen
+            for path in files_of(source.path, "event", site.code):
+                found.setdefault((site.code, path), {})[source.mapping] = None
+    mappings = {path: _mapping(workspace, path) for chosen in found.values() for path in chosen}
+    plans = {}
+    for (site_code, path), chosen in found.items():
+        named = tuple(mappings[mapping] for mapping in chosen)
+        rules = (text for name, mapping in named for text in (name, mapping.model_dump_json()))
+        read_as = digest([rules_digest(), *rules]).hex()
+        file = SourceFile(site_code, path, os.path.relpath(path, workspace.root), read_as)
+        plans[file.key] = _Plan(file, named)
+    return plans
 
 
-def _paths(site: Site, source: EventSource) -> list[Path]:
-    found = source.path.files()
-    if not found:
-        raise InputOutputError(
-            f"event source {source.path.text} of site {site.code}: no such file",
-            "Correct `path` in pathcurate.yaml, or put the export there.",
-        )
-    return found
+def _mapping(workspace: Workspace, path: Path | None) -> tuple[str | None, Mapping]:
+    return (os.path.relpath(path, workspace.root), load_mapping(path, COLUMNS)) if path else (None, Mapping())
+
+
+def _source_row(cells: dict[str, str], event: dict[str, Any]) -> SourceRow:
+    """An event with its digests: two rows that differ only in cells that are not imported are two events of one identity."""
+    values = [None if (value := event.get(name)) is None else str(value) for name in _IDENTITY]
+    identity = digest([canonical(event["patient_id"]), *values])
+    said = (text for cell in sorted(cells.items()) for text in cell)
+    return SourceRow(identity, digest([identity.hex(), *said]), event)
+
+
+_IMPOSSIBLE = {
+    "events.ends_before_it_begins": "end before they begin",
+    "events.in_the_future": "lie in the future",
+    "events.before_birth": "lie before the patient's birth, as the reports give it",
+}
+
+
+def _look(catalog: Catalog, now: datetime) -> list[Finding]:
+    return [*_impossible_dates(catalog, now), *repeated_in_files(catalog, EVENTS)]
+
+
+def _impossible_dates(catalog: Catalog, now: datetime) -> Iterator[Finding]:
+    """Events whose dates cannot be, counted by file. The rows stay as they are: it is not known which date is wrong."""
+    rows = catalog.read(EVENTS, columns=("site", "patient_id", "date", "end_date", "source_file", "source_row"))
+    born = _births(catalog, rows)
+    begin, end = rows["date"], rows["end_date"]
+    latest = pc.max_element_wise(begin, end)
+    future = pc.greater(latest, pa.scalar(now, pa.timestamp("us")))
+    masks = (pc.less(end, begin), future, pc.less(pc.min_element_wise(begin, end), born))
+    for (rule, what), mask in zip(_IMPOSSIBLE.items(), masks, strict=True):
+        counted = rows.filter(mask).group_by(["site", "source_file"], use_threads=False)
+        for group in counted.aggregate([("source_row", "min"), ("source_row", "count")]).to_pylist():
+            count, first, name = group["source_row_count"], group["source_row_min"], Path(group["source_file"]).name
+            yield Finding(
+                rule, Severity.WARNING,
+                f"events that {what}: {count}, the first in row {first} of {name}; correct the dates in the export",
+                stage="events", site=group["site"], table="events", column="date", subject=group["source_file"], count=count,
+            )  # fmt: skip
+
+
+def _births(catalog: Catalog, rows: pa.Table) -> "pa.Array[Any]":
+    """When the patient of each event was born, where all reports of that number say the same."""
+    reports = catalog.read(REPORTS, columns=("site", "patient_id", "birth_date"))
+    known = reports.filter(pc.and_(pc.is_valid(reports["birth_date"]), pc.is_valid(reports["patient_id"])))
+    born: dict[tuple[str, str], set[date]] = {}
+    for site, patient, birth in zip(*(known[name].to_pylist() for name in known.column_names), strict=True):
+        born.setdefault((site, canonical(patient)), set()).add(birth)
+    certain = {key: datetime.combine(dates.pop(), time()) for key, dates in born.items() if len(dates) == 1}
+    owners = zip(column_values(rows, "site"), column_values(rows, "patient_id"), strict=True)
+    births = [certain.get((site, canonical(patient))) for site, patient in owners] if certain else [None] * rows.num_rows
+    return pa.array(births, pa.timestamp("us"))
 
 
 @dataclass
@@ -174,29 +205,7 @@ _RULES = {
 }
 
 
-def _read_file(workspace: Workspace, file: _File) -> tuple[list[dict[str, Any]], list[Finding]]:
-    rows: list[dict[str, Any]] = []
-    findings: list[Finding] = []
-    unknown: dict[int, str] | None = None
-    for path in file.mappings:
-        mapping = load_mapping(path, COLUMNS) if path else Mapping()
-        name = os.path.relpath(path, workspace.root) if path else None
-        named = [head for heads in mapping.columns.values() for head in heads]
-        sheet = read_sheet(file.path, mapping.encoding, mapping.sheet, expected=named)
-        heads = _heads(sheet, mapping, file)
-        # A head is unknown if no mapping of the file uses it.
-        unused = [index for index in heads.unknown if unknown is None or index in unknown]
-        unknown = {index: shown_head(sheet.heads, index) for index in unused}
-        trouble = _Trouble()
-        for event in _events(sheet, heads, mapping, trouble):
-            event |= {"site": file.site.code, "source_file": file.source_file, "source_mapping": name}
-            rows.append(event)
-        findings += _findings(trouble, file, name)
-    findings += [_unknown_head(head, index, file) for index, head in (unknown or {}).items()]
-    return _identified(rows), findings
-
-
-def _heads(sheet: Sheet, mapping: Mapping, file: _File) -> Heads:
+def _heads(sheet: Sheet, mapping: Mapping, file: SourceFile) -> Heads:
     heads = resolve("events", sheet.heads, mapping.columns, file.path.name)
     named = {*heads.columns, *mapping.constants}
     if "patient_id" not in heads.columns:
@@ -212,15 +221,15 @@ def _heads(sheet: Sheet, mapping: Mapping, file: _File) -> Heads:
     return heads
 
 
-def _unknown_head(head: str, index: int, file: _File) -> Finding:
+def _unknown_head(head: str, index: int, file: SourceFile) -> Finding:
     return Finding(
         "events.unknown_column", Severity.INFO,
         f"{head} of {file.path.name} is not known and was not imported; a mapping can name it",
-        stage="events", site=file.site.code, table="events", subject=f"{file.source_file} column {index + 1}",
+        stage="events", site=file.site, table="events", subject=f"{file.source_file} column {index + 1}",
     )  # fmt: skip
 
 
-def _findings(trouble: _Trouble, file: _File, mapping: str | None) -> Iterator[Finding]:
+def _findings(trouble: _Trouble, file: SourceFile, mapping: str | None) -> Iterator[Finding]:
     by = f" by {mapping}" if mapping else ""
     for (rule, column), count in trouble.counts.items():
         severity, what = _RULES[rule]
@@ -228,12 +237,14 @@ def _findings(trouble: _Trouble, file: _File, mapping: str | None) -> Iterator[F
         yield Finding(
             f"events.{rule}", severity,
             f"{where}{what}: {count}, the first in row {trouble.first_row[rule, column]} of {file.path.name}",
-            stage="events", site=file.site.code, table="events", column=column or None, subject=file.source_file + by,
+            stage="events", site=file.site, table="events", column=column or None, subject=file.source_file + by,
             count=count,
         )  # fmt: skip
 
 
-def _events(sheet: Sheet, heads: Heads, mapping: Mapping, trouble: _Trouble) -> Iterator[dict[str, Any]]:
+def _events(
+    sheet: Sheet, heads: Heads, mapping: Mapping, trouble: _Trouble
+) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
     for number in sheet.misfits:
         trouble.add("row_misfit", number)
     for number, head in sheet.ruined:
@@ -242,11 +253,11 @@ def _events(sheet: Sheet, heads: Heads, mapping: Mapping, trouble: _Trouble) -> 
     content = [name for name in _CONTENT if name in heads.columns]
     seen: set[bytes] = set()
     for row in sheet.rows:
-        digest = hashlib.sha256(canonical_json(dict(row.cells))).digest()
-        if digest in seen:
+        cells = dict(row.cells)
+        if (said := digest(cells.values())) in seen:
             trouble.add("repeated_row", row.number)
             continue
-        seen.add(digest)
+        seen.add(said)
         texts = _texts(heads, mapping, row)
         if parse_number(texts.get("patient_id", "")) is None:
             trouble.add("no_patient", row.number)
@@ -256,7 +267,7 @@ def _events(sheet: Sheet, heads: Heads, mapping: Mapping, trouble: _Trouble) -> 
             # An empty date of death is not a death.
             trouble.add("empty_row", row.number)
         else:
-            yield {**_values(texts, row.number, trouble, sheet.epoch), "kind": kind, "source_row": row.number}
+            yield cells, {**_values(texts, row.number, trouble, sheet.epoch), "kind": kind, "source_row": row.number}
 
 
 def _texts(heads: Heads, mapping: Mapping, row: Row) -> dict[str, str]:
@@ -310,17 +321,3 @@ def _code(system: str | None, text: str) -> str:
         if is_closed_code(system, spelling):
             return spelling
     return folded
-
-
-def _identified(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with their ``event_id``, which stays when other rows are added to the file."""
-    ordinals: Counter[bytes] = Counter()
-    named = []
-    for row in rows:
-        parts = [row["site"], row["source_file"], row["source_mapping"] or "", canonical(row["patient_id"]), row["kind"],
-                 row.get("code") or "", str(row.get("date") or "")]  # fmt: skip
-        identity = canonical_json(parts)
-        ordinals[identity] += 1
-        digest = hashlib.sha256(canonical_json([*parts, ordinals[identity]])).digest()
-        named.append({**row, "event_id": opaque_code("E", digest)})
-    return named

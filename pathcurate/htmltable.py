@@ -13,6 +13,8 @@ _BREAKS = frozenset({"br", "p", "div", "li"})
 _UNSEEN = frozenset({"script", "style", "head", "title"})
 # Limits of the HTML standard, 4.9.11.
 _MOST_COLUMNS, _MOST_ROWS = 1000, 65534
+# A row of a few bytes below cells of 1,000 columns and 65,534 rows has 1,000 cells of its own.
+_MOST_CELLS = 20_000_000
 
 
 def is_html(head: bytes) -> bool:
@@ -32,6 +34,9 @@ def read_tables(text: str) -> list[Grid]:
     """The tables of a page that are not empty; one inside a cell of another is a table of its own.
 
     A cell over several rows (``rowspan``) is the value of all of them; one over several columns stays in its first.
+
+    Raises:
+        OverflowError: there are more than 20 million cells.
     """
     reader = _Reader()
     reader.feed(text)
@@ -93,6 +98,7 @@ class _Reader(HTMLParser):
         self.open: list[_Table] = []
         self.grids: list[Grid] = []
         self._unseen = 0
+        self._cells = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _UNSEEN:
@@ -103,9 +109,12 @@ class _Reader(HTMLParser):
             self._unseen = 0
         elif self.open and tag == "tr":
             self.open[-1].start_row()
+            self._count(len(self.open[-1].rows[-1]))
         elif self.open and tag in {"td", "th"}:
             given = dict(attrs)
-            self.open[-1].start_cell(_span(given.get("rowspan"), _MOST_ROWS), _span(given.get("colspan"), _MOST_COLUMNS))
+            columns = _span(given.get("colspan"), _MOST_COLUMNS)
+            self._count(columns)
+            self.open[-1].start_cell(_span(given.get("rowspan"), _MOST_ROWS), columns)
         elif tag in _BREAKS:
             self._add("\n")
 
@@ -125,6 +134,11 @@ class _Reader(HTMLParser):
         if not self._unseen:
             # Line ends of the file are spaces in HTML, and Excel indents long cells.
             self._add(re.sub(r"[ \t\r\n]+", " ", data).replace("\xa0", " "))
+
+    def _count(self, cells: int) -> None:
+        self._cells += cells
+        if self._cells > _MOST_CELLS:
+            raise OverflowError
 
     def _add(self, text: str) -> None:
         if self.open and self.open[-1].text is not None:

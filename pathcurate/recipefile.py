@@ -14,6 +14,7 @@ from pathcurate.errors import RecipeError
 from pathcurate.model.column import Action, Column, Identifying, Table, Type
 from pathcurate.model.deidentified import UNIT_TABLES
 from pathcurate.model.recipe import AnyOf, Condition, Criterion, Missing, Range, Recipe, Where, parse_date
+from pathcurate.text import patterns
 from pathcurate.yamlsource import Document, KeyPath, did_you_mean
 
 Vocabularies = Mapping[str, Collection[str]]
@@ -58,11 +59,11 @@ def load_recipe(file: Path, tables: Mapping[str, Table], vocabularies: Vocabular
         vocabularies: see :func:`check_columns`.
 
     Raises:
-        RecipeError: with all problems and where they are; first those of form, then those of columns and values.
+        RecipeError: with all problems and where they are; first those of form, then those of patterns, columns and values.
     """
     document = yamlsource.load(file, str(file), RecipeError)
     recipe = yamlsource.validate(document, Recipe, RecipeError)
-    faults = check_columns(recipe, tables, vocabularies)
+    faults = [*check_concepts(recipe), *check_columns(recipe, tables, vocabularies)]
     problems = [document.problem(fault.path, fault.message, key=fault.on_key) for fault in faults]
     yamlsource.fail(document, problems, RecipeError)
     canonical = canonical_json(recipe)
@@ -73,6 +74,21 @@ def canonical_json(recipe: Recipe) -> bytes:
     """The recipe with its defaults as JSON: UTF-8, keys sorted, no spaces, and no key that has no value."""
     content = recipe.model_dump(mode="json", exclude_none=True)
     return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def check_concepts(recipe: Recipe) -> Iterator[Fault]:
+    """Patterns of the recipe's concepts that cannot be searched for."""
+    for name, concept in (recipe.concepts or {}).items():
+        faults = [
+            Fault(("concepts", name, key, index), message)
+            for key in ("any", "unless")
+            for index, pattern in enumerate(getattr(concept, key))
+            if (message := patterns.fault(pattern))
+        ]
+        yield from faults
+        for key in () if faults else ("any", "unless"):
+            if getattr(concept, key) and (message := patterns.joint_fault(getattr(concept, key))):
+                yield Fault(("concepts", name, key), f"together, {message}")
 
 
 def check_columns(recipe: Recipe, tables: Mapping[str, Table], vocabularies: Vocabularies) -> list[Fault]:

@@ -131,12 +131,6 @@ def _registry(value: object, info: ValidationInfo) -> Path:
     return _resolved(value, info)
 
 
-def _report_format(value: object) -> object:
-    if value in ("hl7", "fhir", "cda", "text"):
-        raise _later(f"format {value}")
-    return value
-
-
 def _accession_pattern(pattern: str) -> str:
     options = re2.Options()
     options.log_errors = False
@@ -225,7 +219,7 @@ class ReportSource(_Part):
     model_config = ConfigDict(title="report source")
 
     path: Annotated[FilePattern, PlainValidator(_pattern_of_files)]
-    format: Annotated[Literal["auto", "lis"], BeforeValidator(_report_format)] = "auto"
+    format: Literal["auto", "lis", "hl7", "fhir", "cda", "text"] = "auto"
     mapping: LocalPath | None = None
 
 
@@ -256,7 +250,7 @@ class Rights(_Part):
 
 
 class Site(_Part):
-    """One hospital or laboratory."""
+    """One hospital or laboratory; ``vocabulary`` names a file of words that it uses besides the shipped ones."""
 
     LATER: ClassVar[frozenset[str]] = frozenset({"materials", "index"})
 
@@ -266,6 +260,7 @@ class Site(_Part):
     reports: tuple[ReportSource, ...] = ()
     events: tuple[EventSource, ...] = ()
     accession: Accession = Field(default_factory=Accession)
+    vocabulary: LocalPath | None = None
     rights: Rights | None = None
 
 

@@ -13,7 +13,7 @@ FLOORS = {
     6: {"__main__"},
     5: {"cli"},
     4: {
-        "scan", "reports", "events", "permissions", "link", "deid", "describe", "cohort", "manifest", "validate", "product",
+        "scan", "reports", "events", "permissions", "link", "concepts", "deid", "describe", "cohort", "manifest", "validate", "product",
         "doctor",
         "find",
     },
@@ -22,7 +22,7 @@ FLOORS = {
         "contracts", "delimited", "demo", "diff", "digests", "disclosure", "findings", "htmlreport", "htmltable", "ifd",
         "images", "objectstore", "pacing", "roots",
         "pluginhost", "pseudonyms",
-        "recipefile", "releases", "resources", "splits", "spreadsheet", "sqlplan", "stamps", "storage", "tables", "text",
+        "recipefile", "releases", "resources", "sources", "splits", "spreadsheet", "sqlplan", "stamps", "storage", "tables", "text",
         "vault", "verification",
         "workspace", "yamlsource",
     },

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
+from pathcurate.cli.imported import import_line
 from pathcurate.cli.progress import progress
-from pathcurate.cli.session import Session, common_options, counted, exit_code, fail_on_option, finding_lines
+from pathcurate.cli.session import Session, common_options, exit_code, fail_on_option, finding_lines
 
 
 @click.group("events")
@@ -20,8 +21,8 @@ def command() -> None:
 def import_command(session: Session, files: tuple[Path, ...], *, fail_on: str) -> int:
     """Import the configured event sources.
 
-    With FILES only those of them. One row gives one event for each mapping that names the file. What a file gave before is
-    replaced.
+    With FILES only those of them. One row gives one event for each mapping that names the file. A file that has not changed
+    is not read again; what a changed one gave before is replaced.
 
     \b
     Example:
@@ -35,9 +36,9 @@ def import_command(session: Session, files: tuple[Path, ...], *, fail_on: str) -
     ):
         summary = import_events(workspace, only=files, progress=advance)
     document = {
-        "files": summary.files, "rows": summary.rows, "total": summary.total,
-        "findings": [finding.as_dict() for finding in summary.findings],
+        "files": summary.files, "unchanged": summary.unchanged, "removed": summary.removed, "rows": summary.rows,
+        "total": summary.total, "findings": [finding.as_dict() for finding in summary.findings],
     }  # fmt: skip
-    lines = [f"{counted(summary.rows, 'event')} from {counted(summary.files, 'file')}; {summary.total:,} in the catalog"]
-    session.show(document, [*lines, *finding_lines(summary.findings, verbose=session.verbose)])
+    line = f"{import_line(summary, 'event')}; {summary.total:,} in the catalog"
+    session.show(document, [line, *finding_lines(summary.findings, verbose=session.verbose)])
     return exit_code(summary.findings, fail_on)

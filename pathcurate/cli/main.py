@@ -23,6 +23,7 @@ _COMMANDS = {
     "events": "pathcurate.cli.events",
     "permissions": "pathcurate.cli.permissions",
     "link": "pathcurate.cli.link",
+    "concepts": "pathcurate.cli.concepts",
     "deid": "pathcurate.cli.deid",
     "describe": "pathcurate.cli.describe",
     "recipe": "pathcurate.cli.recipe",

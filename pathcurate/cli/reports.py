@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from pathcurate.cli.imported import import_line
 from pathcurate.cli.progress import progress
 from pathcurate.cli.session import (
     Session,
@@ -22,13 +23,15 @@ def command() -> None:
 
 @command.command("import")
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--workers", type=click.IntRange(1, 256), help="Processes that read texts.  [default: one per core]")
 @fail_on_option("never")
 @common_options
-def import_command(session: Session, files: tuple[Path, ...], *, fail_on: str) -> int:
+def import_command(session: Session, files: tuple[Path, ...], *, workers: int | None, fail_on: str) -> int:
     """Import the configured report sources.
 
-    With FILES only those of them. Reads CSV and TSV in UTF-8, GB18030 and others, Excel, and HTML tables saved as .xls.
-    What a file gave before is replaced.
+    With FILES only those of them. Reads tables (CSV and TSV in UTF-8, GB18030 and others, Excel, HTML saved as .xls), HL7
+    v2, FHIR R4, CDA R2, and plain text, one report a file. What the reports say goes into `diagnoses` and `ihc_results`.
+    A file that has not changed is not read again; what a changed one gave before is replaced.
 
     \b
     Example:
@@ -38,15 +41,16 @@ def import_command(session: Session, files: tuple[Path, ...], *, fail_on: str) -
 
     with (
         session.locked("reports import") as workspace,
+        session.engine(workspace, workers) as engine,
         progress("reports import", "files", quiet=session.quiet) as advance,
     ):
-        summary = import_reports(workspace, only=files, progress=advance)
+        summary = import_reports(workspace, engine, only=files, progress=advance)
     document = {
-        "files": summary.files, "rows": summary.rows, "total": summary.total,
-        "findings": [finding.as_dict() for finding in summary.findings],
+        "files": summary.files, "unchanged": summary.unchanged, "removed": summary.removed, "rows": summary.rows,
+        "total": summary.total, "findings": [finding.as_dict() for finding in summary.findings],
     }  # fmt: skip
-    lines = [f"{counted(summary.rows, 'report')} from {counted(summary.files, 'file')}; {summary.total:,} in the catalog"]
-    session.show(document, [*lines, *finding_lines(summary.findings, verbose=session.verbose)])
+    line = f"{import_line(summary, 'report')}; {summary.total:,} in the catalog"
+    session.show(document, [line, *finding_lines(summary.findings, verbose=session.verbose)])
     return exit_code(summary.findings, fail_on)
 
 
@@ -69,7 +73,7 @@ def guess_command(
       pathcurate reports guess hospital/NB01/lis/reports_2023.csv
     """
     from pathcurate.errors import UsageError
-    from pathcurate.reports import guess_mapping
+    from pathcurate.reports.guess import guess_mapping
     from pathcurate.storage import write_bytes
 
     if output and output.exists() and not force:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pathcurate.cli.imported import import_line
 from pathcurate.cli.progress import phases
-from pathcurate.cli.session import Session, common_options, count_lines, counted, finding_lines
+from pathcurate.cli.session import Session, common_options, count_lines, finding_lines
 
 if TYPE_CHECKING:
     from pathcurate.engines import Engine
@@ -222,14 +223,12 @@ class _Run:
     def _reports(self) -> str:
         from pathcurate.reports import import_reports
 
-        reported = import_reports(self._workspace)
-        return f"{reported.rows:,} reports from {counted(reported.files, 'file')}"
+        return import_line(import_reports(self._workspace, self._engine), "report")
 
     def _events(self) -> str:
         from pathcurate.events import import_events
 
-        happened = import_events(self._workspace)
-        return f"{happened.rows:,} events from {counted(happened.files, 'file')}"
+        return import_line(import_events(self._workspace), "event")
 
     def _permissions(self) -> str:
         from pathcurate.permissions import import_permissions

@@ -215,6 +215,7 @@ def _report(case: Case, index: int, cases: Sequence[Case], rng: random.Random) -
         "ki67": rng.choice((5, 15, 20, 30, 45)),
         "examined": examined,
         "positive": positive,
+        "spread": "见" if positive else "未见",
         "pn": "N0" if not positive else "N1a" if positive < 4 else "N2a",
         "blocks": rng.randrange(3, 12),
         "name": case.patient.name,

@@ -84,6 +84,7 @@ def worst(findings: Iterable[Finding]) -> Severity | None:
 _FILE_AGAIN = "Copy the file again from the scanner or a backup; if none has it whole, leave it out or scan the glass again."
 _EXPORT = "Correct the rows in the laboratory's export and import it again."
 _MAPPING = "Name the column in a mapping if it is wanted; `pathcurate reports guess` writes one to start from."
+_CONTRADICTION = "Have a pathologist look at the report; until then do not use the values that contradict each other."
 _LIST = "Correct the list and import it again; until then these rows permit nothing."
 
 ADVICE: Final[Mapping[str, str]] = {
@@ -126,7 +127,31 @@ ADVICE: Final[Mapping[str, str]] = {
     "reports.ruined_number": "Export the column as text, not through a spreadsheet, and import it again.",
     "reports.same_number": "Check in the laboratory's system which of the reports is the case's.",
     "reports.repeated_row": "Nothing; the repeated rows were imported once.",
+    "reports.message_damaged": "Ask the sender for these messages again; a whole file ends with the end of a segment.",
+    "reports.message_unended": "Compare the last message of the file with the laboratory's system; its end may be lost.",
+    "reports.batch_incomplete": "Ask the sender for the file again; messages of it are missing.",
+    "reports.no_text": "Ask the laboratory whether these reports have a text; its interface may send documents only.",
+    "reports.text_damaged": "Copy the file again from where it came from, or name its encoding in a mapping.",
+    "reports.entry_damaged": _EXPORT,
+    "reports.no_report": "Nothing, if the file holds only patients or specimens; their reports are in another one.",
+    "reports.other_report": "Nothing; name the code or title of pathology to its sender if reports are missing.",
+    "reports.open_reference": "Export reports and what they refer to into one file, and import it again.",
+    "reports.attachment": "Export the reports' texts if they stand only in these documents; pictures are not imported.",
+    "reports.repeated_in_file": "Nothing; reports that several files give were imported once.",
+    "reports.file_refused": "Send the file again, or take it out of the source's folder.",
+    "reports.nodes_positive_above_examined": _CONTRADICTION,
+    "reports.nodes_against_words": _CONTRADICTION,
+    "reports.pn_against_nodes": _CONTRADICTION,
+    "reports.gleason_sum": _CONTRADICTION,
+    "reports.stage_against_m": _CONTRADICTION,
+    "reports.stage_against_t": _CONTRADICTION,
+    "reports.unreadable": "Report the rule to the makers of pathcurate; the report stays, without what it says.",
+    "concepts.failed": "Report the kind of error to the makers of pathcurate; the next build tries again.",
     "events.unknown_column": "Name the column in a mapping if it is wanted.",
+    "events.repeated_in_file": "Nothing; rows that several files give were imported once.",
+    "events.ends_before_it_begins": _EXPORT,
+    "events.in_the_future": _EXPORT,
+    "events.before_birth": _EXPORT,
     "events.row_misfit": _EXPORT,
     "events.no_patient": _EXPORT,
     "events.no_kind": "Say in the mapping which kind of event the rows are, and import them again.",

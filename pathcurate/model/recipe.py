@@ -27,6 +27,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from pathcurate.model.concept import Concept
+
 LANGUAGE = 1
 """The recipe language that this version reads."""
 
@@ -38,6 +40,7 @@ Operator = Literal[">=", ">", "=", "<="]
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _COUNT = r"^(>=|<=|>|=) *([0-9]{1,9})$"
 _SLUG = r"^[a-z0-9_]{1,64}$"
+_CONCEPT = r"^[a-z][a-z0-9_]{0,63}$"
 # https://semver.org, the expression suggested there.
 _VERSION = (
     r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)"
@@ -163,6 +166,11 @@ def _recipe_schema(schema: dict[str, Any]) -> None:
 
 Slug = Annotated[
     str, _form(_SLUG, "must be 1 to 64 of a-z, 0-9 and _"), WithJsonSchema({"type": "string", "pattern": _SLUG})
+]
+ConceptName = Annotated[
+    str,
+    _form(_CONCEPT, "must be 1 to 64 of a-z, 0-9 and _, with a letter first"),
+    WithJsonSchema({"type": "string", "pattern": _CONCEPT}),
 ]
 Text = Annotated[str, Field(min_length=1)]
 Scalar = Annotated[
@@ -365,6 +373,7 @@ class Recipe(_Part):
         purpose: what the data is for; permissions are given for purposes.
         links: which kinds of link from slide to report count.
         unit: what the cohort counts, and what one row of the result is.
+        concepts: what texts may say, by name; ``pathcurate concepts build`` looks for all of them.
         include: what a row must meet.
         exclude: what a row must not meet.
         split: how the result is divided.
@@ -373,7 +382,7 @@ class Recipe(_Part):
 
     model_config = ConfigDict(title="recipe", json_schema_extra=_recipe_schema)
     LATER: ClassVar[frozenset[str]] = frozenset({
-        "extends", "params", "codelists", "concepts", "index", "labels", "sample", "disclosure", "tables", "expect",
+        "extends", "params", "codelists", "index", "labels", "sample", "disclosure", "tables", "expect",
     })  # fmt: skip
 
     recipe: Annotated[int, PlainValidator(_language), WithJsonSchema({"const": LANGUAGE})]
@@ -396,6 +405,9 @@ class Recipe(_Part):
         tuple[Tier, ...], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_unique)
     ] = ("exact", "barcode", "metadata", "file_name")
     unit: Unit
+    concepts: Annotated[
+        dict[ConceptName, Concept], Field(min_length=1, json_schema_extra={"additionalProperties": False})
+    ] | None = None  # fmt: skip
     include: tuple[Inclusion, ...] = ()
     exclude: tuple[Exclusion, ...] = ()
     split: Split | None = None

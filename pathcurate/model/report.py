@@ -55,7 +55,7 @@ VALUES = (
     _coded("grade_system", "What the grade is of.", values=GRADE_SYSTEMS),
     _coded("tnm_prefix", "How the categories were found: p at pathology, yp after treatment, rp of a recurrence, ap at "
            "autopsy.", values=TNM_PREFIXES),
-    _coded("pt", "Category of the primary tumour.", pattern=r"T(is(\((DCIS|LCIS|Paget)\))?|[0-4][a-d]?[1-3]?(mi)?|X)"),
+    _coded("pt", "Category of the primary tumour.", pattern=r"T(a|is(\((DCIS|LCIS|Paget)\))?|[0-4][a-d]?[1-3]?(mi)?|X)"),
     _coded("pn", "Category of the regional lymph nodes.",
            pattern=r"N([0-3][a-d]?(mi)?|X)(\((sn|i[+-]|mol[+-])\)){0,2}"),
     _coded("pm", "Category of distant metastasis.", pattern=r"M([01][a-d]?|X)(\(i\+\))?"),
@@ -74,6 +74,9 @@ VALUES = (
            pattern=r"[A-Za-z0-9 /-]{1,24}=[A-Za-z0-9_*>.+ /-]{1,48}"),
 )  # fmt: skip
 """What is parsed from a diagnosis; on `reports`, what all lines of the report agree on."""
+
+SOURCE_CODES = ("organ", "icd10", "icd10_edition", "icdo3_topography", "icdo3_morphology")
+"""Codes that a source may give itself; where it gives none, they are read in its texts."""
 
 REPORTS = Table(
     name="reports",
@@ -95,10 +98,10 @@ REPORTS = Table(
         _direct("accession_external", "The sender's number of a consultation."),
         Column("report_type", Type.STRING, "Kind of report.", values=REPORT_TYPES, required=True),
         Column("status", Type.STRING, "State of the report.", values=REPORT_STATUSES, required=True),
-        Column("is_current", Type.BOOLEAN, "Whether no later report of the same case and type replaces it."),
+        Column("is_current", Type.BOOLEAN, "Whether no later or amended report takes its place."),
         Column("case_order", Type.INTEGER, "Place among the reports of its case, by time; 1 for the first."),
-        Column("replaces", Type.STRING, "The earlier report that this one amends.", Identifying.DIRECT, Action.PSEUDONYM,
-               pseudonym="R"),
+        Column("replaces", Type.STRING, "The earlier report, or version of this one, in whose place it stands.",
+               Identifying.DIRECT, Action.PSEUDONYM, pseudonym="R"),
         Column("organ", Type.STRING, "Canonical organ.", Identifying.SENSITIVE, vocabulary="organs"),
         _text("specimen_sites", "Where the specimens were taken, as exported."),
         _date("received_date", "When the specimen was received."),
@@ -121,6 +124,8 @@ REPORTS = Table(
         Column("source_row", Type.INTEGER, "Row of the source, the head being row 1.", Identifying.QUASI, Action.DROP),
         Column("attachment_count", Type.INTEGER, "Pictures and documents that came with the report and were left out."),
         *VALUES,
+        Column("source_codes", Type.STRINGS, "Codes of this row that the source gave; the others were read in its texts.",
+               values=SOURCE_CODES),
         _direct("text_digest", "Digest of what the report says, to tell whether it has to be read again."),
         Column("rules_digest", Type.STRING, "Digest of the rules by which it was read last.", Identifying.QUASI,
                Action.DROP),
@@ -132,8 +137,9 @@ TEXT_COLUMNS = ("clinical_diagnosis", "gross", "microscopy", "diagnosis", "ihc",
 
 
 DERIVED = (
-    *(column.name for column in VALUES if column.name not in {"icd10", "icdo3_topography", "icdo3_morphology"}),
-    "report_id", "site", "is_current", "case_order", "replaces", "source_file", "source_row", "text_digest", "rules_digest",
+    *(column.name for column in VALUES if column.name not in SOURCE_CODES),
+    "report_id", "site", "is_current", "case_order", "replaces", "source_file", "source_row", "source_codes", "text_digest",
+    "rules_digest",
 )  # fmt: skip
 """Columns that no source gives: found by reading the texts, or by the import itself."""
 GIVEN = tuple(name for name in REPORTS.names if name not in {*DERIVED, "attachment_count"})
@@ -141,11 +147,12 @@ GIVEN = tuple(name for name in REPORTS.names if name not in {*DERIVED, "attachme
 
 
 def precedence(report: Mapping[str, Any]) -> tuple[bool, bool, bool, datetime, str]:
-    """Sort key by which the last of a case's reports stands for the case: not withdrawn, current, primary, latest."""
+    """Sort key by which the last of a case's reports stands for the case: not withdrawn, current, the latest primary one; an
+    amended report counts as primary."""
     return (
         report["status"] != "withdrawn",
         bool(report["is_current"]),
-        report["report_type"] == "primary",
+        report["report_type"] in ("primary", "amended"),
         report["reported_date"] or datetime.min,
         report["report_id"],
     )

@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from pathcurate.parsers import lis
+from pathcurate.parsers import cda, fhir, hl7, lis, text
 
-PARSERS: tuple[ModuleType, ...] = (lis,)
+PARSERS: tuple[ModuleType, ...] = (hl7, fhir, cda, text, lis)
 """In the order in which they are asked."""

@@ -1,19 +1,24 @@
-"""Laboratory system exports as CSV, TSV, Excel or HTML table: one row per report, or several reports joined in one."""
+"""Laboratory system exports as CSV, TSV, Excel or HTML table: one row per report, or several reports joined in one.
 
-from collections.abc import Collection, Iterator
+A file of text is read row by row: the memory that this takes does not grow with the file.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pathcurate.delimited import Row, Sheet, read_sheet, shown_head
+from pathcurate.delimited import Export, Loss, Sheet, clean, open_export, read_sheet, shown_head
 from pathcurate.errors import UsageError
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.report import TEXT_COLUMNS
 from pathcurate.text.accession import AccessionPatterns
 from pathcurate.text.heads import Heads, fold_head, resolve
 from pathcurate.text.kinds import kind
-from pathcurate.text.reportrow import ReportRows
+from pathcurate.text.reportrow import ReportRows, is_test
 from pathcurate.workspace import Mapping
 
 NAME = "lis"
@@ -28,11 +33,16 @@ _TELLING = ("accession", "report_type", "status", "received_date", "reported_dat
 # person: of their reports, splits and withdrawals. A name or number in a text is found by the scrubber only if it is known.
 _IN_A_NUMBER = frozenset({"date", "telephone", "name"})
 _LIES = {
-    "accession": _IN_A_NUMBER,
+    "accession": _IN_A_NUMBER | {"identity card"},
     "patient_id": _IN_A_NUMBER,
     "id_number": _IN_A_NUMBER,
+    "patient_name": frozenset({"date", "identity card", "telephone", "case number", "small number"}),
     **dict.fromkeys((*TEXT_COLUMNS, "specimen_sites"), frozenset({"identity card", "telephone", "name"})),
 }
+_SAMPLE_ROWS = 4000
+"""Rows by whose values the heads are checked."""
+_MOST_NAMED = 1000
+"""Rows of one fault that have findings of their own; the others are counted."""
 
 
 def detects(head: bytes) -> bool:
@@ -51,7 +61,8 @@ def detects(head: bytes) -> bool:
 def parse(path: Path, site: str, patterns: AccessionPatterns, mapping: Mapping) -> Iterator[dict[str, Any] | Finding]:
     """Rows of the ``reports`` table without ``report_id``, ``is_current`` and ``source_file``, and findings.
 
-    A row without an accession number, or with a wrong number of cells, becomes a finding and no row.
+    A row without an accession number, with a wrong number of cells, with bytes that cannot be decoded, or of a test of the
+    system becomes a finding and no row.
 
     Args:
         path: the export.
@@ -61,40 +72,48 @@ def parse(path: Path, site: str, patterns: AccessionPatterns, mapping: Mapping) 
 
     Raises:
         InputOutputError: the file cannot be read.
-        UsageError: it cannot be decoded, or no column is the accession number.
+        UsageError: it cannot be decoded, no column is the accession number, or it is broken in some row.
     """
-    sheet = read_mapped(path, mapping)
-    heads = resolve("reports", sheet.heads, mapping.columns, path.name)
-    lies = lying_heads(sheet, heads, mapping)
+    export = open_export(path, mapping.encoding, mapping.sheet, expected=_named(mapping))
+    heads = resolve("reports", export.heads, mapping.columns, path.name)
+    lines = export.lines()
+    sample = list(itertools.islice(lines, _SAMPLE_ROWS))
+    lies = _lies(lambda head: _column(export, sample, head), heads, mapping)
     heads = without(heads, lies)
     if "accession" not in heads.columns:
         raise UsageError(
             f"{path.name}: no column is recognised as the accession number (病理号)",
             "Write a mapping file with `columns: {accession: …}` and name it in pathcurate.yaml.",
         )
-    yield from _about_heads(sheet, heads, lies, site, path.name)
-    yield from _about_cells(sheet, heads, site, path.name)
-    rows = ReportRows(site, patterns, mapping, path.name, sheet.epoch)
-    for number in sheet.misfits:
-        yield _lost_row("reports.row_misfit", "has more or fewer cells than there are heads", number, site, path.name)
-    reader = _RowReader(sheet, heads, rows)
-    for row in sheet.rows:
-        for cells in _separated(row.cells, heads):
-            parsed = None if cells is None else reader.report(Row(row.number, cells))
-            if cells is None:
-                what = f"holds several reports joined by {_JOIN} that cannot be told apart"
-                yield _lost_row("reports.joined_row", what, row.number, site, path.name)
-            elif parsed is None:
-                yield _lost_row("reports.no_accession", "has no usable accession number", row.number, site, path.name)
+    yield from _about_heads(export, heads, lies, site, path.name)
+    yield from _about_cells(export, heads, site, path.name)
+    rows = ReportRows(site, patterns, mapping, path.name, export.epoch)
+    lost = _LostRows(site, path.name)
+    reader = _RowReader(export, heads, rows)
+    for number, cells in itertools.chain(sample, lines):
+        if isinstance(cells, Loss):
+            yield from lost.row(f"reports.{cells.value}", number)
+            continue
+        for texts in reader.reports(cells, number):
+            if texts is None:
+                yield from lost.row("reports.joined_row", number)
+            elif is_test(texts):
+                yield from lost.row("reports.test_row", number)
+            elif (report := rows.row(texts, number)) is None:
+                yield from lost.row("reports.no_accession", number)
             else:
-                yield parsed
+                yield report
+    yield from lost.rest()
     yield from rows.findings()
 
 
 def read_mapped(path: Path, mapping: Mapping) -> Sheet:
     """The table of a file, as its mapping says where it is; errors as of :func:`~pathcurate.delimited.read_sheet`."""
-    expected = [head for heads in mapping.columns.values() for head in heads]
-    return read_sheet(path, mapping.encoding, mapping.sheet, expected=expected)
+    return read_sheet(path, mapping.encoding, mapping.sheet, expected=_named(mapping))
+
+
+def _named(mapping: Mapping) -> list[str]:
+    return [head for heads in mapping.columns.values() for head in heads]
 
 
 def lying_heads(sheet: Sheet, heads: Heads, mapping: Mapping) -> dict[str, tuple[str, str]]:
@@ -102,13 +121,22 @@ def lying_heads(sheet: Sheet, heads: Heads, mapping: Mapping) -> dict[str, tuple
 
     A head that the mapping names is what the mapping says.
     """
+    return _lies(lambda head: [row.cells[head] for row in sheet.rows[:_SAMPLE_ROWS]], heads, mapping)
+
+
+def _lies(values: Callable[[str], Sequence[str]], heads: Heads, mapping: Mapping) -> dict[str, tuple[str, str]]:
     found = {}
     for name, chosen in heads.columns.items():
         for head in chosen if name not in mapping.columns and name in _LIES else ():
-            held = kind([row.cells[head] for row in sheet.rows])
+            held = kind(values(head))
             if held in _LIES[name]:
                 found[head] = (name, str(held))
     return found
+
+
+def _column(export: Export, lines: Sequence[tuple[int, Sequence[str] | Loss]], head: str) -> list[str]:
+    index = export.heads.index(head)
+    return [clean(cells[index]) for _, cells in lines if not isinstance(cells, Loss)]
 
 
 def without(heads: Heads, left: Collection[str]) -> Heads:
@@ -117,10 +145,12 @@ def without(heads: Heads, left: Collection[str]) -> Heads:
     return replace(heads, columns={name: chosen for name, chosen in columns.items() if chosen})
 
 
-def _about_heads(sheet: Sheet, heads: Heads, lies: dict[str, tuple[str, str]], site: str, source: str) -> Iterator[Finding]:
+def _about_heads(
+    export: Export, heads: Heads, lies: dict[str, tuple[str, str]], site: str, source: str
+) -> Iterator[Finding]:
     def about(rule: str, severity: Severity, index: int, what: str) -> Finding:
         return Finding(
-            rule, severity, f"{shown_head(sheet.heads, index)} of {source} {what}",
+            rule, severity, f"{shown_head(export.heads, index)} of {source} {what}",
             stage="reports", site=site, table="reports", subject=f"{source} column {index + 1}",
         )  # fmt: skip
 
@@ -131,8 +161,7 @@ def _about_heads(sheet: Sheet, heads: Heads, lies: dict[str, tuple[str, str]], s
         else:
             what = "is not known and was not imported; a mapping can name it"
             yield about("reports.unknown_column", Severity.INFO, index, what)
-    for head in sheet.heads:
-        index = sheet.heads.index(head)
+    for index, head in enumerate(export.heads):
         if head in lies:
             name, held = lies[head]
             what = f"is called {name} and holds values of another kind ({held}): it was not imported; a mapping can name it"
@@ -142,94 +171,157 @@ def _about_heads(sheet: Sheet, heads: Heads, lies: dict[str, tuple[str, str]], s
             yield about("reports.pinyin_head", Severity.INFO, index, f"was read as {name} by its initials")
 
 
-def _about_cells(sheet: Sheet, heads: Heads, site: str, source: str) -> Iterator[Finding]:
+def _about_cells(export: Export, heads: Heads, site: str, source: str) -> Iterator[Finding]:
     imported = {head for chosen in heads.columns.values() for head in chosen}
-    for head in dict.fromkeys(head for _, head in sheet.ruined if head in imported):
-        rows = [number for number, ruined in sheet.ruined if ruined == head]
-        index = sheet.heads.index(head)
-        yield Finding(
-            "reports.ruined_number", Severity.WARNING,
-            f"{len(rows)} numbers of {shown_head(sheet.heads, index)} have lost digits, because a spreadsheet keeps 15 of "
-            f"them, and were left empty; the first stands in row {rows[0]} of {source}; export the column as text",
-            stage="reports", site=site, table="reports", subject=f"{source} column {index + 1}", count=len(rows),
-        )  # fmt: skip
-    for number in sheet.unnamed:
+    faults = (
+        ("reports.ruined_number", export.ruined,
+         "numbers of {} have lost digits, because a spreadsheet keeps 15 of them, and were left empty", "text"),
+        ("reports.uncomputed_formula", export.uncomputed, "formulas of {} have no result and were left empty", "values"),
+    )  # fmt: skip
+    for rule, places, what, wanted in faults:
+        for head, count in Counter(head for _, head in places if head in imported).items():
+            index = export.heads.index(head)
+            first = min(number for number, of_place in places if of_place == head)
+            yield Finding(
+                rule, Severity.WARNING,
+                f"{count} {what.format(shown_head(export.heads, index))}; the first stands in row {first} of {source}; "
+                f"export the column as {wanted}",
+                stage="reports", site=site, table="reports", subject=f"{source} column {index + 1}", count=count,
+            )  # fmt: skip
+    for number in export.unnamed:
         yield Finding(
             "reports.unnamed_column", Severity.INFO, f"column {number} of {source} has no head and was not imported",
             stage="reports", site=site, table="reports", subject=f"{source} column {number}",
         )  # fmt: skip
 
 
-def _separated(cells: Dict[str, str], heads: Heads) -> list[dict[str, str] | None]:
-    """The reports of a row: itself; or each of those that are joined in it, where what tells them apart is joined too.
-
-    None stands for a row whose cells are joined of different numbers of parts.
-    """
-    if not any(_JOIN in cell for cell in cells.values()):
-        return [dict(cells)]
-    imported = {head for chosen in heads.columns.values() for head in chosen}
-    parts = {head: [part.strip() for part in cells[head].split(_JOIN)] for head in imported if _JOIN in cells[head]}
-    telling = {head for name in _TELLING for head in heads.columns.get(name, ())}
-    if not telling & parts.keys():
-        return [{head: cell.replace(_JOIN, "\n") for head, cell in cells.items()}]
-    counts = {len(of_cell) for of_cell in parts.values()}
-    if len(counts) > 1:
-        return [None]
-    return [{**cells, **{head: of_cell[index] for head, of_cell in parts.items()}} for index in range(counts.pop())]
+_LOST = {
+    "reports.row_misfit": (Severity.ERROR, "has more or fewer cells than there are heads"),
+    "reports.row_undecodable": (Severity.ERROR, "is not in the encoding of the rest of the file"),
+    "reports.joined_row": (Severity.ERROR, f"holds several reports joined by {_JOIN} that cannot be told apart"),
+    "reports.no_accession": (Severity.ERROR, "has no usable accession number"),
+    "reports.test_row": (Severity.INFO, "is a test of the laboratory's system, by its name or number,"),
+}
 
 
-def _lost_row(rule: str, what: str, number: int, site: str, source: str) -> Finding:
-    return Finding(
-        rule, Severity.ERROR, f"row {number} of {source} {what} and was not imported",
-        stage="reports", site=site, table="reports", subject=f"{source} row {number}",
-    )  # fmt: skip
+@dataclass(slots=True)
+class _LostRows:
+    """Findings about rows that are not imported: of a million, most are only counted."""
+
+    site: str
+    source: str
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def row(self, rule: str, number: int) -> Iterator[Finding]:
+        self.counts[rule] += 1
+        if self.counts[rule] <= _MOST_NAMED:
+            yield self._finding(rule, f"row {number} of {self.source} {_LOST[rule][1]}", f"{self.source} row {number}", 1)
+
+    def rest(self) -> Iterator[Finding]:
+        for rule, count in self.counts.items():
+            if count > _MOST_NAMED:
+                more = count - _MOST_NAMED
+                what = f"each of {more} more rows of {self.source} {_LOST[rule][1]}"
+                yield self._finding(rule, what, self.source, more)
+
+    def _finding(self, rule: str, what: str, subject: str, count: int) -> Finding:
+        return Finding(
+            rule, _LOST[rule][0], f"{what} and was not imported",
+            stage="reports", site=self.site, table="reports", subject=subject, count=count,
+        )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
 class _RowReader:
-    """What is needed to make a report of a row."""
+    """What the cells of a row say of one report, or of several that are joined in it."""
 
-    sheet: Sheet
-    heads: Heads
-    rows: ReportRows
-    joined: dict[str, int | None] = field(init=False)
+    def __init__(self, export: Export, heads: Heads, rows: ReportRows) -> None:
+        self._export = export
+        self._heads = heads
+        self._rows = rows
+        places = {head: index for index, head in enumerate(export.heads) if head}
+        self._places = {head: places[head] for chosen in heads.columns.values() for head in chosen}
+        self._plan = [
+            (name, places[chosen[0]], [places[head] for head in chosen[1:]]) for name, chosen in heads.columns.items()
+        ]
+        self._positions = {head: _inpatient_position(head) for head in heads.columns.get("patient_id", ())}
+        self._joined = {head: True for head, position in self._positions.items() if position is not None}
+        self._telling = {head for name in _TELLING for head in heads.columns.get(name, ())}
 
-    def __post_init__(self) -> None:
-        found = {head: _joined_numbers(self.sheet, head) for head in self.heads.columns.get("patient_id", ())}
-        joined = {head: position for head, (is_joined, position) in found.items() if is_joined}
-        object.__setattr__(self, "joined", joined)
+    def reports(self, cells: Sequence[str], number: int) -> Iterator[dict[str, str] | None]:
+        """Texts by name of each report; None for a row whose cells are joined of different numbers of parts."""
+        texts = {}
+        joined = False
+        for name, first, others in self._plan:
+            text = clean(cells[first])
+            if not text and others:
+                text = next((other for index in others if (other := clean(cells[index]))), "")
+            if _JOIN in text:
+                joined = True
+            texts[name] = text
+        if not joined:
+            if "/" in texts.get("patient_id", ""):
+                by_head = {head: clean(cells[self._places[head]]) for head in self._heads.columns["patient_id"]}
+                texts["patient_id"] = self._patient_number(by_head, number)
+            yield texts
+            return
+        for of_report in self._separated({head: clean(cells[index]) for head, index in self._places.items()}):
+            if of_report is None:
+                yield None
+            else:
+                texts = {name: self._heads.cell(of_report, name) for name in self._heads.columns}
+                if "patient_id" in texts:
+                    texts["patient_id"] = self._patient_number(of_report, number)
+                yield texts
 
-    def report(self, row: Row) -> dict[str, Any] | None:
-        texts = {name: self.heads.cell(row.cells, name) for name in self.heads.columns}
-        if self.joined:
-            texts["patient_id"] = self._patient_number(row)
-        return self.rows.row(texts, row.number)
+    def _separated(self, cells: Dict[str, str]) -> list[dict[str, str] | None]:
+        """The reports of a row, where what tells them apart is joined too; else the row, its parts as lines."""
+        parts = {head: [part.strip() for part in cell.split(_JOIN)] for head, cell in cells.items() if _JOIN in cell}
+        if not self._telling & parts.keys():
+            return [{head: cell.replace(_JOIN, "\n") for head, cell in cells.items()}]
+        counts = {len(of_cell) for of_cell in parts.values()}
+        if len(counts) > 1:
+            return [None]
+        return [{**cells, **{head: of_cell[index] for head, of_cell in parts.items()}} for index in range(counts.pop())]
 
-    def _patient_number(self, row: Row) -> str:
+    def _patient_number(self, cells: Dict[str, str], number: int) -> str:
         """The first number of the patient, where a column holds two, joined by a slash."""
-        for head in self.heads.columns["patient_id"]:
-            parts = [part.strip() for part in row.cells[head].split("/")]
+        for head in self._heads.columns["patient_id"]:
+            parts = [part.strip() for part in cells[head].split("/")]
             given = [part for part in parts if part]
-            if head not in self.joined or len(parts) == 1:
-                given = [row.cells[head]] if row.cells[head] else []
+            if len(parts) == 1 or not self._is_joined(head, cells[head]):
+                given = [cells[head]] if cells[head] else []
             if len(given) == 1:
                 return given[0]
-            position = self.joined.get(head)
+            position = self._positions[head]
             if given and position is not None and len(parts) == 2:
                 return parts[position]
             if given:
-                self.rows.trouble("patient_id", "reports.two_numbers", row.number)
+                self._rows.trouble("patient_id", "reports.two_numbers", number)
         return ""
 
+    def _is_joined(self, head: str, cell: str) -> bool:
+        """Whether a column joins two numbers by a slash (``12345/``, ``/A678``).
 
-def _joined_numbers(sheet: Sheet, head: str) -> tuple[bool, int | None]:
-    """Whether a column joins two numbers by a slash (``12345/``, ``/A678``), and which of them is the inpatient's.
+        A slash inside the numbers of a column none of which begins or ends with one is part of them. Only a column that has
+        one inside is looked through for that, once.
+        """
+        if head not in self._joined and _has_an_edge(cell):
+            self._joined[head] = True
+        if head not in self._joined:
+            index = self._places[head]
+            self._joined[head] = any(
+                _has_an_edge(clean(cells[index])) for _, cells in self._export.lines() if not isinstance(cells, Loss)
+            )
+        return self._joined[head]
 
-    A slash inside the numbers of a column none of which begins or ends with one is part of them.
-    """
+
+def _has_an_edge(cell: str) -> bool:
+    return len(cell) > 1 and (cell[0] == "/" or cell[-1] == "/")
+
+
+def _inpatient_position(head: str) -> int | None:
+    """Which of two numbers in a cell is the inpatient's, by the head of their column."""
     folded = fold_head(head)
     inpatient, outpatient = folded.find("住院"), folded.find("门诊")
     position = int(inpatient > outpatient) if min(inpatient, outpatient) >= 0 else None
-    position = 1 if folded == "fmzhorzyh" else position
-    edges = any(cell[0] == "/" or cell[-1] == "/" for row in sheet.rows if len(cell := row.cells[head]) > 1)
-    return edges or position is not None, position
+    return 1 if folded == "fmzhorzyh" else position

@@ -14,6 +14,13 @@ from pathcurate.errors import UsageError
 _LEFT_OUT = "left_out"
 # No syllable of Mandarin begins with i, u or v, so most English words cannot be initials; two letters are too few to tell.
 _INITIALS = re.compile(r"(?:f(?=[a-z]{3}))?([a-hj-tw-z]{3,8})")
+# Characters of heads as Taiwan and Hong Kong write them; the shipped table has them as the mainland does.
+_TRADITIONAL = str.maketrans(
+    "號編檢查別齡單證門診記標稱請時間報簽發臨斷見體檢鏡顯結組測備註說議內師醫審複覆聯繫電話機碼學態狀類種臟條囑項區護資術脫數蠟塊"
+    "錄員記製費準凍歷歲繳處雲屬腦題與員送來術後檔總計復",
+    "号编检查别龄单证门诊记标称请时间报签发临断见体检镜显结组测备注说议内师医审复复联系电话机码学态状类种脏条嘱项区护资术脱数蜡块"
+    "录员记制费准冻历岁缴处云属脑题与员送来术后档总计复",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +96,8 @@ def count_known(cells: Sequence[str], expected: frozenset[str] = frozenset()) ->
 
 
 def fold_head(head: str) -> str:
-    """A head as heads are compared: NFKC, lower case, without spaces, underscores and punctuation at the end."""
-    folded = unicodedata.normalize("NFKC", head).lower()
+    """A head as heads are compared: NFKC, lower case, simplified, without spaces, underscores and punctuation at the end."""
+    folded = unicodedata.normalize("NFKC", head).lower().translate(_TRADITIONAL)
     return "".join(folded.split()).replace("_", "").rstrip(":：*")
 
 

@@ -1,7 +1,9 @@
 """What a column holds by its values, whatever its head says. Only shares of values are looked at, and none is shown."""
 
+import itertools
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -23,6 +25,8 @@ _IDENTIFIER = re.compile(r"(?=\S*\d)[^\s.]{4,40}")
 _NAME = re.compile(r"[一-鿿\U00020000-\U0003ffff·]{2,4}")
 _LONGEST_NAME = 3
 _LONG = 20
+# Dates, numbers and names are shorter, whatever stands beside them.
+_LONGEST = 60
 
 
 def kind(values: Sequence[str]) -> str | None:
@@ -35,11 +39,15 @@ def kind(values: Sequence[str]) -> str | None:
     Args:
         values: cells of one column; empty ones do not count, and at most the first 2,000 are looked at.
     """
-    sample = [unicodedata.normalize("NFKC", value).strip() for value in values if value][:_SAMPLE]
-    if len(sample) < FEWEST:
+    given = list(itertools.islice(filter(None, values), _SAMPLE))
+    if len(given) < FEWEST:
         return None
+    if sum(len(value) > _LONGEST for value in given) > (1 - _SHARE) * len(given):
+        return "text"
+    sample = [unicodedata.normalize("NFKC", value).strip() for value in given]
+    counts = Counter(sample)
     for name, is_one in _TESTS.items():
-        if sum(map(is_one, sample)) >= _SHARE * len(sample):
+        if _are_mostly(counts, is_one, len(sample)):
             return name
     if _are_names(sample):
         return "name"
@@ -49,16 +57,27 @@ def kind(values: Sequence[str]) -> str | None:
     return "text" if sum(map(len, sample)) >= _LONG * len(sample) else None
 
 
+def _are_mostly(counts: Counter[str], is_one: Callable[[str], bool], total: int) -> bool:
+    misses, most = 0, (1 - _SHARE) * total
+    for text, count in counts.items():
+        if not is_one(text):
+            misses += count
+            if misses > most:
+                return False
+    return True
+
+
 def _are_names(sample: Sequence[str]) -> bool:
     return (
-        sum(map(_is_name, sample)) >= _NAME_SHARE * len(sample)
+        sum(map(is_name, sample)) >= _NAME_SHARE * len(sample)
         and len(set(sample)) >= _DISTINCT * len(sample)
         # Lists of diagnoses and organs begin with surnames too (高血压, 左乳), but never with many different ones.
         and len({text[0] for text in sample}) >= min(FEWEST, len(sample))
     )
 
 
-def _is_name(text: str) -> bool:
+def is_name(text: str) -> bool:
+    """Whether a text of Han characters may be the name of a person: it begins with a surname, and is no organ."""
     single, compound = _surnames()
     if _NAME.fullmatch(text) is None or vocabulary("organs").first(text):
         return False

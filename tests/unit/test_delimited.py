@@ -1,12 +1,15 @@
 """Exports as hospitals write them: encodings, separators, broken rows."""
 
 import codecs
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pathcurate.delimited import Sheet, clean, decode, read_sheet, shown_head
+from pathcurate import delimited
+from pathcurate.delimited import Loss, Sheet, clean, open_export, read_sheet, shown_head
 from pathcurate.errors import InputOutputError, UsageError
 from pathcurate.text.heads import fold_head
 
@@ -17,6 +20,11 @@ RARE = "䶮㛃𬭎"
 
 def cells(sheet: Sheet) -> list[tuple[int, list[str]]]:
     return [(row.number, [row.cells[head] for head in sheet.heads]) for row in sheet.rows]
+
+
+def decode(data: bytes, encoding: str | None, name: str) -> tuple[str, str]:
+    text, used = delimited.decode(data, encoding, name)
+    return text, used.name
 
 
 def refusal(path: Path, encoding: str | None = None) -> str:
@@ -54,13 +62,135 @@ def test_four_byte_gb18030_is_not_gbk() -> None:
     assert decode(data, None, "a.csv") == (f"姓名\n{RARE}", "gb18030")
 
 
-def test_big5_must_be_named() -> None:
-    # Every character of Big5 is some character of GB18030 too, which stands before it: the heads turn out unknown then.
-    data = "病理號,姓名".encode("big5")
-    text, used = decode(data, None, "a.csv")
-    assert used == "gb18030"
-    assert "病理號" not in text
-    assert decode(data, "big5", "a.csv") == ("病理號,姓名", "big5")
+TRADITIONAL = (
+    "病理號,姓名,病理診斷",
+    "右側乳房切除標本，浸潤性乳癌，組織學分級第二級，手術邊緣無腫瘤，腋下淋巴結二十顆中有三顆轉移。",
+    "甲狀腺右葉，乳突癌，最大徑一點五公分，未侵犯包膜，建議追蹤並與臨床資料相互對照。",
+    "胃，胃鏡切片，慢性胃炎合併腸上皮化生，幽門螺旋桿菌陽性",
+)
+SIMPLIFIED = (
+    "病理号,姓名,病理诊断",
+    "右侧乳房切除标本，浸润性乳癌，组织学分级第二级，手术切缘未见肿瘤，腋下淋巴结二十枚中三枚见癌转移。",
+    "其他情况全部清楚，气管及脾脏前方见肿块，切面灰白，质中",
+    "病理号,姓名\nS23-1,王小红癌\n",
+)
+
+
+@pytest.mark.parametrize("text", TRADITIONAL)
+@pytest.mark.parametrize("encoding", ["big5", "cp950"])
+def test_big5_is_told_from_gb18030_by_what_is_common(text: str, encoding: str) -> None:
+    # Every character of it is some character of GB18030 too, which is tried first.
+    data = text.encode(encoding)
+    data.decode("gb18030")
+    assert decode(data, None, "a.csv") == (text, "big5")
+
+
+@pytest.mark.parametrize("text", [*SIMPLIFIED, *TRADITIONAL])
+def test_gb18030_is_never_taken_for_big5(text: str) -> None:
+    assert decode(text.encode("gb18030"), None, "a.csv") == (text, "gb18030")
+
+
+@pytest.mark.parametrize(("signs", "encoding"), [("恒嫺裏", "cp950"), ("啲嘅嚟", "big5hkscs")])
+def test_what_big5_has_not_is_in_its_extensions(signs: str, encoding: str) -> None:
+    text = f"{TRADITIONAL[0]}\nS23-1,{signs},{TRADITIONAL[1]}\n"
+    assert decode(text.encode(encoding), None, "a.csv") == (text, encoding)
+
+
+def test_a_few_characters_that_are_common_in_both_cannot_be_told() -> None:
+    # In Big5 as in GB18030 these are two usual characters; GB18030 is tried first.
+    data = "陘陛".encode("big5")
+    assert decode(data, None, "a.csv") == (data.decode("gb18030"), "gb18030")
+
+
+# ---- mixed and damaged files ----
+
+GOOD_ROWS = [f"S23-{number},王小红,（右乳）浸润性癌" for number in range(1, 20)]
+
+
+def mixed(main: str, other: str, places: set[int]) -> bytes:
+    rows = ["病理号,姓名,病理诊断", *GOOD_ROWS]
+    return b"".join(f"{row}\n".encode(other if place in places else main) for place, row in enumerate(rows, start=1))
+
+
+@pytest.mark.parametrize(("main", "other"), [("utf-8", "gb18030"), ("gb18030", "utf-8"), ("utf-8-sig", "gb18030")])
+def test_rows_of_another_encoding_are_numbered_and_left_out(write: Write, main: str, other: str) -> None:
+    places = {3, 7, 20}
+    data = b"\xef\xbb\xbf" * (main == "utf-8-sig") + mixed(main.removesuffix("-sig"), other, places)
+    export = open_export(write("a.csv", data))
+    lines = dict(export.lines())
+    assert {number for number, cells in lines.items() if cells is Loss.UNDECODABLE} == places
+    kept = {number: cells for number, cells in lines.items() if not isinstance(cells, Loss)}
+    assert kept == {number: GOOD_ROWS[number - 2].split(",") for number in range(2, 21) if number not in places}
+    assert export.encoding == main
+
+
+@pytest.mark.parametrize("main", ["utf-8", "gb18030", "big5"])
+def test_one_broken_character_costs_one_row(write: Write, main: str) -> None:
+    rows = TRADITIONAL if main == "big5" else SIMPLIFIED[:3]
+    lines = [f'{number},"{text}"' for number in range(10) for text in rows]
+    lines[7] = lines[7].replace("，", "@@", 1)
+    heads = "病理號,病理診斷" if main == "big5" else "病理号,病理诊断"
+    data = "\n".join([heads, *lines]).encode(main).replace(b"@@", b"\xff\xff")
+    export = open_export(write("a.csv", data))
+    assert [number for number, cells in export.lines() if isinstance(cells, Loss)] == [9]
+    assert sum(1 for _ in export.lines()) == len(lines)
+    assert export.encoding == main
+
+
+def test_lines_of_many_blocks_are_one_line_each(write: Write) -> None:
+    # Three lines of a few blocks of which one is in another encoding, and a short one behind each.
+    long = [f"S23-{number},王小红,{'浸润性癌' * 300_000}" for number in range(3)]
+    lines = ["病理号,姓名,病理诊断"] + [line for row in long for line in (row, "S23-9,甲,炎")]
+    for main, other in (("utf-8", "gb18030"), ("gb18030", "utf-8")):
+        data = b"".join(f"{line}\n".encode(other if line is long[1] else main) for line in lines)
+        export = open_export(write("a.csv", data))
+        lost = [number for number, row in export.lines() if isinstance(row, Loss)]
+        assert (export.encoding, lost) == (main, [4])
+
+
+def test_heads_of_another_encoding_are_refused(write: Write) -> None:
+    message = refusal(write("a.csv", mixed("utf-8", "gb18030", {1})))
+    assert "the heads in row 1 are not in the encoding of the file (utf-8)" in message
+
+
+def test_nul_bytes_are_left_out(write: Write) -> None:
+    sheet = read_sheet(write("a.csv", "病理号,姓名\nS23\x00-1,\x00甲\nS23-2,\x00\n\x00,\x00\n"))
+    assert cells(sheet) == [(2, ["S23-1", "甲"]), (3, ["S23-2", ""])]
+
+
+# ---- large files ----
+
+
+def test_a_line_without_end_is_refused_before_it_is_held(write: Write) -> None:
+    path = write("a.csv", "病理号,姓名\nS23-1,甲\n")
+    with path.open("ab") as file:
+        file.truncate(1 << 30)
+    assert peak_megabytes(path) < 400
+    assert "row 3 is not valid CSV (a line exceeds 64 MB)" in refusal(path)
+
+
+def test_a_quote_without_end_is_refused_by_row(write: Write) -> None:
+    text = "病理号,姓名\nS23-1,甲\nS23-2,\"乙\n" + "S23-3,丙丙丙丙丙丙丙丙丙丙丙丙丙丙\n" * 800_000
+    path = write("a.csv", text)
+    assert "row 3 is not valid CSV" in refusal(path)
+
+
+def test_memory_does_not_grow_with_the_file(write: Write) -> None:
+    row = "S23-1,王小红," + "浸润性癌" * 100 + "\n"
+    small, large = (write(f"{count}.csv", "病理号,姓名,病理诊断\n" + row * count) for count in (100, 60_000))
+    assert large.stat().st_size > 65 << 20
+    assert peak_megabytes(large) < peak_megabytes(small) + 40
+
+
+def peak_megabytes(path: Path) -> float:
+    """The most memory of a process that reads all lines of a file, and then perhaps refuses it."""
+    code = (
+        "import resource, sys\nfrom pathlib import Path\nfrom pathcurate.delimited import open_export\n"
+        "from pathcurate.errors import UsageError\ntry:\n    list(map(len, open_export(Path(sys.argv[1])).lines()))\n"
+        "except UsageError:\n    pass\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, check=True, text=True)
+    return float(ended.stdout)
 
 
 def test_a_mark_is_not_part_of_a_quoted_head(write: Write) -> None:

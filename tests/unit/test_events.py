@@ -13,6 +13,7 @@ from pathcurate.errors import InputOutputError, PathcurateError, UsageError
 from pathcurate.events import import_events
 from pathcurate.findings import read_findings
 from pathcurate.model.event import EVENTS, is_closed_code
+from pathcurate.reports import import_reports
 from pathcurate.tables import Catalog
 from pathcurate.workspace import Workspace, load_workspace
 
@@ -129,7 +130,7 @@ def test_one_table_with_two_mappings_gives_two_events_a_row(tmp_path: Path) -> N
     # The age is unknown to the stage's mapping and the stage to the age's: neither is unknown. Nobody knows the sex.
     assert rules(workspace) == {"events.empty_row": 4, "events.unknown_column": 1}
     rows = events(workspace)
-    assert [(row["source_mapping"], row["patient_id"], row["code"], row["value"]) for row in rows] == [
+    assert sorted((row["source_mapping"], row["patient_id"], row["code"], row["value"]) for row in rows) == [
         ("age.yaml", "P1", None, 61.0), ("age.yaml", "P2", None, 47.0),
         ("stage.yaml", "P1", "Stage IIA", None), ("stage.yaml", "P3", "Stage IV", None),
     ]  # fmt: skip
@@ -164,6 +165,59 @@ def test_the_same_event_twice_a_day_is_two_events(tmp_path: Path) -> None:
     workspace = make(tmp_path, table(*rows))
     assert rules(workspace) == {}
     assert len({row["event_id"] for row in events(workspace)}) == 2
+
+
+def test_dates_that_cannot_be_are_findings_and_the_rows_stay(tmp_path: Path) -> None:
+    (tmp_path / "lis.csv").write_text(
+        "病理号,住院号,出生日期\nS23-1,1001,1960-05-05\nS23-2,1002,1960-05-05\nS23-3,1002,1961-05-05\n", encoding="utf-8"
+    )
+    rows = [
+        "1001,随访,2023-01-02,2023-01-01,", "1001,随访,2023-01-02,2023-01-02,", "1001,随访,2024-06-02,,",
+        "1001,随访,2023-01-01,2024-06-02,", "1001,随访,1960-05-04,,", "1001,随访,1960-05-05,,", "1003,随访,1900-01-01,,",
+        "1002,随访,1950-01-01,,", "1001,随访,,1950-01-01,",
+    ]  # fmt: skip
+    workspace = make(tmp_path, table(*rows, heads="住院号,类别,日期,结束日期,项目"))
+    text = (tmp_path / "pathcurate.yaml").read_text()
+    (tmp_path / "pathcurate.yaml").write_text(text.replace("code: NB01,", "code: NB01, reports: [{path: lis.csv}],"))
+    import_reports(load_workspace(tmp_path / "pathcurate.yaml"))
+    now = datetime(2024, 6, 1)
+    # A number that two people share tells nobody's birth, and one without a report neither.
+    expected = {"events.ends_before_it_begins": 1, "events.in_the_future": 2, "events.before_birth": 2}
+    assert rules(workspace, now=now) == expected
+    assert len(events(workspace)) == 9
+    # They are looked for at every import, though no file is read: what lay ahead has come.
+    assert "events.in_the_future" not in rules(workspace, now=datetime(2024, 6, 3))
+
+
+def test_one_row_of_two_exports_is_one_event(tmp_path: Path) -> None:
+    workspace = make(tmp_path, table(GOOD), sources="[{path: '*.csv'}]")
+    (tmp_path / "more.csv").write_text(table(GOOD, GOOD.replace("7.25", "7.5")), encoding="utf-8")
+    assert rules(workspace) == {"events.repeated_in_file": 1}
+    assert [(row["value"], row["source_file"]) for row in events(workspace)] == [(7.25, "followup.csv"), (7.5, "more.csv")]
+
+
+def test_the_order_of_rows_does_not_count(tmp_path: Path) -> None:
+    rows = [GOOD, GOOD.replace("7.25", "7.5"), GOOD.replace("CEA", "AFP")]
+    seen = []
+    for order in (rows, rows[::-1]):
+        workspace = make(tmp_path, table(*order))
+        import_events(workspace)
+        seen.append({row["event_id"]: (row["value"], row["code"]) for row in events(workspace)})
+    assert seen[0] == seen[1]
+    assert len(seen[0]) == 3
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [("手术", "procedure"), ("出院诊断", "diagnosis"), ("门诊", "visit"), ("检验", "laboratory"), ("用药", "medication"),
+     ("影像检查", "imaging"), ("电话随访", "follow_up"), ("死亡", "death")],
+)  # fmt: skip
+def test_every_kind_of_event_with_its_side_and_end(tmp_path: Path, word: str, kind: str) -> None:
+    workspace = make(tmp_path, table(f"1001,{word},,,某项,,,右侧,2023-04-01,2023-04-09"))
+    import_events(workspace)
+    (row,) = events(workspace)
+    assert (row["kind"], row["laterality"]) == (kind, "right")
+    assert (row["date"], row["end_date"]) == (datetime(2023, 4, 1), datetime(2023, 4, 9))
 
 
 def test_kind_may_be_a_constant_or_translated(tmp_path: Path) -> None:

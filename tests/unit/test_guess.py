@@ -15,7 +15,7 @@ from pathcurate.cli.main import run
 from pathcurate.delimited import read_sheet
 from pathcurate.errors import UsageError
 from pathcurate.parsers import lis
-from pathcurate.reports import guess_mapping
+from pathcurate.reports.guess import guess_mapping
 from pathcurate.text import reportrow
 from pathcurate.text.accession import AccessionPatterns
 from pathcurate.text.kinds import kind

@@ -1,9 +1,11 @@
 """Which column is which: the mapping first, then the known heads."""
 
+import csv
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,30 @@ from pathcurate.text.heads import Heads, known_heads, resolve
 
 def reports(heads: Sequence[str], mapped: Mapping[str, Sequence[str]] | None = None) -> Heads:
     return resolve("reports", heads, mapped or {}, "a.csv")
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        ("病理號", "accession"), ("病歷號", "patient_id"), ("病历号", "patient_id"), ("性別", "sex"), ("年齡", "age"),
+        ("身份證號", "id_number"), ("標本名稱", "specimen_sites"), ("收件日期", "received_date"),
+        ("報告日期", "reported_date"),
+        ("臨床診斷", "clinical_diagnosis"), ("鏡下所見", "microscopy"), ("病理診斷", "diagnosis"), ("備註", "comment"),
+        ("聯繫電話", "phone"), ("審核醫師", "reviewer"),
+    ],
+)  # fmt: skip
+def test_traditional_heads_are_the_simplified_ones(head: str, name: str) -> None:
+    assert reports([head]).columns == {name: (head,)}
+
+
+def test_every_column_of_a_real_export_is_known(real_data: Path) -> None:
+    with (real_data / "reference" / "lis_export_columns_zh.csv").open(encoding="utf-8-sig", newline="") as file:
+        columns = list(csv.DictReader(file))
+    assert len(columns) > 30
+    for name in ("column_zh", "source_field_routine", "source_field_tct"):
+        for head in filter(None, (column[name] for column in columns)):
+            resolved = reports([head])
+            assert resolved.columns or resolved.left_out, head
 
 
 @pytest.mark.parametrize(

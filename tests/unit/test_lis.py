@@ -48,7 +48,7 @@ def test_a_whole_row(write: Write) -> None:
         "birth_date": date(1967, 3, 14),
         "specimen_sites": "（右乳）", "diagnosis": "浸润性癌\r\nER（+）", "received_date": datetime(2023, 3, 10, 8, 5),  # noqa: DTZ001
         "reported_date": datetime(2023, 3, 14), "report_type": "supplementary", "status": "final", "icd10": "C50.900",  # noqa: DTZ001
-        "icdo3_morphology": "8500/3", "organ": "breast", "language": "zh",
+        "icdo3_morphology": "8500/3", "organ": "breast", "language": "zh", "source_codes": ["icd10", "icdo3_morphology"],
     }  # fmt: skip
     assert set(row) <= set(REPORTS.names)
 
@@ -189,12 +189,10 @@ def test_no_accession_column(write: Write) -> None:
         parse(write("a.csv", "姓名,性别\n王小红,女\n"))
 
 
-def test_a_big5_export_without_a_mapping_is_refused(write: Write) -> None:
+def test_a_big5_export_needs_no_mapping(write: Write) -> None:
     data = "病理號,姓名\nS23-1,王小紅\n".encode("big5")
-    with pytest.raises(UsageError, match="accession number"):
-        parse(write("a.csv", data))
-    row = only(write("a.csv", data), Mapping(encoding="big5", columns={"accession": ("病理號",)}))
-    assert row["patient_name"] == "王小紅"
+    assert only(write("a.csv", data))["patient_name"] == "王小紅"
+    assert only(write("a.csv", data), Mapping(encoding="big5"))["patient_name"] == "王小紅"
 
 
 # ---- detection ----
@@ -241,13 +239,16 @@ def lists(head: str, values: tuple[str, ...]) -> str:
         ("住院号", PEOPLE),
         ("身份证号", PHONES),
         ("身份证号", DAYS),
+        ("姓名", CARDS),
+        ("姓名", PHONES),
+        ("姓名", DAYS),
     ],
 )
 def test_a_column_of_other_values_is_not_imported_where_it_would_do_harm(
     write: Write, head: str, values: tuple[str, ...]
 ) -> None:
     rows, findings = parse(write("a.csv", lists(head, values)))
-    assert {len(set(row) - {"organ", "language"}) for row in rows} == {6}, "nothing but what every row has"
+    assert {len(set(row) - {"organ", "language", "source_codes"}) for row in rows} == {6}, "nothing but what every row has"
     assert rules(findings) == ["reports.lying_head"]
     assert findings[0].severity is Severity.WARNING
     assert f"`{head}`" in findings[0].message

@@ -211,7 +211,7 @@ BAD = [
     (HEAD + LAST + "exclude:\n", True, ["7:1: error: no value is given here"]),
     (HEAD + LAST + "owner: 12\n", True, ["7:8: error: Input should be a valid string (got 12)"]),
     *[(HEAD + LAST + f"{key}: {{a: 1}}\n", True, [f"7:1: error: key `{key}` is not supported in this version"])
-      for key in ("extends", "params", "codelists", "concepts", "index", "labels", "sample", "disclosure", "tables",
+      for key in ("extends", "params", "codelists", "index", "labels", "sample", "disclosure", "tables",
                   "expect")],
     (criterion("wher: {stain: HE}"), True, ["7:25: error: unknown key `wher` in criterion; did you mean `where`?"]),
     (criterion("label: x"), True, ["7:3: error: criterion `a` needs exactly one of `where` and `has`"]),

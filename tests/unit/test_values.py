@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 import pytest
 
-from pathcurate.text.values import language, parse_age, parse_datetime, parse_number
+from pathcurate.text.values import is_ruined, language, parse_age, parse_datetime, parse_number
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,8 @@ def test_serial_dates_of_both_calendars_are_1462_days_apart() -> None:
         ("56岁", 56), ("56", 56), (" ５６ 岁", 56), ("Y56", 56), ("56Y", 56), ("56 years", 56), ("56周岁", 56), ("56.5", 56),
         ("0", 0), ("3月", 0), ("11个月", 0), ("12月", 1), ("18月", 1), ("36 months", 3), ("5天", 0), ("400天", 1),
         ("6周", 0),
-        ("60w", 1), ("12小时", 0), ("1岁3月", 1), ("130", 130), ("90岁", 90),
+        ("60w", 1), ("12小时", 0), ("56 岁 3 月", 56), ("28天", 0), ("56.0", 56), ("56歲", 56), ("3個月", 0),
+        ("1岁3月", 1), ("130", 130), ("90岁", 90),
     ],
 )  # fmt: skip
 def test_ages_in_completed_years(text: str, years: int) -> None:
@@ -77,7 +78,8 @@ def test_a_usable_number_stays_as_it_is(text: str) -> None:
     assert parse_number(text) == text
 
 
-@pytest.mark.parametrize("text", ["", "0", "0000000", "００", "不详", "/", "--", "1.10105E+17", "1e+05", "１E+17", "0-0"])
+@pytest.mark.parametrize("text", ["", "0", "0000000", "００", "不详", "/", "--", "1.10105E+17", "1e+05", "１E+17", "0-0",
+     "12345.0", "110105196703140000", "110105199001011000.0"])
 def test_a_number_that_would_join_strangers(text: str) -> None:
     assert parse_number(text) is None
 
@@ -89,3 +91,16 @@ def test_a_number_that_would_join_strangers(text: str) -> None:
 )  # fmt: skip
 def test_languages(text: str, code: str | None) -> None:
     assert language(text) == code
+
+
+@pytest.mark.parametrize(
+    ("text", "ruined"),
+    [
+        ("1.10105E+17", True), ("110105199001011000.0", True), ("12345.0", True), ("110105196703141000", True),
+        # Its check character is right, and a number of a day cannot be 000.
+        ("110105196703140000", True), ("11010519670314100X", False), ("110105196703140027", False), ("00012345", False),
+        ("202300000", False), ("2E123", False), ("0", False),
+    ],
+)  # fmt: skip
+def test_numbers_that_were_fractions(text: str, ruined: bool) -> None:
+    assert is_ruined(text) is ruined

@@ -1,0 +1,493 @@
+"""The frame of every import: which files are new, changed, unchanged or gone, and whose rows a table then holds.
+
+A file that has not changed is not read again. A row is known by what it says, not by where it stands: rows in another order,
+files in another order, or an import in one go or day by day give the same table. A row that several files give is there
+once, as the first of them (by path) gives it; ``source_rows`` remembers the others, so that it stays when that file goes.
+"""
+
+import functools
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pathcurate import __version__
+from pathcurate.errors import InputOutputError, UsageError
+from pathcurate.findings import read_findings, record_findings
+from pathcurate.model.column import Table
+from pathcurate.model.finding import Finding, Severity
+from pathcurate.model.source import SOURCE_ROWS, SOURCES
+from pathcurate.pseudonyms import opaque_code
+from pathcurate.tables import Catalog, arrow_schema, column_values, from_rows
+from pathcurate.workspace import FilePattern
+
+ROWS_AT_ONCE = 20_000
+"""Rows that are held as Python objects at a time."""
+_DIGEST_BYTES = 16
+_RUN_ROWS = 64
+"""Rows that stand together at the least, on average, where taking them as a piece pays."""
+_FRESH_NS = 2_000_000_000
+"""A file changed so shortly before it was read may change again without a new time (FAT keeps times in steps of 2 s)."""
+_AFTER_NAME = re.compile(r" (?:row|message|entry|line|column|by) ")
+
+FileKey = tuple[str, str]
+"""Site and path of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A configured file.
+
+    Attributes:
+        site: code of its site.
+        path: where it lies.
+        source_file: its path from the workspace, because 2023/visits.csv and 2024/visits.csv are two files.
+        read_as: digest of all that decides, beside its bytes, which rows it gives.
+    """
+
+    site: str
+    path: Path
+    source_file: str
+    read_as: str
+
+    @property
+    def key(self) -> FileKey:
+        """What it is known by."""
+        return self.site, self.source_file
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """A row of a file.
+
+    Attributes:
+        identity: digest of what makes it this row; what two rows of one identity differ in may be corrected later.
+        content: digest of all that the file says in it.
+        row: its values, without its identifier and source_file.
+    """
+
+    identity: bytes
+    content: bytes
+    row: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSummary:
+    """What an import did.
+
+    Attributes:
+        files: files read.
+        rows: rows they gave.
+        unchanged: files that were as they had been and were not read.
+        removed: files that are no longer there or no longer configured, whose rows went.
+        total: rows of the table afterwards.
+        findings: what stands about the files of this import, read or unchanged, and about the table as a whole.
+    """
+
+    files: int
+    rows: int
+    unchanged: int
+    removed: int
+    total: int
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """How one stage imports.
+
+    Attributes:
+        table: the table that it fills; the stage has the same name.
+        code: kind of the identifiers of its rows, as of :func:`~pathcurate.pseudonyms.opaque_code`.
+        read: rows and findings of one file.
+        complete: what is known only from the whole table, given the rows that the table will have and those that it had.
+        look: findings about the table as a whole, once it is written.
+        looked_for: rules of these.
+    """
+
+    table: Table
+    code: str
+    read: Callable[[SourceFile], Iterable[SourceRow | Finding]]
+    complete: Callable[[pa.Table, pa.Table], pa.Table]
+    look: Callable[[Catalog], list[Finding]]
+    looked_for: frozenset[str]
+
+
+def framed(parts: Iterable[str | None]) -> bytes:
+    """Texts and missing values as bytes, so that no two sequences give the same; faster than JSON of long texts."""
+    texts = ["-" if part is None else f"{len(part)}:{part}" for part in parts]
+    return "".join(texts).encode(errors="surrogatepass")
+
+
+def digest(parts: Iterable[str | None]) -> bytes:
+    """Digest of texts and missing values; 16 bytes: that any two of 10^12 agree has a probability of 1.5e-15."""
+    return hashlib.blake2b(framed(parts), digest_size=_DIGEST_BYTES).digest()
+
+
+@functools.lru_cache(maxsize=1)
+def rules_digest() -> str:
+    """Digest of the shipped rules by which texts become values: the version, and every word list."""
+    folder = Path(__file__).parent / "text"
+    lists = (text for path in sorted(folder.rglob("*.yaml")) for text in (path.name, path.read_text(encoding="utf-8")))
+    return digest([__version__, *lists]).hex()
+
+
+def files_of(pattern: FilePattern, noun: str, site: str) -> list[Path]:
+    """The files of a source.
+
+    Raises:
+        InputOutputError: there is none.
+    """
+    found = pattern.files()
+    if not found:
+        raise InputOutputError(
+            f"{noun} source {pattern.text} of site {site}: no such file",
+            "Correct `path` in pathcurate.yaml, or put the export there.",
+        )
+    return found
+
+
+def choose(configured: Sequence[SourceFile], only: Sequence[Path], noun: str) -> list[SourceFile]:
+    """The configured files, or those among them that are named.
+
+    Raises:
+        UsageError: a named file is not configured.
+    """
+    if not only:
+        return list(configured)
+    wanted = {path.resolve() for path in only}
+    chosen = [(file, path) for file in configured if (path := file.path.resolve()) in wanted]
+    missing = wanted - {path for _, path in chosen}
+    if missing:
+        raise UsageError(
+            f"{min(missing).name} belongs to no {noun} source of pathcurate.yaml",
+            f"Name it under `{noun}s:` of its site, so that its site and mapping are known.",
+        )
+    return [file for file, _ in chosen]
+
+
+def import_files(
+    catalog: Catalog,
+    intake: Intake,
+    configured: Sequence[SourceFile],
+    chosen: Sequence[SourceFile] | None = None,
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> ImportSummary:
+    """Bring a table up to date with its files.
+
+    The table is written first and what is remembered of the files last, bound to the table's state: whatever interrupts an
+    import, the next one finds either the old state or one that it does not know, and then reads every file.
+
+    Args:
+        catalog: the catalog; the caller holds the lock on the workspace.
+        intake: how the stage imports.
+        configured: all configured files.
+        chosen: the files to bring up to date; None for all, and then what came from a file that is not configured goes.
+        progress: called with the number of files done and of files to do.
+
+    Raises:
+        InputOutputError: a file cannot be read.
+        UsageError: as ``intake.read`` says.
+    """
+    for table in (intake.table, SOURCE_ROWS, SOURCES):
+        catalog.sweep(table)
+    known = _known(catalog, intake.table)
+    if known is None:
+        # What an interrupted import, or an earlier version, left behind says not enough: read everything.
+        known, chosen = {}, None
+    gone = known.keys() - {file.key for file in configured} if chosen is None else set[FileKey]()
+    chosen = configured if chosen is None else chosen
+    kept = {key: row for key, row in known.items() if key not in gone}
+    reading = _Reading(intake)
+    for number, file in enumerate(chosen, start=1):
+        if (record := _unchanged(file, kept.get(file.key))) is not None:
+            kept[file.key] = record
+        else:
+            kept.pop(file.key, None)
+            reading.read(file)
+        progress(number, len(chosen))
+    if reading.records or gone or catalog.snapshot(intake.table) is None:
+        _write(catalog, intake, reading, kept.keys(), is_new=not known)
+    earlier = (finding for finding in read_findings(catalog, intake.table.name) if finding.rule not in intake.looked_for)
+    found = [finding for finding in earlier if _about(finding, kept)]
+    overall = intake.look(catalog)
+    record_findings(catalog, intake.table.name, [*found, *reading.findings, *overall])
+    state = catalog.state(intake.table)
+    _remember(catalog, intake.table, [{**row, "state": state} for row in (*kept.values(), *reading.records)])
+    names = {file.key for file in chosen}
+    stands = [finding for finding in found if _about(finding, names)]
+    return ImportSummary(
+        files=len(reading.records), rows=reading.rows, unchanged=len(chosen) - len(reading.records), removed=len(gone),
+        total=catalog.row_count(intake.table), findings=(*stands, *reading.findings, *overall),
+    )  # fmt: skip
+
+
+def repeated_in_files(catalog: Catalog, table: Table) -> list[Finding]:
+    """Rows that several files give, one finding for each pair of files."""
+    rows = catalog.read(SOURCE_ROWS, columns=("site", "table", "source_file", "row_id"))
+    order = ("site", "row_id", "source_file")
+    rows = rows.filter(pc.equal(rows["table"], pa.scalar(table.name))).sort_by([(name, "ascending") for name in order])
+    repeated = ~_begins(rows["row_id"]) if rows.num_rows else np.zeros(0, bool)
+    owners = np.maximum.accumulate(np.where(repeated, 0, np.arange(rows.num_rows)))[repeated]
+    later = rows.filter(pa.array(repeated))
+    first = column_values(rows.take(pa.array(owners, pa.int64())), "source_file")
+    pairs = Counter(zip(column_values(later, "site"), column_values(later, "source_file"), first, strict=True))
+    return [
+        Finding(
+            f"{table.name}.repeated_in_file", Severity.INFO,
+            f"{Path(other).name} repeats rows of {Path(first).name}, which were imported once: {count}",
+            stage=table.name, site=site, table=table.name, subject=f"{other} and {first}", count=count,
+        )
+        for (site, other, first), count in sorted(pairs.items())
+    ]  # fmt: skip
+
+
+# --- Files -------------------------------------------------------------------------------------------------------
+
+
+def _known(catalog: Catalog, table: Table) -> dict[FileKey, dict[str, Any]] | None:
+    """What is remembered of the files whose rows the table holds; None if it is not of the table's newest state."""
+    rows = catalog.read(SOURCES)
+    rows = rows.filter(pc.equal(rows["table"], pa.scalar(table.name)))
+    if set(pc.unique(rows["state"]).to_pylist()) != ({catalog.state(table)} if catalog.snapshot(table) else set()):
+        return None
+    return {(row["site"], row["source_file"]): row for row in rows.to_pylist()}
+
+
+def _unchanged(file: SourceFile, known: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What is remembered of a file if it would give the same again; None if it has to be read."""
+    if known is None or known["read_as"] != file.read_as:
+        return None
+    size, mtime = _state(file.path)
+    if size != known["size_bytes"]:
+        return None
+    read_ns = int(known["imported_at"].replace(tzinfo=UTC).timestamp() * 1e9)
+    if mtime == known["mtime_ns"] and mtime + _FRESH_NS < read_ns:
+        return known
+    return {**known, "mtime_ns": mtime} if _sha256(file.path) == known["content_sha256"] else None
+
+
+def _state(path: Path) -> tuple[int, int]:
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    return state.st_size, state.st_mtime_ns
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> InputOutputError:
+    return InputOutputError(
+        f"{path.name} cannot be read ({type(error).__name__})", "Check the path in pathcurate.yaml and its permissions."
+    )
+
+
+def _about(finding: Finding, files: Collection[FileKey]) -> bool:
+    """Whether a finding is about one of these files, or a row, message or column of one."""
+    subject = finding.subject or ""
+    ends = (match.start() for match in _AFTER_NAME.finditer(subject))
+    return any((finding.site or "", subject[:end]) in files for end in (*ends, len(subject)))
+
+
+def _remember(catalog: Catalog, table: Table, records: list[dict[str, Any]]) -> None:
+    others = catalog.read(SOURCES)
+    others = others.filter(pc.not_equal(others["table"], pa.scalar(table.name)))
+    rows = pa.concat_tables([others, from_rows(SOURCES, records)])
+    catalog.replace(SOURCES, rows.sort_by([(name, "ascending") for name in SOURCES.key]))
+
+
+# --- Reading -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What the files that are read give: rows as Arrow tables of at most :data:`ROWS_AT_ONCE`, and findings."""
+
+    intake: Intake
+    records: list[dict[str, Any]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    rows: int = 0
+    _parts: list[pa.Table] = field(default_factory=list)
+    _places: list[pa.Table] = field(default_factory=list)
+    _waiting: list[SourceRow] = field(default_factory=list)
+
+    def read(self, file: SourceFile) -> None:
+        """Read one file; a row that it gives twice counts once."""
+        # Before it is read: if it is written to meanwhile, the next import finds another file than the one noted here.
+        size, mtime = _state(file.path)
+        record = {
+            "site": file.site, "table": self.intake.table.name, "source_file": file.source_file, "size_bytes": size,
+            "mtime_ns": mtime, "read_as": file.read_as, "content_sha256": _sha256(file.path),
+            "imported_at": datetime.now(UTC).replace(tzinfo=None),
+        }  # fmt: skip
+        seen: set[bytes] = set()
+        repeated: list[int] = []
+        for item in self.intake.read(file):
+            if isinstance(item, Finding):
+                self.findings.append(item)
+            elif item.content in seen:
+                repeated.append(item.row["source_row"])
+            else:
+                seen.add(item.content)
+                item.row["source_file"] = file.source_file
+                self._waiting.append(item)
+                if len(self._waiting) == ROWS_AT_ONCE:
+                    self._pack()
+        if repeated:
+            self.findings.append(self._repeated(file, repeated))
+        self.records.append({**record, "rows": len(seen)})
+        self.rows += len(seen)
+
+    def _repeated(self, file: SourceFile, numbers: list[int]) -> Finding:
+        name, shown, first = self.intake.table.name, file.path.name, min(numbers)
+        several = f"{len(numbers)} rows of {shown} repeat earlier rows and were imported once; the first is row {first}"
+        one = f"row {first} of {shown} repeats an earlier row and was imported once"
+        return Finding(
+            f"{name}.repeated_row", Severity.INFO, one if len(numbers) == 1 else several,
+            stage=name, site=file.site, table=name, subject=file.source_file, count=len(numbers),
+        )  # fmt: skip
+
+    def _pack(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        schema = arrow_schema(self.intake.table)
+        given = {name for item in waiting for name in item.row}
+        # The identifier is given when all files are known; until then it is no null, which the schema refuses.
+        arrays = {name: pa.array([item.row.get(name) for item in waiting], schema.field(name).type) for name in given}
+        arrays[self.intake.table.key[0]] = pa.array([""] * len(waiting), pa.string())
+        none = {field.name: pa.nulls(len(waiting), field.type) for field in schema if field.name not in arrays}
+        self._parts.append(pa.table({**arrays, **none}).select(schema.names).cast(schema))
+        self._places.append(
+            pa.table(
+                {
+                    "site": [item.row["site"] for item in waiting],
+                    "source_file": [item.row["source_file"] for item in waiting],
+                    "source_row": pa.array([item.row["source_row"] for item in waiting], pa.int64()),
+                    "identity": pa.array([item.identity for item in waiting], pa.binary()),
+                    "content": pa.array([item.content for item in waiting], pa.binary()),
+                }
+            )
+        )
+
+    def packed(self) -> tuple[pa.Table, pa.Table]:
+        """All rows read, and for each of them where it stands and its digests."""
+        if self._waiting or not self._parts:
+            self._pack()
+        return pa.concat_tables(self._parts), pa.concat_tables(self._places)
+
+
+# --- Whose rows a table holds ------------------------------------------------------------------------------------
+
+
+def _write(catalog: Catalog, intake: Intake, reading: _Reading, kept: Collection[FileKey], *, is_new: bool) -> None:
+    """Write the table and ``source_rows`` of the files kept and read."""
+    table = intake.table
+    everything = catalog.read(SOURCE_ROWS)
+    mine = pc.equal(everything["table"], pa.scalar(table.name))
+    others, earlier = everything.filter(pc.invert(mine)), everything.filter(mine)
+    if is_new:
+        earlier = earlier.slice(0, 0)
+    before = catalog.read(table)
+    fresh, places = reading.packed()
+    standing = _given(_of_files(earlier, kept), places, intake.code)
+    owners = standing.filter(pc.equal(standing["is_first"], pa.scalar(True)))
+    owners = owners.sort_by([(name, "ascending") for name in ("site", "source_file", "source_row", "row_id")])
+    # Where a row's values are: among those read, or among those that the table has.
+    at_before = pc.index_in(owners["old_id"], before[table.key[0]].combine_chunks()).to_numpy(zero_copy_only=False)
+    at_fresh = owners["place"].to_numpy(zero_copy_only=False)
+    index = np.where(np.isnan(at_fresh), at_before + fresh.num_rows, at_fresh).astype(np.int64)
+    data = gathered(pa.concat_tables([fresh, before]), index)
+    for name, source in ((table.key[0], "row_id"), ("source_file", "source_file"), ("source_row", "source_row")):
+        at = data.schema.get_field_index(name)
+        data = data.set_column(at, data.schema.field(at), owners[source].cast(data.schema.field(at).type))
+    catalog.replace(table, intake.complete(data, before))
+    rows = standing.select([name for name in SOURCE_ROWS.names if name != "table"])
+    rows = rows.append_column("table", pa.array([table.name] * rows.num_rows, pa.string()))
+    rows = pa.concat_tables([others, rows.select(SOURCE_ROWS.names).cast(others.schema)])
+    catalog.replace(SOURCE_ROWS, rows.sort_by([(name, "ascending") for name in SOURCE_ROWS.key]))
+
+
+def _of_files(rows: pa.Table, files: Collection[FileKey]) -> pa.Table:
+    named = zip(rows["site"].to_pylist(), rows["source_file"].to_pylist(), strict=True)
+    return rows.filter(pa.array([pair in files for pair in named], pa.bool_()))
+
+
+def _given(kept: pa.Table, read: pa.Table, code: str) -> pa.Table:
+    """Every row of every file with its identifier, and whether its file is the first that gives it.
+
+    Rows of one identity are numbered by their content: neither the order of rows nor that of files counts.
+    """
+    old = kept.select(["site", "source_file", "source_row", "identity", "content", "ordinal", "row_id"])
+    old = old.rename_columns([*old.column_names[:5], "old_ordinal", "old_id"])
+    new = read.append_column("place", pa.array(np.arange(read.num_rows), pa.int64()))
+    rows = pa.concat_tables([old.cast(_unnamed(old)), new], promote_options="default")
+    order = ("site", "identity", "content", "source_file", "source_row")
+    rows = rows.sort_by([(name, "ascending") for name in order])
+    begins_identity = _begins(rows["site"]) | _begins(rows["identity"])
+    begins_content = begins_identity | _begins(rows["content"])
+    place = np.cumsum(begins_content)
+    ordinal = place - np.maximum.accumulate(np.where(begins_identity, place, 0)) + 1 if len(place) else place
+    first = rows.append_column("ordinal", pa.array(ordinal, pa.int64())).filter(pa.array(begins_content))
+    named = (first[name].to_pylist() for name in ("site", "identity", "ordinal", "old_ordinal", "old_id"))
+    identifiers = [
+        old_id if old_ordinal == number else _identifier(code, site, identity, number)
+        for site, identity, number, old_ordinal, old_id in zip(*named, strict=True)
+    ]
+    row_ids = pa.array(identifiers, pa.string()).take(pa.array(place - 1, pa.int64()))
+    rows = rows.append_column("ordinal", pa.array(ordinal, pa.int64())).append_column("row_id", row_ids)
+    return rows.append_column("is_first", pa.array(begins_content, pa.bool_()))
+
+
+def _unnamed(rows: pa.Table) -> pa.Schema:
+    """The schema without notes and demands, to be joined with rows that have neither."""
+    return pa.schema([pa.field(item.name, item.type) for item in rows.schema])
+
+
+def _identifier(code: str, site: str, identity: bytes, ordinal: int) -> str:
+    return opaque_code(code, hashlib.sha256(identity + f"{ordinal}:{site}".encode()).digest())
+
+
+def _begins(column: "pa.ChunkedArray[Any]") -> "np.ndarray[Any, np.dtype[np.bool_]]":
+    """For each value whether it differs from the one before."""
+    flags = np.ones(len(column), np.bool_)
+    if len(column) > 1:
+        flags[1:] = pc.not_equal(column.slice(1), column.slice(0, len(column) - 1)).to_numpy(zero_copy_only=False)
+    return flags
+
+
+def gathered(table: pa.Table, index: "np.ndarray[Any, np.dtype[np.int64]]") -> pa.Table:
+    """Rows by their places, piece by piece: Arrow would join all texts of a column into one piece, of at most 2 GB."""
+    ends = np.flatnonzero(np.diff(index) != 1) + 1
+    if len(ends) * _RUN_ROWS <= len(index):
+        # The rows of a file stand together, before and after.
+        runs = [run for run in np.split(index, ends) if len(run)]
+        return pa.concat_tables([table.schema.empty_table(), *(table.slice(int(run[0]), len(run)) for run in runs)])
+    batches = table.to_batches(max_chunksize=ROWS_AT_ONCE)
+    starts = np.cumsum([0, *(batch.num_rows for batch in batches)])
+    pieces = [table.schema.empty_table()]
+    for start in range(0, len(index), ROWS_AT_ONCE):
+        wanted = index[start : start + ROWS_AT_ONCE]
+        holders = np.searchsorted(starts, wanted, side="right") - 1
+        found = [_taken(batches[holder], wanted[holders == holder] - starts[holder]) for holder in np.unique(holders)]
+        back = np.argsort(np.argsort(holders, kind="stable"))
+        pieces.append(pa.concat_tables(found).take(back).combine_chunks())
+    return pa.concat_tables(pieces)
+
+
+def _taken(batch: pa.RecordBatch, places: Iterable[int]) -> pa.Table:
+    return pa.Table.from_batches([batch.take(pa.array(places, pa.int64()))])

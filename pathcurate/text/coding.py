@@ -1,0 +1,506 @@
+"""Organ, sub-site, side, and histology of a diagnosis line, coded as ICD-O-3 (WHO; morphology of ICD-O-3.2, IARC 2020).
+
+The words are data (``terms/*.yaml``, ``vocabularies/organs.yaml``); the rules here say which of those found counts: what was
+taken and not what is mentioned in passing, the most specific histology that is affirmed, and nothing that is denied.
+"""
+
+import json
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import pairwise
+from typing import Literal, NamedTuple, Protocol
+
+from ahocorasick_rs import AhoCorasick
+
+from pathcurate.text.coding_words import Extension, Word, Words, load_words
+
+Assertion = Literal["affirmed", "negated", "possible"]
+Span = tuple[int, int]
+_PUNCTUATION = re.compile(r"[,;:。、.()\n]")
+_SENTENCE_END = re.compile(r"[;。\n]|\.\s")
+_CONJUNCTION = re.compile(r"[及与和、+;&]|\band\b")
+# The latter of two organs that touch is what was taken: 乳腺皮肤 is skin.
+_HEADS = frozenset(
+    {"lymph_node", "skin", "soft_tissue", "cervix", "bone", "pleura", "meninges", "peritoneum", "bone_marrow"}
+)
+_NEAR, _FAR = 3, 45
+"""Characters between a histology and what changes it: behind it, and before it without punctuation."""
+_WINDOW, _SENTENCE = 60, 200
+"""Characters within which words can change one another, and within which a margin or node is what a sentence is about."""
+_LEVELS = {"3": 3, "6": 3, "9": 3, "2": 2, "1": 1, "0": 0}
+_HAEMATOLOGICAL = "9590"
+
+
+class Term(NamedTuple):
+    """A word of the vocabularies in a text.
+
+    Attributes:
+        kind: morphology, topography, organ, subtype, place, laterality or context.
+        code: the first of the codes it can mean.
+        start: where it begins in the text.
+        end: where it ends.
+        word: all that it can mean.
+    """
+
+    kind: str
+    code: str
+    start: int
+    end: int
+    word: Word
+
+
+class _Judgement(Protocol):
+    @property
+    def assertion(self) -> Assertion: ...
+
+
+class Judge(Protocol):
+    """Says whether a text affirms what it says at a place."""
+
+    def of(self, start: int, end: int) -> _Judgement:
+        """The judgement of a mention at [start, end)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """What a diagnosis line says.
+
+    Attributes:
+        organ: canonical organ that was taken.
+        laterality: left, right or bilateral.
+        topography: ICD-O-3 topography.
+        morphology: ICD-O-3 morphology with behaviour; None where no neoplasm is affirmed or suspected.
+        behaviour: the morphology's last digit.
+        assertion: of the morphology; without one, negated if the line denies a neoplasm.
+        start: where the line begins.
+        end: where it ends.
+        spans: name of a value to where the text says it.
+    """
+
+    organ: str | None
+    laterality: str | None
+    topography: str | None
+    morphology: str | None
+    behaviour: str | None
+    assertion: Assertion
+    start: int
+    end: int
+    spans: dict[str, Span] = field(default_factory=dict)
+
+
+class _Mention(NamedTuple):
+    """A histology in a line."""
+
+    code: str
+    term: Term
+    assertion: Assertion
+    is_minor: bool
+    rank: int
+
+    @property
+    def weight(self) -> tuple[int, bool, int, int]:
+        return _LEVELS.get(self.code[-1], 3), not self.is_minor, self.rank, -self.term.start
+
+
+@cache
+def _coder(extension: str) -> "Coder":
+    return Coder(json.loads(extension))
+
+
+def coder(extension: Extension | None = None) -> "Coder":
+    """The coder for a site's words, built once in each process.
+
+    Raises:
+        UsageError: see :func:`~pathcurate.text.coding_words.load_words`.
+    """
+    return _coder(json.dumps(_plain(extension or {}), sort_keys=True))
+
+
+def _plain(extension: Extension) -> dict[str, dict[str, list[str]]]:
+    return {kind: {code: list(words) for code, words in codes.items()} for kind, codes in extension.items()}
+
+
+class Coder:
+    """Finds the words of organs and histologies, and codes diagnosis lines by them.
+
+    Attributes:
+        digest: sha256 (hexadecimal) of all words, to tell whether a line was coded by the same.
+    """
+
+    def __init__(self, extension: Extension | None = None) -> None:
+        """Build the search; takes some 0.2 s, so use :func:`coder`.
+
+        Raises:
+            UsageError: see :func:`~pathcurate.text.coding_words.load_words`.
+        """
+        self._words: Words = load_words(extension)
+        self.digest = self._words.digest
+        # A word may begin inside another (``lung ca`` in ``lung cancer``), so all are found and the right ones kept.
+        self._search = AhoCorasick(list(self._words.meanings))
+        self._found = [
+            (_is_latin(text[0]), _is_latin(text[-1]), word.kind, word.code, word)
+            for text, word in self._words.meanings.items()
+        ]
+
+    def terms(self, folded: str) -> list[Term]:
+        """All words in a folded text, the longest of those that overlap, by place."""
+        haystack = folded.replace("-", " ")
+        matches = self._search.find_matches_as_indexes(haystack, overlapping=True)
+        matches.sort(key=_by_place)
+        found: list[Term] = []
+        last, size = 0, len(haystack)
+        for index, start, end in matches:
+            if start < last:
+                continue
+            latin_start, latin_end, kind, code, word = self._found[index]
+            if latin_start and start and _is_latin(haystack[start - 1]):
+                continue
+            if latin_end and end < size and _is_latin(haystack[end]):
+                continue
+            last = end
+            if kind != "none":
+                found.append(Term(kind, code, start, end, word))
+        return found
+
+    def code_line(
+        self,
+        folded: str,
+        start: int,
+        end: int,
+        assertions: Judge,
+        terms: Sequence[Term] | None = None,
+        specimen_organ: str | None = None,
+    ) -> Coding:
+        """Code one diagnosis line.
+
+        Args:
+            folded: the whole text, folded.
+            start: where the line begins.
+            end: where it ends.
+            assertions: judges mentions in this text.
+            terms: of the whole text, where they are known already.
+            specimen_organ: what the specimen is of, where the report says it above the line.
+        """
+        terms = self.terms(folded) if terms is None else terms
+        first = bisect_left(terms, start, key=_start)
+        own = []
+        for term in terms[first:]:
+            if term.start >= end:
+                break
+            if term.end <= end:
+                own.append(term)
+        return _Line(self._words, folded, start, end, assertions, own, specimen_organ).coding()
+
+
+def _is_latin(character: str) -> bool:
+    return character.isascii() and character.isalnum()
+
+
+def _by_place(match: tuple[int, int, int]) -> tuple[int, int]:
+    return match[1], -match[2]
+
+
+def _start(term: Term) -> int:
+    return term.start
+
+
+class _Line:
+    """One diagnosis line while it is coded."""
+
+    def __init__(
+        self, words: Words, text: str, start: int, end: int, judge: Judge, terms: Sequence[Term], specimen_organ: str | None
+    ) -> None:
+        self._words = words
+        self._text = text
+        self._start, self._end = start, end
+        self._judge = judge
+        self._terms = terms
+        self._starts = [term.start for term in terms]
+        self._contexts = [term for term in terms if term.word.contexts or term.word.organ == "lymph_node"]
+        self._context_starts = [term.start for term in self._contexts]
+        self._specimen_organ = specimen_organ
+        self._spans: dict[str, Span] = {}
+        self._histologies = [term for term in terms if term.kind == "morphology"]
+        self._head_end = self._end_of_head()
+
+    def coding(self) -> Coding:
+        organ_term = self._organ_term()
+        organ = self._organ(organ_term)
+        best, denied = self._morphology(organ)
+        code = best.code if best else None
+        if organ is None and best and not best.code.endswith("6"):
+            organ = best.term.word.organ or self._usual(best.code)
+            if organ:
+                self._spans["organ"] = best.term[2:4]
+        if best:
+            self._spans["morphology"] = best.term[2:4]
+        assertion: Assertion = best.assertion if best else "negated" if denied else "affirmed"
+        topography = self._topography(organ, organ_term)
+        side = self._laterality()
+        return Coding(
+            organ, side, topography, code, code[-1] if code else None, assertion, self._start, self._end, self._spans
+        )
+
+    def _usual(self, code: str) -> str | None:
+        return next((organ for first, last, organ in self._words.usual if first <= code[:4] <= last), None)
+
+    def _around(self, term: Term, before: int = _WINDOW) -> Sequence[Term]:
+        """The terms near one: a line may be a whole report, and must not take time by the square of its length."""
+        first = bisect_left(self._starts, term.start - before)
+        return self._terms[first : bisect_right(self._starts, term.end + _WINDOW)]
+
+    def _contexts_around(self, term: Term, before: int = _WINDOW) -> Sequence[Term]:
+        first = bisect_left(self._context_starts, term.start - before)
+        return self._contexts[first : bisect_right(self._context_starts, term.end + _WINDOW)]
+
+    def _end_of_head(self) -> int:
+        """Where the part that says what was taken ends: a bracket or colon at the beginning, or the first histology."""
+        first = self._histologies[0].start if self._histologies else self._end
+        places = [term for term in self._terms if term.start < first and (term.word.organ or term.kind == "place")]
+        if not places:
+            return first
+        opening = places[0]
+        if "(" in self._text[self._start : opening.start] and (close := self._text.find(")", opening.end, first)) >= 0:
+            # A bracket that names only a region, （左腋窝）淋巴结, does not say what was taken.
+            return close if any(place.word.organ for place in places if place.start < close) else first
+        colon = self._text.find(":", opening.end, first)
+        return colon if colon >= 0 else first
+
+    def _organ_term(self) -> Term | None:
+        named = [term for term in self._terms if term.kind in ("organ", "topography")]
+        head = [term for term in named if term.start < self._head_end and not self._is_passing(term)]
+        if head:
+            return self._head_organ(head)
+        if moved := self._site_of_metastasis(named):
+            return moved
+        if self._specimen_organ:
+            return None
+        return next((term for term in named if term.start >= self._head_end and not self._is_passing(term)), None)
+
+    def _head_organ(self, head: list[Term]) -> Term:
+        chosen = head[0]
+        for before, term in pairwise(head):
+            gap = self._text[before.end : term.start]
+            if _CONJUNCTION.search(gap):
+                break
+            touches = len(gap) <= 1 and not _PUNCTUATION.search(gap)
+            if term.word.organ == "lymph_node" or (touches and term.word.organ in _HEADS):
+                chosen = term
+        return self._site_of_metastasis([term for term in self._terms if term.kind in ("organ", "topography")]) or chosen
+
+    def _site_of_metastasis(self, named: list[Term]) -> Term | None:
+        """The organ in 乳腺癌淋巴结转移: behind a histology, before the word for its spread, in one breath."""
+        if "(" in self._text[self._start : self._start + 1] or ":" in self._text[self._start : self._head_end + 1]:
+            return None
+        for term in named:
+            around = self._around(term)
+            if any(self._reaches(mention, term, _WINDOW) for mention in around if mention.kind == "morphology") and any(
+                self._reaches(term, spread, _NEAR) for spread in around if "metastatic" in spread.word.contexts
+            ):
+                return term
+        return None
+
+    def _reaches(self, before: Term, after: Term, reach: int) -> bool:
+        gap = after.start - before.end
+        return 0 <= gap <= reach and not _PUNCTUATION.search(self._text, before.end, after.start)
+
+    def _is_passing(self, term: Term) -> bool:
+        """Whether an organ is only mentioned: where it came from, how far it is, what it grows into."""
+        for other in self._contexts_around(term):
+            contexts = other.word.contexts
+            gap_after = other.start - term.end
+            if (
+                "origin" in contexts
+                and 0 <= gap_after <= _NEAR
+                and not _PUNCTUATION.search(self._text, term.end, other.start)
+            ):
+                return True
+            if other.end > term.start or not contexts:
+                continue
+            gap = self._text[other.end : term.start]
+            if _PUNCTUATION.search(gap):
+                continue
+            if "in_passing" in contexts and len(gap) <= (_FAR if gap.isascii() else 8):
+                return True
+            if "metastatic" in contexts and term.word.organ != "lymph_node" and len(gap) <= 8:
+                return True
+        return False
+
+    def _organ(self, term: Term | None) -> str | None:
+        if term is None:
+            return self._specimen_organ
+        self._spans["organ"] = term[2:4]
+        return term.word.organ
+
+    def _morphology(self, organ: str | None) -> tuple[_Mention | None, bool]:
+        """The histology that counts, and whether any neoplasm is denied."""
+        mentions = list(self._mentions(organ))
+        denied = any(
+            (term.kind == "morphology" or not _ALTERS.isdisjoint(term.word.contexts))
+            and self._judge.of(term.start, term.end).assertion == "negated"
+            for term in self._terms
+        )
+        affirmed = [mention for mention in mentions if mention.assertion == "affirmed"]
+        pool = affirmed or [mention for mention in mentions if mention.assertion == "possible"]
+        if not pool:
+            return None, denied
+        best = max(pool, key=lambda mention: mention.weight)
+        code = self._combined(best, pool)
+        if code == best.code:
+            code = self._refined(code, organ, best)
+        return best._replace(code=self._with_invasion(code, organ, best)), denied
+
+    def _mentions(self, organ: str | None) -> Iterator[_Mention]:
+        """The histologies that are affirmed or suspected."""
+        for term in self._histologies:
+            codes = term.word.morphologies
+            code = codes.get(organ or term.word.organ or "") or codes.get("any")
+            assertion = self._judge.of(term.start, term.end).assertion
+            if code is None or assertion == "negated" or self._is_of_something_else(term, organ):
+                continue
+            code = self._behaved(code, term, organ)
+            yield _Mention(code, term, assertion, self._is_minor(term), self._words.general.get(code, 9))
+
+    def _is_of_something_else(self, term: Term, organ: str | None) -> bool:
+        """Whether a histology is said of a margin, of nodes of another organ's line, or of the past."""
+        for other in self._contexts_around(term, _SENTENCE):
+            if other.start >= term.start:
+                return False
+            contexts = other.word.contexts
+            is_margin = "margin" in contexts
+            is_node = other.word.organ == "lymph_node" and organ != "lymph_node" and other.start >= self._head_end
+            if (is_margin or is_node) and not _SENTENCE_END.search(self._text, other.end, term.start):
+                return True
+            if "history" in contexts and 0 <= term.start - other.end <= _FAR:
+                gap = self._text[other.end : term.start]
+                if not _PUNCTUATION.search(gap) and len(gap) <= (_FAR if gap.isascii() else 4):
+                    return True
+        return False
+
+    def _is_minor(self, term: Term) -> bool:
+        return any(
+            "minor" in other.word.contexts
+            and 0 <= term.start - other.end <= 20
+            and not _PUNCTUATION.search(self._text, other.end, term.start)
+            for other in self._contexts_around(term)
+        )
+
+    def _behaved(self, code: str, term: Term, organ: str | None) -> str:
+        """The code with the behaviour that the words around it say."""
+        base, behaviour = code.split("/")
+        said = {name for other in self._contexts_around(term) for name in other.word.contexts}
+        for name in _BEHAVIOURS:
+            if name not in said or not self._has_beside(term, name):
+                continue
+            match name, behaviour:
+                case ("metastatic", "3"):
+                    behaviour = "6"
+                case ("in_situ", "3"):
+                    behaviour = "2"
+                case ("borderline", "0"):
+                    behaviour = "1"
+                case ("malignant", "0" | "1"):
+                    behaviour = "3"
+                case ("benign", "1"):
+                    behaviour = "0"
+        is_spread = organ == "lymph_node" and behaviour == "3" and base < _HAEMATOLOGICAL  # what grows there grew elsewhere
+        return f"{base}/6" if is_spread else f"{base}/{behaviour}"
+
+    def _has_beside(self, term: Term, name: str) -> bool:
+        for other in self._contexts_around(term):
+            if name not in other.word.contexts:
+                continue
+            if other.end <= term.start:
+                reach = _FAR if name == "metastatic" else _NEAR
+                between = self._text[other.end : term.start]
+                is_near = len(between) <= reach and not _PUNCTUATION.search(between)
+                # In 结肠癌肝转移,腺癌 the word belongs to what is before it.
+                is_near = is_near and not any(
+                    third.kind == "morphology" and other.end <= third.start < term.start for third in self._around(term)
+                )
+            else:
+                is_near = 0 <= other.start - term.end <= (0 if name == "malignant" else _NEAR)
+                is_near = is_near or (name == "metastatic" and self._spreads(term, other))
+            if is_near and self._judge.of(other.start, other.end).assertion != "negated":
+                return True
+        return False
+
+    def _spreads(self, term: Term, other: Term) -> bool:
+        """Whether only an organ stands between a histology and the word for its spread: 腺癌肝转移."""
+        between = [third for third in self._around(term) if term.end <= third.start and third.end <= other.start]
+        return (
+            bool(between)
+            and all(third.word.organ and third.kind != "morphology" for third in between)
+            and (not _PUNCTUATION.search(self._text, term.end, other.start) and other.start - term.end <= 12)
+        )
+
+    def _combined(self, best: _Mention, pool: list[_Mention]) -> str:
+        for other in pool:
+            if (code := self._words.combinations.get((best.code, other.code))) is not None:
+                return code
+        return best.code
+
+    def _refined(self, code: str, organ: str | None, best: _Mention) -> str:
+        base = code[:-1] + "3" if code.endswith("6") else code
+        for term in self._terms:
+            if not term.word.subtypes:
+                continue
+            finer = term.word.subtypes.get(f"{base} {organ or best.term.word.organ}") or term.word.subtypes.get(base)
+            if finer and not self._is_minor(term) and self._judge.of(term.start, term.end).assertion == best.assertion:
+                return finer[:-1] + "6" if code.endswith("6") else finer
+        return code
+
+    def _with_invasion(self, code: str, organ: str | None, best: _Mention) -> str:
+        if not code.endswith("/2"):
+            return code
+        for term in self._terms:
+            if "microinvasive" in term.word.contexts and self._judge.of(term.start, term.end).assertion == "affirmed":
+                return {"8077/2": "8076/3", "8070/2": "8076/3", "8120/2": "8120/3"}.get(code, f"{code[:-1]}3")
+        return code
+
+    def _topography(self, organ: str | None, organ_term: Term | None) -> str | None:
+        if organ is None:
+            return None
+        if organ == "lymph_node":
+            return self._node_region(organ_term)
+        general = self._words.topographies.get(organ)
+        for term in self._terms:
+            code = term.word.topography if term.word.organ == organ else None
+            code = code or term.word.places.get(organ)
+            if code and code != general and (term is organ_term or not self._is_passing(term)):
+                self._spans["topography"] = term[2:4]
+                return code
+        if "organ" in self._spans:
+            self._spans["topography"] = self._spans["organ"]
+        return general
+
+    def _node_region(self, organ_term: Term | None) -> str:
+        stop = organ_term.start if organ_term else self._head_end
+        regions = [term for term in self._terms if term.word.nodes and term is not organ_term]
+        before = [term for term in regions if term.end <= stop]
+        chosen = before[-1] if before else next(iter(regions), None)
+        if chosen is None:
+            return self._words.topographies["lymph_node"]
+        self._spans["topography"] = chosen[2:4]
+        return chosen.word.nodes or ""
+
+    def _laterality(self) -> str | None:
+        sides = [term for term in self._terms if term.word.side]
+        chosen = [term for term in sides if term.start < self._head_end] or [
+            term for term in sides if not self._is_passing(term)
+        ]
+        if not chosen:
+            return None
+        self._spans["laterality"] = chosen[0][2:4]
+        is_both = len(chosen) > 1 and {term.word.side for term in chosen[:2]} == {"left", "right"}
+        if is_both and chosen[1].start - chosen[0].end <= 2:
+            return "bilateral"
+        return chosen[0].word.side
+
+
+_BEHAVIOURS = ("metastatic", "in_situ", "borderline", "malignant", "benign")
+_ALTERS = frozenset({"doubtful", "metastatic", "malignant"})
