@@ -40,12 +40,18 @@ bench: setup  ## Measure on small inputs, in a few minutes
 	$(BIN)/python tests/bench/dicom_speed.py --instances 800 --repeat 3
 	$(BIN)/python tests/bench/slow_storage.py --files 200 --threads --io-threads 64
 	$(BIN)/python tests/bench/scan_scale.py --entries 100000 --moved 20000 --first 20000
+	$(BIN)/python tests/bench/import_speed.py --rows 10000 --repeat 3
+	$(BIN)/python tests/bench/understanding_speed.py --reports 3000
+	$(BIN)/python tests/bench/concept_speed.py --reports 3000 --repeat 3
 
 bench-full: setup  ## Measure at the size of an archive, in an hour
 	$(BIN)/python tests/bench/scan_speed.py --repeat 5
 	$(BIN)/python tests/bench/dicom_speed.py
 	$(BIN)/python tests/bench/slow_storage.py --repeat 3
 	$(BIN)/python tests/bench/scan_scale.py --most 2800000
+	$(BIN)/python tests/bench/import_speed.py --most 2000000
+	$(BIN)/python tests/bench/understanding_speed.py --reports 20000
+	$(BIN)/python tests/bench/concept_speed.py --reports 50000
 
 clean:  ## Remove everything that make made
 	rm -rf $(VENV) .venv-* $(DEMO) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -69,7 +69,7 @@ def build_command(session: Session, *, dry_run: bool, workers: int | None, fail_
 @command.command("list")
 @common_options
 def list_command(session: Session) -> None:
-    """Show each concept with its recipes, its digest, its mentions and whether it is up to date.
+    """Show each concept: whether it is up to date, its mentions.
 
     `stale` is a concept whose patterns, or the rules of assertion, have changed since it was built.
 

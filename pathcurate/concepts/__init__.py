@@ -17,6 +17,7 @@ from pathcurate.concepts.kernel import MENTIONS, Search, find_mentions, lost_rep
 from pathcurate.digests import canonical_json
 from pathcurate.engines import Engine
 from pathcurate.errors import PlanIncompleteError
+from pathcurate.findings import record_findings
 from pathcurate.model.column import Action, Column, Identifying, Table, Type
 from pathcurate.model.concept import Concept
 from pathcurate.model.deidentified import VIEWS
@@ -218,7 +219,9 @@ class _Build:
                     done += batch.num_rows
                     progress(done, total)
         findings = tuple(_not_searched(report, failed[report]) for report in sorted(failed))
-        return replace(self.plan, mentions=self._write(found, failed), findings=findings)
+        mentions = self._write(found, failed)
+        record_findings(self.catalog, "concepts", findings)
+        return replace(self.plan, mentions=mentions, findings=findings)
 
     def _digests_of_reports(self) -> dict[str, str]:
         """Report to digest of its texts."""

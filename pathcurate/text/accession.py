@@ -68,8 +68,12 @@ class AccessionPatterns:
 
     def normalise(self, number: str) -> str:
         """An exported accession number in normal form; one that no pattern knows stays as it is, folded."""
-        found = self.find(number)
-        return found[0].key if found else fold(number).strip()
+        folded = fold(number)
+        for pattern in self._patterns:
+            first = next(_all_matches(pattern, folded), None)
+            if first is not None:
+                return first.key
+        return folded.strip()
 
 
 def fold(text: str) -> str:

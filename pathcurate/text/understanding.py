@@ -1,6 +1,7 @@
 """What one report says: its diagnosis lines with their values, its immunostains, and what all lines agree on."""
 
 import json
+import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,7 @@ _NODES = frozenset({"nodes_positive", "nodes_examined"})
 _SUMMED = ("nodes_positive", "nodes_examined")
 _LISTS = ("ihc_results", "molecular_results")
 _PLAIN = tuple(column.name for column in VALUES if column.name not in {*_SUMMED, *_LISTS})
+_SUMMARISED = frozenset({"organ", *_PLAIN})
 _VALUE_OF = {"grade_system": "grade", "stage_system": "stage", "icd10_edition": "icd10"}
 # Of several vessels, margins or foci of one tumour, the one that matters most stands for it.
 _GRAVITY = {
@@ -42,6 +44,11 @@ _GRAVITY = {
 }
 _COLUMN_OF = {"topography": "icdo3_topography", "morphology": "icdo3_morphology"}
 _METASTATIC = "6"
+_JSON = json.JSONEncoder(separators=(",", ":"))
+# Without one of these, no head of a section can be there.
+_HEADED = re.compile(r"[:\]>\n]")
+# What a microscopic description may add to a diagnosis that does not say it.
+_MICROSCOPIC = frozenset({"grade", "lvi", "pni", "margin"})
 
 
 class Fault(NamedTuple):
@@ -118,6 +125,8 @@ class _Text:
         return self._coder.code_line(self.folded, line.start, line.end, self.assertions, self.terms, organ)
 
     def section_at(self, place: int) -> str:
+        if len(self.segments) == 1:
+            return self.segments[0].section
         at = bisect_left(self.segments, place + 1, key=lambda segment: segment.start) - 1
         return self.segments[at].section if at >= 0 and place < self.segments[at].end else ""
 
@@ -191,7 +200,7 @@ def understand(texts: Mapping[str, str | None], coder: Coder) -> Understood:
     faults = [
         Fault(rule, text.column, start, end)
         for text in columns
-        if any(segment.section in _VALUED for segment in text.segments)
+        if any(segment.section in _CODED for segment in text.segments)
         for rule, start, end in inconsistencies(text.values, text.folded)
     ]
     written = {id(row): _as_row(row, number) for number, row in enumerate(rows, start=1)}
@@ -206,7 +215,7 @@ def understand(texts: Mapping[str, str | None], coder: Coder) -> Understood:
 
 def _segments(column: str, folded: str) -> list[_Segment]:
     """The sections of a column; a text without heads, or what stands before the first, is of the column's own kind."""
-    parts = sections(folded)
+    parts = sections(folded) if _HEADED.search(folded) else []
     own = _SECTION_OF[column]
     if not own:
         # A report in one text: what no head announces is the diagnosis if no other part is.
@@ -314,7 +323,11 @@ def _take_elsewhere(text: _Text, main: _Row | None) -> None:
     if main is None:
         return
     for segment in text.segments:
-        if segment.section in _VALUED - _CODED:
+        if segment.section == "microscopy":
+            wanted = _MICROSCOPIC - main.values.keys()
+            values = _between(text.values, segment.start, segment.end) if wanted else []
+            values = [found for found in values if _VALUE_OF.get(found.name, found.name) in wanted]
+        elif segment.section in _VALUED - _CODED:
             values = _between(text.values, segment.start, segment.end)
         elif segment.section == "gross":
             values = _between(text.sizes, segment.start, segment.end) if "tumour_size_mm" not in main.values else []
@@ -377,13 +390,13 @@ def _as_row(row: _Row, ordinal: int) -> dict[str, Any]:
     if values.get("icdo3_morphology") is None or coding.assertion == "negated":
         values["icdo3_morphology"] = None
     behaviour = str(values["icdo3_morphology"])[-1] if values["icdo3_morphology"] else None
-    spans = {name: list(place) for name, place in row.spans.items()}
-    spans |= {_COLUMN_OF.get(name, name): [row.text.column, *place] for name, place in coding.spans.items()}
+    spans = dict(row.spans)
+    spans |= {_COLUMN_OF.get(name, name): (row.text.column, *place) for name, place in coding.spans.items()}
     return {
         "ordinal": ordinal, "specimen": row.line.specimen, "line": row.line.number, "organ": coding.organ,
         "behaviour": behaviour, **values, "nodes_positive": positive, "nodes_examined": examined,
         "assertion": coding.assertion, "section": row.section, "text_column": row.text.column, "start": row.line.start,
-        "end": row.line.end, "spans": json.dumps(spans, sort_keys=True) if spans else None,
+        "end": row.line.end, "spans": _JSON.encode(spans) if spans else None,
     }  # fmt: skip
 
 
@@ -412,7 +425,7 @@ def _summary(rows: Sequence[_Row], written: Mapping[int, dict[str, Any]]) -> dic
     mains = [row for row in mains if row.coding.behaviour != _METASTATIC] or mains
     told = [written[id(row)] for row in (mains or [row for row in rows if row.coding.assertion == "affirmed"])]
     summary: dict[str, Any] = {}
-    for name in ("organ", *_PLAIN):
+    for name in _SUMMARISED & {name for row in told for name in row}:
         values = {row[name] for row in told if row.get(name) is not None}
         if len(values) == 1:
             summary[name] = values.pop()
