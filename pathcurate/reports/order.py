@@ -181,5 +181,3 @@ def _counting(group: _Versions) -> _Report | None:
 
 def _rank(row: _Report) -> tuple[bool, int]:
     return row["status"] == "final", row["place"]
-
-

@@ -22,7 +22,10 @@ def told(rows, *names):
     return [tuple(row.get(name) for name in names) for row in rows]
 
 
-LOBECTOMY = "（右上肺叶）浸润性腺癌，腺泡型为主，中分化，肿瘤大小2.5×2×1.8cm；支气管切缘未见癌；第7组淋巴结（0/3）、第10组淋巴结（0/2）未见癌转移。"
+LOBECTOMY = (
+    "（右上肺叶）浸润性腺癌，腺泡型为主，中分化，肿瘤大小2.5×2×1.8cm；支气管切缘未见癌；"
+    "第7组淋巴结（0/3）、第10组淋巴结（0/2）未见癌转移。"
+)
 
 
 def test_nodes_and_margin_of_a_lobectomy_are_no_carcinoma():
@@ -144,8 +147,10 @@ def test_an_empty_report_says_nothing():
 
 
 PHRASES = [
-    "（左乳）", "浸润性癌", "未见癌", "淋巴结", "（2/15）", "见癌转移", "pT2N1M0", "ⅡB期", "切缘", "（-）", "ER（+）", "。", "；", "\n", "，",
-    "1.", "2.", "A. ", "病理诊断：", "免疫组化：", "Breast, left: ", "carcinoma", " grade 2", ". ", "脉管癌栓", "大小2×1cm", "冰冻诊断：",
+    "（左乳）", "浸润性癌", "未见癌", "淋巴结", "（2/15）", "见癌转移", "pT2N1M0", "ⅡB期", "切缘", "（-）", "ER（+）",
+    "。", "；",
+    "\n", "，", "1.", "2.", "A. ", "病理诊断：", "免疫组化：", "Breast, left: ", "carcinoma", " grade 2", ". ", "脉管癌栓",
+    "大小2×1cm", "冰冻诊断：",
 ]  # fmt: skip
 texts = st.lists(st.sampled_from(PHRASES) | st.text(max_size=4), max_size=25).map("".join)
 
