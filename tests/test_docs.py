@@ -21,6 +21,7 @@ from pathcurate.cohort import read_recipe
 from pathcurate.deid import explain
 from pathcurate.errors import PathcurateError
 from pathcurate.text.reportrow import COLUMNS
+from pathcurate.text.sitewords import load_words
 from pathcurate.workspace import load_mapping, load_workspace
 
 CHECKOUT = Path(__file__).parents[1]
@@ -236,6 +237,8 @@ def test_recipes_and_mappings_of_the_readme_load(readme: str, write: Callable[[s
             read_recipe(file)
         elif text.startswith("workspace:"):
             load_workspace(file)
+        elif text.startswith("organs:"):
+            load_words(file)
         else:
             load_mapping(file, COLUMNS)
 

@@ -255,7 +255,8 @@ class _Sentence:
     def _look_back(self, kind: str, start: int, end: int, bound: int) -> int:
         place = self._clause_start(start, bound)
         while (
-            place > self._first and place > start - _REACH
+            place > self._first
+            and place > start - _REACH
             and (self._folded[place - 1] in _SOFT or place == bound)
             and _NOTHING_BEFORE.fullmatch(self._folded, place, start)
         ):

@@ -170,7 +170,7 @@ def test_a_line_without_end_is_refused_before_it_is_held(write: Write) -> None:
 
 
 def test_a_quote_without_end_is_refused_by_row(write: Write) -> None:
-    text = "病理号,姓名\nS23-1,甲\nS23-2,\"乙\n" + "S23-3,丙丙丙丙丙丙丙丙丙丙丙丙丙丙\n" * 800_000
+    text = '病理号,姓名\nS23-1,甲\nS23-2,"乙\n' + "S23-3,丙丙丙丙丙丙丙丙丙丙丙丙丙丙\n" * 800_000
     path = write("a.csv", text)
     assert "row 3 is not valid CSV" in refusal(path)
 

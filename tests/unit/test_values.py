@@ -78,8 +78,25 @@ def test_a_usable_number_stays_as_it_is(text: str) -> None:
     assert parse_number(text) == text
 
 
-@pytest.mark.parametrize("text", ["", "0", "0000000", "００", "不详", "/", "--", "1.10105E+17", "1e+05", "１E+17", "0-0",
-     "12345.0", "110105196703140000", "110105199001011000.0"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "0",
+        "0000000",
+        "００",
+        "不详",
+        "/",
+        "--",
+        "1.10105E+17",
+        "1e+05",
+        "１E+17",
+        "0-0",
+        "12345.0",
+        "110105196703140000",
+        "110105199001011000.0",
+    ],
+)
 def test_a_number_that_would_join_strangers(text: str) -> None:
     assert parse_number(text) is None
 
