@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pathcurate import __version__
-from pathcurate.errors import InputOutputError, UsageError
+from pathcurate.errors import InputOutputError, PathcurateError, UsageError
 from pathcurate.findings import read_findings, record_findings
 from pathcurate.model.column import Table
 from pathcurate.model.finding import Finding, Severity
@@ -36,6 +36,8 @@ _RUN_ROWS = 64
 """Rows that stand together at the least, on average, where taking them as a piece pays."""
 _FRESH_NS = 2_000_000_000
 """A file changed so shortly before it was read may change again without a new time (FAT keeps times in steps of 2 s)."""
+_MOST_REFUSED = 5
+"""Refused files that are named beside the first."""
 _AFTER_NAME = re.compile(r" (?:row|message|entry|line|column|by) ")
 
 FileKey = tuple[str, str]
@@ -187,6 +189,8 @@ def import_files(
     The table is written first and what is remembered of the files last, bound to the table's state: whatever interrupts an
     import, the next one finds either the old state or one that it does not know, and then reads every file.
 
+    A file that is refused keeps no other out: what it gave before stays, the others are imported, and then it is an error.
+
     Args:
         catalog: the catalog; the caller holds the lock on the workspace.
         intake: how the stage imports.
@@ -195,8 +199,8 @@ def import_files(
         progress: called with the number of files done and of files to do.
 
     Raises:
-        InputOutputError: a file cannot be read.
-        UsageError: as ``intake.read`` says.
+        InputOutputError: a file cannot be read; the others were imported.
+        UsageError: as ``intake.read`` says; the others were imported.
     """
     for table in (intake.table, SOURCE_ROWS, SOURCES):
         catalog.sweep(table)
@@ -208,13 +212,22 @@ def import_files(
     chosen = configured if chosen is None else chosen
     kept = {key: row for key, row in known.items() if key not in gone}
     reading = _Reading(intake)
+    refused: dict[str, PathcurateError] = {}
     for number, file in enumerate(chosen, start=1):
-        if (record := _unchanged(file, kept.get(file.key))) is not None:
-            kept[file.key] = record
-        else:
-            kept.pop(file.key, None)
-            reading.read(file)
+        try:
+            if (record := _unchanged(file, kept.get(file.key))) is not None:
+                kept[file.key] = record
+            else:
+                reading.read(file)
+                kept.pop(file.key, None)
+        except (InputOutputError, UsageError) as error:
+            refused[file.path.name] = error
         progress(number, len(chosen))
+    if refused:
+        if not reading.records:
+            raise _refusal(refused, "")
+        # One of these may be a file that is gone by its old name: nothing goes before all are read.
+        kept, gone = {**kept, **{key: known[key] for key in gone}}, set()
     if reading.records or gone or catalog.snapshot(intake.table) is None:
         _write(catalog, intake, reading, kept.keys(), is_new=not known)
     earlier = (finding for finding in read_findings(catalog, intake.table.name) if finding.rule not in intake.looked_for)
@@ -223,12 +236,23 @@ def import_files(
     record_findings(catalog, intake.table.name, [*found, *reading.findings, *overall])
     state = catalog.state(intake.table)
     _remember(catalog, intake.table, [{**row, "state": state} for row in (*kept.values(), *reading.records)])
+    if refused:
+        raise _refusal(refused, " The other files were imported.")
     names = {file.key for file in chosen}
     stands = [finding for finding in found if _about(finding, names)]
     return ImportSummary(
         files=len(reading.records), rows=reading.rows, unchanged=len(chosen) - len(reading.records), removed=len(gone),
         total=catalog.row_count(intake.table), findings=(*stands, *reading.findings, *overall),
     )  # fmt: skip
+
+
+def _refusal(refused: dict[str, PathcurateError], others: str) -> PathcurateError:
+    """The error about the first file that was refused, with the names of the next ones."""
+    (_, first), *more = refused.items()
+    names = ", ".join(name for name, _ in more[:_MOST_REFUSED])
+    rest = f" and {len(more) - _MOST_REFUSED} more" if len(more) > _MOST_REFUSED else ""
+    also = f"; refused like it: {names}{rest}" if more else ""
+    return type(first)(first.message + also, first.hint + others)
 
 
 def repeated_in_files(catalog: Catalog, table: Table) -> list[Finding]:
@@ -328,7 +352,25 @@ class _Reading:
     _waiting: list[SourceRow] = field(default_factory=list)
 
     def read(self, file: SourceFile) -> None:
-        """Read one file; a row that it gives twice counts once."""
+        """Read one file; a row that it gives twice counts once. Of a file that is refused, nothing stays."""
+        begun = len(self._parts), len(self._waiting), len(self.findings)
+        try:
+            self._read(file)
+        except PathcurateError:
+            self._forget(*begun)
+            raise
+
+    def _forget(self, parts: int, waiting: int, findings: int) -> None:
+        del self.findings[findings:]
+        if len(self._parts) == parts:
+            del self._waiting[waiting:]
+            return
+        # What waited before stands at the beginning of the first piece that was packed since.
+        self._waiting = []
+        for packed in (self._parts, self._places):
+            packed[parts:] = [packed[parts].slice(0, waiting)]
+
+    def _read(self, file: SourceFile) -> None:
         # Before it is read: if it is written to meanwhile, the next import finds another file than the one noted here.
         size, mtime = _state(file.path)
         record = {

@@ -141,6 +141,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "reports.uncomputed_formula": "Open the workbook in a spreadsheet program, save it and import it; or export values.",
     "reports.test_row": "Nothing, if these rows are tests; else give the patient a number in the export.",
     "reports.two_patients": _EXPORT,
+    "reports.changed_label": "Build the next version of releases that hold these cases; their labels have changed.",
     "reports.repeated_in_file": "Nothing; reports that several files give were imported once.",
     "reports.file_refused": "Send the file again, or take it out of the source's folder.",
     "reports.nodes_positive_above_examined": _CONTRADICTION,

@@ -23,6 +23,7 @@ GRADE_SYSTEMS = (
     "differentiation", "who", "figo", "nottingham", "nuclear", "fuhrman", "isup", "gleason", "fnclcc", "edmondson",
 )  # fmt: skip
 STAGE_SYSTEMS = ("ajcc", "figo", "ann_arbor", "dukes", "masaoka", "other")
+STAGE_BASES = ("stated", "derived")
 ICD10_EDITIONS = ("who", "cn", "cn_clinical", "cn_insurance")
 LATERALITIES = ("left", "right", "bilateral", "midline")
 
@@ -59,9 +60,11 @@ VALUES = (
     _coded("pn", "Category of the regional lymph nodes.",
            pattern=r"N([0-3][a-d]?(mi)?|X)(\((sn|i[+-]|mol[+-])\)){0,2}"),
     _coded("pm", "Category of distant metastasis.", pattern=r"M([01][a-d]?|X)(\(i\+\))?"),
-    _coded("stage", "Stage group as the text gives it.",
+    _coded("stage", "Stage group: as the text gives it, or as it follows from the categories.",
            pattern=r"0(is|a)?|(I|II|III|IV)[A-E]?[1-3]?[EABS]{0,2}|[A-D][1-3]?|X|occult"),
     _coded("stage_system", "What the stage is of.", values=STAGE_SYSTEMS),
+    _coded("stage_basis", "Whether the text states the stage, or it was derived from TNM by the AJCC manual, 7th edition "
+           "(2010), without M taken for M0.", values=STAGE_BASES),
     _coded("tumour_size_mm", "Largest dimension of the tumour.", type=Type.FLOAT, unit="mm"),
     _coded("nodes_positive", "Lymph nodes with metastasis.", type=Type.INTEGER),
     _coded("nodes_examined", "Lymph nodes examined.", type=Type.INTEGER),

@@ -17,6 +17,7 @@ from pathcurate.errors import PathcurateError
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.report import GIVEN, REPORTS, TEXT_COLUMNS, VALUES
 from pathcurate.parsers import PARSERS
+from pathcurate.reports.changes import CHANGED_LABEL, changed_labels
 from pathcurate.reports.order import SAME_NUMBER, same_numbers, with_order
 from pathcurate.reports.reading import Reader
 from pathcurate.reports.recognised import find_parser
@@ -79,11 +80,12 @@ def import_reports(
         return with_order(reader.read(_carried_over(table, before)))
 
     def look(catalog: Catalog) -> list[Finding]:
-        return [*same_numbers(catalog), *repeated_in_files(catalog, REPORTS), *reader.findings()]
+        found = [*same_numbers(catalog), *repeated_in_files(catalog, REPORTS), *changed_labels(catalog)]
+        return [*found, *reader.findings()]
 
     intake = Intake(
         REPORTS, "R", lambda file: plans[file.key].rows(), completed, look,
-        frozenset({SAME_NUMBER, "reports.repeated_in_file", *reader.rules}),
+        frozenset({SAME_NUMBER, CHANGED_LABEL, "reports.repeated_in_file", *reader.rules}),
     )  # fmt: skip
     chosen = choose(configured, only, "report") if only else None
     return import_files(catalog, intake, configured, chosen, progress=progress)

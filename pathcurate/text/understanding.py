@@ -5,7 +5,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
 from pathcurate.model.report import VALUES
@@ -18,6 +18,7 @@ from pathcurate.text.immunostains import Stain, stains
 from pathcurate.text.molecular import molecular_results
 from pathcurate.text.sections import sections
 from pathcurate.text.sizes import size_values
+from pathcurate.text.staging import stage_of
 from pathcurate.text.tumour import inconsistencies, tumour_values
 
 VERSION: Final = 1
@@ -390,6 +391,7 @@ def _as_row(row: _Row, ordinal: int) -> dict[str, Any]:
     if values.get("icdo3_morphology") is None or coding.assertion == "negated":
         values["icdo3_morphology"] = None
     behaviour = str(values["icdo3_morphology"])[-1] if values["icdo3_morphology"] else None
+    values |= _staged(coding.organ, values)
     spans = dict(row.spans)
     spans |= {_COLUMN_OF.get(name, name): (row.text.column, *place) for name, place in coding.spans.items()}
     return {
@@ -398,6 +400,27 @@ def _as_row(row: _Row, ordinal: int) -> dict[str, Any]:
         "assertion": coding.assertion, "section": row.section, "text_column": row.text.column, "start": row.line.start,
         "end": row.line.end, "spans": _JSON.encode(spans) if spans else None,
     }  # fmt: skip
+
+
+def _staged(organ: str | None, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The stage that follows from the categories, where the report gives them and no stage."""
+    if values.get("stage") is not None:
+        return {"stage_basis": "stated"}
+    code = values["icdo3_morphology"]
+    if organ is None or code is None or values.get("pt") is None or code[-1] not in "23":
+        return {}
+    # The tables are of carcinomas, and of melanoma of the skin.
+    if organ == "skin" and "8720" <= code[:4] <= "8799":
+        organ = "skin_melanoma"
+    elif not "8010" <= code[:4] <= "8589":
+        return {}
+    stage = _stage(organ, values["pt"], values.get("pn"), values.get("pm"), values.get("grade"))
+    return {"stage": stage, "stage_system": "ajcc", "stage_basis": "derived"} if stage is not None else {}
+
+
+@lru_cache(maxsize=4096)
+def _stage(organ: str, pt: str, pn: str | None, pm: str | None, grade: str | None) -> str | None:
+    return stage_of(organ, pt, pn, pm, grade=grade, assume_m0=True)
 
 
 def _sums(nodes: Sequence[tuple[int | None, int | None]]) -> tuple[int | None, int | None]:
@@ -429,6 +452,10 @@ def _summary(rows: Sequence[_Row], written: Mapping[int, dict[str, Any]]) -> dic
         values = {row[name] for row in told if row.get(name) is not None}
         if len(values) == 1:
             summary[name] = values.pop()
+    if "organ" not in summary and summary.get("stage_basis") == "derived":
+        # A stage is one of an organ, and it is not clear of which.
+        for name in ("stage", "stage_system", "stage_basis"):
+            summary.pop(name, None)
     nodes = [pair for row in rows for pair in row.nodes]
     summary |= dict(zip(_SUMMED, _sums(nodes), strict=True))
     for name in _LISTS:

@@ -65,6 +65,16 @@ def test_metastases_in_nodes_are_metastases():
     }  # fmt: skip
 
 
+def test_a_stage_follows_from_the_categories_where_none_is_stated():
+    said = read(diagnosis="（乙状结肠）中分化腺癌，pT3N1aM0。")
+    assert (said.summary["stage"], said.summary["stage_system"], said.summary["stage_basis"]) == ("IIIB", "ajcc", "derived")
+    said = read(diagnosis="（乙状结肠）中分化腺癌，pT3N1aM0，ⅡA期。")
+    assert (said.summary["stage"], said.summary["stage_basis"]) == ("IIA", "stated")
+    # A sarcoma is staged by other tables, and what is only suspected is not staged for the report.
+    assert "stage" not in read(diagnosis="（左大腿）平滑肌肉瘤，pT2N0M0。").summary
+    assert "stage" not in read(diagnosis="（乙状结肠）考虑为腺癌，pT3N1aM0。").summary
+
+
 def test_two_tumours_leave_null_what_they_do_not_share():
     said = read(diagnosis="（左乳）浸润性癌，非特殊型，高分化。\n（右乳）浸润性小叶癌，中分化。")
     assert told(said.diagnoses, "icdo3_morphology", "laterality", "grade") == [
