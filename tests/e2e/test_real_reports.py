@@ -28,5 +28,5 @@ def test_stages_agree_with_the_clinical_table(real_data: Path) -> None:
         truth = group(clinical[report["bcr_patient_barcode"]]["stage"].removeprefix("Stage "))
         if truth and said.get("stage"):
             pairs.append((group(said["stage"]), truth))
-    assert len(pairs) >= 100
+    assert len(pairs) >= 80
     assert sum(read == truth for read, truth in pairs) >= 0.9 * len(pairs)
