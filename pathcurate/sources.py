@@ -9,7 +9,8 @@ import functools
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,8 +37,6 @@ _RUN_ROWS = 64
 """Rows that stand together at the least, on average, where taking them as a piece pays."""
 _FRESH_NS = 2_000_000_000
 """A file changed so shortly before it was read may change again without a new time (FAT keeps times in steps of 2 s)."""
-_MOST_REFUSED = 5
-"""Refused files that are named beside the first."""
 _AFTER_NAME = re.compile(r" (?:row|message|entry|line|column|by) ")
 
 FileKey = tuple[str, str]
@@ -187,9 +186,8 @@ def import_files(
     """Bring a table up to date with its files.
 
     The table is written first and what is remembered of the files last, bound to the table's state: whatever interrupts an
-    import, the next one finds either the old state or one that it does not know, and then reads every file.
-
-    A file that is refused keeps no other out: what it gave before stays, the others are imported, and then it is an error.
+    import, the next one finds either the old state or one that it does not know, and then reads every file. A file that is
+    refused keeps no other out: what it gave before stays, the others are imported, and then it is an error.
 
     Args:
         catalog: the catalog; the caller holds the lock on the workspace.
@@ -199,8 +197,8 @@ def import_files(
         progress: called with the number of files done and of files to do.
 
     Raises:
-        InputOutputError: a file cannot be read; the others were imported.
-        UsageError: as ``intake.read`` says; the others were imported.
+        InputOutputError: a file cannot be read.
+        UsageError: as ``intake.read`` says.
     """
     for table in (intake.table, SOURCE_ROWS, SOURCES):
         catalog.sweep(table)
@@ -212,7 +210,7 @@ def import_files(
     chosen = configured if chosen is None else chosen
     kept = {key: row for key, row in known.items() if key not in gone}
     reading = _Reading(intake)
-    refused: dict[str, PathcurateError] = {}
+    refused: list[tuple[str, PathcurateError]] = []
     for number, file in enumerate(chosen, start=1):
         try:
             if (record := _unchanged(file, kept.get(file.key))) is not None:
@@ -221,11 +219,11 @@ def import_files(
                 reading.read(file)
                 kept.pop(file.key, None)
         except (InputOutputError, UsageError) as error:
-            refused[file.path.name] = error
+            refused.append((file.path.name, error))
         progress(number, len(chosen))
     if refused:
         if not reading.records:
-            raise _refusal(refused, "")
+            raise _refusal(refused)
         # One of these may be a file that is gone by its old name: nothing goes before all are read.
         kept, gone = {**kept, **{key: known[key] for key in gone}}, set()
     if reading.records or gone or catalog.snapshot(intake.table) is None:
@@ -246,12 +244,10 @@ def import_files(
     )  # fmt: skip
 
 
-def _refusal(refused: dict[str, PathcurateError], others: str) -> PathcurateError:
-    """The error about the first file that was refused, with the names of the next ones."""
-    (_, first), *more = refused.items()
-    names = ", ".join(name for name, _ in more[:_MOST_REFUSED])
-    rest = f" and {len(more) - _MOST_REFUSED} more" if len(more) > _MOST_REFUSED else ""
-    also = f"; refused like it: {names}{rest}" if more else ""
+def _refusal(refused: Sequence[tuple[str, PathcurateError]], others: str = "") -> PathcurateError:
+    """The error about the first file that was refused, with names of the next ones."""
+    (_, first), *more = refused
+    also = f"; {len(more)} more refused: {', '.join(name for name, _ in more[:20])}" if more else ""
     return type(first)(first.message + also, first.hint + others)
 
 
@@ -301,25 +297,23 @@ def _unchanged(file: SourceFile, known: dict[str, Any] | None) -> dict[str, Any]
 
 
 def _state(path: Path) -> tuple[int, int]:
-    try:
+    with _readable(path):
         state = path.stat()
-    except OSError as error:
-        raise _unreadable(path, error) from None
     return state.st_size, state.st_mtime_ns
 
 
 def _sha256(path: Path) -> str:
+    with _readable(path), path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        with path.open("rb") as file:
-            return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+        yield
     except OSError as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, error: OSError) -> InputOutputError:
-    return InputOutputError(
-        f"{path.name} cannot be read ({type(error).__name__})", "Check the path in pathcurate.yaml and its permissions."
-    )
+        what = f"{path.name} cannot be read ({type(error).__name__})"
+        raise InputOutputError(what, "Check the path in pathcurate.yaml and its permissions.") from None
 
 
 def _about(finding: Finding, files: Collection[FileKey]) -> bool:
@@ -353,22 +347,17 @@ class _Reading:
 
     def read(self, file: SourceFile) -> None:
         """Read one file; a row that it gives twice counts once. Of a file that is refused, nothing stays."""
-        begun = len(self._parts), len(self._waiting), len(self.findings)
+        parts, waiting, findings = len(self._parts), len(self._waiting), len(self.findings)
         try:
             self._read(file)
         except PathcurateError:
-            self._forget(*begun)
+            if len(self._parts) > parts:
+                # What waited before begins the first piece that was packed since.
+                self._parts[parts:] = [self._parts[parts].slice(0, waiting)]
+                self._places[parts:] = [self._places[parts].slice(0, waiting)]
+                waiting = 0
+            del self._waiting[waiting:], self.findings[findings:]
             raise
-
-    def _forget(self, parts: int, waiting: int, findings: int) -> None:
-        del self.findings[findings:]
-        if len(self._parts) == parts:
-            del self._waiting[waiting:]
-            return
-        # What waited before stands at the beginning of the first piece that was packed since.
-        self._waiting = []
-        for packed in (self._parts, self._places):
-            packed[parts:] = [packed[parts].slice(0, waiting)]
 
     def _read(self, file: SourceFile) -> None:
         # Before it is read: if it is written to meanwhile, the next import finds another file than the one noted here.
@@ -487,7 +476,9 @@ def _given(kept: pa.Table, read: pa.Table, code: str) -> pa.Table:
     first = rows.append_column("ordinal", pa.array(ordinal, pa.int64())).filter(pa.array(begins_content))
     named = (first[name].to_pylist() for name in ("site", "identity", "ordinal", "old_ordinal", "old_id"))
     identifiers = [
-        old_id if old_ordinal == number else _identifier(code, site, identity, number)
+        old_id
+        if old_ordinal == number
+        else opaque_code(code, hashlib.sha256(identity + f"{number}:{site}".encode()).digest())
         for site, identity, number, old_ordinal, old_id in zip(*named, strict=True)
     ]
     row_ids = pa.array(identifiers, pa.string()).take(pa.array(place - 1, pa.int64()))
@@ -498,10 +489,6 @@ def _given(kept: pa.Table, read: pa.Table, code: str) -> pa.Table:
 def _unnamed(rows: pa.Table) -> pa.Schema:
     """The schema without notes and demands, to be joined with rows that have neither."""
     return pa.schema([pa.field(item.name, item.type) for item in rows.schema])
-
-
-def _identifier(code: str, site: str, identity: bytes, ordinal: int) -> str:
-    return opaque_code(code, hashlib.sha256(identity + f"{ordinal}:{site}".encode()).digest())
 
 
 def _begins(column: "pa.ChunkedArray[Any]") -> "np.ndarray[Any, np.dtype[np.bool_]]":
@@ -525,11 +512,8 @@ def gathered(table: pa.Table, index: "np.ndarray[Any, np.dtype[np.int64]]") -> p
     for start in range(0, len(index), ROWS_AT_ONCE):
         wanted = index[start : start + ROWS_AT_ONCE]
         holders = np.searchsorted(starts, wanted, side="right") - 1
-        found = [_taken(batches[holder], wanted[holders == holder] - starts[holder]) for holder in np.unique(holders)]
+        taken = ((batches[holder], wanted[holders == holder] - starts[holder]) for holder in np.unique(holders))
+        found = [pa.Table.from_batches([batch.take(pa.array(places, pa.int64()))]) for batch, places in taken]
         back = np.argsort(np.argsort(holders, kind="stable"))
         pieces.append(pa.concat_tables(found).take(back).combine_chunks())
     return pa.concat_tables(pieces)
-
-
-def _taken(batch: pa.RecordBatch, places: Iterable[int]) -> pa.Table:
-    return pa.Table.from_batches([batch.take(pa.array(places, pa.int64()))])

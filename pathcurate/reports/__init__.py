@@ -128,7 +128,7 @@ class _Plan:
             if parser_name not in _OF_MANY_FILES:
                 raise
             yield Finding(
-                "reports.file_refused", Severity.ERROR, f"{error}; nothing more of it was imported",
+                "reports.file_refused", Severity.ERROR, f"{error.message}; nothing more of it was imported",
                 stage="reports", site=self.file.site, table="reports", subject=self.file.source_file,
             )  # fmt: skip
 

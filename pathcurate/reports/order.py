@@ -31,8 +31,8 @@ _Versions = list[_Report]
 def with_order(table: pa.Table) -> pa.Table:
     """The table with ``case_order``, ``is_current`` and ``replaces``.
 
-    The reports of a case follow one another by ``reported_date``, status and file; without a date, supplementary and amended
-    reports come last and others first. Current is, of each kind, the latest final report, else the latest that is not
+    The reports of a case follow one another by ``reported_date``, status and file; without a date, supplementary, amended and
+    withdrawn reports come last and others first. Current is, of each kind, the latest final report, else the latest that is not
     withdrawn; but none that a final amended report amends, and no preliminary amended one that amends a final one. A report
     that was exported again, changed, is a version of the same report (see :func:`_is_version`): the last version that is
     final counts, and if the last of all is withdrawn, all are.
@@ -93,7 +93,9 @@ def _cases(table: pa.Table) -> Iterator[list[_Report]]:
 
 
 def _moment(row: Mapping[str, Any]) -> tuple[datetime, int, int, str, str]:
-    undated = datetime.max if row["report_type"] in _AFTER_THE_FACT else datetime.min
+    # Systems take the date of signing away from what is withdrawn.
+    is_late = row["report_type"] in _AFTER_THE_FACT or row["status"] == "withdrawn"
+    undated = datetime.max if is_late else datetime.min
     return (
         row["reported_date"] or undated,
         _BY_NATURE.index(row["report_type"]),
@@ -107,10 +109,12 @@ def _is_version(later: _Report, earlier: _Report) -> bool:
     """Whether a report is another, earlier one of its kind as it was exported once more.
 
     It says the same (only its status or the patient's data have changed); or it was signed at the same moment and stands in
-    another file; or it is the final report after a preliminary one.
+    another file; or it is the final report after a preliminary one; or it is withdrawn and says nothing any more.
     """
     if later["patient_id"] != earlier["patient_id"]:
         return False
+    if later["status"] == "withdrawn" and later["text_digest"] is None:
+        return True
     if later["text_digest"] is not None and later["text_digest"] == earlier["text_digest"]:
         return True
     if earlier["status"] == "preliminary" and later["status"] != "withdrawn":

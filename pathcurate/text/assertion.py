@@ -52,6 +52,9 @@ _OWN_VERB = re.compile(
 )
 _SIGN = re.compile(r"[(\[]\s*-+\s*[)\]]")
 _NONE_OF = re.compile(r"0/\d{1,3}(?![\d/])\s*[)\]]?")
+# In a list of counts a group without any denies nothing where another has some: 胃小弯(4/12)、胃大弯(0/8)见癌转移.
+_SOME_BEFORE = re.compile(r"(?<![\d/])[1-9]\d?/\d{1,3}[^。;\n见未无查\d/]{0,16}(?:\d{1,2}[^。;\n见未无查\d/]{0,12}){0,3}(?:0/\d{1,3}[^。;\n见未无查/]{0,20})*\Z")
+_SOME_AFTER = re.compile(r"[^。;\n见未无查/]{0,24}?(?:(?<![\d/])0/\d{1,3}[^。;\n见未无查/]{0,20}?){0,4}(?<![\d/])[1-9]\d?/\d{1,3}(?![\d/])")
 _BOUNDS = ("。", ";", "!", "?", ":", ",")
 _SOFT = ":,"
 _WEAK = frozenset({"possible", "history"})
@@ -193,13 +196,19 @@ class _Sentence:
                     bound = self._look_back(kind, start, match.end(), bound)
             elif reach == "none_of":
                 match = _NONE_OF.match(folded, start)
-                if match and (start == 0 or folded[start - 1] not in "0123456789/.-"):
+                is_count = match and (start == 0 or folded[start - 1] not in "0123456789/.-")
+                if match and is_count and not self._is_among_some(start, match.end()):
                     self._look_ahead(kind, start, match.end())
                     bound = self._look_back(kind, start, match.end(), bound)
             elif reach == "forward" and not _NOTHING_FOLLOWS.match(folded, end):
                 self._look_ahead(kind, start, end)
             else:
                 bound = self._back_or_ahead(kind, reach, start, end, bound)
+
+    def _is_among_some(self, start: int, end: int) -> bool:
+        """Whether a count of none stands in a list of counts of which another is one of some."""
+        low = max(self._first, start - 80)
+        return bool(_SOME_AFTER.match(self._folded, end) or _SOME_BEFORE.search(self._folded[low:start]))
 
     def _cut(self, at: int) -> None:
         """End the scope that reaches over a place there."""

@@ -20,6 +20,8 @@ from pathcurate.text.coding_words import Extension, Word, Words, load_words
 Assertion = Literal["affirmed", "negated", "possible"]
 Span = tuple[int, int]
 _PUNCTUATION = re.compile(r"[,;:。、.()\n]")
+# Between an organ and the word for a spread: 肝腺癌转移 came from the liver, in 肝见癌转移 it is there.
+_FOUND_THERE = re.compile(r"[,;:。、.()\n见有未无查]")
 _SENTENCE_END = re.compile(r"[;。\n]|\.\s")
 _CONJUNCTION = re.compile(r"[及与和、+;&]|\band\b")
 # The latter of two organs that touch is what was taken: 乳腺皮肤 is skin.
@@ -30,6 +32,15 @@ _NEAR, _FAR = 3, 45
 """Characters between a histology and what changes it: behind it, and before it without punctuation."""
 _WINDOW, _SENTENCE = 60, 200
 """Characters within which words can change one another, and within which a margin or node is what a sentence is about."""
+_GROWN = 16
+"""Characters between an organ and the histology that is said to grow in it."""
+# Organs that are taken for a tumour of a part of them, or of what is taken with them.
+_PARTS = {
+    "kidney": ("renal_pelvis", "ureter"), "uterus": ("cervix", "ovary", "fallopian_tube"), "liver": ("bile_duct", "gallbladder"),
+    "pancreas": ("ampulla", "bile_duct"),
+}  # fmt: skip
+# What was found before this specimen was taken: 乳腺癌保乳术后.
+_PAST_AFTER = re.compile(r"[^,。;:()\n]{0,8}?(?:术后|病史|放疗后|化疗后|治疗后)")
 _LEVELS = {"3": 3, "6": 3, "9": 3, "2": 2, "1": 1, "0": 0}
 _HAEMATOLOGICAL = "9590"
 
@@ -224,6 +235,7 @@ class _Line:
         self._context_starts = [term.start for term in self._contexts]
         self._specimen_organ = specimen_organ
         self._spans: dict[str, Span] = {}
+        self._grown_from = 0
         self._histologies = [term for term in terms if term.kind == "morphology"]
         self._head_end = self._end_of_head()
 
@@ -233,7 +245,7 @@ class _Line:
         best, denied = self._morphology(organ)
         code = best.code if best else None
         if organ is None and best and not best.code.endswith("6"):
-            organ = best.term.word.organ or self._usual(best.code)
+            organ = best.term.word.organ or self._usual(best.code) or self._implied()
             if organ:
                 self._spans["organ"] = best.term[2:4]
         if best:
@@ -244,6 +256,10 @@ class _Line:
         return Coding(
             organ, side, topography, code, code[-1] if code else None, assertion, self._start, self._end, self._spans
         )
+
+    def _implied(self) -> str | None:
+        """The organ that another word for a tumour in the line says by itself: (子宫肌瘤)富于细胞性平滑肌瘤."""
+        return next((term.word.organ for term in self._histologies if term.word.organ), None)
 
     def _usual(self, code: str) -> str | None:
         return next((organ for first, last, organ in self._words.usual if first <= code[:4] <= last), None)
@@ -274,15 +290,32 @@ class _Line:
         named = [term for term in self._terms if term.kind in ("organ", "topography")]
         head = [term for term in named if term.start < self._head_end and not self._is_passing(term)]
         if head:
-            return self._head_organ(head)
+            return self._grown_in(head, named) or self._head_organ(head)
         if moved := self._site_of_metastasis(named):
             return moved
         if self._specimen_organ:
             return None
         return next((term for term in named if term.start >= self._head_end and not self._is_passing(term)), None)
 
+    def _grown_in(self, head: list[Term], named: list[Term]) -> Term | None:
+        """Of several organs taken together, the one in which the tumour is said to grow: (子宫+双附件)右卵巢浆液性癌."""
+        if not self._histologies or "lymph_node" in (organs := {term.word.organ for term in head}):
+            return None
+        first = self._histologies[0]
+        is_spread = all(code.endswith("6") for code in first.word.morphologies.values())
+        for term in reversed(named):
+            gap = self._text[term.end : first.start]
+            if (
+                self._head_end <= term.start < first.start and len(gap) <= _GROWN and not _PUNCTUATION.search(gap)
+                and (len(organs) > 1 or term.word.organ in _PARTS.get(head[0].word.organ or "", ()))
+                and not self._is_passing(term) and not is_spread and not self._has_beside(first, "metastatic")
+            ):  # fmt: skip
+                self._grown_from = self._head_end
+                return term
+        return None
+
     def _head_organ(self, head: list[Term]) -> Term:
-        chosen = head[0]
+        chosen = self._usual_of(head) or head[0]
         for before, term in pairwise(head):
             gap = self._text[before.end : term.start]
             if _CONJUNCTION.search(gap):
@@ -291,6 +324,13 @@ class _Line:
             if term.word.organ == "lymph_node" or (touches and term.word.organ in _HEADS):
                 chosen = term
         return self._site_of_metastasis([term for term in self._terms if term.kind in ("organ", "topography")]) or chosen
+
+    def _usual_of(self, head: list[Term]) -> Term | None:
+        """Of several organs in a head, the one in which what is found usually grows: a meningioma beside the falx."""
+        if len(head) == 1 or not self._histologies:
+            return None
+        usual = self._usual(next(iter(self._histologies[0].word.morphologies.values())))
+        return next((term for term in head if term.word.organ == usual), None)
 
     def _site_of_metastasis(self, named: list[Term]) -> Term | None:
         """The organ in 乳腺癌淋巴结转移: behind a histology, before the word for its spread, in one breath."""
@@ -316,7 +356,7 @@ class _Line:
             if (
                 "origin" in contexts
                 and 0 <= gap_after <= _NEAR
-                and not _PUNCTUATION.search(self._text, term.end, other.start)
+                and not _FOUND_THERE.search(self._text, term.end, other.start)
             ):
                 return True
             if other.end > term.start or not contexts:
@@ -345,7 +385,11 @@ class _Line:
             for term in self._terms
         )
         affirmed = [mention for mention in mentions if mention.assertion == "affirmed"]
-        pool = affirmed or [mention for mention in mentions if mention.assertion == "possible"]
+        pool = affirmed or [
+            mention
+            for mention in mentions
+            if mention.assertion == "possible" and not _PAST_AFTER.match(self._text, mention.term.end, self._end)
+        ]
         if not pool:
             return None, denied
         best = max(pool, key=lambda mention: mention.weight)
@@ -457,10 +501,18 @@ class _Line:
     def _with_invasion(self, code: str, organ: str | None, best: _Mention) -> str:
         if not code.endswith("/2"):
             return code
+        if code in _GROWS and self._is_affirmed("invasive"):
+            return f"{code[:-1]}3"
         for term in self._terms:
             if "microinvasive" in term.word.contexts and self._judge.of(term.start, term.end).assertion == "affirmed":
                 return {"8077/2": "8076/3", "8070/2": "8076/3", "8120/2": "8120/3"}.get(code, f"{code[:-1]}3")
         return code
+
+    def _is_affirmed(self, context: str) -> bool:
+        return any(
+            context in term.word.contexts and self._judge.of(term.start, term.end).assertion == "affirmed"
+            for term in self._terms
+        )
 
     def _topography(self, organ: str | None, organ_term: Term | None) -> str | None:
         if organ is None:
@@ -471,12 +523,20 @@ class _Line:
         for term in self._terms:
             code = term.word.topography if term.word.organ == organ else None
             code = code or term.word.places.get(organ)
-            if code and code != general and (term is organ_term or not self._is_passing(term)):
+            if code and code != general and (term is organ_term or not (self._is_passing(term) or self._is_clear(term))):
                 self._spans["topography"] = term[2:4]
                 return code
         if "organ" in self._spans:
             self._spans["topography"] = self._spans["organ"]
         return general
+
+    def _is_clear(self, term: Term) -> bool:
+        """Whether a part is named only to say that nothing is there: 乳头未见癌."""
+        return term.start >= self._head_end and any(
+            self._reaches(term, mention, 8) and self._judge.of(mention.start, mention.end).assertion == "negated"
+            for mention in self._around(term)
+            if mention.kind == "morphology" or "doubtful" in mention.word.contexts
+        )
 
     def _node_region(self, organ_term: Term | None) -> str:
         stop = organ_term.start if organ_term else self._head_end
@@ -490,9 +550,11 @@ class _Line:
 
     def _laterality(self) -> str | None:
         sides = [term for term in self._terms if term.word.side]
-        chosen = [term for term in sides if term.start < self._head_end] or [
-            term for term in sides if not self._is_passing(term)
-        ]
+        chosen = (
+            [term for term in sides if self._grown_from and self._grown_from <= term.start < self._histologies[0].start]
+            or [term for term in sides if term.start < self._head_end]
+            or [term for term in sides if not self._is_passing(term)]
+        )
         if not chosen:
             return None
         self._spans["laterality"] = chosen[0][2:4]
@@ -502,5 +564,6 @@ class _Line:
         return chosen[0].word.side
 
 
+_GROWS = frozenset({"8130/2", "8120/2"})
 _BEHAVIOURS = ("metastatic", "in_situ", "borderline", "malignant", "benign")
 _ALTERS = frozenset({"doubtful", "metastatic", "malignant"})

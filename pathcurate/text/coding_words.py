@@ -20,7 +20,7 @@ _BRITISH = (("tumour", "tumor"), ("haem", "hem"), ("oesoph", "esoph"), ("leukaem
             ("naevus", "nevus"), ("favour", "favor"), ("centre", "center"), ("gynaec", "gynec"))  # fmt: skip
 Extension = Mapping[str, Mapping[str, Sequence[str]]]
 _KINDS = ("organs", "topographies", "morphologies")
-CONTEXTS = ("metastatic", "in_situ", "microinvasive", "borderline", "malignant", "benign", "margin", "in_passing", "origin",
+CONTEXTS = ("metastatic", "in_situ", "microinvasive", "invasive", "borderline", "malignant", "benign", "margin", "in_passing", "origin",
             "history", "minor", "doubtful")  # fmt: skip
 
 
@@ -218,7 +218,8 @@ class _Builder:
     def _is_only_sided(self, text: str, word: Word) -> bool:
         """Whether a word is a side and an organ that is a word too; it would hide a longer one (左肾 in 左肾盂)."""
         rest = self._words.get(text[1:]) if text[0] in "左右双" else None
-        if rest is None or word.kind not in ("organ", "topography", "place"):
+        # 左乳 alone would make an adenocarcinoma (腺癌) of 左乳腺癌.
+        if rest is None or text[:-1] in self._words or word.kind not in ("organ", "topography", "place"):
             return False
         return (rest.organ, rest.topography, rest.places) == (word.organ, word.topography, word.places)
 
@@ -237,7 +238,11 @@ def _has_place(word: Word) -> bool:
 
 def _side(text: str) -> str | None:
     sides = (("左", "left"), ("left ", "left"), ("右", "right"), ("right ", "right"), ("双", "bilateral"))
-    return next((side for prefix, side in sides if text.startswith(prefix)), None)
+    if side := next((side for prefix, side in sides if text.startswith(prefix)), None):
+        return side
+    # 甲状腺左叶, 前列腺右叶
+    inside = [side for sign, side in (("左", "left"), ("右", "right")) if sign in text]
+    return inside[0] if len(inside) == 1 else None
 
 
 def _spellings(text: str) -> Iterator[str]:

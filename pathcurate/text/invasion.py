@@ -28,6 +28,7 @@ _LIMIT = re.compile(r"[约: ]{0,2}(?:[<≤] ?[0-9]|不足 ?[0-9]|小于 ?[0-9])[
 _LISTED = re.compile(r"[^,]{0,6},[^,]{0,8}(?:切缘|断端|切端|残端)")
 _STATE_NEXT = re.compile(rf",(?:均|亦)?(?:{_MARGIN_STATE.pattern})")
 _CLOSE_HAN = re.compile(r"[<≤] ?\d|不足 ?\d|小于 ?\d")
+_CLOSE_TO = re.compile(r"[^,。;\n]{0,4}距[^,。;\n]{0,10}(?:[<≤] ?\d|不足 ?\d|小于 ?\d)[\d.]{0,3} ?(?:cm|mm|毫米|厘米)?")
 _DISTANCE = re.compile(r"距[^,。;\n]{0,12}\Z")
 _TO_MARGIN = re.compile(r"(?P<no>未见|未|无)?[^,。;\n]{0,10}?(?P<yes>累及|侵犯|侵及|达|浸润至)[^,。;\n距]{0,8}\Z")
 _MARGIN_EN = re.compile(r"margins?(?![a-z])")
@@ -130,6 +131,8 @@ def _margin_han(folded: str, hit: re.Match[str]) -> Found | None:
     # A margin's state stands in its own part of the clause, except for a list of margins that share one.
     tail = re.split(r"[。;\n]", folded[hit.end() : hit.end() + 36], maxsplit=1)[0]
     reach = tail if _LISTED.match(tail) else tail.partition(",")[0]
+    if near := _CLOSE_TO.match(folded, hit.end()):
+        return Found("margin", "close", hit.start(), near.end())
     verb = _TO_MARGIN.search(before.rpartition(",")[2])
     state = _MARGIN_STATE.search(reach)
     if state is None and tail.startswith(","):

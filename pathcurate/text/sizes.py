@@ -15,7 +15,7 @@ _MEASURE = re.compile(
 )
 _FIGURE = re.compile(_NUMBER)
 _TUMOUR = re.compile(
-    "肿物|肿块|肿瘤|癌|结节|病灶|占位|包块|瘤体|瘤灶|浸润灶|肉瘤|腺瘤|肌瘤|息肉|"
+    "肿物|肿块|肿瘤|癌|结节|病灶|占位|包块|瘤(?![床栓旁])|浸润灶|息肉|"
     "tumor|tumour|mass|lesion|carcinoma|nodule|neoplasm|melanoma|sarcoma"
 )
 _OTHER = re.compile(

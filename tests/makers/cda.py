@@ -6,6 +6,7 @@ from xml.sax.saxutils import escape, quoteattr
 CARD = "110105196703140027"
 NUMBER = "S23-00123"
 ANSWER = {
+    "source_codes": ["icd10"],
     "accession": "S23-123", "accession_raw": NUMBER, "patient_id": "00012345", "id_number": CARD, "patient_name": "王小红",
     "sex": "female", "birth_date": date(1967, 3, 14), "age": 56,
     "phone": "13800000000", "report_type": "primary",

@@ -10,6 +10,7 @@ Resource = dict[str, Any]
 CARD = "110105196703140027"
 BASE = "http://fhir.example/r4"
 ANSWER = {
+    "source_codes": ["icd10", "icdo3_topography", "icdo3_morphology"],
     "accession": "S23-123", "accession_raw": "S23-00123", "patient_id": "00012345", "id_number": CARD,
     "patient_name": "王小红", "sex": "female", "birth_date": date(1967, 3, 14), "phone": "13800000000",
     "report_type": "primary", "status": "final", "organ": "breast", "specimen_sites": "右乳", "site": "NB01",

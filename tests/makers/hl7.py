@@ -55,6 +55,7 @@ SECTIONS = {
     "ihc": ("IHC^免疫组化^L", "ER(+)，PR(-)，Ki-67(约30%+)"),
 }
 ANSWER: dict[str, Any] = {
+    "source_codes": [],
     "accession": "S23-123", "accession_raw": "S23-00123", "patient_id": "00012345", "patient_name": "王䶮", "sex": "female",
     "id_number": CARD, "phone": "13800000000", "submitting_doctor": "李四", "pathologist": "赵六", "report_type": "primary",
     "status": "final", "attachment_count": 0, "site": "NB01", "source_row": 1, "birth_date": date(1967, 3, 14),

@@ -16,6 +16,7 @@ LABELS = {
 }  # fmt: skip
 FOOT = {"报告医师": "王五", "审核医师": "赵六", "报告日期": "2023-03-14 10:30"}
 ANSWER: dict[str, Any] = {
+    "source_codes": [],
     "site": "NB01", "source_row": 1, "patient_name": "张三", "sex": "female", "age": 56, "accession": "S23-123",
     "accession_raw": "S23-00123", "patient_id": "00012345", "submitting_unit": "普外科", "submitting_doctor": "李四",
     "clinical_diagnosis": "右乳肿物", "specimen_sites": "右乳", "organ": "breast", "language": "zh",
@@ -62,6 +63,7 @@ Pathologist: A. Smith
 Date Reported: 2023-03-14
 """
 ENGLISH_ANSWER: dict[str, Any] = {
+    "source_codes": [],
     "patient_name": "DOE, JANE", "patient_id": "00012345", "sex": "female", "age": 56, "accession": "S23-123",
     "accession_raw": "S23-00123", "specimen_sites": "Right breast", "clinical_diagnosis": "Palpable mass.",
     "gross": "Received in formalin is a fragment of tissue of 2.1 cm.", "microscopy": "Nests of tumor cells.",

@@ -12,7 +12,7 @@ import pydicom
 import pytest
 
 import pathcurate.scan
-from pathcurate.engines import embedded
+from pathcurate.engines.embedded import processes
 from pathcurate.findings import read_findings
 from pathcurate.model.series import SERIES
 from pathcurate.model.slide import FILES, SLIDES
@@ -376,7 +376,7 @@ class TestOddFiles:
         assert opened(desk)[1] == 0
 
     def test_one_file_that_hangs_costs_minutes_at_most(self):
-        assert pathcurate.scan._TIMEOUT * (embedded._BATCH_PATIENCE + 1) <= 100
+        assert pathcurate.scan._TIMEOUT * (processes._BATCH_PATIENCE + 1) <= 100
 
 
 class TestRealFiles:
