@@ -37,7 +37,9 @@ def import_command(session: Session, files: tuple[Path, ...], *, workers: int | 
     Example:
       pathcurate reports import
     """
+    from pathcurate.model.diagnosis import DIAGNOSES, IHC_RESULTS
     from pathcurate.reports import import_reports
+    from pathcurate.tables import Catalog
 
     with (
         session.locked("reports import") as workspace,
@@ -45,12 +47,16 @@ def import_command(session: Session, files: tuple[Path, ...], *, workers: int | 
         progress("reports import", "files", quiet=session.quiet) as advance,
     ):
         summary = import_reports(workspace, engine, only=files, progress=advance)
+        catalog = Catalog(workspace.catalog)
+        said = {table.name: catalog.row_count(table) for table in (DIAGNOSES, IHC_RESULTS)}
     document = {
         "files": summary.files, "unchanged": summary.unchanged, "removed": summary.removed, "rows": summary.rows,
-        "total": summary.total, "findings": [finding.as_dict() for finding in summary.findings],
+        "total": summary.total, **said, "findings": [finding.as_dict() for finding in summary.findings],
     }  # fmt: skip
     line = f"{import_line(summary, 'report')}; {summary.total:,} in the catalog"
-    session.show(document, [line, *finding_lines(summary.findings, verbose=session.verbose)])
+    read = f"{counted(said['diagnoses'], 'diagnosis line')} and {counted(said['ihc_results'], 'immunostain')} in their texts"
+    told = [line, read] if any(said.values()) else [line]
+    session.show(document, [*told, *finding_lines(summary.findings, verbose=session.verbose)])
     return exit_code(summary.findings, fail_on)
 
 
