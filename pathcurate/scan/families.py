@@ -28,7 +28,7 @@ from pathcurate.scan.groups import (
     sums,
 )
 from pathcurate.scan.index import Index, Row, RowReader, as_digests, place_digest
-from pathcurate.scan.kernels import ScanSpec, content_key, first_id, looked_at, names_columns
+from pathcurate.scan.kernels import ScanSpec, content_key, free_id, looked_at, names_columns
 from pathcurate.scan.known import GROUP_READER, SERIES_PART, SLIDE_PART, Known, read_files
 from pathcurate.scan.rows import carried, differs, moved_columns
 from pathcurate.scan.settle import dropped
@@ -172,7 +172,7 @@ class Families:
 
     def _merged_row(self, group: SlideGroup) -> Row:
         header, main = group.header, group.main
-        number = self._spec.places.index((main["site"], main["archive"]))
+        number = self._spec.root_number(main)
         row: Row = dict.fromkeys(SLIDES.names)
         # Lists, as the table gives them back.
         row |= {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(header).items()}
@@ -190,9 +190,7 @@ class Families:
             slide_id = str(self._before.slides.ids[same.pop()].decode())
             self._used.add(slide_id)
             return slide_id
-        taken: list[str] = []
-        while (slide_id := first_id(row, taken)) in self._used or self._at_id(slide_id) is not None:
-            taken.append(slide_id)
+        slide_id = free_id(row, lambda code: code in self._used or self._before.slides.has_id(code))
         self._used.add(slide_id)
         return slide_id
 

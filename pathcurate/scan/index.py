@@ -131,6 +131,10 @@ class Index:
         at = int(self.at_ids(np.array([code], self.ids.dtype))[0])
         return at if at >= 0 else None
 
+    def has_id(self, slide_id: str) -> bool:
+        """Whether a row has this identifier."""
+        return self.at_id(slide_id.encode()) is not None
+
     def at_ids(self, codes: NDArray[np.bytes_]) -> NDArray[np.int64]:
         """Rows of slides or series, -1 for those that are not known."""
         if self._by_id is None:

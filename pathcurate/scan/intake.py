@@ -19,7 +19,7 @@ from pathcurate.model.slide import ARRIVALS, FILES, SLIDES
 from pathcurate.readers import FAMILY_VERSION
 from pathcurate.scan.groups import place_of
 from pathcurate.scan.index import Digests, Row, RowReader, as_digests, place_digest
-from pathcurate.scan.kernels import HEADER_INPUT, ScanSpec, content_key, first_id, names_columns
+from pathcurate.scan.kernels import HEADER_INPUT, ScanSpec, content_key, free_id
 from pathcurate.scan.known import OTHER, PARTS, UNREAD, Known
 from pathcurate.scan.listing import Found, Listing, file_kind
 from pathcurate.scan.rows import carried, differs, has_label_reading, moved_columns
@@ -267,7 +267,7 @@ class Intake:
         """Take a slide, unless it says what is known already; then there is nothing new for later stages."""
         row = {name: row[name] for name in SLIDES.names}
         if before is None:
-            self._put("slides", {**row, "slide_id": self._free_id(row)})
+            self._put("slides", {**row, "slide_id": free_id(row, self._known.slides.has_id)})
             return
         self.rewritten[at] = True
         has_moved = place_of(row) != place_of(before)
@@ -278,21 +278,11 @@ class Intake:
         else:
             row = carried(row, before)
             if has_label_reading(row):
-                number = self._spec.places.index((row["site"], row["archive"]))
-                row |= names_columns(row, self._spec.patterns[number], self._spec.rules[number])
+                row = self._spec.named(row)
         if has_moved:
             row |= moved_columns(before)
         if differs(row, before):
             self._put("slides", row)
-
-    def _free_id(self, row: Row) -> str:
-        """A slide that was first seen here and has moved keeps its code, so its copy in its old place needs another."""
-        taken: list[str] = []
-        slide_id = first_id(row)
-        while self._known.slides.at_id(slide_id.encode()) is not None:
-            taken.append(slide_id)
-            slide_id = first_id(row, taken)
-        return slide_id
 
     def _put(self, table: str, row: Row) -> None:
         declared = {"slides": SLIDES, "files": FILES}[table]

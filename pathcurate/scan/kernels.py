@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
@@ -76,6 +76,15 @@ class ScanSpec:
     patterns: tuple[tuple[str, ...], ...]
     rules: tuple[str, ...]
     io_threads: int = 1
+
+    def root_number(self, row: Row) -> int:
+        """Index of the root that a slide lies below."""
+        return self.places.index((row["site"], row["archive"]))
+
+    def named(self, row: Row) -> Row:
+        """A slide with what its names say by the patterns of its site."""
+        number = self.root_number(row)
+        return {**row, **names_columns(row, self.patterns[number], self.rules[number])}
 
 
 def read_headers(batch: pa.RecordBatch, spec: ScanSpec) -> pa.RecordBatch:
@@ -223,6 +232,16 @@ def _keys_text(names: SlideNames) -> str | None:
 @lru_cache(maxsize=64)
 def _patterns(patterns: tuple[str, ...]) -> AccessionPatterns:
     return AccessionPatterns(patterns)
+
+
+def free_id(row: Row, is_taken: Callable[[str], bool]) -> str:
+    """The name of a slide that is new here: one that was first seen here and has moved keeps its code, so its copy in its
+    old place needs another.
+    """
+    taken: list[str] = []
+    while is_taken(slide_id := first_id(row, taken)):
+        taken.append(slide_id)
+    return slide_id
 
 
 def first_id(row: Row, taken: Iterable[str] = ()) -> str:

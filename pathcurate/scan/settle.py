@@ -12,7 +12,7 @@ from pathcurate.model.column import Table
 from pathcurate.model.slide import ARRIVALS, FILES, SLIDES
 from pathcurate.scan.groups import place_of
 from pathcurate.scan.index import Index, Row, RowReader, as_digests, place_digest
-from pathcurate.scan.kernels import ScanSpec, first_id, names_columns
+from pathcurate.scan.kernels import ScanSpec, free_id
 from pathcurate.scan.known import PARTS, Known, Relocation, read_arrivals, read_files
 from pathcurate.scan.listing import Listing
 from pathcurate.scan.rows import carried, has_label_reading, moved_columns
@@ -125,9 +125,8 @@ class Settlement:
     def _relocated(self, at: int, row: Row) -> Row:
         state = "offline" if self._known.slides.facts["offline"][at] else "online"
         moved = {**self._at_new_place(row), "storage_state": state}
-        number = self._spec.places.index((moved["site"], moved["archive"]))
-        moved |= {**moved_columns(row), "uri": self._spec.roots[number].uri(moved["relpath"])}
-        return {**moved, **names_columns(moved, self._spec.patterns[number], self._spec.rules[number])}
+        root = self._spec.roots[self._spec.root_number(moved)]
+        return self._spec.named({**moved, **moved_columns(row), "uri": root.uri(moved["relpath"])})
 
     def _at_new_place(self, row: Row) -> Row:
         place = next(new for move in self._moves if (new := move.applied(row["archive"], row["relpath"])) is not None)
@@ -181,21 +180,11 @@ class Settlement:
     def _named(self, at: int, row: Row, pairs: dict[int, int]) -> Row:
         row = {name: row[name] for name in SLIDES.names}
         if at not in pairs:
-            return {**row, "slide_id": self._free_id(row)}
+            return {**row, "slide_id": free_id(row, self._known.slides.has_id)}
         before = self._rows[pairs[at]]
         self.moved[row["site"]] += 1
         row = {**carried(row, before), **moved_columns(before)}
-        if has_label_reading(row):
-            number = self._spec.places.index((row["site"], row["archive"]))
-            row |= names_columns(row, self._spec.patterns[number], self._spec.rules[number])
-        return row
-
-    def _free_id(self, row: Row) -> str:
-        # A slide that was first seen here and has moved keeps its code, so its copy in its old place needs another.
-        taken: list[str] = []
-        while self._known.slides.at_id((slide_id := first_id(row, taken)).encode()) is not None:
-            taken.append(slide_id)
-        return slide_id
+        return self._spec.named(row) if has_label_reading(row) else row
 
     def _pairs(self, arrivals: Index, chosen: NDArray[np.int64], missing: NDArray[np.int64]) -> dict[int, int]:
         """Arrival to the missing slide that it is.
