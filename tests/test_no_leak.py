@@ -21,6 +21,7 @@ import pytest
 from pathcurate.demo.slides import write_svs, write_tiff
 from tests.canaries import Search
 from tests.dicoms import radiology, slide_part
+from tests.makers import cda, fhir, hl7, plaintext
 from tests.makers.aperio import labelled_svs
 from tests.makers.kfb import make_kfb
 from tests.makers.labels import paint_symbols
@@ -54,6 +55,8 @@ RECORDED: dict[str, str | date] = {
     "body_part": "BODYPARTCANARY33", "imaging": "囍骉检查描述",
     "label_barcode": "QX17-0073019-B2-LBLCODE77", "unlinked": "囍靐切片", "rack": "囍麤扫描仪",
     "waived": "因囍骉停用", "owner": "龘骉医生",
+    "message_patient": "ZYH77304444", "message_card": "110105196703140027", "message_name": "王囍麤",
+    "message_text": "异型麣囍细胞",
     "event_unit": "囍单位", "event_stranger": "ZYH77305555", "event_disease": "Q77.301946",
     **DAYS,
 }  # fmt: skip
@@ -97,6 +100,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     workspace.mkdir()
     _make_slides(inputs / "slides")
     _make_lists(inputs)
+    _make_messages(inputs)
     _make_workspace(workspace, inputs)
     return _run_everything(workspace, inputs)
 
@@ -202,11 +206,33 @@ def _make_lists(inputs: Path) -> None:
     inputs.joinpath("consent.csv").write_text("\n".join(consents) + "\n", encoding="utf-8")
 
 
+def _make_messages(inputs: Path) -> None:
+    """Reports in every other form, whole and damaged."""
+    made = {
+        "hl7": (hl7.message(), hl7.ANSWER), "json": (fhir.bundle(fhir.resources()), fhir.ANSWER),
+        "xml": (cda.document(), cda.ANSWER), "txt": (plaintext.report(), plaintext.ANSWER),
+    }  # fmt: skip
+    for number, (ending, (text, answer)) in enumerate(made.items(), start=1):
+        planted = text.replace("王^䶮", "王^囍麤").replace(answer["patient_name"], str(RECORDED["message_name"]))
+        planted = planted.replace(answer["patient_id"], str(RECORDED["message_patient"]))
+        planted = planted.replace(answer["microscopy"].split("\n")[0], str(RECORDED["message_text"]))
+        planted = planted.replace("S23-00123", f"QX20-0000{number}")
+        (inputs / f"whole.{ending}").write_text(planted, encoding="utf-8", newline="")
+        cut = planted[: len(planted) * 2 // 3].replace(f"QX20-0000{number}", f"QX21-0000{number}")
+        without = planted.replace(f"QX20-0000{number}", "")
+        (inputs / f"cut.{ending}").write_text(cut, encoding="utf-8", newline="")
+        (inputs / f"without.{ending}").write_text(without, encoding="utf-8", newline="")
+    (inputs / "bomb.xml").write_text(
+        f"<!DOCTYPE x [<!ENTITY e '{RECORDED['message_name']}'>]><ClinicalDocument>&e;", "utf-8"
+    )
+
+
 def _make_workspace(workspace: Path, inputs: Path) -> None:
     (workspace / "pathcurate.yaml").write_text(
         f"workspace: 1\nname: canary\nsites:\n  - code: QX01\n    name: X\n"
         f"    archives: [{{name: main, root: {inputs}/slides}}]\n"
-        f"    reports: [{{path: {inputs}/reports.csv}}, {{path: {inputs}/reports.xlsx}}]\n"
+        f"    reports: [{{path: {inputs}/reports.csv}}, {{path: {inputs}/reports.xlsx}}, {{path: '{inputs}/*.hl7'}},\n"
+        f"      {{path: '{inputs}/*.json'}}, {{path: '{inputs}/*.xml'}}, {{path: '{inputs}/[!n]*.txt', format: text}}]\n"
         f"    events: [{{path: {inputs}/events.csv}}]\n"
         f"permissions: [{{path: {inputs}/consent.csv}}]\n",
         encoding="utf-8",
@@ -215,6 +241,10 @@ def _make_workspace(workspace: Path, inputs: Path) -> None:
 
     columns = ", ".join(name for name in (*SLIDES_DEID.names, "split"))
     (workspace / "recipe.yaml").write_text(_RECIPE.replace("COLUMNS", columns), encoding="utf-8")
+    (workspace / "recipes").mkdir()
+    concepts = "concepts: {carcinoma: {any: [癌, carcinoma, 细胞]}}\ninclude:"
+    sought = _RECIPE.replace("COLUMNS", "slide_id").replace("include:", concepts).replace("name: canary", "name: sought")
+    (workspace / "recipes" / "sought.yaml").write_text(sought, encoding="utf-8")
 
 
 def _run_everything(workspace: Path, inputs: Path) -> Corpus:
@@ -230,6 +260,7 @@ def _run_everything(workspace: Path, inputs: Path) -> Corpus:
         ("scan",), deep, ("findings", "list"), ("findings", "list", "--by", "rule,site,scanner,format,archive"),
         ("reports", "import"), ("reports", "guess", f"{inputs}/reports.csv"),
         ("reports", "guess", f"{inputs}/reports.xlsx"), ("events", "import"), ("permissions", "import"), ("link",),
+        ("concepts", "build", "--dry-run"), ("concepts", "build"), ("concepts", "list"),
         ("deid", "explain"), ("deid", "plan"), ("deid", "apply"), ("deid", "verify"),
         ("doctor",), ("describe",), ("describe", "--export", export, "--force"),
         ("recipe", "check", recipe), ("cohort", recipe, "--dry-run"), ("cohort", recipe),
