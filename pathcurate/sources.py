@@ -52,12 +52,14 @@ class SourceFile:
         path: where it lies.
         source_file: its path from the workspace, because 2023/visits.csv and 2024/visits.csv are two files.
         read_as: digest of all that decides, beside its bytes, which rows it gives.
+        shown: what messages call it, if its name may be that of a case or a patient.
     """
 
     site: str
     path: Path
     source_file: str
     read_as: str
+    shown: str = ""
 
     @property
     def key(self) -> FileKey:
@@ -112,6 +114,7 @@ class Intake:
         complete: what is known only from the whole table, given the rows that the table will have and those that it had.
         look: findings about the table as a whole, once it is written.
         looked_for: rules of these.
+        derived: tables that ``complete`` writes, which are not to be believed if the table was not written after them.
     """
 
     table: Table
@@ -120,6 +123,11 @@ class Intake:
     complete: Callable[[pa.Table, pa.Table], pa.Table]
     look: Callable[[Catalog], list[Finding]]
     looked_for: frozenset[str]
+    derived: tuple[Table, ...] = ()
+
+    def state(self, catalog: Catalog) -> str:
+        """Names of the newest states of all its tables."""
+        return " ".join(catalog.state(table) for table in (self.table, *self.derived))
 
 
 def framed(parts: Iterable[str | None]) -> bytes:
@@ -145,9 +153,10 @@ def files_of(pattern: FilePattern, noun: str, site: str) -> list[Path]:
     """The files of a source.
 
     Raises:
-        InputOutputError: there is none.
+        InputOutputError: there is none, or a directory of it may not be read.
     """
-    found = pattern.files()
+    with _readable(f"{noun} source {pattern.text} of site {site}"):
+        found = pattern.files()
     if not found:
         raise InputOutputError(
             f"{noun} source {pattern.text} of site {site}: no such file",
@@ -202,7 +211,7 @@ def import_files(
     """
     for table in (intake.table, SOURCE_ROWS, SOURCES):
         catalog.sweep(table)
-    known = _known(catalog, intake.table)
+    known = _known(catalog, intake)
     if known is None:
         # What an interrupted import, or an earlier version, left behind says not enough: read everything.
         known, chosen = {}, None
@@ -232,7 +241,7 @@ def import_files(
     found = [finding for finding in earlier if _about(finding, kept)]
     overall = intake.look(catalog)
     record_findings(catalog, intake.table.name, [*found, *reading.findings, *overall])
-    state = catalog.state(intake.table)
+    state = intake.state(catalog)
     _remember(catalog, intake.table, [{**row, "state": state} for row in (*kept.values(), *reading.records)])
     if refused:
         raise _refusal(refused, " The other files were imported.")
@@ -274,11 +283,11 @@ def repeated_in_files(catalog: Catalog, table: Table) -> list[Finding]:
 # --- Files -------------------------------------------------------------------------------------------------------
 
 
-def _known(catalog: Catalog, table: Table) -> dict[FileKey, dict[str, Any]] | None:
-    """What is remembered of the files whose rows the table holds; None if it is not of the table's newest state."""
+def _known(catalog: Catalog, intake: Intake) -> dict[FileKey, dict[str, Any]] | None:
+    """What is remembered of the files whose rows the table holds; None if it is not of the tables' newest state."""
     rows = catalog.read(SOURCES)
-    rows = rows.filter(pc.equal(rows["table"], pa.scalar(table.name)))
-    if set(pc.unique(rows["state"]).to_pylist()) != ({catalog.state(table)} if catalog.snapshot(table) else set()):
+    rows = rows.filter(pc.equal(rows["table"], pa.scalar(intake.table.name)))
+    if set(pc.unique(rows["state"]).to_pylist()) != ({intake.state(catalog)} if catalog.snapshot(intake.table) else set()):
         return None
     return {(row["site"], row["source_file"]): row for row in rows.to_pylist()}
 
@@ -297,22 +306,22 @@ def _unchanged(file: SourceFile, known: dict[str, Any] | None) -> dict[str, Any]
 
 
 def _state(path: Path) -> tuple[int, int]:
-    with _readable(path):
+    with _readable(path.name):
         state = path.stat()
     return state.st_size, state.st_mtime_ns
 
 
 def _sha256(path: Path) -> str:
-    with _readable(path), path.open("rb") as file:
+    with _readable(path.name), path.open("rb") as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def _readable(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        what = f"{path.name} cannot be read ({type(error).__name__})"
+        what = f"{name} cannot be read ({type(error).__name__})"
         raise InputOutputError(what, "Check the path in pathcurate.yaml and its permissions.") from None
 
 
@@ -386,7 +395,7 @@ class _Reading:
         self.rows += len(seen)
 
     def _repeated(self, file: SourceFile, numbers: list[int]) -> Finding:
-        name, shown, first = self.intake.table.name, file.path.name, min(numbers)
+        name, shown, first = self.intake.table.name, file.shown or file.path.name, min(numbers)
         several = f"{len(numbers)} rows of {shown} repeat earlier rows and were imported once; the first is row {first}"
         one = f"row {first} of {shown} repeats an earlier row and was imported once"
         return Finding(
@@ -430,12 +439,12 @@ def _write(catalog: Catalog, intake: Intake, reading: _Reading, kept: Collection
     table = intake.table
     everything = catalog.read(SOURCE_ROWS)
     mine = pc.equal(everything["table"], pa.scalar(table.name))
-    others, earlier = everything.filter(pc.invert(mine)), everything.filter(mine)
+    others, earlier, before = everything.filter(pc.invert(mine)), everything.filter(mine), catalog.read(table)
     if is_new:
-        earlier = earlier.slice(0, 0)
-    before = catalog.read(table)
+        earlier, before = earlier.slice(0, 0), before.slice(0, 0)
     fresh, places = reading.packed()
-    standing = _given(_of_files(earlier, kept), places, intake.code)
+    named = zip(earlier["site"].to_pylist(), earlier["source_file"].to_pylist(), strict=True)
+    standing = _given(earlier.filter(pa.array([pair in kept for pair in named], pa.bool_())), places, intake.code)
     owners = standing.filter(pc.equal(standing["is_first"], pa.scalar(True)))
     owners = owners.sort_by([(name, "ascending") for name in ("site", "source_file", "source_row", "row_id")])
     # Where a row's values are: among those read, or among those that the table has.
@@ -453,11 +462,6 @@ def _write(catalog: Catalog, intake: Intake, reading: _Reading, kept: Collection
     catalog.replace(SOURCE_ROWS, rows.sort_by([(name, "ascending") for name in SOURCE_ROWS.key]))
 
 
-def _of_files(rows: pa.Table, files: Collection[FileKey]) -> pa.Table:
-    named = zip(rows["site"].to_pylist(), rows["source_file"].to_pylist(), strict=True)
-    return rows.filter(pa.array([pair in files for pair in named], pa.bool_()))
-
-
 def _given(kept: pa.Table, read: pa.Table, code: str) -> pa.Table:
     """Every row of every file with its identifier, and whether its file is the first that gives it.
 
@@ -466,7 +470,9 @@ def _given(kept: pa.Table, read: pa.Table, code: str) -> pa.Table:
     old = kept.select(["site", "source_file", "source_row", "identity", "content", "ordinal", "row_id"])
     old = old.rename_columns([*old.column_names[:5], "old_ordinal", "old_id"])
     new = read.append_column("place", pa.array(np.arange(read.num_rows), pa.int64()))
-    rows = pa.concat_tables([old.cast(_unnamed(old)), new], promote_options="default")
+    # The schema without notes and demands, because the rows read have neither.
+    plain = pa.schema([pa.field(item.name, item.type) for item in old.schema])
+    rows = pa.concat_tables([old.cast(plain), new], promote_options="default")
     order = ("site", "identity", "content", "source_file", "source_row")
     rows = rows.sort_by([(name, "ascending") for name in order])
     begins_identity = _begins(rows["site"]) | _begins(rows["identity"])
@@ -484,11 +490,6 @@ def _given(kept: pa.Table, read: pa.Table, code: str) -> pa.Table:
     row_ids = pa.array(identifiers, pa.string()).take(pa.array(place - 1, pa.int64()))
     rows = rows.append_column("ordinal", pa.array(ordinal, pa.int64())).append_column("row_id", row_ids)
     return rows.append_column("is_first", pa.array(begins_content, pa.bool_()))
-
-
-def _unnamed(rows: pa.Table) -> pa.Schema:
-    """The schema without notes and demands, to be joined with rows that have neither."""
-    return pa.schema([pa.field(item.name, item.type) for item in rows.schema])
 
 
 def _begins(column: "pa.ChunkedArray[Any]") -> "np.ndarray[Any, np.dtype[np.bool_]]":

@@ -22,7 +22,8 @@ def import_command(session: Session, files: tuple[Path, ...], *, fail_on: str) -
     """Import the configured event sources.
 
     With FILES only those of them. One row gives one event for each mapping that names the file. A file that has not changed
-    is not read again; what a changed one gave before is replaced.
+    is not read again; what a changed one gave before is replaced. One that is refused keeps no other out: the others are
+    imported, and its error ends the command.
 
     \b
     Example:

@@ -32,6 +32,7 @@ def import_command(session: Session, files: tuple[Path, ...], *, workers: int | 
     With FILES only those of them. Reads tables (CSV and TSV in UTF-8, GB18030 and others, Excel, HTML saved as .xls), HL7
     v2, FHIR R4, CDA R2, and plain text, one report a file. What the reports say goes into `diagnoses` and `ihc_results`.
     A file that has not changed is not read again; what a changed one gave before is replaced.
+    One that is refused keeps no other out: the others are imported, and its error ends the command.
 
     \b
     Example:

@@ -24,6 +24,8 @@ from pathcurate.text.vocabulary import vocabulary
 NAME = "text"
 _NO_TEXT = "cannot be decoded (it is cut, or of no encoding that is known)"
 _LONGEST = 4 << 20
+# A document whose name is a case's number, in a folder of texts; the beginnings of PDF, ZIP, OLE, PNG and JPEG files.
+_NO_TEXTS = (b"%PDF", b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x89PNG", b"\xff\xd8\xff")
 _HEAD_LINES = 30
 _SEPARATORS = ",\t;|"
 _LONGEST_CELL = 40
@@ -134,6 +136,8 @@ def parse(
 
 
 def _decoded(data: bytes, encoding: str | None) -> str | None:
+    if data.startswith(_NO_TEXTS):
+        return None
     try:
         text = data.decode(encoding) if encoding else decode(data)
     except UnicodeDecodeError:

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pathcurate.engines import Engine
-from pathcurate.errors import PathcurateError
+from pathcurate.errors import InputOutputError, PathcurateError, UsageError
+from pathcurate.model.diagnosis import DIAGNOSES, IHC_RESULTS
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.report import GIVEN, REPORTS, TEXT_COLUMNS, VALUES
 from pathcurate.parsers import PARSERS
@@ -37,6 +39,7 @@ from pathcurate.sources import (
 from pathcurate.tables import Catalog
 from pathcurate.text import reportrow
 from pathcurate.text.accession import AccessionPatterns
+from pathcurate.text.kinds import is_name
 from pathcurate.text.sitewords import load_words
 from pathcurate.workspace import Mapping, ReportSource, Site, Workspace, load_mapping
 
@@ -44,6 +47,7 @@ _IDENTITY = ("site", "accession", "report_type", "status", "reported_date", "pat
 _CONTENT = (*(name for name in GIVEN if name not in {*_IDENTITY, *TEXT_COLUMNS}), "attachment_count")
 """What may be mapped or corrected later, and what word lists make of a report: it is then the same report all the same."""
 _READ = ("organ", *(column.name for column in VALUES), "rules_digest")
+_WORD = re.compile(r"[^\W\d_]+")
 # Such exports are folders of many small files, of which one that is damaged must not keep the others out.
 _OF_MANY_FILES = frozenset({"hl7", "fhir", "cda", "text"})
 
@@ -81,14 +85,17 @@ def import_reports(
 
     def look(catalog: Catalog) -> list[Finding]:
         found = [*same_numbers(catalog), *repeated_in_files(catalog, REPORTS), *changed_labels(catalog)]
-        return [*found, *reader.findings()]
+        return [*(_without_names(finding, plans.values()) for finding in found), *reader.findings()]
 
     intake = Intake(
         REPORTS, "R", lambda file: plans[file.key].rows(), completed, look,
-        frozenset({SAME_NUMBER, CHANGED_LABEL, "reports.repeated_in_file", *reader.rules}),
+        frozenset({SAME_NUMBER, CHANGED_LABEL, "reports.repeated_in_file", *reader.rules}), (DIAGNOSES, IHC_RESULTS),
     )  # fmt: skip
     chosen = choose(configured, only, "report") if only else None
-    return import_files(catalog, intake, configured, chosen, progress=progress)
+    try:
+        return import_files(catalog, intake, configured, chosen, progress=progress)
+    except (InputOutputError, UsageError) as error:
+        raise type(error)(_nameless(error.message, plans.values()), error.hint) from None
 
 
 def _words(workspace: Workspace) -> dict[str, str]:
@@ -121,14 +128,15 @@ class _Plan:
                 if isinstance(item, Finding):
                     # The parser knows the file by its name alone, which two files may share.
                     subject = self.file.source_file + (item.subject or "").removeprefix(path.name)
-                    yield replace(item, subject=subject)
+                    yield replace(item, subject=subject, message=item.message.replace(path.name, self.file.shown))
                 else:
                     yield _source_row(item)
         except PathcurateError as error:
             if parser_name not in _OF_MANY_FILES:
                 raise
+            what = error.message.replace(path.name, self.file.shown)
             yield Finding(
-                "reports.file_refused", Severity.ERROR, f"{error.message}; nothing more of it was imported",
+                "reports.file_refused", Severity.ERROR, f"{what}; nothing more of it was imported",
                 stage="reports", site=self.file.site, table="reports", subject=self.file.source_file,
             )  # fmt: skip
 
@@ -141,10 +149,29 @@ def _plans(workspace: Workspace) -> dict[tuple[str, str], _Plan]:
         for source in site.reports:
             mapping = _mapping(source.mapping)
             read_as = _read_as(site, source, mapping, words.get(site.code))
-            for path in files_of(source.path, "report", site.code):
-                file = SourceFile(site.code, path, os.path.relpath(path, workspace.root), read_as)
+            for number, path in enumerate(files_of(source.path, "report", site.code), start=1):
+                # Where each report is a file, its name is often the case's number or the patient's name.
+                is_told = bool(patterns.find(path.stem)) or any(map(is_name, _WORD.findall(path.stem)))
+                shown = f"file {number} of {source.path.text}" if is_told else path.name
+                file = SourceFile(site.code, path, os.path.relpath(path, workspace.root), read_as, shown)
                 plans.setdefault(file.key, _Plan(file, source.format, mapping, patterns))
     return plans
+
+
+def _nameless(message: str, plans: Iterable[_Plan]) -> str:
+    """A message without the names of files that may be those of cases or patients."""
+    files = (plan.file for plan in plans)
+    hidden = {file.path.name: file.shown for file in files if file.shown != file.path.name}
+    # S23-1.txt ends T-S23-1.txt too.
+    for name in sorted(hidden, key=len, reverse=True):
+        message = message.replace(name, hidden[name])
+    return message
+
+
+def _without_names(finding: Finding, plans: Iterable[_Plan]) -> Finding:
+    files = frozenset((finding.subject or "").split(" and "))
+    named = [plan for plan in plans if plan.file.source_file in files] if len(files) > 1 else ()
+    return replace(finding, message=_nameless(finding.message, named)) if named else finding
 
 
 def _mapping(path: Path | None) -> Mapping:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pathcurate.delimited import Sheet, shown_head
+from pathcurate.errors import UsageError
 from pathcurate.parsers import lis
 from pathcurate.reports.recognised import find_parser
 from pathcurate.text import reportrow
@@ -47,9 +48,15 @@ def guess_mapping(path: Path, *, encoding: str | None = None, sheet: str | None 
 
     Raises:
         InputOutputError: the file cannot be read.
-        UsageError: it is no table.
+        UsageError: it is no table, or it is broken.
     """
-    find_parser("auto", path)
+    parser = find_parser("auto", path)
+    if parser is not lis:
+        # The first line of a report that is taken for a table may hold the patient's name.
+        raise UsageError(
+            f"{path.name} is no table: it is read as {parser.NAME}, which has no heads of columns",
+            "Name it under `reports:` of its site and run `pathcurate reports import`.",
+        )
     mapping = Mapping.model_construct(encoding=encoding, sheet=sheet)
     table = lis.read_mapped(path, mapping)
     heads = resolve("reports", table.heads, {}, path.name)

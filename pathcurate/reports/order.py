@@ -31,11 +31,11 @@ _Versions = list[_Report]
 def with_order(table: pa.Table) -> pa.Table:
     """The table with ``case_order``, ``is_current`` and ``replaces``.
 
-    The reports of a case follow one another by ``reported_date``, status and file; without a date, supplementary, amended and
-    withdrawn reports come last and others first. Current is, of each kind, the latest final report, else the latest that is not
-    withdrawn; but none that a final amended report amends, and no preliminary amended one that amends a final one. A report
-    that was exported again, changed, is a version of the same report (see :func:`_is_version`): the last version that is
-    final counts, and if the last of all is withdrawn, all are.
+    The reports of a case follow one another by ``reported_date``, status and file; without a date, supplementary, amended
+    and withdrawn reports come last and others first. Current is, of each kind, the latest final report, else the latest that
+    is not withdrawn; but none that a final amended report amends, and no preliminary amended one that amends a final one. A
+    report that was exported again, changed, is a version of the same report (see :func:`_is_version`): the last version that
+    is final counts, and if the last of all is withdrawn, all are.
     """
     order = np.ones(table.num_rows, np.int64)
     current = pc.not_equal(table["status"], pa.scalar("withdrawn")).to_numpy(zero_copy_only=False).copy()

@@ -239,17 +239,6 @@ def test_an_interrupted_import_is_made_good_by_the_next(tmp_path: Path, monkeypa
     assert disturbed.everything() == undisturbed.everything()
 
 
-def test_an_import_that_is_refused_leaves_everything_as_it_was(bench: Bench) -> None:
-    bench.write("a.txt", "P1 x")
-    bench.run()
-    states = bench.states()
-    bench.write("a.txt", "P2 x")
-    bench.write("b.txt", "P3 x", "?")
-    with pytest.raises(UsageError):
-        bench.run()
-    assert bench.states() == states
-
-
 def test_a_table_that_something_else_has_changed_is_made_anew(bench: Bench) -> None:
     bench.write("a.txt", "P1 x")
     bench.write("b.txt", "P2 y")
