@@ -18,7 +18,7 @@ import yaml
 Assertion = Literal["affirmed", "negated", "possible"]
 
 _CUES = Path(__file__).with_name("cues.yaml")
-_VERSION = 1
+_VERSION = 2
 """Of the rules below; a change makes what was judged by them out of date."""
 _REACH = 200
 """Characters that a scope is at most long, so that a text without any punctuation is not denied as a whole."""
@@ -43,6 +43,8 @@ _OWN = re.compile(
 )
 _OWN_START = re.compile(
     r"\s*(?:慢性|急性|良性|现|今|此次|本次|本例|另|余|其余|余下|局灶|灶性|部分|大部|少量|少许|散在|间质|周围|周边|建议|请|可"
+    # A bracket that says what else was taken: 未见癌,(子宫)内膜样癌.
+    r"|\([^()\n0-9+%-]{1,24}\)(?=[^\s,。;)])"
     r"|(?:chronic|acute|benign|mild|moderate|focal|reactive|see|one|two|three|the|and (?:the|there|an?))\b)"
 )
 # A verb makes a clause of its own, also after further commas; in `A, B, or C is seen` it belongs to the list.
@@ -53,8 +55,13 @@ _OWN_VERB = re.compile(
 _SIGN = re.compile(r"[(\[]\s*-+\s*[)\]]")
 _NONE_OF = re.compile(r"0/\d{1,3}(?![\d/])\s*[)\]]?")
 # In a list of counts a group without any denies nothing where another has some: 胃小弯(4/12)、胃大弯(0/8)见癌转移.
-_SOME_BEFORE = re.compile(r"(?<![\d/])[1-9]\d?/\d{1,3}[^。;\n见未无查\d/]{0,16}(?:\d{1,2}[^。;\n见未无查\d/]{0,12}){0,3}(?:0/\d{1,3}[^。;\n见未无查/]{0,20})*\Z")
-_SOME_AFTER = re.compile(r"[^。;\n见未无查/]{0,24}?(?:(?<![\d/])0/\d{1,3}[^。;\n见未无查/]{0,20}?){0,4}(?<![\d/])[1-9]\d?/\d{1,3}(?![\d/])")
+_SOME_BEFORE = re.compile(
+    r"(?<![\d/])[1-9]\d?/\d{1,3}[^。;\n见未无查\d/]{0,16}(?:\d{1,2}[^。;\n见未无查\d/]{0,12}){0,3}"
+    r"(?:0/\d{1,3}[^。;\n见未无查/]{0,20})*\Z"
+)
+_SOME_AFTER = re.compile(
+    r"[^。;\n见未无查/]{0,24}?(?:(?<![\d/])0/\d{1,3}[^。;\n见未无查/]{0,20}?){0,4}(?<![\d/])[1-9]\d?/\d{1,3}(?![\d/])"
+)
 _BOUNDS = ("。", ";", "!", "?", ":", ",")
 _SOFT = ":,"
 _WEAK = frozenset({"possible", "history"})

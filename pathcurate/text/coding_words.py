@@ -20,8 +20,8 @@ _BRITISH = (("tumour", "tumor"), ("haem", "hem"), ("oesoph", "esoph"), ("leukaem
             ("naevus", "nevus"), ("favour", "favor"), ("centre", "center"), ("gynaec", "gynec"))  # fmt: skip
 Extension = Mapping[str, Mapping[str, Sequence[str]]]
 _KINDS = ("organs", "topographies", "morphologies")
-CONTEXTS = ("metastatic", "in_situ", "microinvasive", "invasive", "borderline", "malignant", "benign", "margin", "in_passing", "origin",
-            "history", "minor", "doubtful")  # fmt: skip
+CONTEXTS = ("metastatic", "in_situ", "microinvasive", "invasive", "borderline", "malignant", "benign", "margin",
+            "in_passing", "origin", "history", "minor", "doubtful")  # fmt: skip
 
 
 @dataclass(slots=True, eq=False)
@@ -219,7 +219,7 @@ class _Builder:
         """Whether a word is a side and an organ that is a word too; it would hide a longer one (左肾 in 左肾盂)."""
         rest = self._words.get(text[1:]) if text[0] in "左右双" else None
         # 左乳 alone would make an adenocarcinoma (腺癌) of 左乳腺癌.
-        if rest is None or text[:-1] in self._words or word.kind not in ("organ", "topography", "place"):
+        if rest is None or (len(text) > 2 and text[:-1] in self._words) or word.kind not in ("organ", "topography", "place"):
             return False
         return (rest.organ, rest.topography, rest.places) == (word.organ, word.topography, word.places)
 

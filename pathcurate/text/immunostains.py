@@ -183,6 +183,8 @@ _BEFORE = re.compile(
     r"|阳性(?:表达)?[:(]))"
     r"(?: both| all| the|均|有)?[:\s]*$"
 )
+# "No cells immunoreactive with" denies all that follows.
+_NONE_BEFORE = re.compile(r"(?<![a-z])(?:no|not|none|neither|without|lacks?|fails? to)(?![a-z])[^.;:,\n]{0,40}\Z")
 _CUE_END = re.compile(r"(?:for|with|of|to|ing|express(?:es)?|both|all|the|ive|有|均|表达|[性达失]\s?[:(])[:\s]*$")
 _ID = r"([a-z]?\d{1,3}(?:-\d{1,2})?)"
 _HEADS = ("蜡块", "block", "免疫组", "特殊染色", "酶标", "ihc", "immuno")
@@ -280,6 +282,8 @@ def _announced(folded: str, start: int) -> _Reading | None:
     if cue is None:
         return None
     names = {name for name, text in cue.groupdict().items() if text}
+    if "affirmed" in names and _NONE_BEFORE.search(folded[max(0, cue.start() - 44) : cue.start()]):
+        names = {"denied"}
     polarity = {"denied": "negative", "lost": "lost", "kept": "retained", "affirmed": "positive"}
     intensity = next((name for name in ("weak", "moderate", "strong") if name in names), None)
     return _Reading(next(polarity[name] for name in polarity if name in names), None, None, intensity, None, True)
@@ -393,7 +397,7 @@ def _with_blocks(folded: str, found: list[Stain]) -> list[Stain]:
 def _heads(folded: str) -> list[tuple[int, str | None]]:
     """Where a list of stains is headed, and by which block; a head without one ends the block before it."""
     heads: list[tuple[int, str | None]] = []
-    starts = sorted({match.start() for word in _HEADS if word in folded for match in re.finditer(word, folded)})
+    starts = sorted({start for word in _HEADS for start in _places(folded, word)})
     for start in starts:
         head = _BLOCK.match(folded, start)
         before = _BLOCK_BEFORE.search(folded, max(0, start - 8), start) if folded.startswith("蜡块", start) else None
@@ -404,6 +408,13 @@ def _heads(folded: str) -> list[tuple[int, str | None]]:
         if block or (head and not named_here):
             heads.append((head.end() if head else start, block.upper() if block else None))
     return heads
+
+
+def _places(folded: str, word: str) -> Iterator[int]:
+    start = folded.find(word)
+    while start >= 0:
+        yield start
+        start = folded.find(word, start + 1)
 
 
 def _marks(folded: str) -> list[_Mark]:
@@ -417,7 +428,7 @@ def _marks(folded: str) -> list[_Mark]:
         while word and word[-1] in _LATIN and folded[start + len(word) : start + len(word) + 1] in _LATIN:
             # "chromogranin and" begins with the spelling "chromogranin a": the word before the space is meant.
             word = word.rpartition(" ")[0]
-        if word in markers and not _FOREIGN.search(folded, max(0, start - 12), start):
+        if word in markers and not folded[max(0, start - 6) : start].rstrip().endswith(_FOREIGN):
             marks.append(_Mark(markers[word], start, start + len(word)))
     return marks
 
@@ -434,7 +445,7 @@ def _dictionary() -> tuple[AhoCorasick, list[str], dict[str, str]]:
 
 
 _LATIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
-_FOREIGN = re.compile(r"(?:危型?|risk|hr-?)\s*$")
+_FOREIGN = ("危", "危型", "risk", "hr", "hr-")
 # ① is folded to 1; 9p16 is a place on a chromosome.
 _NUMBERED = re.compile(r"[:;。,(、\n ]?[1-9](?=[a-z]{2})")
 _SEAM = re.compile(r"(?<=[a-z])[- ]?(?=\d)")

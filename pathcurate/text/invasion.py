@@ -125,14 +125,13 @@ def margin_values(folded: str) -> Iterator[Found]:
 def _margin_han(folded: str, hit: re.Match[str]) -> Found | None:
     low = clause_start(folded, hit.start(), 24)
     before = folded[low : hit.start()]
-    if _DISTANCE.search(before):
-        limit = _LIMIT.match(folded, hit.end())
+    is_measured = _DISTANCE.search(before)
+    limit = (_LIMIT if is_measured else _CLOSE_TO).match(folded, hit.end())
+    if is_measured or limit:
         return Found("margin", "close", hit.start(), limit.end()) if limit else None
     # A margin's state stands in its own part of the clause, except for a list of margins that share one.
     tail = re.split(r"[。;\n]", folded[hit.end() : hit.end() + 36], maxsplit=1)[0]
     reach = tail if _LISTED.match(tail) else tail.partition(",")[0]
-    if near := _CLOSE_TO.match(folded, hit.end()):
-        return Found("margin", "close", hit.start(), near.end())
     verb = _TO_MARGIN.search(before.rpartition(",")[2])
     state = _MARGIN_STATE.search(reach)
     if state is None and tail.startswith(","):

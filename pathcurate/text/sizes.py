@@ -19,7 +19,7 @@ _TUMOUR = re.compile(
     "tumor|tumour|mass|lesion|carcinoma|nodule|neoplasm|melanoma|sarcoma"
 )
 _OTHER = re.compile(
-    "距|蒂|切缘|断端|残端|标本|组织(?!学)|淋巴结|转移|深度|浸润深|间距|厚度|脂肪|肠管|肠段|大弯|小弯|皮瓣|皮肤|大网膜|阑尾|输尿管|输卵管|"
+    "距|蒂|切缘|断端|残端|标本|(?<![癌瘤])组织(?!学)|淋巴结|转移|深度|浸润深|间距|厚度|脂肪|肠管|肠段|大弯|小弯|皮瓣|皮肤|大网膜|阑尾|输尿管|输卵管|"
     r"specimen|margin|nodes?\b|distance|container|fragment|portion|segment|invasion|depth|thick|metasta|uterus|ovary|"
     "breast (?:tissue|specimen)|kidney|adrenal|spleen|gallbladder|section|cuff|wall|length|received|skin|ellipse"
     "|appendix|"

@@ -2,6 +2,7 @@
 
 import re
 from bisect import bisect_left
+from collections.abc import Mapping
 
 from pathcurate.text.clauses import clause_end, clause_start
 from pathcurate.text.codes import code_values
@@ -51,15 +52,18 @@ def inconsistencies(values: list[Found], folded: str) -> list[tuple[str, int, in
     seen", in one clause), ``pn_against_nodes``, ``gleason_sum``, ``stage_against_m`` (stage 0 to II with M1, or IV with an
     early tumour and M0), ``stage_against_t`` (stage 0 with T1 or more, stage I with T4).
     """
-    faults = [*_node_faults(values, folded), *_gleason_faults(values), *_stage_faults(values, folded)]
+    named: dict[str, list[Found]] = {}
+    for one in values:
+        named.setdefault(one.name, []).append(one)
+    faults = [*_node_faults(named, folded), *_gleason_faults(named), *_stage_faults(named, folded)]
     return sorted(faults, key=lambda fault: fault[1])
 
 
-def _of(values: list[Found], name: str) -> list[Found]:
-    return [one for one in values if one.name == name]
+def _of(values: Mapping[str, list[Found]], name: str) -> list[Found]:
+    return values.get(name, [])
 
 
-def _node_faults(values: list[Found], folded: str) -> list[tuple[str, int, int]]:
+def _node_faults(values: Mapping[str, list[Found]], folded: str) -> list[tuple[str, int, int]]:
     faults = []
     examined = {(one.start, one.end): int(one.value) for one in _of(values, "nodes_examined")}
     positives = _of(values, "nodes_positive")
@@ -89,7 +93,7 @@ def _node_faults(values: list[Found], folded: str) -> list[tuple[str, int, int]]
     return faults
 
 
-def _gleason_faults(values: list[Found]) -> list[tuple[str, int, int]]:
+def _gleason_faults(values: Mapping[str, list[Found]]) -> list[tuple[str, int, int]]:
     faults = []
     for one in _of(values, "grade"):
         sides, equals, total = str(one.value).partition("=")
@@ -98,7 +102,7 @@ def _gleason_faults(values: list[Found]) -> list[tuple[str, int, int]]:
     return faults
 
 
-def _stage_faults(values: list[Found], folded: str) -> list[tuple[str, int, int]]:
+def _stage_faults(values: Mapping[str, list[Found]], folded: str) -> list[tuple[str, int, int]]:
     """Faults between the one stage and the one T and M of a text; none where it has several."""
     stages, tumours = ({str(one.value) for one in _of(values, name)} for name in ("stage", "pt"))
     nodes, metastases = ({str(one.value) for one in _of(values, name)} for name in ("pn", "pm"))

@@ -26,7 +26,9 @@ def test_stages_agree_with_the_clinical_table(real_data: Path) -> None:
     for report in rows(real_data / "reports/tcga_reports/tcga_path_reports.csv"):
         said = understand({"text_raw": report["text"]}, coder()).summary
         truth = group(clinical[report["bcr_patient_barcode"]]["stage"].removeprefix("Stage "))
-        if truth and said.get("stage"):
+        # Metastases that the table knows from elsewhere are in no text of a resection; and Dukes' letters are other stages.
+        no_m = truth == "IV" and said.get("stage_basis") == "derived" and said.get("pm") in (None, "MX")
+        if truth and said.get("stage") and said.get("stage_system") != "dukes" and not no_m:
             pairs.append((group(said["stage"]), truth))
     assert len(pairs) >= 80
     assert sum(read == truth for read, truth in pairs) >= 0.9 * len(pairs)

@@ -11,7 +11,8 @@ import yaml
 from pathcurate.errors import UsageError
 from pathcurate.model.report import LATERALITIES, MORPHOLOGY, TOPOGRAPHY
 from pathcurate.text.assertion import Assertions
-from pathcurate.text.coding import Coder, Coding, coder
+from pathcurate.text.coding import Coder, coder
+from pathcurate.text.coding_line import Coding
 from pathcurate.text.coding_words import load_words
 from pathcurate.text.folding import fold
 from pathcurate.text.vocabulary import vocabulary

@@ -181,3 +181,112 @@ def test_whatever_a_report_says_the_tables_can_hold_it(diagnosis, ihc, text_raw)
         assert row["assertion"] != "negated" or row["icdo3_morphology"] is None
         for column, start, end in json.loads(row["spans"] or "{}").values():
             assert 0 <= start < end <= len(columns[column])
+
+
+def coded(text, *names):
+    return told(read(diagnosis=text).diagnoses, *(names or ("organ", "icdo3_morphology", "assertion")))
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        # What was said before, and is no more; what the specimen was taken for.
+        ("（右乳肿物）原报告“浸润性导管癌”更正为：导管内乳头状瘤，未见癌。", ("breast", "8503/0", "affirmed")),
+        ("（肺）原单位诊断腺癌，现诊断：不典型腺瘤样增生。", ("lung", "8250/0", "affirmed")),
+        ("（左乳导管内癌切除标本）未见残余肿瘤。", ("breast", None, "negated")),
+        ("（左乳腺癌改良根治标本）切缘未见癌。", ("breast", None, "negated")),
+        ("（左乳）乳腺癌保乳术后：纤维组织增生，未见癌。", ("breast", None, "negated")),
+        ("胃癌、结肠癌病史，（肝）转移性腺癌。", ("liver", "8140/6", "affirmed")),
+        # Denied by a word that touches, or short of a proof.
+        ("（甲状腺）结节性甲状腺肿，非乳头状癌。", ("thyroid", None, "negated")),
+        ("（肺）非小细胞癌。", ("lung", "8046/3", "affirmed")),
+        ("（胰头）慢性胰腺炎，恶性依据不足。", ("pancreas", "8000/3", "possible")),
+        # What spread elsewhere did not spread to what was taken.
+        ("（胃）腺癌，肝转移。", ("stomach", "8140/3", "affirmed")),
+        ("送检“第12组淋巴结”见癌转移1/3。", ("lymph_node", "8010/6", "affirmed")),
+        ("食管旁淋巴结1/6、贲门旁淋巴结0/3见癌转移。", ("lymph_node", "8010/6", "affirmed")),
+        # Of several organs the one in which the tumour grows.
+        ("（全子宫+双附件）右卵巢高级别浆液性癌。", ("ovary", "8461/3", "affirmed")),
+        ("（右肾、输尿管）肾盂高级别浸润性尿路上皮癌。", ("renal_pelvis", "8120/3", "affirmed")),
+        # A scanner's full stop at the end of a line is no end of a denial.
+        ("Ureter, left: negative. for urothelial dysplasia/carcinoma.", ("ureter", None, "negated")),
+        ("Bile duct, resection: No high-grade dysplasia or. carcinoma identified.", ("bile_duct", None, "negated")),
+    ],
+)
+def test_what_is_not_there_is_not_coded(text, row):
+    assert coded(text)[0] == row
+
+
+def test_brackets_in_one_sentence_are_specimens():
+    assert coded("（右卵巢）内膜样癌，（左卵巢）未见癌，（子宫）内膜样癌。", "organ", "icdo3_morphology", "laterality") == [
+        ("ovary", "8380/3", "right"), ("ovary", None, "left"), ("uterus", "8380/3", None),
+    ]  # fmt: skip
+    assert coded("（左甲状腺）乳头状癌（0.5cm），（右甲状腺）腺瘤（2cm）。", "laterality", "tumour_size_mm") == [
+        ("left", 5.0), ("right", 20.0),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.（左乳）浸润性癌。免疫组化：ER（-）。\n2.（右乳）导管原位癌。免疫组化：ER（+）。",
+        "（左乳）浸润性癌。免疫组化：ER（-）。\n（右乳）导管原位癌。免疫组化：ER（+）。",
+    ],
+)
+def test_a_list_of_stains_between_two_specimens_is_of_the_first(text):
+    assert coded(text, "laterality", "icdo3_morphology", "ihc_results") == [
+        ("left", "8500/3", ["ER=negative"]), ("right", "8500/2", ["ER=positive"]),
+    ]  # fmt: skip
+
+
+def test_a_note_between_two_specimens_ends_where_the_next_begins():
+    rows = coded(
+        "A. Left adrenal: Pheochromocytoma. Note: no evidence of vascular invasion by tumor. B. Thyroid: Medullary thyroid "
+        "carcinoma, 3.2 cm. C. Lymph nodes: (1/13) involved with metastatic carcinoma. pT2 N1b.",
+        "specimen", "organ", "tumour_size_mm", "pt", "nodes_positive",
+    )  # fmt: skip
+    assert rows == [
+        ("A", "adrenal", None, None, None), ("B", "thyroid", 32.0, "T2", None), ("C", "lymph_node", None, None, 1),
+    ]  # fmt: skip
+
+
+def test_stains_of_a_frozen_section_and_of_the_diagnosis_are_kept_apart():
+    said = read(text_raw="冰冻诊断：（左肺）腺癌。\n病理诊断：（左肺）鳞癌，P40（+），TTF-1（-）。")
+    assert told(said.diagnoses, "section", "icdo3_morphology", "ihc_results") == [
+        ("frozen", "8140/3", None), ("diagnosis", "8070/3", ["P40=positive", "TTF-1=negative"]),
+    ]  # fmt: skip
+
+
+def test_stains_in_a_line_that_denies_a_tumour_are_none_of_another_specimen():
+    said = read(diagnosis="1.（左乳）浸润性癌，ER（-）。2.（右乳）未见癌，ER（+）。")
+    assert said.diagnoses[0]["ihc_results"] == ["ER=negative"]
+
+
+def test_no_cell_that_takes_a_stain_is_a_negative_stain():
+    said = read(diagnosis="Brain: Glioma. There are no cells immunoreactive with NeuN.")
+    assert told(said.stains, "marker", "result") == [("NeuN", "negative")]
+
+
+def test_values_of_one_of_two_carcinomas_are_not_the_report_s():
+    said = read(diagnosis="（左上肺）浸润性腺癌，pT1bN0M0，IA2期；（左下肺）鳞癌，pT2a。")
+    assert not {"pt", "pn", "pm", "stage"} & said.summary.keys()
+    said = read(diagnosis="（宫颈）鳞癌，FIGO ⅠB1期；（子宫）平滑肌瘤，直径3cm。")
+    assert said.summary["stage"] == "IB1"
+    assert "tumour_size_mm" not in said.summary
+
+
+def test_the_stage_of_a_line_of_nodes_is_the_primary_tumour_s():
+    rows = coded("（左乳）浸润性癌。\n腋窝淋巴结（3/18）见癌转移，pT2N1aM0。", "organ", "pt", "pn", "nodes_positive")
+    assert rows == [("breast", "T2", "N1a", None), ("lymph_node", None, None, 3)]
+
+
+def test_what_was_taken_is_known_where_nothing_was_found():
+    said = read(diagnosis="（左乳）纤维组织增生，未见癌。")
+    assert (said.summary["organ"], said.summary["laterality"]) == ("breast", "left")
+
+
+def test_counted_lines_that_measure_a_tumour_are_no_specimens():
+    text = "胃癌根治标本：\n1.胃窦低分化腺癌。\n2.肿瘤大小3×2×1cm。\n3.脉管癌栓（+）。"
+    rows = coded(text, "specimen", "tumour_size_mm", "lvi")
+    assert rows[-1] == (None, 30.0, "present")
+    assert {specimen for specimen, *_ in rows} == {None}
