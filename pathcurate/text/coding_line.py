@@ -314,8 +314,7 @@ class LineCoding:
     def _denies(self) -> bool:
         """Whether any neoplasm is denied."""
         return any(
-            (term.kind == "morphology" or not _ALTERS.isdisjoint(term.word.contexts))
-            and self._assertion(term) == "negated"
+            (term.kind == "morphology" or not _ALTERS.isdisjoint(term.word.contexts)) and self._assertion(term) == "negated"
             for term in self._terms
         )
 

@@ -140,9 +140,7 @@ def _stains(text: ColumnText) -> list[Stain]:
     return [stain for stain in stains(text.folded) if text.section_at(stain.start) in _STAINED]
 
 
-def _take_stains(
-    shown: Sequence[tuple[ColumnText, Stain, Row | None]], rows: Sequence[Row], main: Row | None
-) -> None:
+def _take_stains(shown: Sequence[tuple[ColumnText, Stain, Row | None]], rows: Sequence[Row], main: Row | None) -> None:
     for text, stain, specimen in shown:
         row = specimen or main
         if row is not None and not (specimen is None and _is_denied_at(rows, text, stain.start)):
@@ -269,9 +267,7 @@ def _summary(rows: Sequence[Row], written: Mapping[int, dict[str, Any]]) -> dict
     for name in _SUMMARISED:
         values = {value for row in told if (value := row.get(name)) is not None}
         if len(values) == 1 and (
-            not mains
-            or name not in _OF_TUMOUR
-            or (any if is_one else all)([row.get(name) is not None for row in gravest])
+            not mains or name not in _OF_TUMOUR or (any if is_one else all)([row.get(name) is not None for row in gravest])
         ):
             summary[name] = values.pop()
     if "organ" not in summary and summary.get("stage_basis") == "derived":
