@@ -210,7 +210,7 @@ def coded(text, *names):
         ("（右肾、输尿管）肾盂高级别浸润性尿路上皮癌。", ("renal_pelvis", "8120/3", "affirmed")),
         # A scanner's full stop at the end of a line is no end of a denial.
         ("Ureter, left: negative. for urothelial dysplasia/carcinoma.", ("ureter", None, "negated")),
-        ("Bile duct, resection: No high-grade dysplasia or. carcinoma identified.", ("bile_duct", None, "negated")),
+        ("Pancreas, tail, biopsy: No low-grade tumour or. carcinoma seen.", ("pancreas", None, "negated")),
     ],
 )
 def test_what_is_not_there_is_not_coded(text, row):
