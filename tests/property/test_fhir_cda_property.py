@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pathcurate.model.finding import Finding
@@ -73,6 +73,7 @@ def test_no_resource_is_too_strange(changes: dict[str, Any]) -> None:
     st.sampled_from(["utf-8", "utf-16", "gb18030"]),
     st.booleans(),
 )
+@example([6, 1, 2, 3, 4, 5, 0, *range(7, len(resources()))], 3, "utf-8", False)  # a character is cut
 @settings(max_examples=40, deadline=None)
 def test_order_indent_and_size_of_what_is_read_do_not_matter(
     order: list[int], size: int, encoding: str, has_lines: bool

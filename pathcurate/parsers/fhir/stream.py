@@ -219,7 +219,8 @@ def _guessed(start: bytes) -> str:
     named = json.detect_encoding(start[:4])
     if named not in {"utf-8", "utf-8-sig"}:
         return named
-    text = start.decode("utf-8", "replace")
+    # What is read first may end within a character, which says nothing.
+    text = codecs.getincrementaldecoder("utf-8")("replace").decode(start)
     bad = text.count("\ufffd")
     return "gb18030" if bad > sum(len(run) for run in _BEYOND_ASCII.findall(text)) - bad else "utf-8"
 
