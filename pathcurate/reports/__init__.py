@@ -75,10 +75,11 @@ def import_reports(
         InputOutputError: a source is missing or cannot be read.
         UsageError: a source is in no format that is known, or its mapping does not fit.
     """
-    plans = _plans(workspace)
+    words = _words(workspace)
+    plans = _plans(workspace, words)
     configured = [plan.file for plan in plans.values()]
     catalog = Catalog(workspace.catalog)
-    reader = Reader(catalog, _words(workspace), engine)
+    reader = Reader(catalog, words, engine)
 
     def completed(table: pa.Table, before: pa.Table) -> pa.Table:
         return with_order(reader.read(_carried_over(table, before)))
@@ -141,9 +142,8 @@ class _Plan:
             )  # fmt: skip
 
 
-def _plans(workspace: Workspace) -> dict[tuple[str, str], _Plan]:
+def _plans(workspace: Workspace, words: dict[str, str]) -> dict[tuple[str, str], _Plan]:
     plans: dict[tuple[str, str], _Plan] = {}
-    words = _words(workspace)
     for site in workspace.sites:
         patterns = AccessionPatterns(site.accession.patterns)
         for source in site.reports:

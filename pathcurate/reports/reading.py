@@ -15,10 +15,12 @@ import pyarrow.compute as pc
 from pathcurate.digests import canonical_json, sha256_text
 from pathcurate.engines import Engine, LossReason
 from pathcurate.findings import read_findings
+from pathcurate.model.column import Table
 from pathcurate.model.diagnosis import DIAGNOSES, IHC_RESULTS
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.report import REPORTS, SOURCE_CODES, TEXT_COLUMNS, VALUES
 from pathcurate.sources import gathered
+from pathcurate.sources import rules_digest as shipped_digest
 from pathcurate.tables import Catalog, arrow_schema, column_values, conform, from_rows
 from pathcurate.text import understanding
 from pathcurate.text.assertion import rules_digest as assertion_digest
@@ -30,6 +32,7 @@ _FEW: Final = 400
 _TIMEOUT_SECONDS: Final = 30.0
 _INPUT: Final = ("report_id", "site", *TEXT_COLUMNS)
 _KEY: Final = ("site", "report_id", "ordinal")
+_UNREADABLE: Final = "unreadable"
 _RULES: Final = {
     "nodes_positive_above_examined": "counts more positive lymph nodes than were examined",
     "nodes_against_words": "counts lymph nodes otherwise than its words say",
@@ -37,7 +40,7 @@ _RULES: Final = {
     "gleason_sum": "gives a Gleason sum that its patterns do not make",
     "stage_against_m": "gives a stage that its M does not allow",
     "stage_against_t": "gives a stage that its T does not allow",
-    "unreadable": "could not be read for what it says: its text made the reader fail",
+    _UNREADABLE: "could not be read for what it says: its text made the reader fail",
 }
 """What is wrong with a report of which a rule of this name speaks."""
 
@@ -53,9 +56,8 @@ class ReadingSpec:
     words: tuple[tuple[str, str], ...] = ()
 
 
-def _nested(table: str, columns: Sequence[str]) -> "pa.DataType":
-    declared = {"diagnoses": DIAGNOSES, "ihc_results": IHC_RESULTS}[table]
-    schema = arrow_schema(declared)
+def _nested(table: Table, columns: Sequence[str]) -> "pa.DataType":
+    schema = arrow_schema(table)
     return pa.list_(pa.struct([schema.field(name).with_nullable(True).remove_metadata() for name in columns]))
 
 
@@ -65,8 +67,8 @@ _SUMMARY: Final = ("organ", *(column.name for column in VALUES))
 OUTPUT: Final = pa.schema(
     [
         *(pa.field(name, arrow_schema(REPORTS).field(name).type) for name in _SUMMARY),
-        pa.field("diagnoses", _nested("diagnoses", _DIAGNOSIS)),
-        pa.field("stains", _nested("ihc_results", _STAIN)),
+        pa.field("diagnoses", _nested(DIAGNOSES, _DIAGNOSIS)),
+        pa.field("stains", _nested(IHC_RESULTS, _STAIN)),
         pa.field("faults", pa.list_(pa.field("element", pa.string()))),
     ]
 )
@@ -75,7 +77,8 @@ OUTPUT: Final = pa.schema(
 
 def rules_digest(words: str | None) -> str:
     """Digest of all rules by which a site's reports are read; ``words`` are its own, as JSON."""
-    rules = [understanding.VERSION, _coder(words).digest, assertion_digest()]
+    # Markers, genes, heads of sections and stages have lists of their own, all of which the shipped digest holds.
+    rules = [shipped_digest(), understanding.VERSION, _coder(words).digest, assertion_digest()]
     return sha256_text(canonical_json(rules))
 
 
@@ -91,7 +94,7 @@ def read_reports(batch: pa.RecordBatch, spec: ReadingSpec) -> pa.RecordBatch:
         try:
             said = understanding.understand(row, _coder(words.get(row["site"])))
         except Exception:  # noqa: BLE001  one report must not cost the others; its finding says that it was not read
-            rows.append({"faults": ["unreadable"]})
+            rows.append({"faults": [_UNREADABLE]})
             continue
         faults = sorted({fault.rule for fault in said.faults})
         rows.append({**said.summary, "diagnoses": said.diagnoses, "stains": said.stains, "faults": faults})
@@ -100,7 +103,7 @@ def read_reports(batch: pa.RecordBatch, spec: ReadingSpec) -> pa.RecordBatch:
 
 def lost_report(row: pa.RecordBatch, _reason: LossReason) -> pa.RecordBatch:
     """The output for a report that kills or hangs its reader."""
-    return pa.RecordBatch.from_pylist([{"faults": ["unreadable"]}] * row.num_rows, schema=OUTPUT)
+    return pa.RecordBatch.from_pylist([{"faults": [_UNREADABLE]}] * row.num_rows, schema=OUTPUT)
 
 
 class Reader:
@@ -138,15 +141,17 @@ class Reader:
         """
         sites = column_values(reports, "site")
         current = {site: rules_digest(self._words.get(site)) for site in sorted(set(sites))}
-        digests = pa.array([current[site] for site in sites], pa.string())
         read_by = column_values(reports, "rules_digest")
         is_stale = np.array([one != current[site] for one, site in zip(read_by, sites, strict=True)], np.bool_)
         stale, kept = reports.filter(pa.array(is_stale)), reports.filter(pa.array(~is_stale))
         spec = ReadingSpec(tuple(sorted(self._words.items())))
         outputs = pa.Table.from_batches(_run(stale.select(list(_INPUT)), spec, self._engine), schema=OUTPUT)
-        read = _completed(stale, outputs, digests.filter(pa.array(is_stale)))
-        _renew(self._catalog, "diagnoses", stale, outputs["diagnoses"], kept)
-        _renew(self._catalog, "ihc_results", stale, outputs["stains"], kept)
+        # What could not be read, perhaps for want of time, is tried again at the next import that reads anything.
+        is_read = [_UNREADABLE not in (rules or ()) for rules in outputs["faults"].to_pylist()]
+        by = [current[site] if done else None for site, done in zip(column_values(stale, "site"), is_read, strict=True)]
+        read = _completed(stale, outputs, pa.array(by, pa.string()))
+        _renew(self._catalog, DIAGNOSES, stale, outputs["diagnoses"], kept)
+        _renew(self._catalog, IHC_RESULTS, stale, outputs["stains"], kept)
         known = set(column_values(kept, "report_id"))
         standing = [finding for finding in self._findings if finding.subject in known]
         self._findings = [*standing, *_findings(stale, outputs["faults"])]
@@ -178,9 +183,8 @@ def _completed(reports: pa.Table, read: pa.Table, digests: "pa.Array[Any]") -> p
     return reports.set_column(place, reports.schema.field("rules_digest"), digests)
 
 
-def _renew(catalog: Catalog, name: str, stale: pa.Table, rows: "pa.ChunkedArray[Any]", kept: pa.Table) -> None:
+def _renew(catalog: Catalog, table: Table, stale: pa.Table, rows: "pa.ChunkedArray[Any]", kept: pa.Table) -> None:
     """Replace the rows of reports that were read now, and leave out those of reports that are no more."""
-    table = {"diagnoses": DIAGNOSES, "ihc_results": IHC_RESULTS}[name]
     lists = rows.combine_chunks()
     parents = pc.list_parent_indices(lists)
     flat: Any = pc.list_flatten(lists)

@@ -72,6 +72,17 @@ def test_a_report_that_cannot_be_read_costs_no_other(workspace, write, monkeypat
     reports, diagnoses, _ = tables(workspace)
     assert {row["icdo3_morphology"] for row in reports} == {"8500/3", None, "8211/0"}
     assert finding.subject not in {row["report_id"] for row in diagnoses}
+    # When something is read again, so is that report.
+    monkeypatch.setattr(reading.understanding, "understand", understand)
+    write("lis/b.csv", "\n".join([HEADS, *rows_of([7]), ""]))
+    assert [one for one in import_reports(workspace).findings if one.rule == "reports.unreadable"] == []
+    assert "8140/3" in {row["icdo3_morphology"] for row in tables(workspace)[0]}
+
+
+def test_a_change_of_any_shipped_word_list_reads_everything_again(monkeypatch):
+    before = reading.rules_digest(None)
+    monkeypatch.setattr(reading, "shipped_digest", lambda: "another list of markers")
+    assert reading.rules_digest(None) != before
 
 
 def test_a_kernel_that_is_lost_gives_a_finding():
