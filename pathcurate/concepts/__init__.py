@@ -224,16 +224,10 @@ class _Build:
         return replace(self.plan, mentions=mentions, findings=findings)
 
     def _digests_of_reports(self) -> dict[str, str]:
-        """Report to digest of its texts."""
-        known = self.catalog.read(REPORTS, columns=("report_id", "text_digest"))
-        if known["text_digest"].null_count == 0:
-            return dict(zip(column_values(known, "report_id"), column_values(known, "text_digest"), strict=True))
-        digests: dict[str, str] = {}
-        for batch in self._reports(("report_id", "text_digest", *TEXT_COLUMNS)):
-            texts = zip(*(column_values(batch, name) for name in TEXT_COLUMNS), strict=True)
-            keys = zip(column_values(batch, "report_id"), column_values(batch, "text_digest"), texts, strict=True)
-            digests.update((report, digest or _text_digest(row)) for report, digest, row in keys)
-        return digests
+        """Report to digest of its texts; the import gives none to a report without a text."""
+        rows = self.catalog.read(REPORTS, columns=("report_id", "text_digest"))
+        digests = (digest or "" for digest in column_values(rows, "text_digest"))
+        return dict(zip(column_values(rows, "report_id"), digests, strict=True))
 
     def _read_before(self) -> dict[str, str]:
         rows = self.catalog.read(_READ)
@@ -286,10 +280,6 @@ class _Build:
         keys = zip(*(column_values(rows, name) for name in ("concept", "concept_sha", "report_id")), strict=True)
         kept = [(name, sha) in wanted and report in reports for name, sha, report in keys]
         return rows.filter(pa.array(kept, pa.bool_()))
-
-
-def _text_digest(texts: Iterable[str | None]) -> str:
-    return hashlib.blake2b(json.dumps(list(texts)).encode(), digest_size=16).hexdigest()
 
 
 def _failures(batch: pa.RecordBatch) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Concepts of recipes in the texts of reports: what is found where, and what is done again when something changes."""
 
+import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -40,7 +41,8 @@ def recipe(workspace: Workspace, concepts: str, name: str = "r") -> None:
 def reports(workspace: Workspace, texts: Mapping[str, str | Mapping[str, str]], digest: str | None = None) -> None:
     rows = [
         {"report_id": report, "site": "NB01", "accession": report, "report_type": "primary", "status": "final",
-         "text_digest": digest, **({"diagnosis": text} if isinstance(text, str) else text)}
+         "text_digest": digest or hashlib.sha256(repr(text).encode()).hexdigest(),
+         **({"diagnosis": text} if isinstance(text, str) else text)}
         for report, text in texts.items()
     ]  # fmt: skip
     Catalog(workspace.catalog).replace(REPORTS, from_rows(REPORTS, rows))
