@@ -5,15 +5,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pathcurate.model.annotation import ANNOTATIONS
 from pathcurate.model.column import Table
 from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES
 from pathcurate.model.diagnosis import DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS
 from pathcurate.model.event import EVENTS
 from pathcurate.model.finding import FINDINGS
-from pathcurate.model.link import LINKS
+from pathcurate.model.link import LINK_DECISIONS, LINKS
 from pathcurate.model.manifest import MANIFEST_JSON_SCHEMA
+from pathcurate.model.material import MATERIALS, SCANNER_INDEX
 from pathcurate.model.permission import PERMISSIONS
-from pathcurate.model.person import IDENTITIES, PERSONS
+from pathcurate.model.person import IDENTITIES, MERGES, PERSONS
 from pathcurate.model.recipe import Recipe
 from pathcurate.model.report import REPORTS
 from pathcurate.model.series import SERIES
@@ -33,12 +35,17 @@ _CATALOG = (
     IHC_RESULTS,
     REPORT_CONCEPTS,
     EVENTS,
+    MATERIALS,
+    SCANNER_INDEX,
+    ANNOTATIONS,
+    MERGES,
     SOURCES,
     SOURCE_ROWS,
     PERSONS,
     IDENTITIES,
     PERMISSIONS,
     LINKS,
+    LINK_DECISIONS,
     FINDINGS,
     WAIVERS,
 )

@@ -21,6 +21,7 @@ import openslide
 from pathcurate.disclosure import check_permission_lists
 from pathcurate.engines.embedded import Embedded
 from pathcurate.errors import InputOutputError, PathcurateError, PlanIncompleteError, VaultError
+from pathcurate.mapping import load_mapping
 from pathcurate.model.event import EVENTS
 from pathcurate.model.permission import PERMISSIONS
 from pathcurate.objectstore import S3Root
@@ -32,7 +33,7 @@ from pathcurate.tables import Catalog
 from pathcurate.text import reportrow
 from pathcurate.vault import broken_event, open_vault
 from pathcurate.verification import INPUTS, demand_seal, read_seal
-from pathcurate.workspace import Archive, EventSource, ReportSource, Site, Workspace, load_mapping, load_workspace
+from pathcurate.workspace import Archive, EventSource, ReportSource, Site, Workspace, load_workspace
 
 LEAST_OPENSLIDE = (4, 0, 1)
 """Earlier ones miss labels of Leica GT450 scanners and have two known memory faults."""

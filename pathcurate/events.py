@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from pathcurate.delimited import Row, Sheet, read_sheet, shown_head
 from pathcurate.errors import UsageError
+from pathcurate.mapping import Mapping, load_mapping
 from pathcurate.model.column import Type
 from pathcurate.model.event import EVENTS, is_closed_code
 from pathcurate.model.finding import Finding, Severity
@@ -37,7 +38,7 @@ from pathcurate.tables import Catalog, column_values
 from pathcurate.text.heads import Heads, resolve
 from pathcurate.text.values import parse_datetime, parse_number
 from pathcurate.text.vocabulary import vocabulary
-from pathcurate.workspace import Mapping, Workspace, load_mapping
+from pathcurate.workspace import Workspace
 
 _DERIVED = frozenset({"event_id", "site", "value_text", "source_file", "source_mapping", "source_row"})
 COLUMNS = tuple(name for name in EVENTS.names if name not in _DERIVED)

@@ -12,6 +12,7 @@ from pathcurate.delimited import Row, Sheet, read_sheet, shown_head
 from pathcurate.disclosure import list_digests, record_permission_lists
 from pathcurate.errors import DisclosureRefusedError, InputOutputError, UsageError
 from pathcurate.findings import record_findings
+from pathcurate.mapping import Mapping, load_mapping
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.permission import PERMISSIONS, SUBJECTS
 from pathcurate.model.report import REPORTS
@@ -21,7 +22,7 @@ from pathcurate.text.accession import AccessionPatterns
 from pathcurate.text.heads import Heads, fold_head, known_heads, resolve
 from pathcurate.text.values import parse_datetime, parse_number
 from pathcurate.text.vocabulary import vocabulary
-from pathcurate.workspace import Mapping, PermissionSource, Workspace, load_mapping
+from pathcurate.workspace import PermissionSource, Workspace
 
 COLUMNS = tuple(name for name in PERMISSIONS.names if name not in {"source", "source_row"})
 """Canonical names that a mapping may give heads or constants for."""

@@ -23,7 +23,7 @@ from pathcurate.model.column import Column, Table, Type
 from pathcurate.storage import create_exclusively, private_directory, replacing, write_bytes
 
 _MADE_OF = "_made_of.json"
-_ARROW_TYPES: dict[Type, pa.DataType] = {
+ARROW_TYPES: dict[Type, pa.DataType] = {
     Type.STRING: pa.string(),
     Type.BYTES: pa.binary(),
     Type.INTEGER: pa.int64(),
@@ -47,7 +47,7 @@ def _arrow_field(column: Column) -> "pa.Field[pa.DataType]":
     notes = {"meaning": column.meaning, "identifying": str(column.identifying), "unit": column.unit}
     return pa.field(
         column.name,
-        _ARROW_TYPES[column.type],
+        ARROW_TYPES[column.type],
         nullable=not column.required,
         metadata={name: text for name, text in notes.items() if text},
     )
@@ -120,6 +120,7 @@ class Snapshot:
         parts: file names, oldest first.
         schema_version: version of the table's declaration.
         note: what a derived table was made of, and a digest of its rows.
+        adding: parts none of whose keys an earlier part has.
     """
 
     number: int
@@ -128,6 +129,7 @@ class Snapshot:
     parts: tuple[str, ...]
     schema_version: int
     note: Mapping[str, str]
+    adding: tuple[str, ...] = ()
 
 
 class Catalog:
@@ -230,6 +232,22 @@ class Catalog:
                     "Restore the catalog from a backup, or run the stage that writes it again.",
                 ) from None
 
+    def part_paths(self, table: Table) -> tuple[list[Path], list[Path]]:
+        """The newest state's files, oldest first: those whose rows are of no other file, and those that replace some.
+
+        The first file is of the first kind; a later one only if it was written so, see :meth:`upsert`.
+        """
+        snapshot = self.snapshot(table)
+        folder = self._directory / table.name
+        paths = [folder / name for name in (snapshot.parts if snapshot else ())]
+        adding = set(snapshot.adding) if snapshot else set()
+        only_added = [path for number, path in enumerate(paths) if number == 0 or path.name in adding]
+        return only_added, [path for path in paths if path not in only_added]
+
+    def read_parts(self, table: Table, paths: Sequence[Path], columns: Sequence[str]) -> pa.Table:
+        """The last row for each key in some of a table's files, oldest first; the columns hold the key."""
+        return _last_by_key(pa.concat_tables([_read_part(path, table.select(columns)) for path in paths]), table.key)
+
     def row_count(self, table: Table) -> int:
         """Rows in all parts of the newest state, also those that a later one replaces; from the files' footers."""
         snapshot = self.snapshot(table)
@@ -306,22 +324,35 @@ class Catalog:
             pass
         return snapshot.note.get("made_of")
 
-    def upsert(self, table: Table, data: pa.Table) -> None:
-        """Add rows; a row replaces the earlier one with its key. No rows, no snapshot, except that the first is made."""
+    def upsert(self, table: Table, data: pa.Table, *, only_adds: bool = False) -> None:
+        """Add rows; a row replaces the earlier one with its key. No rows, no snapshot, except that the first is made.
+
+        Args:
+            table: the declaration.
+            data: the rows.
+            only_adds: the caller knows that the table has no row with any of these keys; readers then need not look.
+        """
         current = self.snapshot(table)
         if data.num_rows or current is None:
             rows = _last_by_key(conform(table, data), table.key)
-            self._commit(table, "upsert", rows, current.parts if current else ())
+            parts, adding = (current.parts, current.adding) if current else ((), ())
+            self._commit(table, "upsert", rows, parts, adding, only_adds=only_adds)
 
-    def _commit(self, table: Table, operation: str, data: pa.Table, parts: tuple[str, ...]) -> None:
+    def _commit(
+        self, table: Table, operation: str, data: pa.Table, parts: tuple[str, ...], adding: tuple[str, ...] = (),
+        *, only_adds: bool = False,
+    ) -> None:  # fmt: skip
         folder = private_directory(private_directory(self._directory) / table.name)
         before = self.snapshot(table)
         number = before.number + 1 if before else 1
         name = f"part-{number:08d}-{secrets.token_hex(4)}.parquet"
         write_parquet(folder / name, data, mode=0o600)
-        self._log(table, number, operation, (*parts, name), {})
+        self._log(table, number, operation, (*parts, name), {}, (*adding, name) if only_adds else adding)
 
-    def _log(self, table: Table, number: int, operation: str, parts: tuple[str, ...], note: Mapping[str, str]) -> None:
+    def _log(
+        self, table: Table, number: int, operation: str, parts: tuple[str, ...], note: Mapping[str, str],
+        adding: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
         folder = self._directory / table.name
         log = private_directory(folder / "_log")
         entry = {
@@ -331,6 +362,7 @@ class Catalog:
             "parts": list(parts),
             "schema_version": table.version,
             **({"note": dict(note)} if note else {}),
+            **({"adding": list(adding)} if adding else {}),
         }
         # The workspace lock makes a lost race impossible between runs; the exclusive name makes it visible otherwise.
         if not create_exclusively(log / f"{number:08d}.json", json.dumps(entry).encode()):
@@ -342,8 +374,8 @@ def _read_snapshot(path: Path) -> Snapshot:
     try:
         entry = json.loads(path.read_bytes())
         datetime.fromisoformat(entry["at"])
-        parts, note = tuple(entry["parts"]), entry.get("note", {})
-        return Snapshot(entry["number"], entry["at"], entry["operation"], parts, entry["schema_version"], dict(note))
+        parts, note, adding = tuple(entry["parts"]), entry.get("note", {}), tuple(entry.get("adding", ()))
+        return Snapshot(entry["number"], entry["at"], entry["operation"], parts, entry["schema_version"], dict(note), adding)
     except (OSError, ValueError, KeyError, TypeError):
         raise InputOutputError(
             f"snapshot {path.name} of catalog table {path.parent.parent.name} is damaged",

@@ -1,14 +1,13 @@
-"""The one door to a workspace: what ``pathcurate.yaml`` says, where everything lies, and the mapping files beside it."""
+"""The one door to a workspace: what ``pathcurate.yaml`` says, and where everything lies."""
 
-import codecs
 import glob
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Literal
 
 import re2
 from pydantic import (
@@ -131,16 +130,26 @@ def _registry(value: object, info: ValidationInfo) -> Path:
     return _resolved(value, info)
 
 
-def _accession_pattern(pattern: str) -> str:
+def _groups(pattern: str) -> set[str]:
     options = re2.Options()
     options.log_errors = False
     try:
-        groups = set(re2.compile(pattern, options).groupindex)
+        return set(re2.compile(pattern, options).groupindex)
     except re2.error as failure:
         reason = failure.args[0]
         text = reason.decode("utf-8", errors="replace") if isinstance(reason, bytes) else str(reason)
         hint = " (look-around is not portable between engines)" if "perl operator: (?" in text else ""
         raise ValueError(f"not an RE2 pattern: {text}{hint}") from failure
+
+
+def _patient_pattern(pattern: str) -> str:
+    if _groups(pattern) != {"patient"}:
+        raise ValueError("the pattern needs a group (?P<patient>...) and no other")
+    return pattern
+
+
+def _accession_pattern(pattern: str) -> str:
+    groups = _groups(pattern)
     for group in sorted(groups.difference(ACCESSION_GROUPS)):
         guess = did_you_mean(group, ACCESSION_GROUPS) or f"; known: {', '.join(ACCESSION_GROUPS)}"
         raise ValueError(f"unknown group `{group}`{guess}")
@@ -232,12 +241,46 @@ class EventSource(_Part):
     mapping: LocalPath | None = None
 
 
+class TableSource(_Part):
+    """A table that another system keeps: of blocks and slides, of scanned files, of merged patients."""
+
+    model_config = ConfigDict(title="table source")
+
+    path: Annotated[FilePattern, PlainValidator(_pattern_of_files)]
+    mapping: LocalPath | None = None
+
+
+class AnnotationSource(_Part):
+    """Files in which an annotation tool keeps what was drawn on a site's slides."""
+
+    model_config = ConfigDict(title="annotation source")
+
+    path: Annotated[FilePattern, PlainValidator(_pattern_of_files)]
+    format: Literal["auto", "geojson", "asap"] = "auto"
+
+
+class MergeSource(_Part):
+    """A list of patients' numbers that are one person's; ``site`` is that of its rows if they do not name one."""
+
+    model_config = ConfigDict(title="merge list")
+
+    path: Annotated[FilePattern, PlainValidator(_pattern_of_files)]
+    mapping: LocalPath | None = None
+    site: Annotated[str, AfterValidator(_site_code)] | None = None
+
+
 class Accession(_Part):
-    """How a site's accession numbers are recognised: RE2 patterns, tried in order."""
+    """How a site's numbers are recognised in names, by RE2 patterns tried in order.
+
+    Attributes:
+        patterns: of accession numbers.
+        patients: of patients' numbers, with a group ``patient``; none unless a site gives them.
+    """
 
     patterns: Annotated[tuple[Annotated[str, AfterValidator(_accession_pattern)], ...], Field(min_length=1)] = (
         DEFAULT_PATTERNS
     )
+    patients: tuple[Annotated[str, AfterValidator(_patient_pattern)], ...] = ()
 
 
 class Rights(_Part):
@@ -252,13 +295,14 @@ class Rights(_Part):
 class Site(_Part):
     """One hospital or laboratory; ``vocabulary`` names a file of words that it uses besides the shipped ones."""
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"materials", "index"})
-
     code: Annotated[str, AfterValidator(_site_code)]
     name: Text | None = None
     archives: tuple[Annotated[Archive, BeforeValidator(_archive)], ...] = ()
     reports: tuple[ReportSource, ...] = ()
     events: tuple[EventSource, ...] = ()
+    materials: tuple[TableSource, ...] = ()
+    index: tuple[TableSource, ...] = ()
+    annotations: tuple[AnnotationSource, ...] = ()
     accession: Accession = Field(default_factory=Accession)
     vocabulary: LocalPath | None = None
     rights: Rights | None = None
@@ -272,6 +316,19 @@ class PermissionSource(_Part):
     path: LocalPath
     mapping: LocalPath | None = None
     max_age_days: Annotated[int, Strict(), Field(ge=1)] | None = None
+
+
+class LinkRules(_Part):
+    """How far ``link`` may go.
+
+    Attributes:
+        patient_date_days: a slide without a number of its own belongs to a case of its patient only if it was scanned at
+            most so many days after the specimen was received; 0 for never.
+    """
+
+    model_config = ConfigDict(title="link")
+
+    patient_date_days: Annotated[int, Strict(), Field(ge=0, le=3650)] = 60
 
 
 class Deid(_Part):
@@ -289,6 +346,8 @@ class Settings(_Part):
     name: Text
     sites: tuple[Site, ...] = ()
     permissions: tuple[PermissionSource, ...] = ()
+    identities: tuple[MergeSource, ...] = ()
+    link: LinkRules = Field(default_factory=LinkRules)
     deid: Deid = Field(default_factory=Deid)
     engine: Annotated[str, PlainValidator(_engine)] = "embedded"
     registry: Annotated[Path, PlainValidator(_registry)] = Path("registry.db")
@@ -377,39 +436,6 @@ class Workspace:
         raise UsageError(f"no site `{code}` in {self.document.name}{did_you_mean(code, codes)}", known)
 
 
-def _heads(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-def _text_encoding(name: str) -> str:
-    try:
-        "".encode(name)
-        return codecs.lookup(name).name
-    except (LookupError, ValueError):
-        raise ValueError(f"`{name}` is not a known encoding, such as utf-8 or gb18030") from None
-
-
-Heads = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_heads)]
-
-
-class Mapping(_Part):
-    """How one export names things.
-
-    Attributes:
-        encoding: the export's encoding, by Python's name for it; None to detect it.
-        sheet: name of the sheet of a workbook; None for the first with known heads.
-        columns: our column to the export's heads, of which the first that is there counts.
-        constants: our column to the text that stands in every row.
-        values: our column to what the export writes and what we write for it.
-    """
-
-    encoding: Annotated[str, AfterValidator(_text_encoding)] | None = None
-    sheet: Text | None = None
-    columns: dict[str, Heads] = Field(default_factory=dict)
-    constants: dict[str, str] = Field(default_factory=dict)
-    values: dict[str, dict[str, str]] = Field(default_factory=dict)
-
-
 def find_workspace(start: Path) -> Path:
     """The workspace file in this directory or its nearest parent that has one.
 
@@ -443,33 +469,6 @@ def load_workspace(file: Path) -> Workspace:
     checks = (_repeated_names, _misplaced_keys, _nested_roots)
     yamlsource.fail(document, [problem for check in checks for problem in check(document, settings)], UsageError)
     return Workspace(file.parent, settings, document)
-
-
-def load_mapping(file: Path, columns: Collection[str]) -> Mapping:
-    """Read a mapping file.
-
-    Args:
-        file: the file.
-        columns: the columns that the kind of export may have.
-
-    Raises:
-        UsageError: with all problems and where they are.
-    """
-    document = yamlsource.load(file, str(file), UsageError)
-    mapping = yamlsource.validate(document, Mapping, UsageError)
-    problems = [
-        document.problem((part, name), f"unknown column `{name}`{did_you_mean(name, columns)}", key=True)
-        for part in ("columns", "constants", "values")
-        for name in getattr(mapping, part)
-        if name not in columns
-    ]
-    problems += [
-        document.problem(("constants", name), f"column `{name}` is under `columns` too", key=True)
-        for name in mapping.constants
-        if name in mapping.columns
-    ]
-    yamlsource.fail(document, problems, UsageError)
-    return mapping
 
 
 def _repeated_names(document: Document, settings: Settings) -> Iterator[Problem]:

@@ -20,9 +20,10 @@ from pathcurate.cli.main import root, run
 from pathcurate.cohort import read_recipe
 from pathcurate.deid import explain
 from pathcurate.errors import PathcurateError
+from pathcurate.mapping import load_mapping
 from pathcurate.text.reportrow import COLUMNS
 from pathcurate.text.sitewords import load_words
-from pathcurate.workspace import load_mapping, load_workspace
+from pathcurate.workspace import load_workspace
 
 CHECKOUT = Path(__file__).parents[1]
 HEAVY = ("pandas", "pyarrow", "duckdb", "numpy", "openslide", "pydicom", "sqlalchemy", "jsonschema", "pydantic", "jinja2")

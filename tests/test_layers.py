@@ -19,9 +19,10 @@ FLOORS = {
     3: {"readers", "parsers", "scrubbers", "engines", "registries"},
     2: {
         "contracts", "delimited", "demo", "diff", "digests", "disclosure", "findings", "htmlreport", "htmltable", "ifd",
-        "images", "objectstore", "pacing", "roots",
+        "images", "mapping", "objectstore", "pacing", "roots",
         "pluginhost", "pseudonyms",
-        "recipefile", "releases", "resources", "sources", "splits", "spreadsheet", "sqlplan", "stamps", "storage", "tables",
+        "recipefile", "relations", "releases",
+        "resources", "sources", "splits", "spreadsheet", "sqlplan", "stamps", "storage", "tables",
         "text", "vault", "verification",
         "workspace", "yamlsource",
     },

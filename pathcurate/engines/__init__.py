@@ -69,5 +69,14 @@ class Engine(Protocol):
             InputOutputError: the query failed.
         """
 
+    def batches(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[pa.RecordBatch]:
+        """The result of a query piece by piece, for what may be larger than memory.
+
+        No other query is asked before the last piece is taken or the iterator closed.
+
+        Raises:
+            InputOutputError: the query failed.
+        """
+
     def close(self) -> None:
         """End every run and give up all processes and connections."""

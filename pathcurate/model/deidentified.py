@@ -18,7 +18,7 @@ PSEUDONYM_BODY = "[0-9A-HJKMNP-TV-Z]{16}"
 PSEUDONYM_KINDS = {
     "S": "slide", "C": "case", "P": "person", "Q": "group of possibly one person", "R": "report", "G": "scan group",
     "I": "series",
-    "E": "event",
+    "E": "event", "M": "block or glass slide", "A": "annotation",
 }  # fmt: skip
 TOP_AGE = 90
 """Ages from here on are one class (HIPAA 45 CFR 164.514(b)(2)(i)(C))."""

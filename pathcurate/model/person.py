@@ -3,8 +3,8 @@
 from pathcurate.model.column import Action, Column, Identifying, Table, Type
 from pathcurate.model.slide import SITE
 
-BASES = ("site_number", "case", "id_number", "shared_number")
-GROUP_BASES = ("id_number", "name_birth_date_sex", "phone_name", "shared_number")
+BASES = ("site_number", "case", "id_number", "merge_list", "shared_number")
+GROUP_BASES = ("id_number", "name_birth_date_sex", "phone_name", "shared_number", "merge_list")
 
 PERSONS = Table(
     name="persons",
@@ -37,3 +37,23 @@ IDENTITIES = Table(
         Column("person_id", Type.STRING, "The person.", Identifying.DIRECT, Action.PSEUDONYM, pseudonym="P", required=True),
     ),
 )  # fmt: skip
+
+MERGES = Table(
+    name="merges",
+    row="one statement of a merge list: a number of a patient, and another number or a master number of the same person",
+    key=("merge_id",),
+    columns=(
+        Column("merge_id", Type.STRING, "Identifier of the statement.", Identifying.DIRECT, Action.DROP, required=True),
+        SITE,
+        Column("patient_id", Type.STRING, "The number that stays.", Identifying.DIRECT, Action.DROP, required=True),
+        Column("other_site", Type.STRING, "Site of the other number; missing for the same.", Identifying.QUASI,
+               pattern=r"[A-Z][A-Z0-9_]{1,15}"),
+        Column("other_patient_id", Type.STRING, "The number that was merged into it.", Identifying.DIRECT, Action.DROP),
+        Column("master_id", Type.STRING, "Number of the person in a master patient index, shared by all of the person's "
+               "numbers.", Identifying.DIRECT, Action.DROP),
+        Column("merged_date", Type.TIMESTAMP, "When they were merged.", Identifying.QUASI, Action.DROP),
+        Column("source_file", Type.STRING, "Name of the source.", Identifying.DIRECT, Action.DROP),
+        Column("source_row", Type.INTEGER, "Row of the source, the head being row 1.", Identifying.QUASI, Action.DROP),
+    ),
+)  # fmt: skip
+"""As HL7 v2 ADT^A40 has them, the number that stays (PID-3) and the prior one (MRG-1); or as a master patient index does."""

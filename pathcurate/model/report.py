@@ -127,6 +127,8 @@ REPORTS = Table(
         Column("source_row", Type.INTEGER, "Row of the source, the head being row 1.", Identifying.QUASI, Action.DROP),
         Column("attachment_count", Type.INTEGER, "Pictures and documents that came with the report and were left out."),
         *VALUES,
+        Column("blocks", Type.STRINGS, "Blocks that its texts name, as A1; those of a slide are held against them.",
+               pattern=r"[A-Z]\d{1,3}", action=Action.DROP),
         Column("source_codes", Type.STRINGS, "Codes of this row that the source gave; the others were read in its texts.",
                values=SOURCE_CODES),
         _direct("text_digest", "Digest of what the report says, to tell whether it has to be read again."),
@@ -141,8 +143,8 @@ TEXT_COLUMNS = ("clinical_diagnosis", "gross", "microscopy", "diagnosis", "ihc",
 
 DERIVED = (
     *(column.name for column in VALUES if column.name not in SOURCE_CODES),
-    "report_id", "site", "is_current", "case_order", "replaces", "source_file", "source_row", "source_codes", "text_digest",
-    "rules_digest",
+    "report_id", "site", "is_current", "case_order", "replaces", "source_file", "source_row", "blocks", "source_codes",
+    "text_digest", "rules_digest",
 )  # fmt: skip
 """Columns that no source gives: found by reading the texts, or by the import itself."""
 GIVEN = tuple(name for name in REPORTS.names if name not in {*DERIVED, "attachment_count"})

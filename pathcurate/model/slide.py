@@ -100,9 +100,11 @@ SLIDES = Table(
                action=Action.DROP),
         _direct("metadata_texts", Type.STRINGS, "Other header texts in which a laboratory may have put its number."),
         _direct("accession_raw", Type.STRING, "The text in which an accession number was found."),
-        _direct("accession", Type.STRING, "Normalised accession number, if the site's reports have it."),
+        _direct("patient_id", Type.STRING, "The patient's number, as the header gives it (DICOM PatientID)."),
         Column("specimen", Type.STRING, "Specimen (part) letter.", pattern=r"[A-Z]"),
         Column("block", Type.STRING, "Block number within the specimen.", pattern=r"\d{1,3}"),
+        Column("organ", Type.STRING, "Organ that its names or its header speak of; evidence for its link, no diagnosis.",
+               Identifying.SENSITIVE, Action.DROP, vocabulary="organs"),
         _direct("stain_raw", Type.STRING, "The text in which a stain was found."),
         Column("stain", Type.STRING, "Canonical stain name.", vocabulary="stains"),
         _direct("header_fingerprint", Type.STRING, "Digest of the header bytes."),
@@ -148,18 +150,22 @@ SLIDES = Table(
     ),
 )  # fmt: skip
 
+KEY_KINDS = ("accession", "patient_id")
+KEY_SOURCES = ("barcode", "label", "metadata", "index", "file_name", "folder")
+"""Where a number of a slide can stand, best first; ``index`` is the table of its scanner or PACS."""
+
 SLIDE_KEYS = Table(
     name="slide_keys",
-    row="one accession-like number found on or in one slide",
-    key=("slide_id", "key", "source"),
+    row="one number of a case or of a patient, found on, in or about one slide; in the order of site, key and slide",
+    key=("slide_id", "kind", "key", "source"),
     columns=(
         _direct("slide_id", Type.STRING, "The slide.", required=True),
         SITE,
+        Column("kind", Type.STRING, "What the number is of.", values=KEY_KINDS, required=True),
         _direct("key", Type.STRING, "Normalised number.", required=True),
         _direct("specimen", Type.STRING, "Specimen letter found with it."),
         _direct("block", Type.STRING, "Block number found with it."),
-        Column("source", Type.STRING, "Where it was found.",
-               values=("barcode", "label", "metadata", "file_name", "folder"), required=True),
+        Column("source", Type.STRING, "Where it was found.", values=KEY_SOURCES, required=True),
         _direct("raw", Type.STRING, "The text it was found in."),
     ),
 )  # fmt: skip

@@ -3,7 +3,9 @@
 from pathcurate.model.column import Action, Column, Identifying, Table, Type
 from pathcurate.model.slide import SITE
 
-_TABLE = Column("table", Type.STRING, "Table that the file's rows are in.", values=("reports", "events"), required=True)
+IMPORTED = ("reports", "events", "materials", "scanner_index", "merges", "annotations")
+"""Tables that are filled by imports."""
+_TABLE = Column("table", Type.STRING, "Table that the file's rows are in.", values=IMPORTED, required=True)
 
 
 def _dropped(name: str, meaning: str, kind: Type = Type.STRING, *, required: bool = True) -> Column:
@@ -31,6 +33,8 @@ SOURCES = Table(
         _count("rows", "Rows that it gave, those among them that another file gives too."),
         _dropped("state", "State of the table in which its rows are."),
         Column("imported_at", Type.TIMESTAMP, "When it was read last, UTC.", Identifying.QUASI, Action.DROP, required=True),
+        Column("forgotten_at", Type.TIMESTAMP, "When its import was undone, UTC; it is not read again until its bytes "
+               "change or it is named.", Identifying.QUASI, Action.DROP),
     ),
 )  # fmt: skip
 

@@ -13,13 +13,13 @@ from typing import Any
 
 from pathcurate.delimited import Export, Loss, Sheet, clean, open_export, read_sheet, shown_head
 from pathcurate.errors import UsageError
+from pathcurate.mapping import Mapping
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.report import TEXT_COLUMNS
 from pathcurate.text.accession import AccessionPatterns
 from pathcurate.text.heads import Heads, fold_head, resolve
 from pathcurate.text.kinds import kind
 from pathcurate.text.reportrow import ReportRows, is_test
-from pathcurate.workspace import Mapping
 
 NAME = "lis"
 _TEXT_CONTROLS = frozenset(range(9, 14))

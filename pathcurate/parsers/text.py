@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pathcurate import workspace
+from pathcurate import mapping as mappings
 from pathcurate.delimited import clean
 from pathcurate.errors import InputOutputError
 from pathcurate.model.finding import Finding, Severity
@@ -96,7 +96,7 @@ def _is_table(lines: Sequence[str]) -> bool:
 
 
 def parse(
-    path: Path, site: str, patterns: AccessionPatterns, mapping: workspace.Mapping
+    path: Path, site: str, patterns: AccessionPatterns, mapping: mappings.Mapping
 ) -> Iterator[dict[str, Any] | Finding]:
     """The row of the ``reports`` table that a file is, without ``report_id``, ``is_current`` and ``source_file``.
 
@@ -152,7 +152,7 @@ def _lost(rule: str, what: str, site: str, source: str) -> Finding:
     )  # fmt: skip
 
 
-def _texts(text: str, stem: str, patterns: AccessionPatterns, mapping: workspace.Mapping) -> dict[str, str]:
+def _texts(text: str, stem: str, patterns: AccessionPatterns, mapping: mappings.Mapping) -> dict[str, str]:
     """Texts by column."""
     folded = fold(text)
     known = _known_labels() | {_label(text): name for name, texts in mapping.columns.items() for text in texts}

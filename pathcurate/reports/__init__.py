@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from pathcurate.engines import Engine
 from pathcurate.errors import InputOutputError, PathcurateError, UsageError
+from pathcurate.mapping import Mapping, load_mapping
 from pathcurate.model.diagnosis import DIAGNOSES, IHC_RESULTS
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.report import GIVEN, REPORTS, TEXT_COLUMNS, VALUES
@@ -41,7 +42,7 @@ from pathcurate.text import reportrow
 from pathcurate.text.accession import AccessionPatterns
 from pathcurate.text.kinds import is_name
 from pathcurate.text.sitewords import load_words
-from pathcurate.workspace import Mapping, ReportSource, Site, Workspace, load_mapping
+from pathcurate.workspace import ReportSource, Site, Workspace
 
 _IDENTITY = ("site", "accession", "report_type", "status", "reported_date", "patient_id")
 _CONTENT = (*(name for name in GIVEN if name not in {*_IDENTITY, *TEXT_COLUMNS}), "attachment_count")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from pathcurate.delimited import Sheet, shown_head
 from pathcurate.errors import UsageError
+from pathcurate.mapping import Mapping
 from pathcurate.parsers import lis
 from pathcurate.reports.recognised import find_parser
 from pathcurate.text import reportrow
 from pathcurate.text.heads import Heads, resolve
 from pathcurate.text.kinds import kind
-from pathcurate.workspace import Mapping
 
 _PLAIN = re.compile(r"[^\W\d]\w*")
 _YAML_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})

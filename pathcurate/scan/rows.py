@@ -39,9 +39,6 @@ def carried(row: Row, before: Row) -> Row:
     row = {**row, "slide_id": before["slide_id"]}
     for name in ("moved_from", "moved_at"):
         row[name] = row[name] if row[name] is not None else before[name]
-    if row["keys"] == before["keys"] and row["site"] == before["site"]:
-        # What the link stage made of the same numbers still holds.
-        row |= {name: before[name] for name in ("accession", "specimen", "block")}
     if same_bytes(row, before):
         is_touched = row["mtime"] != before["mtime"]
         if not is_touched:

@@ -7,6 +7,7 @@ from collections.abc import Mapping as Dict
 from datetime import date
 from typing import Any
 
+from pathcurate.mapping import Mapping
 from pathcurate.model.column import Type
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.report import GIVEN, REPORT_STATUSES, REPORT_TYPES, REPORTS, SEXES, SOURCE_CODES, TEXT_COLUMNS
@@ -14,7 +15,6 @@ from pathcurate.text.accession import AccessionPatterns
 from pathcurate.text.kinds import is_name
 from pathcurate.text.values import is_ruined, language, parse_age, parse_datetime, parse_number
 from pathcurate.text.vocabulary import vocabulary
-from pathcurate.workspace import Mapping
 
 _OPENING = 60
 _LONGEST_HEADING = 40

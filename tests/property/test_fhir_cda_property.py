@@ -8,11 +8,12 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pathcurate.mapping import Mapping
 from pathcurate.model.finding import Finding
 from pathcurate.parsers import cda, fhir
 from pathcurate.parsers.fhir import stream
 from pathcurate.text.accession import AccessionPatterns
-from pathcurate.workspace import DEFAULT_PATTERNS, Mapping
+from pathcurate.workspace import DEFAULT_PATTERNS
 from tests.makers.cda import document
 from tests.makers.fhir import ANSWER, bundle, ndjson, report, resources
 

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pathcurate.errors import UsageError
+from pathcurate.mapping import Mapping
 from pathcurate.model.finding import Finding
 from pathcurate.parsers import hl7
 from pathcurate.parsers.hl7 import stream
 from pathcurate.text.accession import AccessionPatterns
-from pathcurate.workspace import DEFAULT_PATTERNS, Mapping
+from pathcurate.workspace import DEFAULT_PATTERNS
 from tests.makers.hl7 import USUAL, Separators, message, result
 
 PATTERNS = AccessionPatterns(DEFAULT_PATTERNS)

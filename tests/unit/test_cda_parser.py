@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from pathcurate.errors import InputOutputError, UsageError
+from pathcurate.mapping import Mapping
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.report import REPORTS
 from pathcurate.parsers import cda
 from pathcurate.parsers.cda import document as reading
 from pathcurate.text.accession import AccessionPatterns
-from pathcurate.workspace import DEFAULT_PATTERNS, Mapping
+from pathcurate.workspace import DEFAULT_PATTERNS
 from tests.makers.cda import ANSWER, CARD, NUMBER, document, identifier, observation, section
 
 Write = Callable[[str, str | bytes], Path]

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from pathcurate.errors import InputOutputError, UsageError
+from pathcurate.mapping import Mapping
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.report import REPORTS
 from pathcurate.parsers import fhir
 from pathcurate.parsers.fhir import stream
 from pathcurate.text.accession import AccessionPatterns
-from pathcurate.workspace import DEFAULT_PATTERNS, Mapping
+from pathcurate.workspace import DEFAULT_PATTERNS
 from tests.makers.fhir import (
     ANSWER,
     CARD,

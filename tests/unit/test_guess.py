@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from pathcurate.cli.main import run
 from pathcurate.delimited import read_sheet
 from pathcurate.errors import UsageError
+from pathcurate.mapping import Mapping, load_mapping
 from pathcurate.parsers import lis
 from pathcurate.reports.guess import guess_mapping
 from pathcurate.text import reportrow
 from pathcurate.text.accession import AccessionPatterns
 from pathcurate.text.kinds import kind
-from pathcurate.workspace import DEFAULT_PATTERNS, Mapping, load_mapping
+from pathcurate.workspace import DEFAULT_PATTERNS
 
 Write = Callable[[str, str | bytes], Path]
 PATTERNS = AccessionPatterns(DEFAULT_PATTERNS)

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from pathcurate.errors import InputOutputError, UsageError
+from pathcurate.mapping import Mapping
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.report import REPORTS
 from pathcurate.parsers import hl7
 from pathcurate.parsers.hl7 import stream
 from pathcurate.text.accession import AccessionPatterns
-from pathcurate.workspace import DEFAULT_PATTERNS, Mapping
+from pathcurate.workspace import DEFAULT_PATTERNS
 from tests.makers.hl7 import ANSWER, CARD, PDF, SECTIONS, USUAL, Separators, header, message, result, segment
 
 Write = Callable[[str, str | bytes], Path]

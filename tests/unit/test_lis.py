@@ -10,11 +10,12 @@ import pytest
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from pathcurate.errors import UsageError
+from pathcurate.mapping import Mapping
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.report import REPORTS
 from pathcurate.parsers import lis
 from pathcurate.text.accession import AccessionPatterns
-from pathcurate.workspace import DEFAULT_PATTERNS, Mapping
+from pathcurate.workspace import DEFAULT_PATTERNS
 
 Write = Callable[[str, str | bytes], Path]
 PATTERNS = AccessionPatterns(DEFAULT_PATTERNS)

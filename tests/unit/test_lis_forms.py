@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from pathcurate.mapping import Mapping
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.parsers import lis
 from pathcurate.text.accession import AccessionPatterns
-from pathcurate.workspace import DEFAULT_PATTERNS, Mapping
+from pathcurate.workspace import DEFAULT_PATTERNS
 from tests.makers.lis import EXPORTS, Made
 
 Write = Callable[[str, str | bytes], Path]

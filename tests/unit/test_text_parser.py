@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from pathcurate.errors import InputOutputError
+from pathcurate.mapping import Mapping
 from pathcurate.model.finding import Finding
 from pathcurate.model.report import REPORTS, TEXT_COLUMNS
 from pathcurate.parsers import PARSERS, lis, text
 from pathcurate.text.accession import AccessionPatterns
-from pathcurate.workspace import DEFAULT_PATTERNS, Mapping
+from pathcurate.workspace import DEFAULT_PATTERNS
 from tests.makers.plaintext import ANSWER, BODY, ENGLISH, ENGLISH_ANSWER, LAYOUTS, report
 
 Write = Callable[[str, str | bytes], Path]

@@ -8,11 +8,12 @@ import pytest
 import re2
 
 from pathcurate.errors import UsageError
+from pathcurate.mapping import load_mapping
 from pathcurate.objectstore import Address, S3Root
 from pathcurate.pacing import PacedRoot, Window
 from pathcurate.roots import paced_root_of, root_of
 from pathcurate.storage import LocalRoot
-from pathcurate.workspace import DEFAULT_PATTERNS, Workspace, find_workspace, load_mapping, load_workspace
+from pathcurate.workspace import DEFAULT_PATTERNS, Workspace, find_workspace, load_workspace
 
 FULL = """\
 workspace: 1
@@ -129,9 +130,11 @@ def test_a_registry_is_a_path_or_an_sqlite_address(tmp_path: Path, registry: str
           "3:30: error: a site code is 2 to 16 of A-Z, 0-9 and _, and starts with a letter",
           "3:41: error: Input should be a valid string (got 12)",
           "3:46: error: key `code` is missing in site"]),
-        (HEAD + "sites: [{code: AA, materials: [], index: [{path: x}]}]",
-         ["3:20: error: key `materials` is not supported in this version",
-          "3:35: error: key `index` is not supported in this version"]),
+        (HEAD + "sites: [{code: AA, materials: [{}], index: [{path: x, mappings: y}]}]",
+         ["3:32: error: key `path` is missing in table source",
+          "3:55: error: unknown key `mappings` in table source; did you mean `mapping`?"]),
+        (HEAD + "sites: [{code: AA, accession: {patients: ['P(?P<number>[0-9]+)']}}]",
+         ["3:43: error: the pattern needs a group (?P<patient>...) and no other"]),
         (HEAD + "sites: [{code: AA, archives: [{name: a, root: /x, reads_per_second: 0, window: w, offline: perhaps}]}]",
          ["3:69: error: Input should be greater than or equal to 1 (got 0)",
           "3:80: error: hours are written 19:00-07:00, from 00:00 to 24:00",

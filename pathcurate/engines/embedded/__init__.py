@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import duckdb
 
 T = TypeVar("T")
+_BATCH_ROWS = 100_000
 
 
 class Embedded:
@@ -149,6 +150,21 @@ class Embedded:
 
         return self._ask(fetch)
 
+    def batches(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[pa.RecordBatch]:
+        """The result of a query piece by piece, for what may be larger than memory.
+
+        No other query is asked before the last piece is taken or the iterator closed.
+
+        Raises:
+            InputOutputError: the query failed. The message does not repeat DuckDB's, which may quote values.
+        """
+        reader = self._ask(lambda: self._connection.sql(sql, params=list(parameters)).to_arrow_reader(_BATCH_ROWS))
+        try:
+            while (batch := self._ask(lambda: next(reader, None))) is not None:
+                yield batch
+        finally:
+            reader.close()
+
     def _ask(self, action: Callable[[], T]) -> T:
         # DuckDB notices an interrupt late, or not at all while it makes a table, and names it a query error. In a
         # thread of its own it can be waited for in a way that an interrupt ends at once.
@@ -224,7 +240,7 @@ def _answer(action: Callable[[], T]) -> T:
 
     try:
         return action()
-    except duckdb.Error as error:
+    except (duckdb.Error, pa.ArrowException) as error:
         kind = type(error).__name__
     # Raised outside of the except block: DuckDB's own message, which may quote data, is not even this error's context.
     raise InputOutputError(f"The embedded engine could not run a statement ({kind}).", _HINTS.get(kind, ""))

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from pathcurate.mapping import Mapping
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.parsers.cda.document import RefusedError, read_document
 from pathcurate.parsers.cda.texts import DocumentReader
 from pathcurate.text.accession import AccessionPatterns
 from pathcurate.text.reportrow import ReportRows
-from pathcurate.workspace import Mapping
 
 NAME = "cda"
 _ROOT: Final = re.compile(rb"<(?:!DOCTYPE\s+)?(?:[A-Za-z_][\w.-]*:)?ClinicalDocument\b")

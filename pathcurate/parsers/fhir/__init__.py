@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from pathcurate.mapping import Mapping
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.parsers.fhir.paths import REFERRED, Located, References
 from pathcurate.parsers.fhir.stream import Damage, ResourceFile
 from pathcurate.parsers.fhir.texts import ReportReader, is_pathology
 from pathcurate.text.accession import AccessionPatterns
 from pathcurate.text.reportrow import ReportRows
-from pathcurate.workspace import Mapping
 
 NAME = "fhir"
 _MARK: Final = re.compile(rb"(?:^|\n)\s*[\[{].*\"resourceType\"\s*:", re.DOTALL)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pathcurate.errors import InputOutputError, UsageError
+from pathcurate.mapping import Mapping
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.parsers.hl7.message import Message, read_message
 from pathcurate.parsers.hl7.report import GroupReader, Report, read_places
@@ -13,7 +14,6 @@ from pathcurate.parsers.hl7.stream import ENVELOPE, HEAD, NOTHING, Piece, pieces
 from pathcurate.text.accession import AccessionPatterns
 from pathcurate.text.encodings import decode
 from pathcurate.text.reportrow import ReportRows
-from pathcurate.workspace import Mapping
 
 NAME = "hl7"
 _REPORTS = frozenset({"ORU", "MDM", "OUL"})

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from pathcurate import workspace
+from pathcurate import mapping as mappings
 from pathcurate.delimited import clean
 from pathcurate.errors import UsageError
 from pathcurate.model.report import TEXT_COLUMNS
@@ -126,7 +126,7 @@ class Places:
         return _meaning(identifier)
 
 
-def read_places(mapping: workspace.Mapping, source: str) -> Places:
+def read_places(mapping: mappings.Mapping, source: str) -> Places:
     """The places that a mapping names.
 
     Raises:
