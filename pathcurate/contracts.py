@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from pathcurate.model.annotation import ANNOTATIONS
+from pathcurate.model.case import CASES
 from pathcurate.model.column import Table
 from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES
 from pathcurate.model.diagnosis import DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS
 from pathcurate.model.event import EVENTS
 from pathcurate.model.finding import FINDINGS
 from pathcurate.model.link import LINK_DECISIONS, LINKS
+from pathcurate.model.linkquality import LINK_RUNS
 from pathcurate.model.manifest import MANIFEST_JSON_SCHEMA
 from pathcurate.model.material import MATERIALS, SCANNER_INDEX
 from pathcurate.model.permission import PERMISSIONS
 from pathcurate.model.person import IDENTITIES, MERGES, PERSONS
+from pathcurate.model.question import LINK_QUESTIONS
 from pathcurate.model.recipe import Recipe
 from pathcurate.model.report import REPORTS
 from pathcurate.model.series import SERIES
@@ -43,9 +46,12 @@ _CATALOG = (
     SOURCE_ROWS,
     PERSONS,
     IDENTITIES,
+    CASES,
     PERMISSIONS,
     LINKS,
     LINK_DECISIONS,
+    LINK_QUESTIONS,
+    LINK_RUNS,
     FINDINGS,
     WAIVERS,
 )

@@ -23,7 +23,9 @@ from pathcurate.engines.embedded import Embedded
 from pathcurate.errors import InputOutputError, PathcurateError, PlanIncompleteError, VaultError
 from pathcurate.mapping import load_mapping
 from pathcurate.model.event import EVENTS
+from pathcurate.model.material import MATERIALS, SCANNER_INDEX
 from pathcurate.model.permission import PERMISSIONS
+from pathcurate.model.person import MERGES
 from pathcurate.objectstore import S3Root
 from pathcurate.readers import READERS
 from pathcurate.readers.plugins import plugins
@@ -33,7 +35,17 @@ from pathcurate.tables import Catalog
 from pathcurate.text import reportrow
 from pathcurate.vault import broken_event, open_vault
 from pathcurate.verification import INPUTS, demand_seal, read_seal
-from pathcurate.workspace import Archive, EventSource, ReportSource, Site, Workspace, load_workspace
+from pathcurate.workspace import (
+    Archive,
+    EventSource,
+    FilePattern,
+    MergeSource,
+    ReportSource,
+    Site,
+    TableSource,
+    Workspace,
+    load_workspace,
+)
 
 LEAST_OPENSLIDE = (4, 0, 1)
 """Earlier ones miss labels of Leica GT450 scanners and have two known memory faults."""
@@ -203,6 +215,14 @@ def _workspace(workspace: Workspace, now: datetime) -> Iterator[Check]:
             yield _source(f"report source {number} of site {site.code}", reports, reportrow.COLUMNS)
         for number, events in enumerate(site.events, start=1):
             yield _source(f"event source {number} of site {site.code}", events, EVENTS.names)
+        for number, materials in enumerate(site.materials, start=1):
+            yield _source(f"material source {number} of site {site.code}", materials, MATERIALS.names)
+        for number, index in enumerate(site.index, start=1):
+            yield _source(f"index source {number} of site {site.code}", index, SCANNER_INDEX.names)
+        for number, annotations in enumerate(site.annotations, start=1):
+            yield _files(f"annotation source {number} of site {site.code}", annotations.path)
+    for number, merges in enumerate(workspace.settings.identities, start=1):
+        yield _merge_list(workspace, f"merge list {number}", merges)
     yield _permissions(workspace, now)
     yield from _vault(workspace, now)
     yield from _tables(workspace)
@@ -270,11 +290,21 @@ def _within(seconds: float, ask: Callable[[], str]) -> str | None:
     return answers[0] if answers else None
 
 
-def _source(name: str, source: ReportSource | EventSource, columns: Collection[str]) -> Check:
-    fault = _mapping_fault(name, source.mapping, columns)
-    if fault is not None:
-        return fault
-    files = source.path.files()
+def _merge_list(workspace: Workspace, name: str, source: MergeSource) -> Check:
+    try:
+        if source.site is not None:
+            workspace.site(source.site)
+    except PathcurateError as error:
+        return _failed(name, error)
+    return _source(name, source, MERGES.names)
+
+
+def _source(name: str, source: ReportSource | EventSource | TableSource | MergeSource, columns: Collection[str]) -> Check:
+    return _mapping_fault(name, source.mapping, columns) or _files(name, source.path)
+
+
+def _files(name: str, pattern: FilePattern) -> Check:
+    files = pattern.files()
     if not files:
         return Check(name, "error", "matches no file", "Put the export there, or correct `path` in pathcurate.yaml.")
     closed = sum(not os.access(file, os.R_OK) for file in files)

@@ -1,12 +1,10 @@
 """Stage: clinical tables become the ``events`` table, one event for each row and mapping."""
 
+import functools
 import math
-import os
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
@@ -14,28 +12,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pathcurate.delimited import Row, Sheet, read_sheet, shown_head
 from pathcurate.errors import UsageError
-from pathcurate.mapping import Mapping, load_mapping
 from pathcurate.model.column import Type
 from pathcurate.model.event import EVENTS, is_closed_code
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.report import REPORTS
 from pathcurate.pseudonyms import canonical
-from pathcurate.sources import (
-    ImportSummary,
-    Intake,
-    SourceFile,
-    SourceRow,
-    choose,
-    digest,
-    files_of,
-    import_files,
-    repeated_in_files,
-    rules_digest,
-)
+from pathcurate.rowtable import RULES, Line, RowKind, RowSource, Trouble, all_cells, forget_rows, import_rows, source_row
+from pathcurate.sources import FileKey, ImportSummary, SourceRow, repeated_in_files
 from pathcurate.tables import Catalog, column_values
-from pathcurate.text.heads import Heads, resolve
 from pathcurate.text.values import parse_datetime, parse_number
 from pathcurate.text.vocabulary import vocabulary
 from pathcurate.workspace import Workspace
@@ -50,31 +35,6 @@ _IDENTITY = ("site", "source_mapping", *(name for name in COLUMNS if name != "pa
 _STAGE = re.compile(
     r"(?:(?:ajcc|临床|病理|clinical|pathologic(?:al)?)\s*)?(?:stage\s*)?(x|0is|0a|0|(?:iii|iv|ii|i)[abc]?[1-3]?)\s*期?"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """A file, and the mappings by which it is read: stage and age of one clinical table are two events of a row."""
-
-    file: SourceFile
-    mappings: tuple[tuple[str | None, Mapping], ...]
-
-    def rows(self) -> Iterator[SourceRow | Finding]:
-        """Events and findings of the file; see :func:`import_events` for what it raises."""
-        unknown: dict[int, str] | None = None
-        for name, mapping in self.mappings:
-            named = [head for heads in mapping.columns.values() for head in heads]
-            sheet = read_sheet(self.file.path, mapping.encoding, mapping.sheet, expected=named)
-            heads = _heads(sheet, mapping, self.file)
-            # A head is unknown if no mapping of the file uses it.
-            unused = [index for index in heads.unknown if unknown is None or index in unknown]
-            unknown = {index: shown_head(sheet.heads, index) for index in unused}
-            trouble = _Trouble()
-            for cells, event in _events(sheet, heads, mapping, trouble):
-                yield _source_row(cells, {**event, "site": self.file.site, "source_mapping": name})
-            yield from _findings(trouble, self.file, name)
-        for index, head in (unknown or {}).items():
-            yield _unknown_head(head, index, self.file)
 
 
 def import_events(
@@ -99,44 +59,25 @@ def import_events(
         InputOutputError: a source is missing or cannot be read.
         UsageError: a source cannot be decoded, or its mapping does not fit, or nothing says who or what an event is about.
     """
-    plans = _plans(workspace)
-    configured = [plan.file for plan in plans.values()]
     moment = now or datetime.now()  # noqa: DTZ005 - clinical tables give local time
-    intake = Intake(
-        EVENTS, "E", lambda file: plans[file.key].rows(), lambda table, *_: table, lambda catalog: _look(catalog, moment),
+    listed = (
+        RowSource(site.code, source.path, source.mapping, _demand, functools.partial(_read, site.code))
+        for site in workspace.sites
+        for source in site.events
+    )
+    return import_rows(workspace, _kind(moment), listed, only=only, progress=progress)
+
+
+def forget_events(workspace: Workspace, files: Collection[FileKey]) -> int:
+    """Undo the import of event files; how many events went, and errors, as of :func:`~pathcurate.rowtable.forget_rows`."""
+    return forget_rows(workspace, _kind(datetime.now()), files)  # noqa: DTZ005 - as above
+
+
+def _kind(now: datetime) -> RowKind:
+    return RowKind(
+        EVENTS, "E", "event", "`events:` of its site", COLUMNS, _RULES, lambda catalog: _look(catalog, now),
         frozenset({"events.repeated_in_file", *_IMPOSSIBLE}),
     )  # fmt: skip
-    chosen = choose(configured, only, "event") if only else None
-    return import_files(Catalog(workspace.catalog), intake, configured, chosen, progress=progress)
-
-
-def _plans(workspace: Workspace) -> dict[tuple[str, str], _Plan]:
-    found: dict[tuple[str, Path], dict[Path | None, None]] = {}
-    for site in workspace.sites:
-        for source in site.events:
-            for path in files_of(source.path, "event", site.code):
-                found.setdefault((site.code, path), {})[source.mapping] = None
-    mappings = {path: _mapping(workspace, path) for chosen in found.values() for path in chosen}
-    plans = {}
-    for (site_code, path), chosen in found.items():
-        named = tuple(mappings[mapping] for mapping in chosen)
-        rules = (text for name, mapping in named for text in (name, mapping.model_dump_json()))
-        read_as = digest([rules_digest(), *rules]).hex()
-        file = SourceFile(site_code, path, os.path.relpath(path, workspace.root), read_as)
-        plans[file.key] = _Plan(file, named)
-    return plans
-
-
-def _mapping(workspace: Workspace, path: Path | None) -> tuple[str | None, Mapping]:
-    return (os.path.relpath(path, workspace.root), load_mapping(path, COLUMNS)) if path else (None, Mapping())
-
-
-def _source_row(cells: dict[str, str], event: dict[str, Any]) -> SourceRow:
-    """An event with its digests: two rows that differ only in cells that are not imported are two events of one identity."""
-    values = [None if (value := event.get(name)) is None else str(value) for name in _IDENTITY]
-    identity = digest([canonical(event["patient_id"]), *values])
-    said = (text for cell in sorted(cells.items()) for text in cell)
-    return SourceRow(identity, digest([identity.hex(), *said]), event)
 
 
 _IMPOSSIBLE = {
@@ -182,105 +123,50 @@ def _births(catalog: Catalog, rows: pa.Table) -> "pa.Array[Any]":
     return pa.array(births, pa.timestamp("us"))
 
 
-@dataclass
-class _Trouble:
-    """What could not be used, counted, so that a million bad values are one finding."""
-
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    first_row: dict[tuple[str, str], int] = field(default_factory=dict)
-
-    def add(self, rule: str, row: int, column: str = "") -> None:
-        self.counts[rule, column] += 1
-        self.first_row.setdefault((rule, column), row)
-
-
-_RULES = {
-    "row_misfit": (Severity.ERROR, "rows with more or fewer cells than there are heads, not imported"),
+_RULES: Mapping[str, tuple[Severity, str]] = {
+    **RULES,
     "no_patient": (Severity.ERROR, "rows without a usable patient number, not imported"),
     "no_kind": (Severity.ERROR, "rows without a kind of event that is known, not imported"),
-    "repeated_row": (Severity.INFO, "rows that repeat an earlier one in every cell, imported once"),
     "empty_row": (Severity.INFO, "rows that say nothing in the columns of this mapping, so give no event"),
     "not_a_number": (Severity.WARNING, "values that are no number, which no criterion on `value` can use"),
-    "ruined_number": (Severity.WARNING, "numbers that a spreadsheet robbed of digits, left empty; export them as text"),
-    "not_understood": (Severity.WARNING, "values that could not be understood, left empty"),
 }
 
 
-def _heads(sheet: Sheet, mapping: Mapping, file: SourceFile) -> Heads:
-    heads = resolve("events", sheet.heads, mapping.columns, file.path.name)
-    named = {*heads.columns, *mapping.constants}
-    if "patient_id" not in heads.columns:
+def _demand(named: Collection[str], by_heads: Collection[str], name: str) -> None:
+    if "patient_id" not in by_heads:
         raise UsageError(
-            f"{file.path.name}: no column is recognised as the patient number (病案号, 住院号)",
+            f"{name}: no column is recognised as the patient number (病案号, 住院号)",
             "Write a mapping file with `columns: {patient_id: …}` and name it in pathcurate.yaml.",
         )
     if "kind" not in named:
         raise UsageError(
-            f"{file.path.name}: nothing says what kind of events its rows are",
+            f"{name}: nothing says what kind of events its rows are",
             "Write a mapping file with `columns: {kind: …}` or `constants: {kind: visit}`, and name it in pathcurate.yaml.",
         )
-    return heads
 
 
-def _unknown_head(head: str, index: int, file: SourceFile) -> Finding:
-    return Finding(
-        "events.unknown_column", Severity.INFO,
-        f"{head} of {file.path.name} is not known and was not imported; a mapping can name it",
-        stage="events", site=file.site, table="events", subject=f"{file.source_file} column {index + 1}",
-    )  # fmt: skip
+def _read(site: str, line: Line, trouble: Trouble) -> SourceRow | None:
+    texts, content = line.texts, [line.given[name] for name in _CONTENT if name in line.given]
+    kind = vocabulary("event_kinds").exact(texts.get("kind"))
+    if parse_number(texts.get("patient_id", "")) is None:
+        trouble.add("no_patient", line.number)
+    elif kind is None:
+        trouble.add("no_kind", line.number)
+    elif content and not any(content):
+        # An empty date of death is not a death.
+        trouble.add("empty_row", line.number)
+    else:
+        event = {
+            **_values(texts, line.number, trouble, line.epoch), "kind": kind, "site": site, "source_mapping": line.mapping,
+            "source_row": line.number,
+        }  # fmt: skip
+        values = [None if (value := event.get(name)) is None else str(value) for name in _IDENTITY]
+        # Two rows that differ only in cells that are not imported are two events of one identity.
+        return source_row([canonical(event["patient_id"]), *values], event, all_cells(line))
+    return None
 
 
-def _findings(trouble: _Trouble, file: SourceFile, mapping: str | None) -> Iterator[Finding]:
-    by = f" by {mapping}" if mapping else ""
-    for (rule, column), count in trouble.counts.items():
-        severity, what = _RULES[rule]
-        where = f"{column}: " if column else ""
-        yield Finding(
-            f"events.{rule}", severity,
-            f"{where}{what}: {count}, the first in row {trouble.first_row[rule, column]} of {file.path.name}",
-            stage="events", site=file.site, table="events", column=column or None, subject=file.source_file + by,
-            count=count,
-        )  # fmt: skip
-
-
-def _events(
-    sheet: Sheet, heads: Heads, mapping: Mapping, trouble: _Trouble
-) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
-    for number in sheet.misfits:
-        trouble.add("row_misfit", number)
-    for number, head in sheet.ruined:
-        for name in (name for name, chosen in heads.columns.items() if head in chosen):
-            trouble.add("ruined_number", number, name)
-    content = [name for name in _CONTENT if name in heads.columns]
-    seen: set[bytes] = set()
-    for row in sheet.rows:
-        cells = dict(row.cells)
-        if (said := digest(cells.values())) in seen:
-            trouble.add("repeated_row", row.number)
-            continue
-        seen.add(said)
-        texts = _texts(heads, mapping, row)
-        if parse_number(texts.get("patient_id", "")) is None:
-            trouble.add("no_patient", row.number)
-        elif (kind := vocabulary("event_kinds").exact(texts.get("kind"))) is None:
-            trouble.add("no_kind", row.number)
-        elif content and not any(heads.cell(row.cells, name) for name in content):
-            # An empty date of death is not a death.
-            trouble.add("empty_row", row.number)
-        else:
-            yield cells, {**_values(texts, row.number, trouble, sheet.epoch), "kind": kind, "source_row": row.number}
-
-
-def _texts(heads: Heads, mapping: Mapping, row: Row) -> dict[str, str]:
-    texts = {name: heads.cell(row.cells, name) for name in heads.columns}
-    for name, constant in mapping.constants.items():
-        texts[name] = texts.get(name) or constant
-    for name, translation in mapping.values.items():
-        texts[name] = translation.get(texts.get(name, ""), texts.get(name, ""))
-    return texts
-
-
-def _values(texts: dict[str, str], row: int, trouble: _Trouble, epoch: date | None) -> dict[str, Any]:
+def _values(texts: Mapping[str, str], row: int, trouble: Trouble, epoch: date | None) -> dict[str, Any]:
     event: dict[str, Any] = {name: texts[name] for name in ("patient_id", "text", "unit") if texts.get(name)}
     for name, parse_text in _PARSERS.items():
         if texts.get(name):

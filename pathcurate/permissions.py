@@ -15,6 +15,7 @@ from pathcurate.findings import record_findings
 from pathcurate.mapping import Mapping, load_mapping
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.permission import PERMISSIONS, SUBJECTS
+from pathcurate.model.person import IDENTITIES
 from pathcurate.model.report import REPORTS
 from pathcurate.pseudonyms import canonical
 from pathcurate.tables import Catalog, from_rows
@@ -128,6 +129,9 @@ def _unknown_opt_outs(catalog: Catalog, rows: Sequence[dict[str, Any]]) -> Itera
     reports = catalog.read(REPORTS, columns=("site", "patient_id", "accession")).to_pylist()
     known = {("person", row["site"], canonical(row["patient_id"])) for row in reports if row["patient_id"]}
     known |= {("case", row["site"], row["accession"]) for row in reports}
+    # A number of which only a merge list knows whose it was.
+    identities = catalog.read(IDENTITIES, columns=("site", "id_type", "id_value")).to_pylist()
+    known |= {("person", row["site"], row["id_value"]) for row in identities if row["id_type"] == "patient_id"}
     lost: dict[str, list[int]] = defaultdict(list)
     for row in rows if reports else ():
         subject = (row["subject"], row["site"], row.get("subject_value"))

@@ -5,6 +5,7 @@ row replaces an earlier one with the same key. Parts and snapshots are never cha
 """
 
 import hashlib
+import itertools
 import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -132,6 +133,19 @@ class Snapshot:
     adding: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """A piece of a table in a file.
+
+    Attributes:
+        rows: how many it holds.
+        bounds: least and greatest value of each column asked for; None for both where the file does not say.
+    """
+
+    rows: int
+    bounds: tuple[tuple[Any, Any], ...]
+
+
 class Catalog:
     """The identified tables of a workspace, below ``catalog/`` (mode 0700)."""
 
@@ -248,6 +262,17 @@ class Catalog:
         """The last row for each key in some of a table's files, oldest first; the columns hold the key."""
         return _last_by_key(pa.concat_tables([_read_part(path, table.select(columns)) for path in paths]), table.key)
 
+    def row_groups(self, table: Table, columns: Sequence[str]) -> Iterator["RowGroup"]:
+        """What the files' footers say of the rows of the newest state, piece by piece in their order."""
+        for path in itertools.chain(*self.part_paths(table)):
+            footer = read_metadata(path)
+            places = [footer.schema.names.index(name) for name in columns]
+            for number in range(footer.num_row_groups):
+                group = footer.row_group(number)
+                said = [group.column(place).statistics for place in places]
+                bounds = tuple((one.min, one.max) if one is not None and one.has_min_max else (None, None) for one in said)
+                yield RowGroup(group.num_rows, bounds)
+
     def row_count(self, table: Table) -> int:
         """Rows in all parts of the newest state, also those that a later one replaces; from the files' footers."""
         snapshot = self.snapshot(table)
@@ -268,7 +293,7 @@ class Catalog:
 
         Args:
             table: the declaration; rows come in their final order, one per key.
-            batches: the rows, in the declared schema.
+            batches: the rows, in the declared schema; the same rows come in the same batches.
             made_of: what the table was derived from, to be asked for with :meth:`made_of`.
 
         Returns:
@@ -276,7 +301,6 @@ class Catalog:
         """
         folder = private_directory(private_directory(self._directory) / table.name)
         schema = arrow_schema(table)
-        digest = hashlib.blake2b(digest_size=16)
         before = self.snapshot(table)
         name = f"part-{before.number + 1 if before else 1:08d}-{secrets.token_hex(4)}.parquet"
         with (
@@ -286,10 +310,10 @@ class Catalog:
             for batch in batches:
                 if batch.num_rows:
                     writer.write_table(pa.Table.from_batches([batch], schema=schema))
-                    digest.update(batch.num_rows.to_bytes(8, "big"))
-                    for column in batch.columns:
-                        digest.update(_column_bytes(column))
-        note = {"made_of": made_of, "content": digest.hexdigest()}
+        # Rows that come in the same batches are the same bytes.
+        with (folder / name).open("rb") as file:
+            content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        note = {"made_of": made_of, "content": content}
         if before is not None and before.note.get("content") == note["content"] and len(before.parts) == 1:
             (folder / name).unlink()
             # The log says only what has changed; what the same rows were made of last stands beside it.
@@ -409,15 +433,6 @@ def read_schema(path: Path) -> pa.Schema:
             f"{path.name} cannot be read as Parquet ({type(error).__name__})",
             "Run the stage that writes it again, or restore it from a backup.",
         ) from None
-
-
-def _column_bytes(column: "pa.Array[Any]") -> bytes:
-    """The values of a column as bytes that are equal for equal values."""
-    sink = pa.BufferOutputStream()
-    batch = pa.RecordBatch.from_arrays([column], names=["c"])
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    return sink.getvalue().to_pybytes()
 
 
 def read_metadata(path: Path) -> pq.FileMetaData:

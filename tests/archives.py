@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from pathcurate.demo.tiffwriter import Field, Page, ascii_text, encode_tiff, longs, shorts
 from pathcurate.engines.embedded import Embedded
+from pathcurate.link.keys import bring_keys
 from pathcurate.model.finding import FINDINGS
 from pathcurate.model.series import SERIES
 from pathcurate.model.slide import FILES, SLIDE_KEYS, SLIDES
@@ -139,6 +140,17 @@ def read_or_die(batch, spec):
     return read_headers(batch, spec)
 
 
+class Here(Embedded):
+    """The real engine, but kernels run in this process."""
+
+    def run(self, kernel, batches, spec, schema, *, on_crash, timeout=None):
+        for batch in batches:
+            output = kernel(batch, spec)
+            assert output.schema.equals(schema)
+            assert output.num_rows == batch.num_rows
+            yield output
+
+
 class Deadly(Embedded):
     """The real engine with real workers, in which files can kill their reader."""
 
@@ -228,14 +240,19 @@ class Desk:
     def id(self, relpath) -> str:
         return self.row(relpath)["slide_id"]
 
+    def key_rows(self) -> list[dict]:
+        """Rows of slide_keys with a number, as the next link would make them."""
+        with Here(workers=1, temp_directory=self.workspace_directory / "sql") as engine:
+            bring_keys(self.configure(), self.catalog, engine)
+        return [row for row in self.catalog.read(SLIDE_KEYS).to_pylist() if row["key"] is not None]
+
     def keys(self) -> set[tuple[str, str]]:
-        rows = self.catalog.read(SLIDE_KEYS).to_pylist()
-        return {(row["slide_id"], row["key"]) for row in rows}
+        return {(row["slide_id"], row["key"]) for row in self.key_rows()}
 
     def state(self) -> dict[str, list[dict]]:
         """Everything that a scan leaves, without what tells when."""
         tables = {}
-        for table in (SLIDES, SLIDE_KEYS, SERIES, FILES, FINDINGS):
+        for table in (SLIDES, SERIES, FILES, FINDINGS):
             data = self.catalog.read(table)
             names = [name for name in data.column_names if name not in {"scanned_at", "moved_at"}]
             tables[table.name] = sorted(data.select(names).to_pylist(), key=repr)

@@ -7,15 +7,19 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from pathcurate.link import link
+from pathcurate.engines.embedded import Embedded
+from pathcurate.link import LinkSummary, link
 from pathcurate.model.event import EVENTS
 from pathcurate.model.permission import PERMISSIONS
 from pathcurate.model.report import REPORTS, TEXT_COLUMNS
-from pathcurate.model.slide import SLIDE_KEYS, SLIDES
+from pathcurate.model.slide import SLIDES
 from pathcurate.tables import Catalog, from_rows
 from pathcurate.workspace import Workspace, load_workspace
 
 Row = dict[str, Any]
+
+# Numbers stay as they are written, so that the canary in a report is that of the slide.
+_NUMBERS = r"{patterns: ['(?P<accession>[A-Z][0-9]{2}-[0-9]+)(?:-(?P<specimen>[A-Z])(?P<block>[0-9]))?']}"
 
 CANARIES: dict[str, str] = {
     "name": "欧阳靖远", "number": "10086001", "identity card": "11010519491231002X", "accession": "S23-00001",
@@ -109,28 +113,23 @@ def open_clinic(
     """
     root.mkdir(parents=True, exist_ok=True)
     (root / "pathcurate.yaml").write_text(
-        "workspace: 1\nname: clinic\nsites:\n  - {code: NB01, name: 一院, archives: [{name: archive, root: a1}]}\n"
-        "  - {code: NB02, name: 二院, archives: [{name: archive, root: a2}]}\n"
+        "workspace: 1\nname: clinic\nsites:\n"
+        f"  - {{code: NB01, name: 一院, archives: [{{name: archive, root: a1}}], accession: {_NUMBERS}}}\n"
+        f"  - {{code: NB02, name: 二院, archives: [{{name: archive, root: a2}}], accession: {_NUMBERS}}}\n"
     )
     workspace = load_workspace(root / "pathcurate.yaml")
     catalog = Catalog(workspace.catalog)
-    sites = {row["slide_id"]: row["site"] for row in slides}
-    found = [
-        {
-            "slide_id": slide_id,
-            "site": sites[slide_id],
-            "key": key,
-            "source": "barcode",
-            "raw": key,
-            "specimen": "A",
-            "block": "1",
-        }
-        for slide_id, key in (FULL_KEYS if keys is None else keys).items()
-    ]
-    catalog.upsert(SLIDES, from_rows(SLIDES, slides))
-    catalog.replace(SLIDE_KEYS, from_rows(SLIDE_KEYS, found))
+    named = FULL_KEYS if keys is None else keys
+    labelled = [{**row, "barcode": f"{named[row['slide_id']]}-A1" if row["slide_id"] in named else None} for row in slides]
+    catalog.upsert(SLIDES, from_rows(SLIDES, labelled))
     catalog.replace(REPORTS, from_rows(REPORTS, reports))
     catalog.replace(EVENTS, from_rows(EVENTS, events))
     catalog.replace(PERMISSIONS, from_rows(PERMISSIONS, permissions))
-    link(workspace)
+    link_again(workspace)
     return workspace
+
+
+def link_again(workspace: Workspace) -> LinkSummary:
+    """Link as the command does, on an engine of its own."""
+    with Embedded(workers=1, temp_directory=workspace.catalog / ".spill") as engine:
+        return link(workspace, engine)

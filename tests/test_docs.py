@@ -42,7 +42,11 @@ def tree(group: click.Group = root, path: tuple[str, ...] = ()) -> Iterator[tupl
 
 
 COMMANDS = dict(tree())
-LEAVES = [path for path, command in COMMANDS.items() if not isinstance(command, click.Group)]
+LEAVES = [
+    path for path, command in COMMANDS.items() if not isinstance(command, click.Group) or command.invoke_without_command
+]
+_LATER = {("materials", "pull")}
+"""Commands whose example needs what commands that are listed behind them make."""
 
 
 def example(path: tuple[str, ...]) -> list[str]:
@@ -75,7 +79,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
         examples = {("init",): capture(directory, example(("init",))[1:])}
         demo = directory / "demo-hospital"
         shutil.copytree(directory / "hospital", demo)
-        for path in LEAVES[1:]:
+        for path in sorted(LEAVES[1:], key=_LATER.__contains__):
             examples[path] = capture(directory / "hospital", example(path)[1:])
         recipe = "demo-hospital/recipes/demo_he_2023.yaml"
         return Shown(examples, examples[("init",)][1] + capture(directory, ["run", recipe, "-w", "demo-hospital"])[1])

@@ -1,6 +1,6 @@
-"""What an import of reports or events did, in one line."""
+"""What an import did, as every command that imports shows it."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pathcurate.cli.session import counted
 
@@ -8,9 +8,18 @@ if TYPE_CHECKING:
     from pathcurate.sources import ImportSummary
 
 
-def import_line(summary: "ImportSummary", noun: str) -> str:
+def import_line(summary: "ImportSummary", noun: str, plural: str = "") -> str:
     """What was read and what was not: ``3 reports from 1 file; 2 files unchanged, 1 file removed``."""
-    read = f"{counted(summary.rows, noun)} from {counted(summary.files, 'file')}"
-    others = (("unchanged", summary.unchanged), ("removed", summary.removed))
+    read = f"{counted(summary.rows, noun, plural)} from {counted(summary.files, 'file')}"
+    others = (("unchanged", summary.unchanged), ("removed", summary.removed), ("forgotten", summary.forgotten))
     told = ", ".join(f"{counted(count, 'file')} {what}" for what, count in others if count)
     return f"{read}; {told}" if told else read
+
+
+def import_document(summary: "ImportSummary", **more: int) -> dict[str, Any]:
+    """The same as plain JSON values, with further counts before the findings."""
+    return {
+        "files": summary.files, "unchanged": summary.unchanged, "removed": summary.removed,
+        "forgotten": summary.forgotten, "rows": summary.rows, "total": summary.total, **more,
+        "findings": [finding.as_dict() for finding in summary.findings],
+    }  # fmt: skip

@@ -21,6 +21,10 @@ _COMMANDS = {
     "scan": "pathcurate.cli.scan",
     "reports": "pathcurate.cli.reports",
     "events": "pathcurate.cli.events",
+    "materials": "pathcurate.cli.materials",
+    "index": "pathcurate.cli.index",
+    "identities": "pathcurate.cli.identities",
+    "annotations": "pathcurate.cli.annotations",
     "permissions": "pathcurate.cli.permissions",
     "link": "pathcurate.cli.link",
     "concepts": "pathcurate.cli.concepts",
@@ -33,6 +37,7 @@ _COMMANDS = {
     "product": "pathcurate.cli.product",
     "findings": "pathcurate.cli.findings",
     "find": "pathcurate.cli.find",
+    "forget": "pathcurate.cli.forget",
     "run": "pathcurate.cli.run",
 }
 """Command to module, in the order in which a new user meets them."""

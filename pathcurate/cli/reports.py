@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pathcurate.cli.imported import import_line
+from pathcurate.cli.imported import import_document, import_line
 from pathcurate.cli.progress import progress
 from pathcurate.cli.session import (
     Session,
@@ -50,14 +50,10 @@ def import_command(session: Session, files: tuple[Path, ...], *, workers: int | 
         summary = import_reports(workspace, engine, only=files, progress=advance)
         catalog = Catalog(workspace.catalog)
         said = {table.name: catalog.row_count(table) for table in (DIAGNOSES, IHC_RESULTS)}
-    document = {
-        "files": summary.files, "unchanged": summary.unchanged, "removed": summary.removed, "rows": summary.rows,
-        "total": summary.total, **said, "findings": [finding.as_dict() for finding in summary.findings],
-    }  # fmt: skip
     line = f"{import_line(summary, 'report')}; {summary.total:,} in the catalog"
     read = f"{counted(said['diagnoses'], 'diagnosis line')} and {counted(said['ihc_results'], 'immunostain')} in their texts"
     told = [line, read] if any(said.values()) else [line]
-    session.show(document, [*told, *finding_lines(summary.findings, verbose=session.verbose)])
+    session.show(import_document(summary, **said), [*told, *finding_lines(summary.findings, verbose=session.verbose)])
     return exit_code(summary.findings, fail_on)
 
 

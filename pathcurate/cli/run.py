@@ -38,7 +38,7 @@ _COHORT_FILES = ("cohort.json", "cohort.parquet", "ledger.parquet", "attrition.s
 def command(session: Session, recipe: Path, *, workers: int | None, no_permissions: bool, fresh: bool) -> None:
     """Run every stage that is not up to date, for RECIPE.
 
-    These are scan, reports, events, permissions, link, deid, cohort, manifest, validate and product register.
+    These are scan, reports, events and other tables, permissions, link, deid, cohort, manifest, validate, product register.
 
     \b
     Example:
@@ -114,7 +114,6 @@ class _Run:
     def to_deid(self) -> None:
         """From the archive to the de-identified tables."""
         from pathcurate.findings import read_findings
-        from pathcurate.model.event import EVENTS
         from pathcurate.model.permission import PERMISSIONS
         from pathcurate.model.report import REPORTS
 
@@ -122,9 +121,7 @@ class _Run:
         self._stage("scan", None, self._scan)
         reports = [(site.code, source.path.files(), source.mapping) for site in sites for source in site.reports]
         self._stage("reports", self._imported(reports, REPORTS), self._reports)
-        events = [(site.code, source.path.files(), source.mapping) for site in sites for source in site.events]
-        if events or self._catalog.read(EVENTS, columns=["event_id"]).num_rows:
-            self._stage("events", self._imported(events, EVENTS), self._events)
+        self._tables()
         lists = [("", [source.path], source.mapping) for source in self._workspace.permissions]
         if lists:
             self._stage("permissions", self._imported(lists, PERMISSIONS), self._permissions)
@@ -133,6 +130,40 @@ class _Run:
         # All that stands, also from stages that were skipped: what was not mended is not old news.
         for line in finding_lines(read_findings(self._catalog), verbose=self._session.verbose):
             self._session.say(line)
+
+    def _tables(self) -> None:
+        """The tables of other systems; those of which neither a source nor a row is there are passed over."""
+        from pathcurate.model.annotation import ANNOTATIONS
+        from pathcurate.model.event import EVENTS
+        from pathcurate.model.material import MATERIALS, SCANNER_INDEX
+        from pathcurate.model.person import MERGES
+        from pathcurate.model.slide import SLIDES
+
+        sites = self._workspace.sites
+        of_sites = {
+            name: [
+                (site.code, source.path.files(), getattr(source, "mapping", None))
+                for site in sites
+                for source in getattr(site, name)
+            ]
+            for name in ("events", "materials", "index", "annotations")
+        }
+        # A list may name its sites by their names.
+        names = " ".join(site.name or "" for site in sites)
+        lists = [
+            (source.site or names, source.path.files(), source.mapping) for source in self._workspace.settings.identities
+        ]
+        stages: tuple[tuple[str, Sources, Table, Callable[[], str]], ...] = (
+            ("events", of_sites["events"], EVENTS, self._events),
+            ("materials", of_sites["materials"], MATERIALS, self._materials),
+            ("index", of_sites["index"], SCANNER_INDEX, self._index),
+            ("identities", lists, MERGES, self._identities),
+            ("annotations", of_sites["annotations"], ANNOTATIONS, self._annotations),
+        )
+        for name, sources, table, act in stages:
+            if sources or self._catalog.row_count(table):
+                also = (SLIDES,) if table is ANNOTATIONS else ()
+                self._stage(name, self._imported(sources, table, *also), act)
 
     def to_registry(self, *, no_permissions: bool) -> "tuple[Release, Entry]":
         """From the de-identified tables to the registry."""
@@ -175,14 +206,13 @@ class _Run:
                 self._session.say(f"{'register':<12} {'':>8}  {entry.state}")
         return release, entry
 
-    def _imported(self, sources: Sources, table: "Table") -> Callable[[], Facts]:
-        """Facts of an import: its files with their mappings, the sites' patterns, and the table as it is."""
+    def _imported(self, sources: Sources, *tables: "Table") -> Callable[[], Facts]:
+        """Facts of an import: its files with their mappings, the sites' patterns, and its tables as they are."""
         from pathcurate.stamps import file_facts, table_facts
 
         files = [path for _, paths, mapping in sources for path in (*paths, *([mapping] if mapping else ()))]
         # Which file is whose, and read by which mapping, in order: exchanging two of them changes no file.
         named = [[site, [str(path) for path in paths], str(mapping or "")] for site, paths, mapping in sources]
-        tables = [table]
         return lambda: {
             **file_facts(files), **table_facts(self._catalog, tables), "patterns": self._patterns, "sources": named,
         }  # fmt: skip
@@ -193,15 +223,23 @@ class _Run:
 
     def _linked(self) -> Facts:
         from pathcurate.model.event import EVENTS
-        from pathcurate.model.link import LINKS
-        from pathcurate.model.person import IDENTITIES, PERSONS
+        from pathcurate.model.link import LINK_DECISIONS, LINKS
+        from pathcurate.model.material import MATERIALS, SCANNER_INDEX
+        from pathcurate.model.person import IDENTITIES, MERGES, PERSONS
         from pathcurate.model.report import REPORTS
+        from pathcurate.model.series import SERIES
         from pathcurate.model.slide import SLIDE_KEYS, SLIDES
         from pathcurate.stamps import table_facts
 
-        tables = (SLIDES, SLIDE_KEYS, REPORTS, EVENTS, PERSONS, IDENTITIES, LINKS)
-        archives = [[site.code, archive.name] for site in self._workspace.sites for archive in site.archives]
-        return {**table_facts(self._catalog, tables), "patterns": self._patterns, "archives": archives}
+        given = (SLIDES, SERIES, REPORTS, EVENTS, MATERIALS, SCANNER_INDEX, MERGES, LINK_DECISIONS)
+        made = (SLIDE_KEYS, PERSONS, IDENTITIES, LINKS)
+        sites = self._workspace.sites
+        return {
+            **table_facts(self._catalog, (*given, *made)), "patterns": self._patterns,
+            "patients": {site.code: list(site.accession.patients) for site in sites},
+            "archives": [[site.code, archive.name] for site in sites for archive in site.archives],
+            "rules": self._workspace.settings.link.model_dump(),
+        }  # fmt: skip
 
     def _deidentified(self) -> Facts:
         from pathcurate.errors import PathcurateError
@@ -230,6 +268,26 @@ class _Run:
 
         return import_line(import_events(self._workspace), "event")
 
+    def _materials(self) -> str:
+        from pathcurate.materials import import_materials
+
+        return import_line(import_materials(self._workspace), "block or slide", "blocks and slides")
+
+    def _index(self) -> str:
+        from pathcurate.scanner_index import import_index
+
+        return import_line(import_index(self._workspace), "entry", "entries")
+
+    def _identities(self) -> str:
+        from pathcurate.identities import import_merges
+
+        return import_line(import_merges(self._workspace), "statement")
+
+    def _annotations(self) -> str:
+        from pathcurate.annotations import import_annotations
+
+        return import_line(import_annotations(self._workspace), "shape")
+
     def _permissions(self) -> str:
         from pathcurate.permissions import import_permissions
 
@@ -239,7 +297,7 @@ class _Run:
     def _link(self) -> str:
         from pathcurate.link import link
 
-        linked = link(self._workspace)
+        linked = link(self._workspace, self._engine, now=self._session.now)
         conflicts, without = linked.tiers["conflict"], linked.tiers["none"]
         return (
             f"{linked.slides - conflicts - without:,} slides linked, {conflicts:,} in conflict, {without:,} without a case"

@@ -19,6 +19,8 @@ from pathcurate.pseudonyms import DateShift, Pseudonyms, canonical
 from pathcurate.scrubbers.table import apply, needed
 from pathcurate.tables import Catalog, column_values, conform, from_rows
 
+_BY_LINK = ("specimen", "block", "stain")
+"""What `links` knows better than `slides`."""
 _PRECEDENCE = ("status", "is_current", "report_type", "reported_date", "report_id", "site", "accession")
 
 
@@ -212,8 +214,14 @@ def _slides(
 ) -> tuple[pa.Table, pa.Table, Mapping[str, int]]:
     """De-identified slides, their true values row by row, and the values left out by column."""
     raw = _read_needed(catalog, SLIDES)
-    links = {row["slide_id"]: row for row in catalog.read(LINKS).to_pylist()}
+    linked = catalog.read(LINKS, columns=("slide_id", "accession", "tier", *_BY_LINK))
+    links = {row["slide_id"]: row for row in linked.to_pylist()}
     rows = [links.get(slide_id, {}) for slide_id in column_values(raw, "slide_id")]
+    # What a slide shows is told by its glass, or by the number that it was linked by; its own names may hold several.
+    for name in _BY_LINK:
+        own = column_values(raw, name)
+        told = [row[name] if row else value for row, value in zip(rows, own, strict=True)]
+        raw = _with(raw, **{name: pa.array(told, pa.string())})
     sites = column_values(raw, "site")
     accessions = [row.get("accession") for row in rows]
     persons = people.owners(sites, accessions)

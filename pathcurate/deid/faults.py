@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 from pathcurate.model.column import Action, Table, Type
 from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES
 from pathcurate.model.event import EVENTS
+from pathcurate.model.material import MATERIALS, SCANNER_INDEX
 from pathcurate.model.permission import PERMISSIONS
-from pathcurate.model.person import IDENTITIES, PERSONS
+from pathcurate.model.person import IDENTITIES, MERGES, PERSONS
 from pathcurate.model.report import REPORTS
 from pathcurate.model.slide import SLIDE_KEYS, SLIDES
 from pathcurate.scrubbers.table import identifier_columns, known_identifiers, verify
@@ -18,7 +19,9 @@ from pathcurate.tables import Catalog, read_parquet
 from pathcurate.verification import SEAL_FILE
 from pathcurate.workspace import Workspace
 
-_IDENTIFIED = (SLIDES, SLIDE_KEYS, REPORTS, EVENTS, PERSONS, IDENTITIES, PERMISSIONS)
+_IDENTIFIED = (
+    SLIDES, SLIDE_KEYS, REPORTS, EVENTS, PERSONS, IDENTITIES, MERGES, MATERIALS, SCANNER_INDEX, PERMISSIONS,
+)  # fmt: skip
 
 
 def find_faults(workspace: Workspace) -> list[str]:

@@ -22,6 +22,7 @@ from typing import Any
 
 from pathcurate.demo.cases import Case, Patient, Report, make_cases, make_reports, texts
 from pathcurate.demo.events import Event, make_events
+from pathcurate.demo.registers import write_registers
 from pathcurate.demo.slides import write_svs, write_tiff
 from pathcurate.demo.tiffwriter import ascii_text
 from pathcurate.errors import InputOutputError
@@ -117,10 +118,12 @@ def make_hospital(directory: Path, *, seed: int = 1) -> Hospital:
     _write_permissions(directory, patients)
     for index, slide in enumerate(slides):
         _write_slide(directory, slide, seed * 1000 + index)
+    right = [_slide_answer(slide) for slide in slides]
+    write_registers(directory, right, {(site, case.key): case.accession for site in SITES for case in cases[site]})
     others, answers = _write_others(directory), directory / "hospital/answers.json"
     key = {
         "seed": seed,
-        "slides": [_slide_answer(slide) for slide in slides],
+        "slides": right,
         "others": others,
         "reports": [_report_answer(report) for site in SITES for report in reports[site]],
         "patients": [_patient_answer(patient) for patient in patients],
@@ -129,16 +132,13 @@ def make_hospital(directory: Path, *, seed: int = 1) -> Hospital:
     }
     answers.write_text(json.dumps(key, ensure_ascii=False, indent=1) + "\n", "utf-8")
     return Hospital(
-        directory=directory,
-        workspace=directory / "pathcurate.yaml",
-        answers=answers,
-        slides=len(slides),
-        others=len(others),
+        directory=directory, workspace=directory / "pathcurate.yaml", answers=answers,
+        slides=len(slides), others=len(others),
         reports=sum(len(rows) for rows in reports.values()),
         cases=sum(len(rows) for rows in cases.values()),
         patients=len(patients),
         events=len(events),
-    )
+    )  # fmt: skip
 
 
 def _share_number(first: Sequence[Case], second: Sequence[Case]) -> list[Case]:

@@ -19,6 +19,7 @@ PSEUDONYM_KINDS = {
     "S": "slide", "C": "case", "P": "person", "Q": "group of possibly one person", "R": "report", "G": "scan group",
     "I": "series",
     "E": "event", "M": "block or glass slide", "A": "annotation",
+    "N": "entry of a scanner's table", "U": "statement of a merge list",
 }  # fmt: skip
 TOP_AGE = 90
 """Ages from here on are one class (HIPAA 45 CFR 164.514(b)(2)(i)(C))."""

@@ -63,7 +63,8 @@ FINDINGS = Table(
     key=("stage", "rule", "site", "subject", "column"),
     columns=(
         Column("stage", Type.STRING, "Stage that found it.",
-               values=("scan", "reports", "events", "permissions", "concepts", "link", "deid"), required=True),
+               values=("scan", "reports", "events", "materials", "scanner_index", "merges", "annotations", "permissions",
+                       "concepts", "link", "deid"), required=True),
         Column("rule", Type.STRING, "Rule.", pattern=r"[a-z0-9_.]+", required=True),
         Column("severity", Type.STRING, "Severity.", values=tuple(Severity), required=True),
         Column("site", Type.STRING, "Site code.", Identifying.QUASI, pattern=r"[A-Z][A-Z0-9_]{1,15}"),
@@ -85,7 +86,22 @@ _FILE_AGAIN = "Copy the file again from the scanner or a backup; if none has it 
 _EXPORT = "Correct the rows in the laboratory's export and import it again."
 _MAPPING = "Name the column in a mapping if it is wanted; `pathcurate reports guess` writes one to start from."
 _CONTRADICTION = "Have a pathologist look at the report; until then do not use the values that contradict each other."
+_ANSWERS = "Correct the rows in the file of answers and import it again; what was taken stays as it is."
+_DRAWN = "Correct the shapes in the annotation tool and export them again; until then they are left out."
 _LIST = "Correct the list and import it again; until then these rows permit nothing."
+_OF_ROWS = {
+    "unknown_column": "Name the column in a mapping if it is wanted.",
+    "repeated_in_file": "Nothing; rows that several files give were imported once.",
+    "repeated_row": "Nothing; the repeated rows were imported once.",
+    "row_misfit": _EXPORT,
+    "ruined_number": "Export the column as text, not through a spreadsheet, and import it again.",
+    "not_understood": _EXPORT,
+}
+_OF_GLASS = {
+    "two_cases": "Look at the glass: it or its row is filed under the wrong case.",
+    "two_specimens": _EXPORT,
+    "unknown_stain": "Have the stain added to the vocabulary if it is wanted; the rows stand as they are.",
+}
 
 ADVICE: Final[Mapping[str, str]] = {
     "scan.unsupported": "Export these slides to an open format, or install the vendor's reader; they are in no product.",
@@ -165,6 +181,31 @@ ADVICE: Final[Mapping[str, str]] = {
     "events.not_a_number": "Map these values to `text`, or correct them in the export.",
     "events.ruined_number": "Export the column as text, not through a spreadsheet, and import it again.",
     "events.not_understood": _EXPORT,
+    "materials.no_accession": _EXPORT,
+    "materials.empty_row": "Nothing, if these rows are of no glass; else map the columns that say which.",
+    "materials.described_twice": "Take the older export out of the source; a corrected one replaces it under its own name.",
+    "scanner_index.no_file": _EXPORT,
+    "scanner_index.empty_row": "Nothing; what a file's own name says is read by `pathcurate scan`.",
+    "merges.no_patient": _EXPORT,
+    "merges.no_second_number": "Correct the list, or map the column that holds the other number; then import it again.",
+    "merges.same_number": "Nothing; the rows join nobody.",
+    "merges.unknown_site": "Write the site's code or name as in pathcurate.yaml, or give `values` for it in a mapping.",
+    **{f"{table}.{rule}": text for table in ("materials", "scanner_index", "merges") for rule, text in _OF_ROWS.items()},
+    **{f"{table}.{rule}": text for table in ("materials", "scanner_index") for rule, text in _OF_GLASS.items()},
+    "annotations.unknown_type": "Draw these shapes again as polygons, lines or points, if they are wanted.",
+    "annotations.bad_coordinates": _DRAWN,
+    "annotations.too_few_points": _DRAWN,
+    "annotations.self_intersecting": _DRAWN,
+    "annotations.too_tangled": _DRAWN,
+    "annotations.no_class": "Give the shapes a class in the annotation tool if they are to be labels.",
+    "annotations.nucleus_left_out": "Nothing, if the cells are enough; else export the nuclei as shapes of their own.",
+    "annotations.spline_as_polygon": "Nothing; the curve between the points is lost, so check it where areas matter.",
+    "annotations.repeated_row": "Nothing; the repeated shapes were imported once.",
+    "annotations.repeated_in_file": "Nothing; shapes that several files give were imported once.",
+    "annotations.no_slide": "Scan the slide, or name the file as its slide; the next import ties the shapes.",
+    "annotations.ambiguous_slide": "Put the files into folders named as the slides' folders, and import again.",
+    "annotations.outside_slide": "Check that the file is named as its slide, and that it was drawn at level 0.",
+    "annotations.repeated_shape": "Take the copies or earlier exports of the file out of the source.",
     "permissions.opt_out_unknown": "Compare the numbers with the laboratory's; an opt-out that fits nobody protects nobody.",
     "permissions.unknown_column": "Name the column in a mapping if it is wanted.",
     "permissions.row_misfit": _LIST,
@@ -182,9 +223,21 @@ ADVICE: Final[Mapping[str, str]] = {
     "link.case_two_patients": "Correct the patient numbers in the export and import it again.",
     "link.number_two_people": "Correct the patient numbers in the export and import it again.",
     "link.card_two_names": "Ask the registry whether they are one person; until then they are kept apart.",
+    "link.merged": "Build the next version of releases that hold these persons; their codes have changed.",
+    "link.merge_contradicts": "Ask the registry which is right, list or reports; until then they are kept apart.",
     "link.scanned_before_receipt": "Check the number on the label, and the scanner's clock.",
     "link.shared_pixels_two_patients": "Look at the glass: one of the files is misnamed; leave both out until it is known.",
+    "link.index_no_slide": "Scan the archives that the table speaks of, or check the paths and barcodes in its export.",
+    "link.index_several_slides": "Export whole paths or the barcodes, so that each entry names one file.",
+    "link.index_several_cases": "Correct the scanner's table: entries of one file name different cases.",
     "link.archive_not_configured": "Put the archive back into pathcurate.yaml, or leave its slides out for good.",
+    "link.review_misfit": _ANSWERS,
+    "link.review_unknown": "Import the sheet into the workspace that exported it, with its columns as they were.",
+    "link.review_word": _ANSWERS,
+    "link.review_reviewer": _ANSWERS,
+    "link.review_case": "Write the number as the report has it, or import the case's report first; then import again.",
+    "link.review_other_case": "Write confirm beside the right case, or reject alone; then import the file again.",
+    "link.review_contradiction": "Keep one row for each slide, and import the file again.",
     "deid.outside_closed_set": "Add the word to the vocabulary if it names nobody; `pathcurate describe` shows the column.",
     "deid.code_for_criteria_only": "Nothing; name the code system in the mapping if the codes shall be shown.",
     "deid.case_without_person": "Mend what `link` found for these cases, and link again.",

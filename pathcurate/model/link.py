@@ -89,6 +89,7 @@ LINK_DECISIONS = Table(
         Column("purpose", Type.STRING, "Why the slide was shown: uncertain, or drawn as a sample of its tier.",
                values=PURPOSES),
         Column("reviewer", Type.STRING, "Who decided.", Identifying.DIRECT, Action.DROP),
+        Column("comment", Type.STRING, "What the reviewer remarked.", Identifying.DIRECT, Action.DROP),
         Column("decided_at", Type.TIMESTAMP, "When it was imported, UTC.", Identifying.QUASI, Action.DROP, required=True),
         Column("sheet", Type.STRING, "The exported review that it answers.", Identifying.DIRECT, Action.DROP),
     ),

@@ -10,6 +10,8 @@ def _direct(name: str, meaning: str, *, required: bool = False) -> Column:
     return Column(name, Type.STRING, meaning, Identifying.DIRECT, Action.DROP, required=required)
 
 
+# Text of others, but no identifier that a stain of a report could be taken for.
+_STAIN_RAW = Column("stain_raw", Type.STRING, "Stain as exported.", Identifying.DIRECT, Action.WITHHOLD)
 _SOURCE_ROW = Column("source_row", Type.INTEGER, "Row of the source, the head being row 1.", Identifying.QUASI, Action.DROP)
 
 MATERIALS = Table(
@@ -26,7 +28,7 @@ MATERIALS = Table(
         Column("specimen", Type.STRING, "Specimen (part) letter.", pattern=r"[A-Z]"),
         Column("block", Type.STRING, "Block number within the specimen.", pattern=r"\d{1,3}"),
         _direct("glass_id", "Number or barcode of the glass."),
-        _direct("stain_raw", "Stain as exported."),
+        _STAIN_RAW,
         Column("stain", Type.STRING, "Canonical stain name.", vocabulary="stains"),
         Column("preparation", Type.STRING, "How the tissue was prepared.", vocabulary="preparations"),
         Column("organ", Type.STRING, "Canonical organ.", Identifying.SENSITIVE, vocabulary="organs"),
@@ -51,7 +53,7 @@ SCANNER_INDEX = Table(
         _direct("patient_id", "The site's number for the patient."),
         Column("specimen", Type.STRING, "Specimen (part) letter.", pattern=r"[A-Z]"),
         Column("block", Type.STRING, "Block number within the specimen.", pattern=r"\d{1,3}"),
-        _direct("stain_raw", "Stain as exported."),
+        _STAIN_RAW,
         Column("stain", Type.STRING, "Canonical stain name.", vocabulary="stains"),
         Column("scanned_date", Type.TIMESTAMP, "When it was scanned.", Identifying.QUASI, Action.DROP),
         _direct("source_file", "Name of the source."),

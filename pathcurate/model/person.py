@@ -35,6 +35,8 @@ IDENTITIES = Table(
                required=True),
         Column("id_value", Type.STRING, "The number.", Identifying.DIRECT, Action.DROP, required=True),
         Column("person_id", Type.STRING, "The person.", Identifying.DIRECT, Action.PSEUDONYM, pseudonym="P", required=True),
+        Column("group_id", Type.STRING, "All persons who may be this one by their numbers alone; what their slides show is "
+               "only in persons.", Identifying.DIRECT, Action.PSEUDONYM, pseudonym="Q"),
     ),
 )  # fmt: skip
 

@@ -128,7 +128,7 @@ REPORTS = Table(
         Column("attachment_count", Type.INTEGER, "Pictures and documents that came with the report and were left out."),
         *VALUES,
         Column("blocks", Type.STRINGS, "Blocks that its texts name, as A1; those of a slide are held against them.",
-               pattern=r"[A-Z]\d{1,3}", action=Action.DROP),
+               pattern=r"[A-Z]?\d{1,3}", action=Action.DROP),
         Column("source_codes", Type.STRINGS, "Codes of this row that the source gave; the others were read in its texts.",
                values=SOURCE_CODES),
         _direct("text_digest", "Digest of what the report says, to tell whether it has to be read again."),

@@ -144,31 +144,44 @@ SLIDES = Table(
                action=Action.DROP),
         Column("qc_version", Type.INTEGER, "Version of the quality control that looked at it (`scan --qc`).",
                action=Action.DROP),
-        _direct("keys", Type.STRING, "Numbers found in its names, as JSON; `slide_keys` is made of it."),
         _direct("moved_from", Type.BYTES, "Archive and path, joined by a NUL, where the slide was before it moved."),
         Column("moved_at", Type.TIMESTAMP, "When the move was noticed.", Identifying.QUASI, Action.DROP),
     ),
 )  # fmt: skip
 
-KEY_KINDS = ("accession", "patient_id")
 KEY_SOURCES = ("barcode", "label", "metadata", "index", "file_name", "folder")
 """Where a number of a slide can stand, best first; ``index`` is the table of its scanner or PACS."""
 
 SLIDE_KEYS = Table(
     name="slide_keys",
-    row="one number of a case or of a patient, found on, in or about one slide; in the order of site, key and slide",
-    key=("slide_id", "kind", "key", "source"),
+    row="one slide and one number of a case that it bears, in the order of site, number and slide; a slide that bears none "
+    "has one row without a number, behind those of its site that have one",
+    key=("slide_id", "key"),
+    version=2,
     columns=(
         _direct("slide_id", Type.STRING, "The slide.", required=True),
         SITE,
-        Column("kind", Type.STRING, "What the number is of.", values=KEY_KINDS, required=True),
-        _direct("key", Type.STRING, "Normalised number.", required=True),
-        _direct("specimen", Type.STRING, "Specimen letter found with it."),
-        _direct("block", Type.STRING, "Block number found with it."),
-        Column("source", Type.STRING, "Where it was found.", values=KEY_SOURCES, required=True),
-        _direct("raw", Type.STRING, "The text it was found in."),
+        _direct("archive", Type.STRING, "Name of its archive root.", required=True),
+        _direct("key", Type.STRING, "Normalised number of a case; missing if the slide bears none."),
+        Column("sources", Type.STRING, "Where it was found, best first, joined by commas.",
+               pattern="|".join(
+                   ",".join(source for place, source in enumerate(KEY_SOURCES) if mask >> place & 1)
+                   for mask in range(1, 1 << len(KEY_SOURCES))
+               )),
+        Column("is_only", Type.BOOLEAN, "Whether the slide bears no other number of a case.", required=True),
+        _direct("specimen", Type.STRING, "Specimen letter by the best source that has it; without a number, the slide's."),
+        _direct("block", Type.STRING, "Block number that stood with that specimen."),
+        _direct("patients", Type.STRINGS, "Patients' numbers that the slide bears, in the form in which they compare."),
+        _direct("glass", Type.STRING, "Its barcode in the form in which it compares, where that is a glass of the laboratory's "
+                "table."),
+        Column("stain", Type.STRING, "The slide's stain, by its names.", vocabulary="stains"),
+        Column("organ", Type.STRING, "The slide's organ, by its names.", Identifying.SENSITIVE, Action.DROP,
+               vocabulary="organs"),
+        Column("preparation", Type.STRING, "How its tissue was prepared.", vocabulary="preparations"),
+        Column("scan_datetime", Type.TIMESTAMP, "When it was scanned.", Identifying.QUASI, Action.DROP),
     ),
 )  # fmt: skip
+"""What linking needs of slides, each number with what its slide is: so that links are made in one pass along the cases."""
 
 ARRIVALS = Table(
     name="arrivals",
@@ -242,6 +255,7 @@ class SlideHeader:
     label_text: str | None = None
     metadata_texts: tuple[str, ...] = ()
     """Other header texts in which the lab may have put its number (Aperio Title, Accession, ImageID …)."""
+    patient_id: str | None = None
     header_fingerprint: str | None = None
     shape_fingerprint: str | None = None
     tiles_checked: int | None = None

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from pathcurate.reports.order import SAME_NUMBER, same_numbers, with_order
 from pathcurate.reports.reading import Reader
 from pathcurate.reports.recognised import find_parser
 from pathcurate.sources import (
+    FileKey,
     ImportSummary,
     Intake,
     SourceFile,
@@ -37,12 +38,13 @@ from pathcurate.sources import (
     repeated_in_files,
     rules_digest,
 )
+from pathcurate.sources.forgetting import forget_files
 from pathcurate.tables import Catalog
 from pathcurate.text import reportrow
 from pathcurate.text.accession import AccessionPatterns
 from pathcurate.text.kinds import is_name
 from pathcurate.text.sitewords import load_words
-from pathcurate.workspace import ReportSource, Site, Workspace
+from pathcurate.workspace import FilePattern, ReportSource, Site, Workspace
 
 _IDENTITY = ("site", "accession", "report_type", "status", "reported_date", "patient_id")
 _CONTENT = (*(name for name in GIVEN if name not in {*_IDENTITY, *TEXT_COLUMNS}), "attachment_count")
@@ -77,11 +79,38 @@ def import_reports(
         UsageError: a source is in no format that is known, or its mapping does not fit.
     """
     words = _words(workspace)
-    plans = _plans(workspace, words)
+    plans = _plans(workspace, words, files_of)
     configured = [plan.file for plan in plans.values()]
     catalog = Catalog(workspace.catalog)
-    reader = Reader(catalog, words, engine)
+    intake = _intake(Reader(catalog, words, engine), plans)
+    chosen = choose(configured, only, "report") if only else None
+    try:
+        return import_files(catalog, intake, configured, chosen, progress=progress)
+    except (InputOutputError, UsageError) as error:
+        raise type(error)(_nameless(error.message, plans.values()), error.hint) from None
 
+
+def forget_reports(workspace: Workspace, files: Collection[FileKey], engine: Engine | None = None) -> int:
+    """Undo the import of report files; ``diagnoses`` and ``ihc_results`` follow.
+
+    Args:
+        workspace: the workspace; the caller holds its lock.
+        files: the files, which need not be there any more.
+        engine: as for an import.
+
+    Returns:
+        How many reports went.
+
+    Raises:
+        UsageError: one of them was not imported, or the last import was interrupted.
+    """
+    words = _words(workspace)
+    plans = _plans(workspace, words, lambda pattern, *_: pattern.files())
+    catalog = Catalog(workspace.catalog)
+    return forget_files(catalog, _intake(Reader(catalog, words, engine), plans), files)
+
+
+def _intake(reader: Reader, plans: "dict[FileKey, _Plan]") -> Intake:
     def completed(table: pa.Table, before: pa.Table) -> pa.Table:
         return with_order(reader.read(_carried_over(table, before)))
 
@@ -89,15 +118,10 @@ def import_reports(
         found = [*same_numbers(catalog), *repeated_in_files(catalog, REPORTS), *changed_labels(catalog)]
         return [*(_without_names(finding, plans.values()) for finding in found), *reader.findings()]
 
-    intake = Intake(
+    return Intake(
         REPORTS, "R", lambda file: plans[file.key].rows(), completed, look,
         frozenset({SAME_NUMBER, CHANGED_LABEL, "reports.repeated_in_file", *reader.rules}), (DIAGNOSES, IHC_RESULTS),
     )  # fmt: skip
-    chosen = choose(configured, only, "report") if only else None
-    try:
-        return import_files(catalog, intake, configured, chosen, progress=progress)
-    except (InputOutputError, UsageError) as error:
-        raise type(error)(_nameless(error.message, plans.values()), error.hint) from None
 
 
 def _words(workspace: Workspace) -> dict[str, str]:
@@ -143,14 +167,16 @@ class _Plan:
             )  # fmt: skip
 
 
-def _plans(workspace: Workspace, words: dict[str, str]) -> dict[tuple[str, str], _Plan]:
-    plans: dict[tuple[str, str], _Plan] = {}
+def _plans(
+    workspace: Workspace, words: dict[str, str], find: Callable[[FilePattern, str, str], list[Path]]
+) -> dict[FileKey, _Plan]:
+    plans: dict[FileKey, _Plan] = {}
     for site in workspace.sites:
         patterns = AccessionPatterns(site.accession.patterns)
         for source in site.reports:
             mapping = _mapping(source.mapping)
             read_as = _read_as(site, source, mapping, words.get(site.code))
-            for number, path in enumerate(files_of(source.path, "report", site.code), start=1):
+            for number, path in enumerate(find(source.path, "report", site.code), start=1):
                 # Where each report is a file, its name is often the case's number or the patient's name.
                 is_told = bool(patterns.find(path.stem)) or any(map(is_name, _WORD.findall(path.stem)))
                 shown = f"file {number} of {source.path.text}" if is_told else path.name

@@ -24,6 +24,7 @@ from pathcurate.sources import rules_digest as shipped_digest
 from pathcurate.tables import Catalog, arrow_schema, column_values, conform, from_rows
 from pathcurate.text import understanding
 from pathcurate.text.assertion import rules_digest as assertion_digest
+from pathcurate.text.blocks import blocks_named
 from pathcurate.text.coding import Coder, coder
 
 _BATCH_ROWS: Final = 256
@@ -63,7 +64,7 @@ def _nested(table: Table, columns: Sequence[str]) -> "pa.DataType":
 
 _DIAGNOSIS: Final = tuple(name for name in DIAGNOSES.names if name not in {"report_id", "site"})
 _STAIN: Final = tuple(name for name in IHC_RESULTS.names if name not in {"report_id", "site"})
-_SUMMARY: Final = ("organ", *(column.name for column in VALUES))
+_SUMMARY: Final = ("organ", "blocks", *(column.name for column in VALUES))
 OUTPUT: Final = pa.schema(
     [
         *(pa.field(name, arrow_schema(REPORTS).field(name).type) for name in _SUMMARY),
@@ -97,7 +98,8 @@ def read_reports(batch: pa.RecordBatch, spec: ReadingSpec) -> pa.RecordBatch:
             rows.append({"faults": [_UNREADABLE]})
             continue
         faults = sorted({fault.rule for fault in said.faults})
-        rows.append({**said.summary, "diagnoses": said.diagnoses, "stains": said.stains, "faults": faults})
+        blocks = blocks_named(row[name] for name in TEXT_COLUMNS) or None
+        rows.append({**said.summary, "blocks": blocks, "diagnoses": said.diagnoses, "stains": said.stains, "faults": faults})
     return pa.RecordBatch.from_pylist(rows, schema=OUTPUT)
 
 

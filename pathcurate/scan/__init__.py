@@ -1,8 +1,8 @@
-"""Stage: archive roots become the ``slides``, ``slide_keys`` and ``series`` tables, by header, without decoding a pixel.
+"""Stage: archive roots become the ``slides`` and ``series`` tables, by header, without decoding a pixel.
 
 The walk, the readers and the part files overlap, so memory does not grow with the archive: ``intake`` reads what is new or
 changed, ``settle`` and ``families`` decide what only the end of the walk shows, ``passes`` look deeper where asked to,
-``duplicates`` and ``keys`` bring the derived columns and tables up to date.
+``duplicates`` and ``names`` bring the derived columns up to date.
 """
 
 import shutil
@@ -24,7 +24,7 @@ from pathcurate.htmlreport.contactsheet import SHEET_ITEMS, SheetItem, contact_s
 from pathcurate.images.printed import require_ocr
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.series import SERIES
-from pathcurate.model.slide import ARRIVALS, FILES, SLIDE_KEYS, SLIDES
+from pathcurate.model.slide import ARRIVALS, FILES, SLIDES
 from pathcurate.objectstore import PATIENCE_SECONDS
 from pathcurate.pacing import PacedRoot
 from pathcurate.roots import CONNECTIONS, paced_root_of
@@ -32,10 +32,10 @@ from pathcurate.scan.duplicates import PIXELS, regrouped, to_sample
 from pathcurate.scan.families import Families
 from pathcurate.scan.intake import Intake
 from pathcurate.scan.kernels import HEADER_SCHEMA, ScanSpec, lost_header, read_headers
-from pathcurate.scan.keys import keep_keys, renamed
 from pathcurate.scan.known import SERIES_PART, Known, Relocation
 from pathcurate.scan.listing import Listing
 from pathcurate.scan.looks import check_looks, label_look, quality_look
+from pathcurate.scan.names import renamed
 from pathcurate.scan.overview import ScanRecord, record_scans
 from pathcurate.scan.passes import Pass, PassSpec, run_pass, wanting
 from pathcurate.scan.rows import Row
@@ -156,7 +156,7 @@ def scan(
     spill = private_directory(private_directory(workspace.catalog) / ".spill")
     for leftover in spill.glob("scan-*"):
         shutil.rmtree(leftover, ignore_errors=True)
-    for table in (SLIDES, SLIDE_KEYS, FILES, ARRIVALS, SERIES):
+    for table in (SLIDES, FILES, ARRIVALS, SERIES):
         Catalog(workspace.catalog).sweep(table)
     with TemporaryDirectory(dir=spill, prefix="scan-") as directory:
         return _Scan(workspace, engine, options, sites, Path(directory), now, progress).run()
@@ -340,7 +340,8 @@ class _Scan:
         known = self._run(PIXELS, known, spec, to_sample(known.slides))
         save(self._catalog, SLIDES, renamed(self._catalog, known.slides, self._patterns, self._rules))
         known = self._again(known)
-        self._grouping = regrouped(self._catalog, known.slides)
+        patterns = {site.code: site.accession.patterns for site in self.workspace.sites}
+        self._grouping = regrouped(self._catalog, known.slides, patterns)
         marks = self._grouping.changed
         chosen = np.array(list(marks), np.int64)
         rows = known.slides.rows(self._catalog, chosen)
@@ -349,7 +350,6 @@ class _Scan:
             ({**row, "scan_group": marks[at][0], "duplicate_of": marks[at][1]} for at, row in rows),
         )  # fmt: skip
         known = self._again(known)
-        keep_keys(self._catalog, known.slides, self.directory)
         self._write_sheet()
         return known
 

@@ -1,9 +1,8 @@
 """Slides that show one glass: identical pixels, re-encoded copies, and rescans."""
 
 import hashlib
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,11 +19,15 @@ from pathcurate.readers import sample_pixels
 from pathcurate.scan.index import Index, Row
 from pathcurate.scan.passes import Pass, PassSpec
 from pathcurate.tables import Catalog, column_values
+from pathcurate.text.accession import AccessionPatterns
+from pathcurate.text.manynumbers import find_numbers
+from pathcurate.text.slidenames import read_names
+from pathcurate.workspace import DEFAULT_PATTERNS
 
 SAMPLE_SCHEMA: Final[pa.Schema] = pa.schema([("pixel_fingerprint", pa.string())])
 _NARROW: Final = (
     "slide_id", "site", "archive", "relpath", "status", "width", "height", "pixel_fingerprint", "thumbnail_hash", "barcode",
-    "stain", "keys", "scan_group", "duplicate_of",
+    "stain", "label_text", "metadata_texts", "accession_raw", "scan_group", "duplicate_of",
 )  # fmt: skip
 _BAND_BITS: Final = 12
 _SAME_RATIO: Final = 0.03
@@ -100,15 +103,15 @@ class Grouping:
     findings: list[Finding]
 
 
-def regrouped(catalog: Catalog, index: Index) -> Grouping:
-    """Find what belongs together.
+def regrouped(catalog: Catalog, index: Index, patterns: Mapping[str, tuple[str, ...]]) -> Grouping:
+    """Find what belongs together; ``patterns`` are the accession patterns of each site.
 
     Slides with the same pixels, and re-encoded copies of them (the same thumbnail within one site), duplicate the first of
     them in order of site, archive and path. Rescans (one barcode that names the glass, and no other stain) share the group
     without being duplicates. Whole slides only.
     """
     pairs = list(_lookalikes(catalog, index))
-    rows = _read(catalog, index, _candidates(index, pairs))
+    rows = _read(catalog, index, _candidates(index, pairs), patterns)
     whole = [row for row in rows if row["status"] == "ok"]
     whole.sort(key=lambda row: (row["site"], row["archive"], row["relpath"]))
     same = _Sets(len(whole))
@@ -116,7 +119,7 @@ def regrouped(catalog: Catalog, index: Index) -> Grouping:
     findings: list[Finding] = []
     for members in _alike(whole, lambda row: row["pixel_fingerprint"]):
         copies.join(members)
-        findings += _two_cases(whole, members)
+        findings += _two_cases([whole[at] for at in members], patterns)
     for members in _rescans(whole):
         same.join(members)
     place = {row["at"]: number for number, row in enumerate(whole)}
@@ -208,8 +211,19 @@ def _columns(
             yield from zip(members.tolist(), data.to_pylist(), strict=True)
 
 
-def _read(catalog: Catalog, index: Index, chosen: NDArray[np.int64]) -> list[Row]:
-    return [{**row, "at": at} for at, row in _columns(catalog, index, chosen, _NARROW)]
+def _read(catalog: Catalog, index: Index, chosen: NDArray[np.int64], patterns: Mapping[str, tuple[str, ...]]) -> list[Row]:
+    """Rows, each with its first number of a case and with what its barcode says of a block, ``None`` if of no number."""
+    rows = [{**row, "at": at, "number": None, "blocks": None} for at, row in _columns(catalog, index, chosen, _NARROW)]
+    for site in sorted({row["site"] for row in rows}):
+        members = [row for row in rows if row["site"] == site]
+        used = patterns.get(site, DEFAULT_PATTERNS)
+        first = find_numbers(pa.array([row["accession_raw"] for row in members], pa.string()).fill_null(""), used)
+        for at, key in zip(reversed(first.text.tolist()), reversed(first.key.to_pylist()), strict=True):
+            members[at]["number"] = key
+        glass = find_numbers(pa.array([row["barcode"] for row in members], pa.string()).fill_null(""), used)
+        for at, block in zip(glass.text.tolist(), glass.block.to_pylist(), strict=True):
+            members[at]["blocks"] = [*(members[at]["blocks"] or ()), block]
+    return rows
 
 
 def _alike(rows: Sequence[Row], key: Any) -> Iterator[list[int]]:
@@ -223,17 +237,20 @@ def _alike(rows: Sequence[Row], key: Any) -> Iterator[list[int]]:
 
 def _glass(row: Row) -> tuple[str, ...] | None:
     """What names the glass: a barcode that says more than the case, with the stain."""
-    if row["barcode"] is None or not names_glass(row["barcode"], row["keys"]):
+    if row["barcode"] is None or not names_glass(row["barcode"], row["blocks"]):
         return None
     return row["site"], row["barcode"], row["stain"] or ""
 
 
-def names_glass(barcode: str, keys: str | None) -> bool:
+def names_glass(barcode: str, blocks: Sequence[str | None] | None) -> bool:
     """Whether a barcode says more than which case it is: a block beside the accession number, or a serial number.
 
     A word or a single digit is none: some scanners write one and the same into every header.
+
+    Args:
+        barcode: the barcode.
+        blocks: what stands with each of its accession numbers; None if it has none.
     """
-    blocks = [block for _, _, block, source, raw in json.loads(keys or "[]") if source == "barcode" and raw == barcode]
     if blocks:
         return any(block is not None for block in blocks)
     signs = [char for char in barcode if char.isalnum()]
@@ -243,21 +260,20 @@ def names_glass(barcode: str, keys: str | None) -> bool:
 def _rescans(rows: Sequence[Row]) -> Iterator[list[int]]:
     """Positions of slides of one glass; a barcode under which many cases lie is the scanner's or the rack's."""
     for members in _alike(rows, _glass):
-        cases = {keys[0][0] for at in members if (keys := json.loads(rows[at]["keys"] or "[]"))}
-        if len(cases) <= _MOST_CASES:
+        if len({rows[at]["number"] for at in members} - {None}) <= _MOST_CASES:
             yield members
 
 
-def _two_cases(rows: Sequence[Row], members: Sequence[int]) -> Iterator[Finding]:
+def _two_cases(rows: Sequence[Row], patterns: Mapping[str, tuple[str, ...]]) -> Iterator[Finding]:
     """A finding if the same pixels lie under numbers of different cases."""
-    cases = [{key for key, *_ in json.loads(rows[at]["keys"] or "[]")} for at in members]
-    named = [(at, keys) for at, keys in zip(members, cases, strict=True) if keys]
-    if not named or set.intersection(*(keys for _, keys in named)):
+    if len({row["number"] for row in rows} - {None}) < 2:
         return
-    first = rows[named[0][0]]
-    for at, keys in named[1:]:
+    named = [(row, keys) for row in rows if (keys := _all_numbers(row, patterns.get(row["site"], DEFAULT_PATTERNS)))]
+    if set.intersection(*(keys for _, keys in named)):
+        return
+    first = named[0][0]
+    for row, keys in named[1:]:
         if not keys & named[0][1]:
-            row = rows[at]
             message = (
                 f"slide {row['slide_id']} has the same pixels as slide {first['slide_id']}, but another case's number: "
                 "one of the two is filed under the wrong case"
@@ -266,6 +282,13 @@ def _two_cases(rows: Sequence[Row], members: Sequence[int]) -> Iterator[Finding]
                 "scan.pixels_of_two_cases", Severity.ERROR, message, stage="scan", site=row["site"], table="slides",
                 column="accession_raw", subject=row["slide_id"],
             )  # fmt: skip
+
+
+def _all_numbers(row: Row, patterns: tuple[str, ...]) -> set[str]:
+    names = read_names(
+        row["relpath"], row["barcode"], row["label_text"], row["metadata_texts"], AccessionPatterns(patterns)
+    )  # fmt: skip
+    return {key.key for key in names.keys}
 
 
 def _group_code(rows: Sequence[Row]) -> str:

@@ -111,7 +111,9 @@ class Families:
             slides = [row for group in groups if (row := self._slide(group)) is not None]
             slides += self._absorbed(families)
             series = self._named_series(families)
-            self._catalog.upsert(SLIDES, from_rows(SLIDES, slides))
+            for is_new in (True, False):
+                some = [row for row in slides if (self._at_id(row["slide_id"]) is None) == is_new]
+                self._catalog.upsert(SLIDES, from_rows(SLIDES, some), only_adds=is_new)
             self._keep_series([row for row, _ in series])
             owned = [(file, group.slide_id) for group in groups for file in group.files]
             owned += [(file, row["series_id"]) for row, files in series for file in files]

@@ -52,7 +52,7 @@ class Intake:
         self._ordered: NDArray[np.uint64] | None = None
         self._slide_rows = RowReader(catalog, known.slides)
         self._file_rows = RowReader(catalog, known.files)
-        self._pending: dict[str, list[pa.Table]] = {"slides": [], "files": [], "arrivals": []}
+        self._pending: dict[str, list[pa.Table]] = {"new slides": [], "slides": [], "files": [], "arrivals": []}
         self._pending_rows = 0
         self._committed_at = time.monotonic()
         self._flips: list[tuple[int, str]] = []
@@ -174,7 +174,7 @@ class Intake:
         arrival = is_slide & unknown & may_have_moved
         rest = ~(new_slide | new_file | arrival)
         self.read_slides += int(is_slide.sum())
-        self._take("slides", batch, new_slide)
+        self._take("new slides", batch, new_slide)
         self._take("arrivals", batch, arrival)
         if new_file.any():
             self._take("files", _as_files(batch), new_file)
@@ -291,15 +291,16 @@ class Intake:
 
     def commit(self) -> None:
         """Keep what was read so far."""
-        for table in (SLIDES, ARRIVALS, FILES):
+        tables = {"new slides": SLIDES, **{table.name: table for table in (SLIDES, ARRIVALS, FILES)}}
+        for name, table in tables.items():
             # Pieces as the kernel gave them, and rows that were made here, differ in their columns.
             alike: dict[str, list[pa.Table]] = {}
-            for piece in self._pending[table.name]:
+            for piece in self._pending[name]:
                 alike.setdefault(piece.schema.to_string(), []).append(piece)
             rows = [conform(table, pa.concat_tables(pieces)) for pieces in alike.values()]
             if rows:
-                self._catalog.upsert(table, pa.concat_tables(rows))
-                self._pending[table.name].clear()
+                self._catalog.upsert(table, pa.concat_tables(rows), only_adds=name == "new slides")
+                self._pending[name].clear()
         self._pending_rows = 0
         self._committed_at = time.monotonic()
 

@@ -24,7 +24,7 @@ from pathcurate.scan.listing import extension
 from pathcurate.storage import OfflineError, Root, Source
 from pathcurate.tables import arrow_schema
 from pathcurate.text.accession import AccessionPatterns
-from pathcurate.text.slidenames import SlideNames, read_names
+from pathcurate.text.slidenames import read_names
 
 Row = dict[str, Any]
 
@@ -46,7 +46,7 @@ _OUTPUT: "Final[Sequence[pa.Field[Any]]]" = (
 )
 HEADER_SCHEMA: Final[pa.Schema] = pa.schema(_OUTPUT)
 """``kind`` is ``slide``, or one of ``FILE_KINDS``; ``content`` is the :func:`content_key` of a slide."""
-NAMED: Final = ("accession_raw", "specimen", "block", "stain_raw", "stain", "preparation", "is_control")
+NAMED: Final = ("accession_raw", "specimen", "block", "stain_raw", "stain", "preparation", "organ", "is_control")
 """Columns that the site's patterns and the vocabularies make of a slide's names."""
 _MOST_REFERENCES: Final = 2000
 _CONTENT: "Final[pa.Schema]" = pa.schema(
@@ -216,17 +216,11 @@ def looked_at(uri: str) -> Row:
 
 
 def names_columns(row: Row, patterns: Sequence[str], rules: str) -> Row:
-    """What a slide's names say by the patterns of its site: :data:`NAMED`, ``keys`` and ``names_rules``."""
+    """What a slide's names say by the patterns of its site: :data:`NAMED` and ``names_rules``."""
     names = read_names(
         row["relpath"], row["barcode"], row["label_text"], row["metadata_texts"], _patterns(tuple(patterns))
     )  # fmt: skip
-    columns = {name: getattr(names, name) for name in NAMED}
-    return {**columns, "keys": _keys_text(names), "names_rules": rules}
-
-
-def _keys_text(names: SlideNames) -> str | None:
-    keys = [[key.key, key.specimen, key.block, key.source, key.raw] for key in names.keys]
-    return json.dumps(keys, ensure_ascii=False) if keys else None
+    return {**{name: getattr(names, name) for name in NAMED}, "names_rules": rules}
 
 
 @lru_cache(maxsize=64)

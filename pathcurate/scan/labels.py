@@ -1,6 +1,6 @@
 """The pass over labels: what the symbols and, with the extra ``ocr``, the print on a glass label say."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import pyarrow as pa
@@ -10,8 +10,8 @@ from pathcurate.engines import LossReason
 from pathcurate.images.printed import read_text
 from pathcurate.images.symbols import read_symbols
 from pathcurate.model.slide import SLIDES
+from pathcurate.readers.pictures import is_final, label_views
 from pathcurate.scan.passes import PassSpec
-from pathcurate.scan.pictures import is_final, open_picture
 from pathcurate.tables import arrow_schema
 
 LABELS_VERSION: Final = 1
@@ -53,30 +53,12 @@ def lost_label(row: pa.RecordBatch, reason: LossReason) -> pa.RecordBatch:
 
 def _read(row: Mapping[str, Any], spec: PassSpec) -> dict[str, Any]:
     try:
-        views = list(_views(row, spec))
+        views = list(label_views(spec.roots[row["root"]], row["relpath"], row["reader"]))
         read: dict[str, Any] = {"found": bool(views), "labels_version": LABELS_VERSION, **_symbol(views)}
         return read | _text(views) if spec.texts else read
     except Exception as error:  # noqa: BLE001  hostile pictures; of the error only its type, since its message may hold values
         version = LABELS_VERSION if is_final(error) else None
         return {"found": False, "failure": type(error).__name__, "labels_version": version}
-
-
-def _views(row: Mapping[str, Any], spec: PassSpec) -> Iterator[Image.Image]:
-    """The photo of the label, or else both ends of the overview, one of which is the label's."""
-    label = open_picture(row, spec, "label")
-    if label is not None:
-        yield label
-        return
-    overview = open_picture(row, spec, "overview")
-    if overview is None:
-        return
-    width, height = overview.size
-    if width >= height:
-        yield overview.crop((0, 0, width // 3, height))
-        yield overview.crop((width - width // 3, 0, width, height))
-    else:
-        yield overview.crop((0, 0, width, height // 3))
-        yield overview.crop((0, height - height // 3, width, height))
 
 
 def _symbol(views: list[Image.Image]) -> dict[str, Any]:

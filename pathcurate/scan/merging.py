@@ -134,6 +134,7 @@ def _texts(parts: Sequence[Part]) -> dict[str, Any]:
     return {
         "barcode": _first(ordered, "barcode"),
         "label_text": _first(ordered, "label_text"),
+        "patient_id": _one(parts, "patient_id"),
         "metadata_texts": tuple(sorted({text for part in parts for text in part.facts.get("texts", ())})),
     }
 

@@ -1,18 +1,18 @@
 """The pass over thumbnails: tissue, focus, pen, light, and a hash by which re-encoded copies are found."""
 
 from collections.abc import Mapping
-from io import BytesIO
 from typing import Any, Final
 
 import pyarrow as pa
 from PIL import Image
 
 from pathcurate.engines import LossReason
+from pathcurate.images.jpeg import small_jpeg
 from pathcurate.images.likeness import thumbnail_hash
 from pathcurate.images.quality import assess_thumbnail
 from pathcurate.model.slide import SLIDES
+from pathcurate.readers.pictures import is_final, open_picture
 from pathcurate.scan.passes import PassSpec
-from pathcurate.scan.pictures import is_final, open_picture
 from pathcurate.tables import arrow_schema
 
 QC_VERSION: Final = 1
@@ -53,7 +53,7 @@ def lost_quality(row: pa.RecordBatch, reason: LossReason) -> pa.RecordBatch:
 
 def _assess(row: Mapping[str, Any], spec: PassSpec) -> dict[str, Any]:
     try:
-        thumbnail = open_picture(row, spec, "thumbnail")
+        thumbnail = open_picture(spec.roots[row["root"]], row["relpath"], row["reader"], "thumbnail")
         return {"qc_version": QC_VERSION, **(_judged(thumbnail) if thumbnail is not None else {})}
     except Exception as error:  # noqa: BLE001  hostile pictures; of the error only its type, since its message may hold values
         return {"failure": type(error).__name__, "qc_version": QC_VERSION if is_final(error) else None}
@@ -62,22 +62,12 @@ def _assess(row: Mapping[str, Any], spec: PassSpec) -> dict[str, Any]:
 def _judged(thumbnail: Image.Image) -> dict[str, Any]:
     quality = assess_thumbnail(thumbnail)
     if quality is None:
-        return {"picture": _small_jpeg(thumbnail)}
+        return {"picture": small_jpeg(thumbnail, (_PICTURE_SIDE, _PICTURE_SIDE), _PICTURE_QUALITY)}
     return {
         "tissue_fraction": quality.tissue_fraction,
         "blur": quality.blur,
         "pen_fraction": quality.pen_fraction,
         "qc": quality.verdict,
         "thumbnail_hash": None if quality.is_empty else thumbnail_hash(thumbnail),
-        "picture": _small_jpeg(thumbnail),
+        "picture": small_jpeg(thumbnail, (_PICTURE_SIDE, _PICTURE_SIDE), _PICTURE_QUALITY),
     }
-
-
-def _small_jpeg(thumbnail: Image.Image) -> bytes:
-    """Pixels alone: no Exif, comment or profile goes along."""
-    picture = thumbnail.convert("RGB")
-    picture.thumbnail((_PICTURE_SIDE, _PICTURE_SIDE), Image.Resampling.BOX)
-    bare = Image.frombytes("RGB", picture.size, picture.tobytes())
-    buffer = BytesIO()
-    bare.save(buffer, "JPEG", quality=_PICTURE_QUALITY)
-    return buffer.getvalue()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ahocorasick_rs import AhoCorasick, Implementation, MatchKind
 
-from pathcurate.text.vocabulary import vocabulary
+from pathcurate.text.vocabulary import every_spelling, vocabulary
 
 
 class Stain(NamedTuple):
@@ -436,10 +436,7 @@ def _marks(folded: str) -> list[_Mark]:
 @cache
 def _dictionary() -> tuple[AhoCorasick, list[str], dict[str, str]]:
     """An automaton over all spellings, the spellings in its order, and the marker of each."""
-    spelt = dict(vocabulary("markers").words)
-    for word, marker in tuple(spelt.items()):
-        for sign in ("", "-", " "):
-            spelt.setdefault(_SEAM.sub(sign, word, count=1), marker)
+    spelt = every_spelling(vocabulary("markers").words)
     words = list(spelt)
     return AhoCorasick(words, matchkind=MatchKind.LeftmostLongest, implementation=Implementation.DFA), words, spelt
 
@@ -448,4 +445,3 @@ _LATIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _FOREIGN = ("危", "危型", "risk", "hr", "hr-")
 # ① is folded to 1; 9p16 is a place on a chromosome.
 _NUMBERED = re.compile(r"[:;。,(、\n ]?[1-9](?=[a-z]{2})")
-_SEAM = re.compile(r"(?<=[a-z])[- ]?(?=\d)")

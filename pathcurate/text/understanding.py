@@ -26,7 +26,7 @@ from pathcurate.text.molecular import molecular_results
 from pathcurate.text.staging import stage_of
 from pathcurate.text.tumour import inconsistencies
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the rules below; a change makes what was read by them out of date."""
 
 # Sections in which values of a tumour stand, and stains.

@@ -2,14 +2,26 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
+from ahocorasick_rs import AhoCorasick
 
 _DIRECTORY = Path(__file__).with_name("vocabularies")
+_LATIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+_SEAM = re.compile(r"(?<=[a-z])[- ]?(?=\d)")
+
+
+class FoundWord(NamedTuple):
+    """Where a word of a vocabulary stands in a folded text, and what it means."""
+
+    start: int
+    end: int
+    code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,22 +32,35 @@ class Vocabulary:
         name: file name without its ending.
         codes: the codes in file order.
         words: folded word or phrase to code.
-        pattern: finds the first word in a folded text, longest word first.
+        automaton: finds every word in a folded text.
     """
 
     name: str
     codes: tuple[str, ...]
     words: Mapping[str, str]
-    pattern: re.Pattern[str]
+    automaton: AhoCorasick = field(compare=False, repr=False)
 
     def exact(self, text: str | None) -> str | None:
         """The code that a whole text means, None if it means none."""
-        return self.words.get(_fold(text)) if text else None
+        return self.words.get(fold_words(text)) if text else None
 
     def first(self, text: str | None) -> str | None:
         """The code of the first word found in a text, None if there is none."""
-        found = self.pattern.search(_fold(text)) if text else None
-        return self.words[found[0]] if found else None
+        found = next(self.found(fold_words(text)), None) if text else None
+        return found.code if found else None
+
+    def found(self, folded: str) -> Iterator[FoundWord]:
+        """The words in a folded text from left to right, the longest where several begin, none inside another.
+
+        Args:
+            folded: see :func:`fold_words`.
+        """
+        matches = self.automaton.find_matches_as_indexes(folded, overlapping=True)
+        position = 0
+        for start, end in sorted(((start, end) for _, start, end in matches), key=lambda span: (span[0], -span[1])):
+            if start >= position and _stands_alone(folded, start, end):
+                yield FoundWord(start, end, self.words[folded[start:end]])
+                position = end
 
 
 @cache
@@ -49,8 +74,35 @@ def vocabulary(name: str) -> Vocabulary:
     if name not in vocabulary_names():
         raise KeyError(name)
     entries: Mapping[str, list[str]] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    words = {_fold(word): code for code, synonyms in entries.items() for word in (code, *synonyms)}
-    return Vocabulary(name, tuple(entries), words, _matcher(words))
+    words = {fold_words(word): code for code, synonyms in entries.items() for word in (code, *synonyms)}
+    codes = dict.fromkeys(entries)
+    if name == "stains":
+        for word, code in _marker_words(words):
+            words[word] = code
+            codes[code] = None
+    return Vocabulary(name, tuple(codes), words, AhoCorasick(tuple(words)))
+
+
+def every_spelling(words: Mapping[str, str]) -> dict[str, str]:
+    """Words and, of those in which a number follows letters, all spellings: CD20, CD-20, CD 20."""
+    spelt = dict(words)
+    for word, code in words.items():
+        for sign in ("", "-", " "):
+            spelt.setdefault(_SEAM.sub(sign, word, count=1), code)
+    return spelt
+
+
+def _marker_words(stains: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What `markers` adds to `stains`: a marker whose name is a stain's word there lends that stain its spellings, and any
+    other marker is the stain ``IHC:`` and its name. A word that `stains` has itself means what it means there.
+    """
+    added = []
+    for word, marker in every_spelling(vocabulary("markers").words).items():
+        code = stains.get(fold_words(marker), f"IHC:{marker}")
+        # A file name cannot hold a slash: CK5/6 is CK5-6 or CK5_6 there.
+        spelt = (word, *(word.replace("/", sign) for sign in ("-", " ", "")), fold_words(code))
+        added += [(one, code) for one in dict.fromkeys(spelt) if one not in stains]
+    return added
 
 
 @cache
@@ -64,17 +116,12 @@ def all_codes() -> dict[str, tuple[str, ...]]:
     return {name: vocabulary(name).codes for name in vocabulary_names()}
 
 
-def _matcher(words: Mapping[str, str]) -> re.Pattern[str]:
-    # Latin words must stand alone ("HE" is not in "THE"); Han text has no spaces, so its words match anywhere.
-    parts = []
-    for word in sorted(words, key=len, reverse=True):
-        escaped = re.escape(word)
-        before = r"(?<![a-z0-9])" if word[0].isascii() and word[0].isalnum() else ""
-        after = r"(?![a-z0-9])" if word[-1].isascii() and word[-1].isalnum() else ""
-        parts.append(before + escaped + after)
-    return re.compile("|".join(parts))
+def _stands_alone(folded: str, start: int, end: int) -> bool:
+    """Whether no word goes on beyond: "HE" is not in "THE"; Han text has no spaces, so its words count anywhere."""
+    is_begun = start > 0 and folded[start] in _LATIN and folded[start - 1] in _LATIN
+    return not is_begun and not (folded[end - 1] in _LATIN and folded[end : end + 1] in _LATIN)
 
 
-def _fold(text: str) -> str:
+def fold_words(text: str) -> str:
     """Text as words are compared: NFKC, lower case, runs of space and underscore as one space."""
     return re.sub(r"[\s_]+", " ", unicodedata.normalize("NFKC", text)).strip().lower()

@@ -15,7 +15,7 @@ STEPS = {
     "_open": "open the archives",
     "_read": "walk and headers",
     "_settle": "moves, merging",
-    "_look_deeper": "duplicates, keys",
+    "_look_deeper": "duplicates",
     "_summary": "summary, findings",
 }
 

@@ -178,7 +178,7 @@ def prepared(directory: Path, count: int) -> None:
     begun = time.perf_counter()
     alone(make_catalog, Job(directory, count))
     say(f"\n{count:,} entries put into a catalog in {time.perf_counter() - begun:.0f} s")
-    show(f"merging and keys of {count:,} entries", count, run(Job(directory, count)))
+    show(f"merging of {count:,} entries", count, run(Job(directory, count)))
 
 
 def run(job: Job) -> Outcome:

@@ -9,9 +9,9 @@ from pathcurate import deid
 from pathcurate.cohort import read_recipe, select
 from pathcurate.engines.embedded import Embedded
 from pathcurate.events import import_events
-from pathcurate.link import link
 from pathcurate.reports import import_reports
 from pathcurate.workspace import load_workspace
+from tests.clinic import link_again
 
 STAGES = ("Stage II", "Stage IIA", "Stage IIB", "Stage III", "Stage IIIA", "Stage IIIB", "Stage IIIC")
 _FILES = {
@@ -74,7 +74,7 @@ def test_one_tumour_type_by_stage_and_age(real_data: Path, tmp_path: Path) -> No
         for name in ("stage", "age_at_initial_pathologic_diagnosis", "type_code")
     )
     assert {finding.rule for finding in summary.findings} == {"events.empty_row", "events.unknown_column"}
-    link(workspace)
+    link_again(workspace)
     scrubbed = deid.apply(workspace, actor="tester")
     assert (scrubbed.faults, scrubbed.events_left_out) == ((), 0)
     with Embedded(workers=1, temp_directory=tmp_path / "spill") as engine:

@@ -153,3 +153,60 @@ def test_groups_that_took_no_part_make_no_number() -> None:
 
 def test_zero_is_a_number() -> None:
     assert keys("S23-000") == ["S23-0"]
+
+
+# ---- traps: names of hundreds of made-up slides and folders ----
+
+DAYS = [(2019, 1, 2), (2022, 12, 31), (2023, 3, 14), (1999, 10, 9), (2024, 2, 29)]
+DATES = [
+    form.format(y=year, s=year % 100, m=month, d=day)
+    for year, month, day in DAYS
+    for form in (
+        "{y}{m:02}{d:02}", "{y}-{m:02}-{d:02}", "{y}_{m:02}_{d:02}", "{y}.{m:02}.{d:02}", "{y}/{m}/{d}", "{y}-{m}-{d}",
+        "{s:02}-{m:02}-{d:02}", "{s:02}{m:02}{d:02}", "{y}年{m}月{d}日", "{y}年{m:02}月", "{d:02}-{m:02}-{y}",
+        "{d:02}.{m:02}.{y}", "{y}{m:02}{d:02}_103021", "{y}{m:02}{d:02}-103021", "{y}-{m:02}-{d:02}T10-30-21",
+        "{y}-{m:02}-{d:02} 10.30.21", "{y}-{m:02}-{d:02}-001", "{y}-{m:02}-{d:02}-00123", "{d:02}-{m:02}-{y}-001",
+        "{y}{m:02}{d:02}-001", "{y}-{m:02}", "{y}年", "{y}", "IMG_{y}{m:02}{d:02}_103021", "扫描{y}-{m:02}-{d:02}",
+    )
+]  # fmt: skip
+UUIDS = [
+    "550e8400-e29b-41d4-a716-446655440000", "00000000-0000-1234-0000-123456789012",
+    "AB123456-2312-4345-A123-123456789012", "{0F8FAD5B-D9CB-469F-A165-70867728950E}", "0f8fad5bd9cb469fa16570867728950e",
+    "copy of 12345678-1234-1234-1234-123456789012_1", "d41d8cd98f00b204e9800998ecf8427e",
+    "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+]  # fmt: skip
+UNDASHED = [
+    "1", "12", "123", "1234", "12345", "123456", "1234567", "12345678", "123456789", "0012345678", "13812345678",
+    "310101199001011234", "31010119900101123X", "000123", "20230001", "2300123", "202300123",
+]  # fmt: skip
+OTHERS = [
+    "10.0.0.1", "192.168.1.100", "1.2.840.113619.2.55.3.2831178355.123", "40X", "x400", "20x-2", "v1.2.3", "1920x1080",
+    "T2N1M0", "C50.9", "1:100", "19:30:22", "Image_001", "slide-00123", "Scan-12345", "GT450-1234", "P1000-2",
+    "NDP-00123", "3DHISTECH-2023", "KF-PRO-005", "HE-001", "PD-L1-001", "CA19-9", "COVID19-001", "1234-56-78",
+    "C3L-00001-21", "CPTAC-C3L-00001", "GSE12345", "GTEX-1117F-0226", "2023Q1", "2023年第12周", "S23", "S23-12", "S2023",
+    "SRR12345", "A4-210", "B5-1234", "1:2000", "138-1234-5678", "010-12345678", "Project2023-001", "case 1-100",
+    "ISBN978-7-117",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("around", ["{}", "{} HE", "左乳_{}", "{}_copy", "({})"])
+def test_dates_uuids_and_undashed_numbers_are_no_numbers(around: str) -> None:
+    assert {trap: keys(around.format(trap)) for trap in (*DATES, *UUIDS, *UNDASHED, *OTHERS)} == {
+        trap: [] for trap in (*DATES, *UUIDS, *UNDASHED, *OTHERS)
+    }
+
+
+AMBIGUOUS = [
+    "2023-0314", "23-0314", "24-001", "P20230314", "IMG20230314", "LOT23-4567", "CD20-0123", "P53-0123", "CA19-900",
+    "bed 23-012", "TMA23-001", "1999-2000", "2019-2023", "COVID-19-001", "TCGA-05-4244", "SRR1234567", "MRN123456",
+    "ID2300123", "99-12345",
+]  # fmt: skip
+
+
+def test_what_may_be_a_number_is_one_only_where_the_laboratory_has_it() -> None:
+    """A site that numbers S23-00001 to S23-40000 has none of these, although each of them looks like some site's number."""
+    laboratory = {DEFAULT.normalise(f"S23-{number:05}") for number in range(1, 40_001)}
+    for name in AMBIGUOUS:
+        assert keys(name), "it does not look like a number any more: it belongs to the traps"
+        assert laboratory.isdisjoint(keys(name)), name
+    assert laboratory.issuperset(keys("S23-0314"))

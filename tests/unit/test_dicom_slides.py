@@ -18,8 +18,13 @@ from pathcurate import readers
 from pathcurate.model.series import BODY_PARTS, REGION_CODES, SERIES, VIEW_CODES, VIEWS
 from pathcurate.model.slide import Part
 from pathcurate.readers.dicom import directory_references
+from pathcurate.readers.dicom.facts import MEANINGS
 from pathcurate.scan.merging import Instance, merge_series, merge_slides
 from pathcurate.storage import LocalSource
+from pathcurate.text.accession import AccessionPatterns
+from pathcurate.text.slidenames import read_names
+from pathcurate.text.vocabulary import vocabulary
+from pathcurate.workspace import DEFAULT_PATTERNS
 from tests.dicoms import JPEG, Memory, item, radiology, slide_part, uid, whole_slide
 
 
@@ -37,6 +42,11 @@ def merged(files):
 def header(*files):
     (slide,) = merged(list(files))
     return slide.header
+
+
+def said(*files):
+    """What its header's texts say of a slide."""
+    return read_names(b"1.dcm", None, None, header(*files).metadata_texts, AccessionPatterns(DEFAULT_PATTERNS))
 
 
 def series(*files):
@@ -183,7 +193,71 @@ class TestTexts:
         ]  # fmt: skip
         specimen = item(SpecimenIdentifier="S23-00001-A", SpecimenUID="1.2", SpecimenPreparationSequence=steps)
         texts = header(slide_part(SpecimenDescriptionSequence=[specimen], SlideIdentifier="G7")).metadata_texts
-        assert set(texts) == {"S23-00001", "S23-00001-A", "S23-00001-A1", "G7", "hematoxylin stain", "HER2 王"}
+        assert set(texts) == {"S23-00001", "S23-00001-A", "S23-00001-A1", "G7", "stain: hematoxylin + HER2 王"}
+
+    @pytest.mark.parametrize(
+        ("substances", "stain"),
+        [
+            ([("12710003", "hematoxylin stain"), ("36879007", "water soluble eosin stain")], "HE"),
+            ([("12710003", "Hämalaun"), ("83600004", "Eosin, alkohollöslich")], "HE"),
+            ([("1", "Hämatoxylin"), ("2", "Eosin")], "HE"), ([("1", "Hämatoxylin"), ("2", "Eosinophilie")], None),
+            ([("12710003", "hematoxylin stain")], None), ([("12710003", ""), ("9", "ER")], "IHC:ER"),
+            ([("255808002", "过碘酸"), ("12710003", "hematoxylin stain")], "PAS"),
+            ([("12710003", "hematoxylin stain"), ("9", "Ki-67 antibody")], "IHC:Ki-67"),
+            ([("45106005", "?")], "CONGO_RED"), ([("406989007", "?")], "MASSON"), ([("255813003", "?")], "ACID_FAST"),
+        ],
+    )
+    def test_a_stain_by_the_codes_or_words_of_its_steps(self, substances, stain):
+        name = item(CodeValue="424361007", CodingSchemeDesignator="SCT", CodeMeaning="Using substance")
+        steps = [
+            item(SpecimenPreparationStepContentItemSequence=[
+                item(ValueType="CODE", ConceptNameCodeSequence=[name], ConceptCodeSequence=[code(value, meaning)])
+            ])
+            for value, meaning in substances
+        ]  # fmt: skip
+        specimen = item(SpecimenIdentifier="G1", SpecimenUID="1.2", SpecimenPreparationSequence=steps)
+        assert said(slide_part(SpecimenDescriptionSequence=[specimen])).stain == stain
+
+    @pytest.mark.parametrize("word", [word for word in MEANINGS.values() if word not in {"hematoxylin", "eosin"}])
+    def test_every_word_for_a_code_is_known(self, word):
+        assert vocabulary("stains").first(word) or vocabulary("organs").first(word)
+
+    def test_the_organ_by_code_or_words(self):
+        for sequence, organ in (([code("64033007", "Niere")], "kidney"), ([code("1", "Left lung")], "lung"), ([], None)):
+            specimen = item(SpecimenIdentifier="G1", SpecimenUID="1.2", PrimaryAnatomicStructureSequence=sequence)
+            assert said(slide_part(SpecimenDescriptionSequence=[specimen])).organ == organ
+        assert said(slide_part(AnatomicRegionSequence=[code("69695003", "胃")])).organ == "stomach"
+        short = item(SpecimenIdentifier="G1", SpecimenUID="1.2", SpecimenShortDescription="左乳肿物")
+        assert said(slide_part(SpecimenDescriptionSequence=[short])).organ == "breast"
+
+    def test_block_by_the_specimens_that_it_was_cut_from(self):
+        def step(concept, text):
+            name = item(CodeValue=concept, CodingSchemeDesignator="DCM", CodeMeaning="x")
+            return item(SpecimenPreparationStepContentItemSequence=[
+                item(ValueType="TEXT", ConceptNameCodeSequence=[name], TextValue=text)
+            ])  # fmt: skip
+
+        steps = [step("111705", "S23-00001-B"), step("121041", "S23-00001-B2"), step("111724", "S99-00009-Z9")]
+        specimen = item(SpecimenIdentifier="G1", SpecimenUID="1.2", SpecimenPreparationSequence=steps)
+        data = slide_part(SpecimenDescriptionSequence=[specimen], container="G7")
+        assert (said(data).specimen, said(data).block) == ("B", "2")
+        assert not any("S99" in text for text in header(data).metadata_texts)
+        # A part may be named without its case, whose number stands elsewhere.
+        data = slide_part(SpecimenDescriptionSequence=[item(SpecimenIdentifier="C3", SpecimenUID="1.2")], container="G7")
+        assert (said(data).specimen, said(data).block) == ("C", "3")
+
+    def test_the_patient_on_whom_all_instances_agree(self):
+        assert header(slide_part()).patient_id == "P0001"
+        assert header(slide_part(), slide_part(number=2, PatientID="P0001")).patient_id == "P0001"
+        assert header(slide_part(), slide_part(number=2, PatientID="P0002")).patient_id is None
+        assert header(slide_part(drop=["PatientID"])).patient_id is None
+
+    def test_a_hostile_number_of_steps_is_bounded(self):
+        name = item(CodeValue="424361007", CodingSchemeDesignator="SCT", CodeMeaning="Using substance")
+        content = [item(ValueType="TEXT", ConceptNameCodeSequence=[name], TextValue=f"stain {n}") for n in range(500)]
+        steps = {"SpecimenPreparationSequence": [item(SpecimenPreparationStepContentItemSequence=content)]}
+        specimen = item(SpecimenIdentifier="G1", SpecimenUID="1.2", **steps)
+        assert sum(map(len, header(slide_part(SpecimenDescriptionSequence=[specimen])).metadata_texts)) < 1000
 
     def test_the_label_says_best_what_is_on_it(self):
         files = [slide_part(BarcodeValue="OTHER"), slide_part("LABEL", number=2, width=32, height=32, BarcodeValue="B7")]

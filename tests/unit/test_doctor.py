@@ -116,6 +116,28 @@ def test_a_new_workspace_has_no_error(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["pathcurate.yaml"]
 
 
+def test_the_tables_of_other_systems_are_looked_at_like_exports(tmp_path: Path) -> None:
+    (tmp_path / "pathcurate.yaml").write_text(
+        "workspace: 1\nname: new\nsites:\n  - code: NB01\n    materials: [{path: g.csv}, {path: 'h*', mapping: h.yaml}]\n"
+        "    index: [{path: i.csv, mapping: i.yaml}]\n    annotations: [{path: '*.geojson'}]\n"
+        "identities: [{path: m.csv}, {path: m.csv, site: NB09}, {path: m.csv, mapping: m.yaml}]\n"
+    )
+    for name in ("g.csv", f"h{CANARY}", "i.csv", "m.csv"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "h.yaml").write_text("columns: {blok: x}\n")
+    (tmp_path / "i.yaml").write_text("columns: {path: x}\n")
+    (tmp_path / "m.yaml").write_text("columns: {mastr_id: x}\n")
+    found = {name: check for name, check in look(tmp_path).items() if "source" in name or "merge list" in name}
+    assert {name: check.status for name, check in found.items()} == {
+        "material source 1 of site NB01": "ok", "mapping of material source 2 of site NB01": "error",
+        "index source 1 of site NB01": "ok", "annotation source 1 of site NB01": "error", "merge list 1": "ok",
+        "merge list 2": "error", "mapping of merge list 3": "error",
+    }  # fmt: skip
+    assert "did you mean `block`" in found["mapping of material source 2 of site NB01"].message
+    assert "no site `NB09`" in found["merge list 2"].message
+    assert "matches no file" in found["annotation source 1 of site NB01"].message
+
+
 def change_registry(workspace: Path) -> None:
     with sqlite3.connect(workspace / "registry.db") as database:
         database.execute("update entries set title = ?", (CANARY,))

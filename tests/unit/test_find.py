@@ -12,13 +12,19 @@ from pathcurate.cli.main import run
 from pathcurate.cohort import read_recipe, select
 from pathcurate.deid import apply
 from pathcurate.engines.embedded import Embedded
-from pathcurate.find import Found, find
+from pathcurate.find import find
+from pathcurate.find.facts import Found
 from pathcurate.manifest import build
+from pathcurate.model.link import LINKS
+from pathcurate.model.person import IDENTITIES, PERSONS
+from pathcurate.model.report import REPORTS
+from pathcurate.model.slide import SLIDE_KEYS, SLIDES
 from pathcurate.tables import column_values, read_parquet
 from pathcurate.vault import broken_event
 from pathcurate.workspace import Workspace
 from tests.canaries import Search
-from tests.clinic import CANARIES, FULL_REPORT, FULL_SLIDE, open_clinic, report, slide
+from tests.clinic import CANARIES, FULL_REPORT, FULL_SLIDE, report, slide
+from tests.drawn import identity, key, link, open_catalog
 
 _RECIPE = """\
 recipe: 1
@@ -30,6 +36,7 @@ include: [{id: breast, level: case, where: {organ: breast}}]
 columns: [COLUMNS]
 """
 _FILE = f"{CANARIES['file name']}.svs"
+PERSON, STRANGER = "P-0000000000000001", "P-0000000000000002"
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +44,32 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The patient of the canaries, a stranger whose case is not of the breast, and a release with and one without keys."""
     root = tmp_path_factory.mktemp("find")
     slides = [FULL_SLIDE, slide(2), slide(3, relpath=b"2023/\x1b[2J\xe2\x80\xae.svs"), slide(4, status="truncated")]
+    first, second, third, fourth = (str(row["slide_id"]) for row in slides)
     reports = [
         {**FULL_REPORT, "accession": "S23-1"},
         report(9, "S23-77", patient_id="9", sex="male", organ="lung", icd10=None),
     ]
-    keys = {FULL_SLIDE["slide_id"]: "S23-1", slides[1]["slide_id"]: "S23-77", slides[2]["slide_id"]: "S23-404"}
-    workspace = open_clinic(root, slides=slides, reports=reports, keys=keys)
+    workspace = open_catalog(
+        root,
+        {
+            SLIDES: slides,
+            SLIDE_KEYS: [key(first, "S23-1"), key(second, "S23-77"), key(third, "S23-404")],
+            REPORTS: reports,
+            PERSONS: [
+                {"person_id": PERSON, "group_id": "Q" + PERSON[1:], "basis": "site_number"},
+                {"person_id": STRANGER, "group_id": "Q" + STRANGER[1:], "basis": "site_number"},
+            ],
+            IDENTITIES: [
+                identity("accession", "S23-1", PERSON), identity("patient_id", CANARIES["number"], PERSON),
+                identity("accession", "S23-77", STRANGER), identity("patient_id", "9", STRANGER),
+            ],
+            LINKS: [
+                link(first, "S23-1", report_id=reports[0]["report_id"], person_id=PERSON),
+                link(second, "S23-77", report_id=reports[1]["report_id"], person_id=STRANGER),
+                link(third, None), link(fourth, None),
+            ],
+        },
+    )  # fmt: skip
     apply(workspace, actor="tester")
     with Embedded(workers=1, temp_directory=root / "spill") as engine:
         for name, columns in (("found", "slide_id, case_id, patient_id, stain"), ("bycase", "case_id"), ("bare", "stain")):
@@ -63,7 +90,7 @@ def ids(found: Found) -> tuple[list[str], list[str]]:
     [
         (CANARIES["slide"], "identifier"), (CANARIES["report"], "identifier"), (CANARIES["accession"], "accession number"),
         ("s23-1", "accession number"), ("Ｓ２３－００００１", "accession number"), ("S2300001", "accession number"),
-        (CANARIES["external"], "accession number"), (CANARIES["barcode"], "barcode"), (CANARIES["number"], "patient number"),
+        (CANARIES["external"], "sender's number"), (CANARIES["barcode"], "barcode"), (CANARIES["number"], "patient number"),
         (CANARIES["identity card"].lower(), "identity card"), (_FILE, "file name"), (CANARIES["file name"], "file name"),
         (f"2023/{_FILE}", "file name"),
     ],
@@ -78,8 +105,10 @@ def test_by_any_number(workspace: Workspace, text: str, how: str) -> None:
     assert facts.cohorts == {"bare": "kept", "bycase": "kept", "found": "kept"}
     assert facts.releases == ("bare@1.0.0 (cannot be told: it has no key)", "bycase@1.0.0 (by case_id)", "found@1.0.0")
     case = next(item for item in found.cases if item.patient_ids == (CANARIES["number"],))
-    assert case.reports == (f"{CANARIES['report']} primary final",)
-    assert case.slides == (CANARIES["slide"],)
+    assert [(one.report_id, one.report_type, one.status) for one in case.reports] == [
+        (CANARIES["report"], "primary", "final")
+    ]
+    assert [block.slides for block in case.blocks] == [(CANARIES["slide"],)]
     assert case.releases == facts.releases
 
 
@@ -121,7 +150,7 @@ def test_a_slide_that_bears_an_unknown_number(workspace: Workspace) -> None:
     "text", ["", " ", "S23-99999", "S-0000000000000009", "*", "%", "欧阳", "svs", "2023", "P-XXXXXXXXXXXXXXXX"]
 )
 def test_nothing(workspace: Workspace, text: str) -> None:
-    assert find(workspace, text, actor="tester") == Found((), (), ())
+    assert find(workspace, text, actor="tester") == Found()
 
 
 # ---- the command ----

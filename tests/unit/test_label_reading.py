@@ -18,7 +18,7 @@ from pathcurate.images.symbols import Symbols, read_symbols
 from pathcurate.model.slide import BARCODE_SOURCES
 from pathcurate.scan.labels import LABELS_SCHEMA, LABELS_VERSION, lost_label, read_labels
 from pathcurate.scan.passes import PASS_INPUT, PassSpec
-from pathcurate.storage import LocalRoot
+from pathcurate.storage import LocalRoot, Root
 from tests.makers.labels import MODULES, ROTATIONS, WEAR, paint_symbols, paint_worn
 
 NUMBER = "S24-012345-A1"
@@ -122,13 +122,13 @@ def pictures(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], Image.Ima
     """What is beside the pyramid of each slide, by slide and kind."""
     held: dict[tuple[str, str], Image.Image | Exception] = {}
 
-    def opened(row: dict[str, str], spec: PassSpec, kind: str) -> Image.Image | None:
-        picture = held.get((row["slide_id"], kind))
+    def opened(root: Root, relpath: bytes, reader: str, kind: str) -> Image.Image | None:
+        picture = held.get((os.fsdecode(relpath), kind))
         if isinstance(picture, Exception):
             raise picture
         return picture
 
-    monkeypatch.setattr(importlib.import_module("pathcurate.scan.labels"), "open_picture", opened)
+    monkeypatch.setattr(importlib.import_module("pathcurate.readers.pictures"), "open_picture", opened)
     return held
 
 

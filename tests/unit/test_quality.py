@@ -19,7 +19,7 @@ from pathcurate.images.quality import Quality, assess_thumbnail
 from pathcurate.model.slide import SLIDES
 from pathcurate.scan.passes import PASS_INPUT, PassSpec
 from pathcurate.scan.quality import QC_VERSION, QUALITY_SCHEMA, assess, lost_quality
-from pathcurate.storage import LocalRoot
+from pathcurate.storage import LocalRoot, Root
 from tests.makers.thumbnails import Thumbnail, paint_thumbnail
 
 FIRST_SEED = 1_300_000
@@ -166,13 +166,13 @@ def test_the_pass_fills_its_columns_and_survives_what_it_meets(monkeypatch: pyte
     empty = paint_thumbnail(4, ink="", dark=False, blurred=False, empty=True).image
     held = {"good": good, "empty": empty, "tiny": Image.new("RGB", (5, 5))}
 
-    def opened(row: dict[str, str], spec: PassSpec, kind: str) -> Image.Image | None:
+    def opened(root: Root, relpath: bytes, reader: str, kind: str) -> Image.Image | None:
         assert kind == "thumbnail", "no other picture may be shown"
-        if row["slide_id"] == "hostile":
+        if relpath == b"hostile":
             raise ValueError("王小明")
-        if row["slide_id"] == "offline":
+        if relpath == b"offline":
             raise OSError(5, "王小明")
-        return held.get(row["slide_id"])
+        return held.get(relpath.decode())
 
     monkeypatch.setattr(importlib.import_module("pathcurate.scan.quality"), "open_picture", opened)
     result = assess(batch("good", "empty", "tiny", "none", "hostile", "offline"), PassSpec((LocalRoot(b"/"),)))

@@ -742,10 +742,10 @@ import hashlib, os, shutil, signal, sys
 from pathlib import Path
 import pandas  # Arrow would import it in every child
 import pathcurate.scan
-from pathcurate.text.vocabulary import vocabulary
+from pathcurate.text.slidewords import words_digest
 from tests.archives import Desk
 pathcurate.scan.intake._COMMIT_ROWS = 8
-vocabulary("stains")
+words_digest()
 desk = Desk(Path(sys.argv[1]))
 catalog, kept = desk.catalog._directory, desk.directory / "kept"
 shutil.copytree(catalog, kept)

@@ -302,11 +302,11 @@ class TestKilled:
             shutil.copytree(desk.directory / "kept", catalog)
             left = [number]
 
-            def commit(self, *arguments, left=left):
+            def commit(self, *arguments, left=left, **named):
                 if not left[0]:
                     raise SystemExit
                 left[0] -= 1
-                honest(self, *arguments)
+                honest(self, *arguments, **named)
 
             monkeypatch.setattr(Catalog, "_commit", commit)
             try:

@@ -3,17 +3,14 @@
 from datetime import datetime
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from pathcurate.model.slide import ARRIVALS, FILES, SLIDE_KEYS, SLIDES
 from pathcurate.readers import FAMILY_VERSION, READER_VERSIONS
-from pathcurate.scan import keys as keys_module
 from pathcurate.scan import relocation
 from pathcurate.scan.index import NO_TIME, Lookup, RowReader, as_digests, place_digest
-from pathcurate.scan.keys import keep_keys
 from pathcurate.scan.known import OTHER, SERIES_PART, SLIDE_PART, Known
-from pathcurate.tables import Catalog, arrow_schema, from_rows
+from pathcurate.tables import Catalog, from_rows
 
 MIDNIGHT = datetime.fromisoformat("2024-01-01")
 
@@ -185,8 +182,8 @@ class TestStream:
     @staticmethod
     def rows(count, shift=0):
         return [
-            {"slide_id": f"S-{number:05}", "site": "NB01", "key": f"K{(number * 7919 + shift) % 1000:04}",
-             "source": "barcode", "raw": None if number % 3 else f"raw {number}"}
+            {"slide_id": f"S-{number:05}", "site": "NB01", "archive": "main", "key": f"K{(number * 7919 + shift) % 1000:04}",
+             "sources": "barcode", "is_only": True, "block": None if number % 3 else f"{number}"}
             for number in range(count)
         ]  # fmt: skip
 
@@ -208,11 +205,11 @@ class TestStream:
     def test_one_value_makes_a_new_state(self, catalog):
         rows = self.rows(50)
         catalog.replace_streamed(SLIDE_KEYS, self.batches(rows, 100), "a")
-        rows[30]["raw"] = "another"
+        rows[30]["block"] = "another"
         assert catalog.replace_streamed(SLIDE_KEYS, self.batches(rows, 100), "a")
-        rows[30]["raw"] = None
+        rows[30]["block"] = None
         assert catalog.replace_streamed(SLIDE_KEYS, self.batches(rows, 100), "a")
-        rows[30]["raw"] = ""
+        rows[30]["block"] = ""
         assert catalog.replace_streamed(SLIDE_KEYS, self.batches(rows, 100), "a")
 
     def test_nothing_at_all(self, catalog):
@@ -232,39 +229,3 @@ class TestStream:
             catalog.replace_streamed(SLIDE_KEYS, broken(), "b")
         assert (catalog.state(SLIDE_KEYS), catalog.made_of(SLIDE_KEYS)) == (state, "a")
         assert [path.name for path in (catalog._directory / "slide_keys").iterdir() if path.name.startswith(".")] == []
-
-    @pytest.mark.parametrize("piece", [1, 7, 64])
-    def test_sorting_beyond_memory_gives_the_same_rows(self, tmp_path, monkeypatch, piece):
-        rows = [
-            *self.rows(400),
-            *({**row, "site": "NB02"} for row in self.rows(200)),
-            *({**row, "source": "label"} for row in self.rows(100)),
-        ]
-        # Many with one key, and keys that sort before and after the separator.
-        rows += [{"slide_id": f"S-{n}", "site": "NB01", "key": "K0500", "source": "folder"} for n in range(300)]
-        rows += [
-            {"slide_id": "S-x", "site": "NB01", "key": key, "source": "folder"} for key in ("", "\x01", "\x00", "张三", "~")
-        ]
-        whole = from_rows(SLIDE_KEYS, rows)
-        expected = whole.sort_by(keys_module._ORDER).to_pylist()
-        monkeypatch.setattr(keys_module, "_RUN_ROWS", piece * 100)
-        tables = (whole.slice(start, 50) for start in range(0, whole.num_rows, 50))
-        found = list(keys_module._sorted(tables, tmp_path))
-        assert pa.Table.from_batches(found, schema=arrow_schema(SLIDE_KEYS)).to_pylist() == expected
-
-    def test_keys_of_the_slides_that_are_there(self, catalog, tmp_path, monkeypatch):
-        def with_keys(number, **more):
-            return slide(number, keys=f'[["K{number % 5}", null, null, "barcode", "raw"]]', **more)
-
-        put(catalog, SLIDES, *(with_keys(number) for number in range(40)))
-        put(catalog, SLIDES, with_keys(3, status="gone"), slide(4), with_keys(41))
-        keep_keys(catalog, Known.read(catalog, {}).slides, tmp_path)
-        expected = catalog.read(SLIDE_KEYS).to_pylist()
-        assert len(expected) == 39
-        assert expected == sorted(expected, key=lambda row: (row["site"], row["key"], row["slide_id"], row["source"]))
-        state = catalog.state(SLIDE_KEYS)
-        monkeypatch.setattr(keys_module, "_RUN_ROWS", 10)
-        put(catalog, SLIDES, with_keys(5, status_detail="another"))
-        keep_keys(catalog, Known.read(catalog, {}).slides, tmp_path)
-        assert catalog.state(SLIDE_KEYS) == state
-        assert catalog.made_of(SLIDE_KEYS) == catalog.state(SLIDES)

@@ -19,7 +19,7 @@ from pathcurate.demo.slides import write_svs
 from pathcurate.engines.embedded import Embedded
 from pathcurate.errors import UsageError
 from pathcurate.images import printed
-from pathcurate.model.slide import BARCODE_SOURCES, SLIDE_KEYS
+from pathcurate.model.slide import BARCODE_SOURCES
 from pathcurate.scan import looks
 from pathcurate.scan.labels import LABELS_VERSION
 from pathcurate.scan.quality import QC_VERSION
@@ -44,8 +44,8 @@ def label(text, kind="data_matrix", **more):
 
 
 def keys(desk, name):
-    rows = desk.catalog.read(SLIDE_KEYS).to_pylist()
-    return {(row["key"], row["specimen"], row["block"], row["source"]) for row in rows if row["slide_id"] == desk.id(name)}
+    rows = [row for row in desk.key_rows() if row["slide_id"] == desk.id(name)]
+    return {(row["key"], row["specimen"], row["block"], row["sources"]) for row in rows}
 
 
 def later(path):
@@ -299,9 +299,9 @@ def test_only_thumbnails_are_opened_for_it(desk: Desk, monkeypatch: pytest.Monke
     kinds = []
     opened = quality_module.open_picture
 
-    def watched(row, spec, kind):
+    def watched(root, relpath, reader, kind):
         kinds.append(kind)
-        return opened(row, spec, kind)
+        return opened(root, relpath, reader, kind)
 
     monkeypatch.setattr(quality_module, "open_picture", watched)
     desk.scan(qc=True)
@@ -326,7 +326,7 @@ def test_more_slides_than_a_page_holds_fill_another(desk: Desk, monkeypatch: pyt
 def test_two_hundred_and_one_slides_are_two_pages(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = Image.new("RGB", (120, 90), (200, 90, 150))
     monkeypatch.setattr(quality_module, "assess_thumbnail", lambda thumbnail: None)
-    monkeypatch.setattr(quality_module, "open_picture", lambda row, spec, kind: picture)
+    monkeypatch.setattr(quality_module, "open_picture", lambda root, relpath, reader, kind: picture)
     for seed in range(201):
         desk.put(f"{seed}.svs", tiff(seed, keys={}))
     sheets = desk.scan(qc=True).sheets

@@ -10,14 +10,13 @@ import pytest
 
 from pathcurate import deid
 from pathcurate.errors import PlanIncompleteError, VaultError
-from pathcurate.link import link
 from pathcurate.model.permission import PERMISSIONS
 from pathcurate.model.report import REPORTS
 from pathcurate.model.slide import SLIDES
 from pathcurate.tables import Catalog, from_rows
 from pathcurate.verification import INPUTS, SEAL_FILE, break_seal, demand_seal, files, read_seal
 from pathcurate.workspace import Workspace, load_workspace
-from tests.clinic import FULL_REPORT, FULL_SLIDE, open_clinic, report, slide
+from tests.clinic import FULL_REPORT, FULL_SLIDE, link_again, open_clinic, report, slide
 
 
 @pytest.fixture(scope="module")
@@ -98,13 +97,13 @@ def test_a_changed_input(workspace: Workspace, table: str) -> None:
 
 def test_the_same_input_again_changes_nothing(workspace: Workspace) -> None:
     catalog(workspace).replace(REPORTS, from_rows(REPORTS, [FULL_REPORT]))
-    link(workspace)
+    link_again(workspace)
     demand_seal(workspace)
 
 
 def test_a_new_link(workspace: Workspace) -> None:
     catalog(workspace).upsert(SLIDES, from_rows(SLIDES, [slide(2)]))
-    link(workspace)
+    link_again(workspace)
     assert refused(workspace) == "links, slides changed since the last de-identification"
 
 

@@ -18,7 +18,7 @@ from pathcurate.readers.dicom.pixels import count_frames, find_frames, pixel_sta
 from pathcurate.storage import Source
 
 NAME: Final = "dicom"
-VERSION: Final = 2
+VERSION: Final = 3
 
 _SLIDE_CLASS: Final = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _DIRECTORY_CLASS: Final = "1.2.840.10008.1.3.10"

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, Final
 
@@ -42,7 +42,7 @@ DATA_SET: Final[Wanted] = {
     0x0028_0010: "US", 0x0028_0011: "US", 0x0028_0100: "US", 0x0028_0301: "CS", 0x0028_2000: PRESENCE,
     0x0040_0512: "LO", 0x0040_06FA: "LO",
     0x0040_0560: {
-        0x0008_0005: "CS", 0x0040_0551: "LO",
+        0x0008_0005: "CS", 0x0008_2228: _CODE, 0x0040_0551: "LO", 0x0040_0600: "LO", 0x0040_0602: "UT",
         0x0040_0610: {0x0040_0612: {0x0040_A043: _CODE, 0x0040_A160: "UT", 0x0040_A168: _CODE}},
     },
     0x0048_0001: "FL", 0x0048_0002: "FL", 0x0048_0006: "UL", 0x0048_0007: "UL", 0x0048_0008: {0x0040_074A: "DS"},
@@ -56,7 +56,31 @@ DATA_SET: Final[Wanted] = {
 _SUBSTANCE: Final = frozenset({"424361007", "G-C350"})
 """Concept "Using substance" (SCT, SRT) of a preparation step: a stain, where it is not a fixative or a medium, which have
 concepts of their own (PS3.16 TID 8001 and 8003)."""
+_IDENTIFIERS: Final = frozenset({"121041", "111705"})
+"""Concepts "Specimen Identifier" and "Parent Specimen Identifier" (DCM) of a preparation step: the slide's section, block
+and part (PS3.16 TID 8001 and 8002)."""
+MEANINGS: Final = {
+    "12710003": "hematoxylin", "36879007": "eosin", "83600004": "eosin", "255808002": "periodic acid-schiff",
+    "373646006": "giemsa", "255803006": "may-grunwald giemsa", "45106005": "congo red", "406452004": "prussian blue",
+    "406964001": "mucicarmine", "40808006": "oil red o", "385484003": "gram stain", "406989007": "trichrome",
+    "406957003": "van gieson", "255813003": "ziehl-neelsen", "406976001": "acid fast", "29522004": "toluidine blue",
+    "255797007": "feulgen", "406967008": "phosphotungstic acid-hematoxylin", "406958008": "luxol fast blue",
+    "406959000": "cresyl violet", "310805002": "sudan black", "255810000": "romanowsky",
+    "76752008": "breast", "39607008": "lung", "10200004": "liver", "64033007": "kidney", "71854001": "colon",
+    "69695003": "stomach", "41216001": "prostate", "69748006": "thyroid", "39937001": "skin", "35039007": "uterus",
+    "71252005": "cervix", "15497006": "ovary", "89837001": "bladder", "15776009": "pancreas", "12738006": "brain",
+    "59441001": "lymph node", "34402009": "rectum", "32849002": "oesophagus", "78961009": "spleen",
+    "28231008": "gallbladder", "23451007": "adrenal", "40689003": "testis", "9875009": "thymus", "272673000": "bone",
+    "14016003": "bone marrow", "4596009": "larynx", "21974007": "tongue", "45289007": "parotid", "66754008": "appendix",
+    "30315005": "small intestine", "3120008": "pleura", "78067005": "placenta", "76784001": "vagina", "18911002": "penis",
+    "2739003": "endometrium", "111002": "parathyroid", "360955006": "nasopharynx", "80891009": "heart",
+    "87953007": "ureter", "2748008": "spinal cord", "87784001": "soft tissue", "45292006": "vulva",
+    "31435000": "fallopian tube",
+}  # fmt: skip
+"""SNOMED CT codes of stains (PS3.16 CID 8112) and anatomic structures (CID 8134), in words that stand for them whatever
+language CodeMeaning (0008,0104) is in."""
 _MOST_WORDS: Final = 16
+_MOST_SPECIMENS: Final = 64
 _MOST_PATHS: Final = 64
 
 
@@ -84,8 +108,8 @@ def slide_facts(data: Elements) -> dict[str, Any]:
     paths = data.items(0x0048_0105)[:_MOST_PATHS]
     specimens = data.items(0x0040_0560)
     texts = [data.text(tag) for tag in (0x0008_0050, 0x0020_0010, 0x0040_0512, 0x0040_06FA)]
-    texts += [specimen.text(0x0040_0551) for specimen in specimens]
-    texts += list(dict.fromkeys(word for specimen in specimens for word in _stains(specimen)))[:_MOST_WORDS]
+    texts += [text for specimen in specimens[:_MOST_SPECIMENS] for text in _specimen_texts(specimen)]
+    texts += [f"organ: {word}" for word in _regions(data)]
     spacing = next((mpp for measures in _shared(data, 0x0028_9110) if (mpp := _mpp(measures)) is not None), None)
     heights = [origin.number(0x0040_074A, -1e6, 1e6) for origin in data.items(0x0048_0008)]
     scanned = (
@@ -108,7 +132,7 @@ def slide_facts(data: Elements) -> dict[str, Any]:
         "icc": 0x0028_2000 in data or any(0x0028_2000 in path for path in paths),
         "scanned": scanned.isoformat() if scanned else None,
         "barcode": data.text(0x2200_0005), "label_text": data.text(0x2200_0002),
-        "texts": list(dict.fromkeys(filter(None, texts))),
+        "texts": list(dict.fromkeys(filter(None, texts))), "patient_id": data.text(0x0010_0020),
     }  # fmt: skip
 
 
@@ -147,13 +171,39 @@ def _codes(tag: int, *data: Elements) -> Iterator[str]:
     return (code for code in codes if code is not None)
 
 
-def _stains(specimen: Elements) -> Iterator[str]:
-    """Substances that a specimen was stained with, in the words of its preparation steps (PS3.3 C.7.6.22)."""
-    for step in specimen.items(0x0040_0610):
-        for content in step.items(0x0040_0612):
-            if not _SUBSTANCE.isdisjoint(_codes(0x0040_A043, content)):
-                words = [content.text(0x0040_A160), *(code.text(0x0008_0104) for code in content.items(0x0040_A168))]
-                yield from filter(None, words)
+def _specimen_texts(specimen: Elements) -> Iterator[str | None]:
+    """Numbers of a specimen and of what it was taken from, descriptions, organ and stains (PS3.3 C.7.6.22)."""
+    yield from (specimen.text(tag) for tag in (0x0040_0551, 0x0040_0600, 0x0040_0602))
+    contents = [content for step in specimen.items(0x0040_0610) for content in step.items(0x0040_0612)]
+    numbers = (content.text(0x0040_A160) for content in contents if _is_about(content, _IDENTIFIERS))
+    yield from list(dict.fromkeys(numbers))[:_MOST_WORDS]
+    yield from (f"organ: {word}" for word in _meanings(specimen.items(0x0008_2228)))
+    stains = [
+        word
+        for content in contents
+        if _is_about(content, _SUBSTANCE)
+        for word in (content.text(0x0040_A160), *_meanings(content.items(0x0040_A168)))
+    ]
+    # In one text: haematoxylin and eosin are one stain only together.
+    if words := list(dict.fromkeys(filter(None, stains)))[:_MOST_WORDS]:
+        yield f"stain: {' + '.join(words)}"
+
+
+def _regions(data: Elements) -> Iterator[str]:
+    """The anatomic region of the whole image, where it is not given for its specimens (PS3.3 C.8.12.1)."""
+    return _meanings(data.items(0x0008_2218))
+
+
+def _is_about(content: Elements, concepts: frozenset[str]) -> bool:
+    return not concepts.isdisjoint(_codes(0x0040_A043, content))
+
+
+def _meanings(codes: Iterable[Elements]) -> Iterator[str]:
+    """Coded concepts in words."""
+    for code in codes:
+        word = MEANINGS.get(code.text(0x0008_0100) or "") or code.text(0x0008_0104)
+        if word is not None:
+            yield word
 
 
 def _mpp(measures: Elements) -> tuple[float, float] | None:

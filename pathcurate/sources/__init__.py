@@ -9,8 +9,7 @@ import functools
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +25,8 @@ from pathcurate.findings import read_findings, record_findings
 from pathcurate.model.column import Table
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.source import SOURCE_ROWS, SOURCES
-from pathcurate.pseudonyms import opaque_code
+from pathcurate.sources.filestate import content_sha256, file_state, readable
+from pathcurate.sources.standing import begins, given
 from pathcurate.tables import Catalog, arrow_schema, column_values, from_rows
 from pathcurate.workspace import FilePattern
 
@@ -41,6 +41,8 @@ _AFTER_NAME = re.compile(r" (?:row|message|entry|line|column|by) ")
 
 FileKey = tuple[str, str]
 """Site and path of a file."""
+Record = dict[str, Any]
+"""A row of ``sources``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class SourceFile:
     """A configured file.
 
     Attributes:
-        site: code of its site.
+        site: code of its site; empty for a file of the whole workspace, whose rows name theirs.
         path: where it lies.
         source_file: its path from the workspace, because 2023/visits.csv and 2024/visits.csv are two files.
         read_as: digest of all that decides, beside its bytes, which rows it gives.
@@ -72,7 +74,8 @@ class SourceRow:
     """A row of a file.
 
     Attributes:
-        identity: digest of what makes it this row; what two rows of one identity differ in may be corrected later.
+        identity: digest of what makes it this row, its site among it; what two rows of one identity differ in may be
+            corrected later.
         content: digest of all that the file says in it.
         row: its values, without its identifier and source_file.
     """
@@ -93,6 +96,7 @@ class ImportSummary:
         removed: files that are no longer there or no longer configured, whose rows went.
         total: rows of the table afterwards.
         findings: what stands about the files of this import, read or unchanged, and about the table as a whole.
+        forgotten: files that were not read, because their import was undone and they are as they were then.
     """
 
     files: int
@@ -101,6 +105,7 @@ class ImportSummary:
     removed: int
     total: int
     findings: tuple[Finding, ...]
+    forgotten: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +149,7 @@ def digest(parts: Iterable[str | None]) -> bytes:
 @functools.lru_cache(maxsize=1)
 def rules_digest() -> str:
     """Digest of the shipped rules by which texts become values: the version, and every word list."""
-    folder = Path(__file__).parent / "text"
+    folder = Path(__file__).parents[1] / "text"
     lists = (text for path in sorted(folder.rglob("*.yaml")) for text in (path.name, path.read_text(encoding="utf-8")))
     return digest([__version__, *lists]).hex()
 
@@ -155,18 +160,25 @@ def files_of(pattern: FilePattern, noun: str, site: str) -> list[Path]:
     Raises:
         InputOutputError: there is none, or a directory of it may not be read.
     """
-    with _readable(f"{noun} source {pattern.text} of site {site}"):
+    source = f"{noun} source {pattern.text}" + (f" of site {site}" if site else "")
+    with readable(source):
         found = pattern.files()
     if not found:
         raise InputOutputError(
-            f"{noun} source {pattern.text} of site {site}: no such file",
+            f"{source}: no such file",
             "Correct `path` in pathcurate.yaml, or put the export there.",
         )
     return found
 
 
-def choose(configured: Sequence[SourceFile], only: Sequence[Path], noun: str) -> list[SourceFile]:
+def choose(configured: Sequence[SourceFile], only: Sequence[Path], noun: str, place: str = "") -> list[SourceFile]:
     """The configured files, or those among them that are named.
+
+    Args:
+        configured: all of them.
+        only: those that are named; none for all.
+        noun: what the sources are of, for messages.
+        place: where pathcurate.yaml names such sources; under the noun's plural, of their site, if empty.
 
     Raises:
         UsageError: a named file is not configured.
@@ -179,7 +191,7 @@ def choose(configured: Sequence[SourceFile], only: Sequence[Path], noun: str) ->
     if missing:
         raise UsageError(
             f"{min(missing).name} belongs to no {noun} source of pathcurate.yaml",
-            f"Name it under `{noun}s:` of its site, so that its site and mapping are known.",
+            f"Name it under {place or f'`{noun}s:` of its site'}, so that its site and mapping are known.",
         )
     return [file for file, _ in chosen]
 
@@ -196,7 +208,8 @@ def import_files(
 
     The table is written first and what is remembered of the files last, bound to the table's state: whatever interrupts an
     import, the next one finds either the old state or one that it does not know, and then reads every file. A file that is
-    refused keeps no other out: what it gave before stays, the others are imported, and then it is an error.
+    refused keeps no other out: what it gave before stays, the others are imported, and then it is an error. A file whose
+    import was undone is not read until its bytes change or it is among those chosen.
 
     Args:
         catalog: the catalog; the caller holds the lock on the workspace.
@@ -211,22 +224,28 @@ def import_files(
     """
     for table in (intake.table, SOURCE_ROWS, SOURCES):
         catalog.sweep(table)
-    known = _known(catalog, intake)
+    known, forgotten = remembered(catalog, intake)
+    named = {file.key for file in chosen or ()}
     if known is None:
         # What an interrupted import, or an earlier version, left behind says not enough: read everything.
         known, chosen = {}, None
     gone = known.keys() - {file.key for file in configured} if chosen is None else set[FileKey]()
     chosen = configured if chosen is None else chosen
     kept = {key: row for key, row in known.items() if key not in gone}
-    reading = _Reading(intake)
+    reading = Reading(intake)
     refused: list[tuple[str, PathcurateError]] = []
+    left = 0
     for number, file in enumerate(chosen, start=1):
         try:
-            if (record := _unchanged(file, kept.get(file.key))) is not None:
+            if file.key not in named and (same := _same_bytes(file.path, forgotten.get(file.key))) is not None:
+                forgotten[file.key] = same
+                left += 1
+            elif (record := _unchanged(file, kept.get(file.key))) is not None:
                 kept[file.key] = record
             else:
                 reading.read(file)
                 kept.pop(file.key, None)
+                forgotten.pop(file.key, None)
         except (InputOutputError, UsageError) as error:
             refused.append((file.path.name, error))
         progress(number, len(chosen))
@@ -236,21 +255,35 @@ def import_files(
         # One of these may be a file that is gone by its old name: nothing goes before all are read.
         kept, gone = {**kept, **{key: known[key] for key in gone}}, set()
     if reading.records or gone or catalog.snapshot(intake.table) is None:
-        _write(catalog, intake, reading, kept.keys(), is_new=not known)
-    earlier = (finding for finding in read_findings(catalog, intake.table.name) if finding.rule not in intake.looked_for)
-    found = [finding for finding in earlier if _about(finding, kept)]
-    overall = intake.look(catalog)
-    record_findings(catalog, intake.table.name, [*found, *reading.findings, *overall])
-    state = intake.state(catalog)
-    _remember(catalog, intake.table, [{**row, "state": state} for row in (*kept.values(), *reading.records)])
+        write(catalog, intake, reading, kept.keys(), is_new=not known)
+    found, overall = conclude(catalog, intake, reading, kept, forgotten)
     if refused:
         raise _refusal(refused, " The other files were imported.")
     names = {file.key for file in chosen}
-    stands = [finding for finding in found if _about(finding, names)]
+    stands = [finding for finding in found if is_about(finding, names)]
     return ImportSummary(
-        files=len(reading.records), rows=reading.rows, unchanged=len(chosen) - len(reading.records), removed=len(gone),
-        total=catalog.row_count(intake.table), findings=(*stands, *reading.findings, *overall),
+        files=len(reading.records), rows=reading.rows, unchanged=len(chosen) - len(reading.records) - left,
+        removed=len(gone), total=catalog.row_count(intake.table), findings=(*stands, *reading.findings, *overall),
+        forgotten=left,
     )  # fmt: skip
+
+
+def conclude(
+    catalog: Catalog, intake: Intake, reading: "Reading", kept: dict[FileKey, Record], forgotten: dict[FileKey, Record]
+) -> tuple[list[Finding], list[Finding]]:
+    """After the table is written: record what stands of the files kept and read, and remember them and the forgotten.
+
+    Returns:
+        Earlier findings about the files kept, and those about the table as a whole.
+    """
+    earlier = (finding for finding in read_findings(catalog, intake.table.name) if finding.rule not in intake.looked_for)
+    found = [finding for finding in earlier if is_about(finding, kept)]
+    overall = intake.look(catalog)
+    record_findings(catalog, intake.table.name, [*found, *reading.findings, *overall])
+    state = intake.state(catalog)
+    records = (*kept.values(), *reading.records, *forgotten.values())
+    _remember(catalog, intake.table, [{**row, "state": state} for row in records])
+    return found, overall
 
 
 def _refusal(refused: Sequence[tuple[str, PathcurateError]], others: str = "") -> PathcurateError:
@@ -265,7 +298,7 @@ def repeated_in_files(catalog: Catalog, table: Table) -> list[Finding]:
     rows = catalog.read(SOURCE_ROWS, columns=("site", "table", "source_file", "row_id"))
     order = ("site", "row_id", "source_file")
     rows = rows.filter(pc.equal(rows["table"], pa.scalar(table.name))).sort_by([(name, "ascending") for name in order])
-    repeated = ~_begins(rows["row_id"]) if rows.num_rows else np.zeros(0, bool)
+    repeated = ~begins(rows["row_id"]) if rows.num_rows else np.zeros(0, bool)
     owners = np.maximum.accumulate(np.where(repeated, 0, np.arange(rows.num_rows)))[repeated]
     later = rows.filter(pa.array(repeated))
     first = column_values(rows.take(pa.array(owners, pa.int64())), "source_file")
@@ -274,7 +307,7 @@ def repeated_in_files(catalog: Catalog, table: Table) -> list[Finding]:
         Finding(
             f"{table.name}.repeated_in_file", Severity.INFO,
             f"{Path(other).name} repeats rows of {Path(first).name}, which were imported once: {count}",
-            stage=table.name, site=site, table=table.name, subject=f"{other} and {first}", count=count,
+            stage=table.name, site=site or None, table=table.name, subject=f"{other} and {first}", count=count,
         )
         for (site, other, first), count in sorted(pairs.items())
     ]  # fmt: skip
@@ -283,56 +316,48 @@ def repeated_in_files(catalog: Catalog, table: Table) -> list[Finding]:
 # --- Files -------------------------------------------------------------------------------------------------------
 
 
-def _known(catalog: Catalog, intake: Intake) -> dict[FileKey, dict[str, Any]] | None:
-    """What is remembered of the files whose rows the table holds; None if it is not of the tables' newest state."""
+def remembered(catalog: Catalog, intake: Intake) -> tuple[dict[FileKey, Record] | None, dict[FileKey, Record]]:
+    """What is remembered of the files whose rows the table holds, and of those whose import was undone.
+
+    The first is None if it is not of the tables' newest state.
+    """
     rows = catalog.read(SOURCES)
     rows = rows.filter(pc.equal(rows["table"], pa.scalar(intake.table.name)))
-    if set(pc.unique(rows["state"]).to_pylist()) != ({intake.state(catalog)} if catalog.snapshot(intake.table) else set()):
-        return None
-    return {(row["site"], row["source_file"]): row for row in rows.to_pylist()}
+    is_newest = set(pc.unique(rows["state"]).to_pylist()) == (
+        {intake.state(catalog)} if catalog.snapshot(intake.table) else set()
+    )
+    records = {(row["site"], row["source_file"]): row for row in rows.to_pylist()}
+    forgotten = {key: row for key, row in records.items() if row["forgotten_at"] is not None}
+    known = {key: row for key, row in records.items() if key not in forgotten}
+    return (known if is_newest else None), forgotten
 
 
-def _unchanged(file: SourceFile, known: dict[str, Any] | None) -> dict[str, Any] | None:
+def _unchanged(file: SourceFile, known: Record | None) -> Record | None:
     """What is remembered of a file if it would give the same again; None if it has to be read."""
-    if known is None or known["read_as"] != file.read_as:
+    return _same_bytes(file.path, known) if known is not None and known["read_as"] == file.read_as else None
+
+
+def _same_bytes(path: Path, known: Record | None) -> Record | None:
+    """What is remembered of a file if it still is what it was; None if it is not, or nothing is remembered."""
+    if known is None:
         return None
-    size, mtime = _state(file.path)
+    size, mtime = file_state(path)
     if size != known["size_bytes"]:
         return None
     read_ns = int(known["imported_at"].replace(tzinfo=UTC).timestamp() * 1e9)
     if mtime == known["mtime_ns"] and mtime + _FRESH_NS < read_ns:
         return known
-    return {**known, "mtime_ns": mtime} if _sha256(file.path) == known["content_sha256"] else None
+    return {**known, "mtime_ns": mtime} if content_sha256(path) == known["content_sha256"] else None
 
 
-def _state(path: Path) -> tuple[int, int]:
-    with _readable(path.name):
-        state = path.stat()
-    return state.st_size, state.st_mtime_ns
-
-
-def _sha256(path: Path) -> str:
-    with _readable(path.name), path.open("rb") as file:
-        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def _readable(name: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        what = f"{name} cannot be read ({type(error).__name__})"
-        raise InputOutputError(what, "Check the path in pathcurate.yaml and its permissions.") from None
-
-
-def _about(finding: Finding, files: Collection[FileKey]) -> bool:
+def is_about(finding: Finding, files: Collection[FileKey]) -> bool:
     """Whether a finding is about one of these files, or a row, message or column of one."""
     subject = finding.subject or ""
     ends = (match.start() for match in _AFTER_NAME.finditer(subject))
     return any((finding.site or "", subject[:end]) in files for end in (*ends, len(subject)))
 
 
-def _remember(catalog: Catalog, table: Table, records: list[dict[str, Any]]) -> None:
+def _remember(catalog: Catalog, table: Table, records: list[Record]) -> None:
     others = catalog.read(SOURCES)
     others = others.filter(pc.not_equal(others["table"], pa.scalar(table.name)))
     rows = pa.concat_tables([others, from_rows(SOURCES, records)])
@@ -343,16 +368,16 @@ def _remember(catalog: Catalog, table: Table, records: list[dict[str, Any]]) -> 
 
 
 @dataclass(slots=True)
-class _Reading:
+class Reading:
     """What the files that are read give: rows as Arrow tables of at most :data:`ROWS_AT_ONCE`, and findings."""
 
     intake: Intake
-    records: list[dict[str, Any]] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     rows: int = 0
     _parts: list[pa.Table] = field(default_factory=list)
     _places: list[pa.Table] = field(default_factory=list)
-    _waiting: list[SourceRow] = field(default_factory=list)
+    _waiting: list[tuple[FileKey, SourceRow]] = field(default_factory=list)
 
     def read(self, file: SourceFile) -> None:
         """Read one file; a row that it gives twice counts once. Of a file that is refused, nothing stays."""
@@ -370,10 +395,10 @@ class _Reading:
 
     def _read(self, file: SourceFile) -> None:
         # Before it is read: if it is written to meanwhile, the next import finds another file than the one noted here.
-        size, mtime = _state(file.path)
+        size, mtime = file_state(file.path)
         record = {
             "site": file.site, "table": self.intake.table.name, "source_file": file.source_file, "size_bytes": size,
-            "mtime_ns": mtime, "read_as": file.read_as, "content_sha256": _sha256(file.path),
+            "mtime_ns": mtime, "read_as": file.read_as, "content_sha256": content_sha256(file.path),
             "imported_at": datetime.now(UTC).replace(tzinfo=None),
         }  # fmt: skip
         seen: set[bytes] = set()
@@ -386,7 +411,7 @@ class _Reading:
             else:
                 seen.add(item.content)
                 item.row["source_file"] = file.source_file
-                self._waiting.append(item)
+                self._waiting.append((file.key, item))
                 if len(self._waiting) == ROWS_AT_ONCE:
                     self._pack()
         if repeated:
@@ -400,23 +425,24 @@ class _Reading:
         one = f"row {first} of {shown} repeats an earlier row and was imported once"
         return Finding(
             f"{name}.repeated_row", Severity.INFO, one if len(numbers) == 1 else several,
-            stage=name, site=file.site, table=name, subject=file.source_file, count=len(numbers),
+            stage=name, site=file.site or None, table=name, subject=file.source_file, count=len(numbers),
         )  # fmt: skip
 
     def _pack(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        places, waiting = [key for key, _ in self._waiting], [item for _, item in self._waiting]
+        self._waiting = []
         schema = arrow_schema(self.intake.table)
-        given = {name for item in waiting for name in item.row}
+        filled = {name for item in waiting for name in item.row}
         # The identifier is given when all files are known; until then it is no null, which the schema refuses.
-        arrays = {name: pa.array([item.row.get(name) for item in waiting], schema.field(name).type) for name in given}
+        arrays = {name: pa.array([item.row.get(name) for item in waiting], schema.field(name).type) for name in filled}
         arrays[self.intake.table.key[0]] = pa.array([""] * len(waiting), pa.string())
         none = {field.name: pa.nulls(len(waiting), field.type) for field in schema if field.name not in arrays}
         self._parts.append(pa.table({**arrays, **none}).select(schema.names).cast(schema))
         self._places.append(
             pa.table(
                 {
-                    "site": [item.row["site"] for item in waiting],
-                    "source_file": [item.row["source_file"] for item in waiting],
+                    "site": pa.array([site for site, _ in places], pa.string()),
+                    "source_file": pa.array([source_file for _, source_file in places], pa.string()),
                     "source_row": pa.array([item.row["source_row"] for item in waiting], pa.int64()),
                     "identity": pa.array([item.identity for item in waiting], pa.binary()),
                     "content": pa.array([item.content for item in waiting], pa.binary()),
@@ -434,7 +460,7 @@ class _Reading:
 # --- Whose rows a table holds ------------------------------------------------------------------------------------
 
 
-def _write(catalog: Catalog, intake: Intake, reading: _Reading, kept: Collection[FileKey], *, is_new: bool) -> None:
+def write(catalog: Catalog, intake: Intake, reading: Reading, kept: Collection[FileKey], *, is_new: bool) -> None:
     """Write the table and ``source_rows`` of the files kept and read."""
     table = intake.table
     everything = catalog.read(SOURCE_ROWS)
@@ -444,7 +470,7 @@ def _write(catalog: Catalog, intake: Intake, reading: _Reading, kept: Collection
         earlier, before = earlier.slice(0, 0), before.slice(0, 0)
     fresh, places = reading.packed()
     named = zip(earlier["site"].to_pylist(), earlier["source_file"].to_pylist(), strict=True)
-    standing = _given(earlier.filter(pa.array([pair in kept for pair in named], pa.bool_())), places, intake.code)
+    standing = given(earlier.filter(pa.array([pair in kept for pair in named], pa.bool_())), places, intake.code)
     owners = standing.filter(pc.equal(standing["is_first"], pa.scalar(True)))
     owners = owners.sort_by([(name, "ascending") for name in ("site", "source_file", "source_row", "row_id")])
     # Where a row's values are: among those read, or among those that the table has.
@@ -460,44 +486,6 @@ def _write(catalog: Catalog, intake: Intake, reading: _Reading, kept: Collection
     rows = rows.append_column("table", pa.array([table.name] * rows.num_rows, pa.string()))
     rows = pa.concat_tables([others, rows.select(SOURCE_ROWS.names).cast(others.schema)])
     catalog.replace(SOURCE_ROWS, rows.sort_by([(name, "ascending") for name in SOURCE_ROWS.key]))
-
-
-def _given(kept: pa.Table, read: pa.Table, code: str) -> pa.Table:
-    """Every row of every file with its identifier, and whether its file is the first that gives it.
-
-    Rows of one identity are numbered by their content: neither the order of rows nor that of files counts.
-    """
-    old = kept.select(["site", "source_file", "source_row", "identity", "content", "ordinal", "row_id"])
-    old = old.rename_columns([*old.column_names[:5], "old_ordinal", "old_id"])
-    new = read.append_column("place", pa.array(np.arange(read.num_rows), pa.int64()))
-    # The schema without notes and demands, because the rows read have neither.
-    plain = pa.schema([pa.field(item.name, item.type) for item in old.schema])
-    rows = pa.concat_tables([old.cast(plain), new], promote_options="default")
-    order = ("site", "identity", "content", "source_file", "source_row")
-    rows = rows.sort_by([(name, "ascending") for name in order])
-    begins_identity = _begins(rows["site"]) | _begins(rows["identity"])
-    begins_content = begins_identity | _begins(rows["content"])
-    place = np.cumsum(begins_content)
-    ordinal = place - np.maximum.accumulate(np.where(begins_identity, place, 0)) + 1 if len(place) else place
-    first = rows.append_column("ordinal", pa.array(ordinal, pa.int64())).filter(pa.array(begins_content))
-    named = (first[name].to_pylist() for name in ("site", "identity", "ordinal", "old_ordinal", "old_id"))
-    identifiers = [
-        old_id
-        if old_ordinal == number
-        else opaque_code(code, hashlib.sha256(identity + f"{number}:{site}".encode()).digest())
-        for site, identity, number, old_ordinal, old_id in zip(*named, strict=True)
-    ]
-    row_ids = pa.array(identifiers, pa.string()).take(pa.array(place - 1, pa.int64()))
-    rows = rows.append_column("ordinal", pa.array(ordinal, pa.int64())).append_column("row_id", row_ids)
-    return rows.append_column("is_first", pa.array(begins_content, pa.bool_()))
-
-
-def _begins(column: "pa.ChunkedArray[Any]") -> "np.ndarray[Any, np.dtype[np.bool_]]":
-    """For each value whether it differs from the one before."""
-    flags = np.ones(len(column), np.bool_)
-    if len(column) > 1:
-        flags[1:] = pc.not_equal(column.slice(1), column.slice(0, len(column) - 1)).to_numpy(zero_copy_only=False)
-    return flags
 
 
 def gathered(table: pa.Table, index: "np.ndarray[Any, np.dtype[np.int64]]") -> pa.Table:

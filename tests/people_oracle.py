@@ -1,4 +1,7 @@
-"""Which numbers are one person, and which may be: never by name alone, and the same whatever the order of the reports."""
+"""What `pathcurate.link.persons` has to find without merge lists, report by report: slow, simple, and the truth.
+
+The module as it was before it worked in columns.
+"""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -12,10 +15,6 @@ from pathcurate.model.finding import Finding, Severity
 from pathcurate.pseudonyms import canonical, opaque_code
 from pathcurate.text.identities import card_number, fold_name, is_han, names_a_relation, phone_number
 
-COLUMNS = (
-    "report_id", "site", "accession", "patient_id", "patient_name", "id_number", "sex", "birth_date", "phone"
-)  # fmt: skip
-"""Columns of a report that say who the patient is."""
 TWO_PATIENTS = "case_two_patients"
 SHARED_NUMBER = "number_two_people"
 
@@ -117,27 +116,8 @@ class _Codes:
         return "Q" + self.person(identity)[1:]
 
 
-def guarded_together(persons: Sequence[Row], shared: Iterable[Iterable[str]]) -> list[Row]:
-    """Rows of ``persons`` in which persons who share something that one person alone can have are of one group.
-
-    Their data stay apart: only splits, small cells and withdrawals take them together.
-    """
-    groups = {row["person_id"]: row["group_id"] for row in persons}
-    heads: dict[str, str] = {}
-
-    def head(group: str) -> str:
-        while (above := heads.get(group, group)) != group:
-            group = above
-        return group
-
-    for people in shared:
-        least, *others = sorted({head(groups[person]) for person in people if person in groups}) or [""]
-        heads.update(dict.fromkeys(others, least))
-    return [{**row, "group_id": head(row["group_id"])} for row in persons]
-
-
 def build_people(reports: Iterable[Row]) -> People:
-    """Persons behind the reports (rows with :data:`COLUMNS`).
+    """Persons behind the reports (rows with the columns that say who the patient is).
 
     One number of a site is one person. The same identity card with the same name makes several numbers one person. Two cards
     under one number, or two names with other dates of birth or sexes, are two people who share it: the number joins nothing,

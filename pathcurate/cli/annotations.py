@@ -1,0 +1,45 @@
+"""``pathcurate annotations``."""
+
+from pathlib import Path
+
+import click
+
+from pathcurate.cli.imported import import_line
+from pathcurate.cli.progress import progress
+from pathcurate.cli.session import Session, common_options, exit_code, fail_on_option, finding_lines
+
+
+@click.group("annotations")
+def command() -> None:
+    """Import what people drew on slides (QuPath, GeoJSON, ASAP)."""
+
+
+@command.command("import")
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@fail_on_option("never")
+@common_options
+def import_command(session: Session, files: tuple[Path, ...], *, fail_on: str) -> int:
+    """Import the configured annotation sources.
+
+    With FILES only those of them. A file belongs to the slide whose file name it has, before its own extension; where
+    several slides have that name, folders of the same names decide. A file that has not changed is not read again, but tied
+    to its slide if that was scanned since. One that is refused keeps no other out.
+
+    \b
+    Example:
+      pathcurate annotations import
+    """
+    from pathcurate.annotations import import_annotations
+
+    with (
+        session.locked("annotations import") as workspace,
+        progress("annotations import", "files", quiet=session.quiet) as advance,
+    ):
+        summary = import_annotations(workspace, only=files, progress=advance)
+    document = {
+        "files": summary.files, "unchanged": summary.unchanged, "removed": summary.removed, "rows": summary.rows,
+        "total": summary.total, "findings": [finding.as_dict() for finding in summary.findings],
+    }  # fmt: skip
+    line = f"{import_line(summary, 'shape')}; {summary.total:,} in the catalog"
+    session.show(document, [line, *finding_lines(summary.findings, verbose=session.verbose)])
+    return exit_code(summary.findings, fail_on)

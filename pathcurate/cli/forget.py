@@ -1,0 +1,67 @@
+"""``pathcurate forget``."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pathcurate.cli.session import Session, common_options, counted
+
+if TYPE_CHECKING:
+    from pathcurate.sources import FileKey
+    from pathcurate.workspace import Workspace
+
+
+@click.command("forget")
+@click.option("--source", required=True, metavar="FILE", help="The file, by its name or path; it may be gone from disk.")
+@click.option("--table", help="The table that it was imported into, if there are several.")
+@click.option("--yes", is_flag=True, help="Do it; without this, only say what would go.")
+@common_options
+def command(session: Session, source: str, *, table: str | None, yes: bool) -> None:
+    """Undo the import of one file.
+
+    Its rows and findings go, but for rows that another file gives too. What was derived of them follows, or is out of date
+    until its stage runs again. The file itself stays where it is, and is not imported again until it changes or is named:
+    `pathcurate events import FILE` takes it back. Without --yes this only says what would go.
+
+    \b
+    Example:
+      pathcurate forget --source followup.csv
+    """
+    from pathcurate.forget import plan_forgetting
+
+    with session.locked("forget") as workspace:
+        plan = plan_forgetting(workspace, source, directory=Path.cwd(), table=table)
+        if yes:
+            _forget(session, workspace, plan.table, plan.files)
+    counts = {"rows": plan.rows, "shared": plan.shared, "findings": plan.findings}
+    stays = (
+        f"; {counted(plan.shared, 'row')} of other files too {'stays' if plan.shared == 1 else 'stay'}"
+        if plan.shared
+        else ""
+    )
+    also = f" and {counted(plan.findings, 'finding')}" if plan.findings else ""
+    done = "gone" if yes else "would go"
+    line = f"{plan.table}: {counted(plan.rows, 'row')}{also} {done}{stays}"
+    session.show({"table": plan.table, "forgotten": yes, **counts}, [line, *([] if yes else ["Give --yes to do it."])])
+
+
+def _forget(session: Session, workspace: "Workspace", table: str, files: "Collection[FileKey]") -> None:
+    """By the stage that imports into the table."""
+    from pathcurate.annotations import forget_annotations
+    from pathcurate.events import forget_events
+    from pathcurate.identities import forget_merges
+    from pathcurate.materials import forget_materials
+    from pathcurate.reports import forget_reports
+    from pathcurate.scanner_index import forget_index
+
+    if table == "reports":
+        with session.engine(workspace) as engine:
+            forget_reports(workspace, files, engine)
+        return
+    stages = {
+        "events": forget_events, "materials": forget_materials, "scanner_index": forget_index, "merges": forget_merges,
+        "annotations": forget_annotations,
+    }  # fmt: skip
+    stages[table](workspace, files)
