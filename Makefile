@@ -43,6 +43,9 @@ bench: setup  ## Measure on small inputs, in a few minutes
 	$(BIN)/python tests/bench/import_speed.py --rows 10000 --repeat 3
 	$(BIN)/python tests/bench/understanding_speed.py --reports 3000
 	$(BIN)/python tests/bench/concept_speed.py --reports 3000 --repeat 3
+	$(BIN)/python tests/bench/link_scale.py --slides 700000
+	$(BIN)/python tests/bench/persons_speed.py
+	$(BIN)/python tests/bench/find_speed.py --slides 140000 --repeat 3
 
 bench-full: setup  ## Measure at the size of an archive, in an hour
 	$(BIN)/python tests/bench/scan_speed.py --repeat 5
@@ -52,6 +55,9 @@ bench-full: setup  ## Measure at the size of an archive, in an hour
 	$(BIN)/python tests/bench/import_speed.py --most 2000000
 	$(BIN)/python tests/bench/understanding_speed.py --reports 20000
 	$(BIN)/python tests/bench/concept_speed.py --reports 50000
+	$(BIN)/python tests/bench/link_scale.py
+	$(BIN)/python tests/bench/persons_speed.py --reports 1000000 5000000
+	$(BIN)/python tests/bench/find_speed.py
 
 clean:  ## Remove everything that make made
 	rm -rf $(VENV) .venv-* $(DEMO) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

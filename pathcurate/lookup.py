@@ -28,7 +28,7 @@ from pathcurate.model.person import IDENTITIES
 from pathcurate.model.report import REPORTS
 from pathcurate.model.slide import SLIDES
 from pathcurate.storage import private_directory, write_bytes
-from pathcurate.tables import Catalog, conform, read_metadata
+from pathcurate.tables import FILTERS, Catalog, conform, read_metadata
 
 FILTERED: Final[Sequence[tuple[Table, Sequence[str]]]] = (
     (SLIDES, ("slide_id", "barcode", "patient_id")),
@@ -44,7 +44,6 @@ FILTERED: Final[Sequence[tuple[Table, Sequence[str]]]] = (
 """Columns by which rows are looked up, and by which their table is not sorted."""
 LEAST_ROWS: Final = 1 << 16
 """A smaller part is read as fast as its filter."""
-_FOLDER: Final = "_filters"
 _VERSION: Final = "v1"
 """Part of a filter's name; another one for other digests or places."""
 _HEAD: Final = b"pathcurate bits\n"
@@ -332,7 +331,7 @@ def keep_filters(catalog: Catalog) -> None:
                 if not file.exists():
                     content = _HEAD + part.filter_of(column).tobytes()
                     write_bytes(private_directory(file.parent) / file.name, content, mode=0o600)
-        for folder in {path.parent / _FOLDER for path in (*adding, *replacing)}:
+        for folder in {path.parent / FILTERS for path in (*adding, *replacing)}:
             for file in set(folder.glob("*")) - kept:
                 file.unlink(missing_ok=True)
 
@@ -356,7 +355,7 @@ def may_hold(bits: "np.ndarray[Any, np.dtype[np.uint8]]", groups: Sequence[int],
 
 
 def _filter_path(part: Path, column: str) -> Path:
-    return part.parent / _FOLDER / f"{part.stem}.{column}.{_VERSION}.bits"
+    return part.parent / FILTERS / f"{part.stem}.{column}.{_VERSION}.bits"
 
 
 def _places(values: "pa.Array[Any]", size: int) -> "np.ndarray[Any, np.dtype[np.int64]]":

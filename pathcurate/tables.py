@@ -24,6 +24,8 @@ from pathcurate.model.column import Column, Table, Type
 from pathcurate.storage import create_exclusively, private_directory, replacing, write_bytes
 
 _MADE_OF = "_made_of.json"
+_GROUP_ROWS = 1 << 15
+"""Rows of a row group in the catalog: few enough that a single row is read quickly."""
 ARROW_TYPES: dict[Type, pa.DataType] = {
     Type.STRING: pa.string(),
     Type.BYTES: pa.binary(),
@@ -74,7 +76,9 @@ def conform(table: Table, data: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def write_parquet(path: Path, data: pa.Table, footer: Mapping[str, str] | None = None, mode: int = 0o644) -> None:
+def write_parquet(
+    path: Path, data: pa.Table, footer: Mapping[str, str] | None = None, mode: int = 0o644, *, group_rows: int = 1 << 17
+) -> None:
     """Write one Parquet file, whole or not at all; the same table and footer give the same bytes.
 
     Args:
@@ -82,6 +86,7 @@ def write_parquet(path: Path, data: pa.Table, footer: Mapping[str, str] | None =
         data: its rows.
         footer: key-value metadata for the file's footer, beside the Arrow schema.
         mode: permission bits.
+        group_rows: rows of a row group.
     """
     merged = {**(data.schema.metadata or {}), **{k.encode(): v.encode() for k, v in (footer or {}).items()}}
     with replacing(path, mode) as temporary:
@@ -89,7 +94,7 @@ def write_parquet(path: Path, data: pa.Table, footer: Mapping[str, str] | None =
             data.replace_schema_metadata(merged or None),
             temporary,
             compression="zstd",
-            row_group_size=1 << 17,
+            row_group_size=group_rows,
             write_statistics=True,
         )
 
@@ -144,6 +149,10 @@ class RowGroup:
 
     rows: int
     bounds: tuple[tuple[Any, Any], ...]
+
+
+FILTERS = "_filters"
+"""Folder beside the parts of a table with what rows are found by, see :mod:`pathcurate.lookup`."""
 
 
 class Catalog:
@@ -309,7 +318,7 @@ class Catalog:
         ):
             for batch in batches:
                 if batch.num_rows:
-                    writer.write_table(pa.Table.from_batches([batch], schema=schema))
+                    writer.write_table(pa.Table.from_batches([batch], schema=schema), row_group_size=_GROUP_ROWS)
         # Rows that come in the same batches are the same bytes.
         with (folder / name).open("rb") as file:
             content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
@@ -333,6 +342,11 @@ class Catalog:
         named = {part for log in (folder / "_log").glob("*.json") for part in _read_snapshot(log).parts}
         for path in folder.iterdir():
             if path.name.startswith(".part-") or (path.name.startswith("part-") and path.name not in named):
+                path.unlink(missing_ok=True)
+        # What lies beside a part to find its rows by tells which numbers were in it.
+        kept = {part.partition(".")[0] for part in named}
+        for path in (folder / FILTERS).glob("*"):
+            if path.name.partition(".")[0] not in kept:
                 path.unlink(missing_ok=True)
 
     def made_of(self, table: Table) -> str | None:
@@ -370,7 +384,7 @@ class Catalog:
         before = self.snapshot(table)
         number = before.number + 1 if before else 1
         name = f"part-{number:08d}-{secrets.token_hex(4)}.parquet"
-        write_parquet(folder / name, data, mode=0o600)
+        write_parquet(folder / name, data, mode=0o600, group_rows=_GROUP_ROWS)
         self._log(table, number, operation, (*parts, name), {}, (*adding, name) if only_adds else adding)
 
     def _log(

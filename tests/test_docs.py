@@ -180,7 +180,7 @@ def parse(words: list[str]) -> None:
 
 def resolve(words: list[str]) -> tuple[str, ...] | None:
     """The command that the first words name."""
-    paths = [tuple(words[:length]) for length in (2, 1)]
+    paths = [tuple(words[:length]) for length in (3, 2, 1)]
     return next((path for path in paths if path in COMMANDS), None)
 
 

@@ -58,6 +58,8 @@ RECORDED: dict[str, str | date] = {
     "message_patient": "ZYH77304444", "message_card": "110105196703140027", "message_name": "王囍麤",
     "message_text": "异型麣囍细胞",
     "event_unit": "囍单位", "event_stranger": "ZYH77305555", "event_disease": "Q77.301946",
+    "glass_number": "GLASSCANARY7731", "glass_stain": "囍麤染色", "index_path": "扫描龘囍骉", "index_patient": "ZYH77306666",
+    "merged": "ZYH77307777", "drawn": "囍龘癌区", "drawn_slide": "犇囍画片",
     **DAYS,
 }  # fmt: skip
 # In the slide files only: pathcurate never reads them into any table.
@@ -101,6 +103,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     _make_slides(inputs / "slides")
     _make_lists(inputs)
     _make_messages(inputs)
+    _make_registers(inputs)
     _make_workspace(workspace, inputs)
     return _run_everything(workspace, inputs)
 
@@ -206,6 +209,28 @@ def _make_lists(inputs: Path) -> None:
     inputs.joinpath("consent.csv").write_text("\n".join(consents) + "\n", encoding="utf-8")
 
 
+def _make_registers(inputs: Path) -> None:
+    """Tables of other systems and a drawing, with rows that become findings."""
+    c = RECORDED
+    glass = (
+        f"病理号,蜡块号,染色,玻片号,切片日期\n{c['accession_raw']},A1,{c['glass_stain']},{c['glass_number']},2017-08-22\n"
+        f",A1,HE,{c['glass_number']},\n{c['accession_raw']},{c['patient_name']},HE,{c['glass_number']},{c['patient_name']}\n"
+    )
+    scanner = (
+        f"File Path,Case Number,Patient ID\n\"D:\\{c['index_path']}\\{c['stem']}.svs\",{c['accession_raw']},"
+        f"{c['index_patient']}\n{c['index_path']}.svs,{c['accession_raw']},{c['patient_name']}\n,,\n"
+    )
+    merged = f"机构,保留病案号,合并病案号\nQX01,{c['patient_id']},{c['merged']}\nQX01,,{c['merged']}\n{c['unit']},1,2\n"
+    for name, text in (("glass", glass), ("scanner", scanner), ("merged", merged)):
+        (inputs / f"{name}.csv").write_text(text, encoding="utf-8")
+    ring = [[0, 0], [10, 0], [10, 10], [0, 0]]
+    shape = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]},
+             "properties": {"classification": {"name": c["drawn"]}}}  # fmt: skip
+    (inputs / "drawn").mkdir()
+    for name in (str(c["stem"]), str(c["drawn_slide"])):
+        (inputs / "drawn" / f"{name}.geojson").write_text(json.dumps([shape], ensure_ascii=False), encoding="utf-8")
+
+
 def _make_messages(inputs: Path) -> None:
     """Reports in every other form, whole and damaged."""
     made = {
@@ -234,6 +259,9 @@ def _make_workspace(workspace: Path, inputs: Path) -> None:
         f"    reports: [{{path: {inputs}/reports.csv}}, {{path: {inputs}/reports.xlsx}}, {{path: '{inputs}/*.hl7'}},\n"
         f"      {{path: '{inputs}/*.json'}}, {{path: '{inputs}/*.xml'}}, {{path: '{inputs}/[!n]*.txt', format: text}}]\n"
         f"    events: [{{path: {inputs}/events.csv}}]\n"
+        f"    materials: [{{path: {inputs}/glass.csv}}]\n    index: [{{path: {inputs}/scanner.csv}}]\n"
+        f"    annotations: [{{path: {inputs}/drawn/*.geojson}}]\n"
+        f"identities: [{{path: {inputs}/merged.csv}}]\n"
         f"permissions: [{{path: {inputs}/consent.csv}}]\n",
         encoding="utf-8",
     )
@@ -259,11 +287,16 @@ def _run_everything(workspace: Path, inputs: Path) -> Corpus:
     commands = [
         ("scan",), deep, ("findings", "list"), ("findings", "list", "--by", "rule,site,scanner,format,archive"),
         ("reports", "import"), ("reports", "guess", f"{inputs}/reports.csv"),
-        ("reports", "guess", f"{inputs}/reports.xlsx"), ("events", "import"), ("permissions", "import"), ("link",),
+        ("reports", "guess", f"{inputs}/reports.xlsx"), ("events", "import"), ("permissions", "import"),
+        ("materials", "import"), ("index", "import"), ("identities", "import"), ("annotations", "import"), ("link",),
+        ("link", "patterns", "--site", "QX01"), ("link", "report"), ("link", "review", "export"),
+        ("link", "review", "import"),
+        ("forget", "--source", f"{inputs}/glass.csv"),
         ("concepts", "build", "--dry-run"), ("concepts", "build"), ("concepts", "list"),
         ("deid", "explain"), ("deid", "plan"), ("deid", "apply"), ("deid", "verify"),
         ("doctor",), ("describe",), ("describe", "--export", export, "--force"),
         ("recipe", "check", recipe), ("cohort", recipe, "--dry-run"), ("cohort", recipe),
+        ("materials", "pull", "canary", "--to-review"),
         ("manifest", "build", recipe), ("manifest", "verify", release), ("manifest", "list"), ("manifest", "show", release),
         ("manifest", "diff", release, "canary@1.0.0"),
         ("validate", release), ("validate", str(workspace)), ("validate", recipe),
@@ -287,7 +320,7 @@ def _run_everything(workspace: Path, inputs: Path) -> Corpus:
                 capture_output=True, check=False, timeout=120,
             )  # fmt: skip
             (listed if command[0] == "findings" else printed).extend([done.stdout.decode(), done.stderr.decode()])
-            exit_codes[" ".join((*command[:2], mode))] = done.returncode
+            exit_codes[" ".join((*command[:3], mode))] = done.returncode
     # Commands that fail have messages too: an opt-out list that cannot be understood, and a catalog that is damaged.
     (inputs / "consent.csv").write_text(
         f"住院号,退出,机构\n,是 {RECORDED['patient_name']},{RECORDED['id_number']}\n", encoding="utf-8"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pathcurate.cli.imported import import_line
+from pathcurate.cli.imported import import_document, import_line
 from pathcurate.cli.progress import progress
 from pathcurate.cli.session import Session, common_options, exit_code, fail_on_option, finding_lines
 
@@ -36,10 +36,6 @@ def import_command(session: Session, files: tuple[Path, ...], *, fail_on: str) -
         progress("annotations import", "files", quiet=session.quiet) as advance,
     ):
         summary = import_annotations(workspace, only=files, progress=advance)
-    document = {
-        "files": summary.files, "unchanged": summary.unchanged, "removed": summary.removed, "rows": summary.rows,
-        "total": summary.total, "findings": [finding.as_dict() for finding in summary.findings],
-    }  # fmt: skip
     line = f"{import_line(summary, 'shape')}; {summary.total:,} in the catalog"
-    session.show(document, [line, *finding_lines(summary.findings, verbose=session.verbose)])
+    session.show(import_document(summary), [line, *finding_lines(summary.findings, verbose=session.verbose)])
     return exit_code(summary.findings, fail_on)

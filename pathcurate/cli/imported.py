@@ -17,9 +17,13 @@ def import_line(summary: "ImportSummary", noun: str, plural: str = "") -> str:
 
 
 def import_document(summary: "ImportSummary", **more: int) -> dict[str, Any]:
-    """The same as plain JSON values, with further counts before the findings."""
+    """The same as plain JSON values, with further counts before the findings.
+
+    Of these the subject is left out: it names the file, and that of one report or of one slide may be named after a patient.
+    """
+    findings = [finding.as_dict() for finding in summary.findings]
     return {
         "files": summary.files, "unchanged": summary.unchanged, "removed": summary.removed,
         "forgotten": summary.forgotten, "rows": summary.rows, "total": summary.total, **more,
-        "findings": [finding.as_dict() for finding in summary.findings],
+        "findings": [{name: value for name, value in one.items() if name != "subject"} for one in findings],
     }  # fmt: skip

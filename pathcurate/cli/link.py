@@ -23,7 +23,7 @@ from pathcurate.cli.session import (
 @fail_on_option("never")
 @common_options
 def command(session: Session, *, workers: int | None, fail_on: str) -> int:
-    """Link slides and series to cases and reports, with the evidence for each link.
+    """Link slides and series to cases, with evidence.
 
     Only within a site. Numbers are read in barcodes, labels, headers, names and the tables of other systems; what somebody
     decided in a review wins. Without a command, it links; the commands show and check what was linked.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="Shapes to show of each source.")
 @common_options
 def patterns_command(session: Session, *, code: str, limit: int) -> None:
-    """Show what a site's numbers look like, and propose patterns that read more of them.
+    """Show the shapes of a site's numbers, and propose patterns.
 
     Of barcodes, labels, names and the laboratory's numbers only the shapes are shown: 9 is a digit, A a letter, 汉 a Chinese
     character; <S> are letters that nearly all of at least 20 values share.

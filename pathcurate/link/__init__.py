@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +17,7 @@ from pathcurate.link.faults import case_findings, link_findings, shared_findings
 from pathcurate.link.keys import bring_keys
 from pathcurate.link.quality import record_run
 from pathcurate.link.review import remove_expired, standing_decisions
+from pathcurate.lookup import keep_filters
 from pathcurate.model.case import CASES
 from pathcurate.model.finding import Finding
 from pathcurate.model.link import LINKS, TIERS
@@ -85,18 +85,24 @@ def link(workspace: Workspace, engine: Engine, *, now: datetime | None = None) -
     remove_expired(workspace, moment)
     bring_keys(workspace, catalog, engine)
     persons = bring_cases(catalog, engine)
-    _Linking(workspace, catalog, engine).run()
+    write_links(workspace, catalog, engine)
     links = relation(engine, catalog, LINKS)
     shared = engine.table(statements.shared_glass(relation(engine, catalog, SLIDES, ("slide_id", "scan_group")), links))
-    persons.keep(column_values(shared, "persons"))
     findings = [
         *case_findings(catalog, engine, persons),
         *link_findings(engine, workspace, catalog, links),
         *shared_findings(shared),
     ]
     record_findings(catalog, "link", findings)
+    persons.keep(column_values(shared, "persons"))
     record_run(engine, catalog, moment)
+    keep_filters(catalog)
     return _summary(catalog, engine, links, findings)
+
+
+def write_links(workspace: Workspace, catalog: Catalog, engine: Engine) -> None:
+    """Write ``links`` from ``slide_keys``, ``cases`` and ``identities`` as they stand; what :func:`link` does in between."""
+    _Linking(workspace, catalog, engine).run()
 
 
 class _Linking:
@@ -111,15 +117,18 @@ class _Linking:
         materials = relation(engine, catalog, MATERIALS)
         self._materials = materials if catalog.row_count(MATERIALS) else None
         self._keys = _configured(relation(engine, catalog, SLIDE_KEYS), workspace)
+        self._unusual = "true"
 
     def run(self) -> None:
         """Write ``links``."""
         engine, catalog = self._engine, self._catalog
         engine.view("witnesses", statements.witnesses())
         engine.view("rules", _rule_sets(self._workspace))
-        engine.view("decisions", self._decisions())
-        engine.view("senders", self._senders())
-        engine.view("unusual_keys", engine.table(statements.unusual_keys(self._keys)))
+        decisions, senders = self._decisions(), self._senders()
+        engine.view("decisions", decisions)
+        engine.view("senders", senders)
+        self._unusual = statements.unusual(has_decisions=bool(decisions.num_rows), has_senders=bool(senders.num_rows))
+        engine.view("unusual_keys", engine.table(f"SELECT k.* FROM {self._keys} k WHERE {self._unusual}"))
         engine.view("candidates", engine.table(statements.candidates(self._cases)))
         days = self._workspace.settings.link.patient_date_days
         engine.view("dated", engine.table(statements.dated(self._cases, self._identities, days)))
@@ -130,8 +139,8 @@ class _Linking:
         catalog.replace_streamed(LINKS, _ahead(self._rows()), " ".join(catalog.state(table) for table in tables))
 
     def _rows(self) -> Iterator[pa.RecordBatch]:
-        for part in _parts(self._catalog, self._engine, self._keys):
-            rows = statements.plain_rows(f"(SELECT * FROM {self._keys} WHERE {part.of_keys})")
+        for part in _parts(self._catalog):
+            rows = statements.plain_rows(f"(SELECT * FROM {self._keys} WHERE {part.of_keys})", self._unusual)
             cases = f"(SELECT * FROM {self._cases} WHERE {part.of_cases})"
             yield from self._links(statements.links(rows, cases, self._identities, self._materials))
         yield from self._links(statements.links(statements.UNUSUAL_ROWS, self._cases, self._identities, self._materials))
@@ -178,30 +187,39 @@ class _Part:
     of_cases: str
 
 
-def _parts(catalog: Catalog, engine: Engine, keys: str) -> Iterator[_Part]:
+_Place = tuple[str, str | None]
+"""A site, and a number in it; none for its first."""
+
+
+def _parts(catalog: Catalog) -> Iterator[_Part]:
     """Parts of ``slide_keys`` in order, each small enough to be joined in memory."""
-    starts: dict[str, list[str]] = {}
+    start: _Place | None = None
     rows = 0
     for group in catalog.row_groups(SLIDE_KEYS, ("site", "key")):
         (site, last_site), (key, _) = group.bounds
-        rows += group.rows
         if rows >= _ROWS_AT_ONCE and site == last_site and key is not None:
-            starts.setdefault(site, []).append(key)
-            rows = 0
-    if not starts:
-        yield _Part("true", "true")
-        return
-    for (site,) in engine.rows(f"SELECT DISTINCT site FROM {keys} ORDER BY site"):
-        for low, high in pairwise([None, *dict.fromkeys(starts.get(site, ())), None]):
-            yield _Part(_between(site, "key", low, high), _between(site, "accession", low, high))
-        yield _Part(f"site = {literal(site)} AND key IS NULL", "false")
+            yield _part(start, (site, key))
+            start, rows = (site, key), 0
+        rows += group.rows
+    yield _part(start, None)
 
 
-def _between(site: str, column: str, low: str | None, high: str | None) -> str:
-    tests = [f"site = {literal(site)}", f"{column} IS NOT NULL"]
-    tests += [f"{column} >= {literal(low)}"] if low is not None else []
-    tests += [f"{column} < {literal(high)}"] if high is not None else []
-    return " AND ".join(tests)
+def _part(start: _Place | None, end: _Place | None) -> _Part:
+    return _Part(_between(start, end, "key"), _between(start, end, "accession"))
+
+
+def _between(start: _Place | None, end: _Place | None, column: str) -> str:
+    """From the one place to the other. Slides without a number stand behind those of their site that have one."""
+    tests = []
+    if start is not None:
+        tests.append(f"site >= {literal(start[0])}")
+        later = f"{column} >= {literal(start[1] or '')}"
+        # Within one site the condition is kept so simple that pieces of the file can be passed over by it.
+        tests.append(later if end and end[0] == start[0] else f"(site > {literal(start[0])} OR {column} IS NULL OR {later})")
+    if end is not None:
+        tests.append(f"site <= {literal(end[0])}")
+        tests.append(f"(site < {literal(end[0])} OR {column} < {literal(end[1] or '')})")
+    return " AND ".join(tests) or "true"
 
 
 def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

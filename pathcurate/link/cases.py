@@ -55,7 +55,10 @@ class Persons:
         return self._people
 
     def keep(self, shared: Sequence[Sequence[str]]) -> None:
-        """Write ``persons``, those together whose slides show one glass."""
+        """Write ``persons``, those together whose slides show one glass.
+
+        To be called when what was found about them is recorded: they are then not looked for again.
+        """
         made_of = f"{self.state} glass {sha256_text(canonical_json([list(persons) for persons in shared]))[7:23]}"
         if self.catalog.made_of(PERSONS) != made_of:
             rows = guarded_together(self.find().persons, shared)
@@ -66,7 +69,9 @@ def bring_cases(catalog: Catalog, engine: Engine) -> Persons:
     """Bring ``cases`` and ``identities`` up to date with the reports."""
     states = (catalog.state(table) for table in (REPORTS, MERGES, MATERIALS))
     persons = Persons(catalog, f"v{_VERSION} {' '.join(states)}")
-    if catalog.made_of(CASES) != persons.state or catalog.made_of(IDENTITIES) != persons.state:
+    # Persons are written last; if they are not, a run ended before it could say what it found about them.
+    is_kept = (catalog.made_of(PERSONS) or "").startswith(f"{persons.state} ")
+    if not is_kept or catalog.made_of(CASES) != persons.state or catalog.made_of(IDENTITIES) != persons.state:
         people = persons.find()
         engine.view("people_cases", people.cases)
         catalog.replace_streamed(IDENTITIES, _batches(IDENTITIES, people.identities), persons.state)

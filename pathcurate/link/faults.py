@@ -34,6 +34,9 @@ _SLIDES = {
     ),
 }  # fmt: skip
 
+_OF_PERSONS = ("reports", "merges")
+"""Tables of the findings about persons."""
+
 
 def link_findings(engine: Engine, workspace: Workspace, catalog: Catalog, links: str) -> Iterator[Finding]:
     """What stands out about single slides, and archives that are no longer configured."""
@@ -74,7 +77,7 @@ def shared_findings(shared: pa.Table) -> Iterator[Finding]:
 def case_findings(catalog: Catalog, engine: Engine, persons: Persons) -> Iterator[Finding]:
     """What was found about persons, now or, if nothing they are made of has changed, when they were found last."""
     if persons.found is None:
-        yield from (finding for finding in read_findings(catalog, "link") if finding.table == "reports")
+        yield from (finding for finding in read_findings(catalog, "link") if finding.table in _OF_PERSONS)
         return
     yield from persons.found.findings
     engine.view("people_cases", persons.found.cases)

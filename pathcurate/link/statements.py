@@ -76,14 +76,15 @@ def cases(reports: str, owners: str, identities: str, materials: str) -> str:
 # --- The few slides that need more than their one number --------------------------------------------------------
 
 
-_IS_UNUSUAL = """
-    NOT k.is_only OR (k.key IS NULL AND k.patients IS NOT NULL) OR k.slide_id IN (SELECT slide_id FROM decisions)
-    OR (k.site, k.key) IN (SELECT (site, number) FROM senders)"""
+def unusual(*, has_decisions: bool, has_senders: bool) -> str:
+    """Condition on ``slide_keys k`` for slides that are looked at all together. Relations: ``decisions``, ``senders``.
 
-
-def unusual_keys(keys: str) -> str:
-    """Rows of ``slide_keys`` of the slides that are looked at all together. Relations: ``decisions``, ``senders``."""
-    return f"SELECT k.* FROM {keys} k WHERE {_IS_UNUSUAL}"
+    What is not there is not asked for: of millions of slides each question costs seconds.
+    """
+    tests = ["NOT k.is_only", "(k.key IS NULL AND k.patients IS NOT NULL)"]
+    tests += ["k.slide_id IN (SELECT slide_id FROM decisions)"] if has_decisions else []
+    tests += ["coalesce((k.site, k.key) IN (SELECT (site, number) FROM senders), false)"] if has_senders else []
+    return f"({' OR '.join(tests)})"
 
 
 def candidates(cases: str) -> str:
@@ -200,14 +201,14 @@ UNUSUAL_ROWS = """
 # --- Links -------------------------------------------------------------------------------------------------------
 
 
-def plain_rows(keys: str) -> str:
+def plain_rows(keys: str, unusual: str) -> str:
     """The other slides of a range, as :func:`links` takes them."""
     return f"""
         SELECT k.slide_id, k.site, k.archive, k.key, CASE WHEN k.key IS NULL THEN 'no_number' ELSE 'named' END AS way,
                w.evidence, w.tier, 1.0 AS confidence, k.specimen, k.block, k.patients, k.glass, k.stain, k.organ,
                k.preparation, k.scan_datetime, CAST(NULL AS VARCHAR) AS bearer, CAST(NULL AS VARCHAR[]) AS losing
         FROM {keys} k LEFT JOIN witnesses w ON k.sources = w.sources
-        WHERE NOT coalesce({_IS_UNUSUAL}, false)"""
+        WHERE NOT {unusual}"""
 
 
 _OF_A_LINK = {

@@ -172,8 +172,8 @@ SLIDE_KEYS = Table(
         _direct("specimen", Type.STRING, "Specimen letter by the best source that has it; without a number, the slide's."),
         _direct("block", Type.STRING, "Block number that stood with that specimen."),
         _direct("patients", Type.STRINGS, "Patients' numbers that the slide bears, in the form in which they compare."),
-        _direct("glass", Type.STRING, "Its barcode in the form in which it compares, where that is a glass of the laboratory's "
-                "table."),
+        _direct("glass", Type.STRING, "Its barcode in the form in which it compares, if a glass of the laboratory has that "
+                "number."),
         Column("stain", Type.STRING, "The slide's stain, by its names.", vocabulary="stains"),
         Column("organ", Type.STRING, "The slide's organ, by its names.", Identifying.SENSITIVE, Action.DROP,
                vocabulary="organs"),

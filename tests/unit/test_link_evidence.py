@@ -18,7 +18,7 @@ from pathcurate.model.link import LINK_DECISIONS, LINKS
 from pathcurate.model.material import MATERIALS, SCANNER_INDEX
 from pathcurate.model.report import REPORTS
 from pathcurate.model.series import SERIES
-from pathcurate.model.slide import SLIDES
+from pathcurate.model.slide import SLIDE_KEYS, SLIDES
 from pathcurate.tables import Catalog, from_rows
 from pathcurate.workspace import load_workspace
 
@@ -206,6 +206,19 @@ def test_the_scanners_table_is_a_witness_of_its_own(clinic: Clinic) -> None:
     assert (links["against"]["tier"], links["against"]["rule"]) == ("conflict", "numbers_disagree")
 
 
+def test_a_case_that_the_scanner_read_from_the_barcode_is_one_witness_with_it(clinic: Clinic) -> None:
+    clinic.report("R1", "S23-1").report("R2", "S23-2")
+    clinic.add(SCANNER_INDEX, "X1", path="x/a.svs", barcode="S23-00001-A1", accession="S23-1")
+    clinic.add(SCANNER_INDEX, "X2", path="x/b.svs", barcode="S23-00002-A1", accession="S23-2", accession_raw="S23-00002")
+    clinic.add(SCANNER_INDEX, "X3", path="x/S23-00001.svs", barcode="S23-00001-A1", accession="S23-1")
+    clinic.slide("a", barcode="S23-00001-A1").slide("b", barcode="S23-00002-A1").slide("c", "S23-00001")
+    clinic.run()
+    links = clinic.links()
+    assert (links["a"]["tier"], links["a"]["evidence"]) == ("barcode", ["barcode"])
+    assert (links["b"]["tier"], links["b"]["evidence"]) == ("exact", ["barcode", "index"]), "the laboratory named the case"
+    assert (links["c"]["tier"], links["c"]["evidence"]) == ("exact", ["barcode", "file_name"]), "the scanner saw the glass"
+
+
 def test_a_reviewers_word_wins(clinic: Clinic) -> None:
     clinic.report("R1", "S23-1", "P1").report("R2", "S23-2", "P2").report("R3", "S23-3", "P3").report("R4", "S23-3", "P4")
     clinic.slide("moved", "S23-00001").slide("solved", "S23-00001_S23-00002").slide("cleared", "S23-00001")
@@ -274,6 +287,24 @@ def test_the_result_does_not_depend_on_the_order_of_rows(clinic: Clinic, tmp_pat
     clinic.run()
     other.run(shuffle=3)
     assert other.links() == clinic.links()
+
+
+def test_many_parts_give_what_one_gives(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(60):
+        site = ("NB01", "NB02")[number % 3 == 0]
+        clinic.report(f"R{number}", f"S23-{number // 2 + 1}", f"P{number // 2}", site=site)
+        clinic.slide(f"s{number}", f"S23-{number // 3 + 1:05d}", site=site).slide(
+            f"t{number}", site=site, patient_id=f"P{number}"
+        )
+    clinic.run()
+    once = clinic.links()
+    monkeypatch.setattr("pathcurate.tables._GROUP_ROWS", 3)
+    for rows in (1, 7, 40):
+        monkeypatch.setattr("pathcurate.link._ROWS_AT_ONCE", rows)
+        clinic.catalog.replace(SLIDE_KEYS, from_rows(SLIDE_KEYS, ()))
+        clinic.run()
+        assert len(list(clinic.catalog.row_groups(SLIDE_KEYS, ("site",)))) == 40
+        assert clinic.links() == once
 
 
 def test_an_unreadable_wish_of_a_reviewer_about_an_unknown_slide_changes_nothing(clinic: Clinic) -> None:

@@ -200,6 +200,8 @@ def _connect(threads: int, temp_directory: Path, memory_limit_bytes: int | None)
 
     settings = {
         "TimeZone": "'UTC'",
+        # It would be drawn on standard output, in the middle of results.
+        "enable_progress_bar": "false",
         "threads": str(threads),
         "temp_directory": _literal(os.fspath(temp_directory)),
         "autoinstall_known_extensions": "false",

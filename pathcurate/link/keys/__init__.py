@@ -25,7 +25,7 @@ from pathcurate.workspace import Accession, Workspace
 _STAGE: Final = "keys"
 """Under which findings about tables of other systems are recorded: they stand until the keys are made of all again."""
 _COLUMNS: Final = tuple(name for name in INPUT.names if name in SLIDES.names)
-_VERSION: Final = 1
+_VERSION: Final = 2
 """Raised when the same texts give other rows."""
 _MOST_CHANGED: Final = 4
 """If more than one of so many slides have changed, all are read again."""

@@ -29,7 +29,8 @@ def match_tables(catalog: Catalog, engine: Engine, directory: Path) -> list[Find
 
     An entry of the scanner's table is the slide of its site (and archive, if it names one) whose path it has: the same, or
     the longer of both ends with the shorter, by whole folders; the entry may lack the extension. Else it is the slide with
-    its barcode. It must be one slide only, and all entries of a slide must name one case; else they say nothing.
+    its barcode. It must be one slide only, and all entries of a slide must name one case; else they say nothing. An entry
+    whose case was read from its barcode is no witness beside the barcode.
 
     Args:
         catalog: the catalog.
@@ -42,7 +43,9 @@ def match_tables(catalog: Catalog, engine: Engine, directory: Path) -> list[Find
     """
     if not (catalog.row_count(SCANNER_INDEX) or catalog.row_count(MATERIALS)):
         return None
-    entry_columns = ("entry_id", "site", "archive", "path", "barcode", "accession", "patient_id", "specimen", "block")
+    entry_columns = (
+        "entry_id", "site", "archive", "path", "barcode", "accession", "accession_raw", "patient_id", "specimen", "block",
+    )  # fmt: skip
     glass_columns = ("site", "glass_id", "accession", "specimen", "block")
     put = _Put(catalog, engine, directory)
     put.table("entries", SCANNER_INDEX, entry_columns, "TRUE")
@@ -153,7 +156,8 @@ by_barcode AS (
     GROUP BY e.entry_id
 ),
 chosen AS (
-    SELECT e.entry_id, e.site, e.accession, e.patient_id, e.specimen, e.block,
+    SELECT e.entry_id, e.site, e.accession, e.barcode IS NOT NULL AND e.accession_raw IS NULL AS is_of_barcode,
+           e.patient_id, e.specimen, e.block,
            CASE WHEN p.slides = 1 OR b.slides IS NULL THEN p.slides ELSE b.slides END AS slides,
            CASE WHEN p.slides = 1 OR b.slides IS NULL THEN p.slide_id ELSE b.slide_id END AS slide_id
     FROM entries e
@@ -163,7 +167,7 @@ chosen AS (
 cases AS (
     SELECT slide_id, count(DISTINCT accession) AS cases FROM chosen WHERE slides = 1 GROUP BY slide_id
 )
-SELECT c.entry_id, c.site, c.accession, c.patient_id, c.specimen, c.block, c.slide_id,
+SELECT c.entry_id, c.site, c.accession, c.is_of_barcode, c.patient_id, c.specimen, c.block, c.slide_id,
        CASE WHEN c.slides IS NULL THEN 'no_slide' WHEN c.slides > 1 THEN 'several_slides'
             WHEN k.cases > 1 THEN 'several_cases' END AS fault
 FROM chosen c LEFT JOIN cases k ON k.slide_id = c.slide_id AND c.slides = 1
@@ -178,7 +182,9 @@ WITH glass AS (
     ) g ON g.site = p.site AND g.glass_id = p.barcode
 ),
 said AS (
-    SELECT slide_id, accession AS "key", {KEY_SOURCES.index("index")} AS source, specimen, block
+    SELECT slide_id, accession AS "key",
+           CASE WHEN is_of_barcode THEN {KEY_SOURCES.index("barcode")} ELSE {KEY_SOURCES.index("index")} END AS source,
+           specimen, block
     FROM fits WHERE fault IS NULL AND accession IS NOT NULL
     UNION ALL
     SELECT slide_id, accession, {KEY_SOURCES.index("barcode")}, specimen, block FROM glass
