@@ -134,12 +134,17 @@ def _groups(pattern: str) -> set[str]:
     options = re2.Options()
     options.log_errors = False
     try:
-        return set(re2.compile(pattern, options).groupindex)
+        groups = set(re2.compile(pattern, options).groupindex)
     except re2.error as failure:
         reason = failure.args[0]
         text = reason.decode("utf-8", errors="replace") if isinstance(reason, bytes) else str(reason)
         hint = " (look-around is not portable between engines)" if "perl operator: (?" in text else ""
         raise ValueError(f"not an RE2 pattern: {text}{hint}") from failure
+    for group in sorted(groups):
+        # RE2 would read the first of them and leave the others out without a word.
+        if len(re.findall(rf"\(\?P?<{group}>", pattern)) > 1:
+            raise ValueError(f"group `{group}` stands in the pattern more than once")
+    return groups
 
 
 def _patient_pattern(pattern: str) -> str:

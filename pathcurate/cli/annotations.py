@@ -4,9 +4,8 @@ from pathlib import Path
 
 import click
 
-from pathcurate.cli.imported import import_document, import_line
-from pathcurate.cli.progress import progress
-from pathcurate.cli.session import Session, common_options, exit_code, fail_on_option, finding_lines
+from pathcurate.cli.imported import run_import
+from pathcurate.cli.session import Session, common_options, fail_on_option
 
 
 @click.group("annotations")
@@ -31,11 +30,4 @@ def import_command(session: Session, files: tuple[Path, ...], *, fail_on: str) -
     """
     from pathcurate.annotations import import_annotations
 
-    with (
-        session.locked("annotations import") as workspace,
-        progress("annotations import", "files", quiet=session.quiet) as advance,
-    ):
-        summary = import_annotations(workspace, only=files, progress=advance)
-    line = f"{import_line(summary, 'shape')}; {summary.total:,} in the catalog"
-    session.show(import_document(summary), [line, *finding_lines(summary.findings, verbose=session.verbose)])
-    return exit_code(summary.findings, fail_on)
+    return run_import(session, "annotations", import_annotations, files, fail_on, "shape")

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from pathcurate.workspace import Workspace
 
 
+_FOLLOWING = {"reports": "link", "materials": "link", "scanner_index": "link", "merges": "link", "events": "deid apply"}
+"""The first stage that makes something of each table."""
+
+
 @click.command("forget")
 @click.option("--source", required=True, metavar="FILE", help="The file, by its name or path; it may be gone from disk.")
 @click.option("--table", help="The table that it was imported into, if there are several.")
@@ -44,7 +48,9 @@ def command(session: Session, source: str, *, table: str | None, yes: bool) -> N
     also = f" and {counted(plan.findings, 'finding')}" if plan.findings else ""
     done = "gone" if yes else "would go"
     line = f"{plan.table}: {counted(plan.rows, 'row')}{also} {done}{stays}"
-    session.show({"table": plan.table, "forgotten": yes, **counts}, [line, *([] if yes else ["Give --yes to do it."])])
+    following = _FOLLOWING.get(plan.table)
+    after = [f"What was made of them follows with `pathcurate {following}` and the stages behind it."] if following else []
+    session.show({"table": plan.table, "forgotten": yes, **counts}, [line, *(after if yes else ["Give --yes to do it."])])
 
 
 def _forget(session: Session, workspace: "Workspace", table: str, files: "Collection[FileKey]") -> None:

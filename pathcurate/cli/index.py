@@ -4,9 +4,8 @@ from pathlib import Path
 
 import click
 
-from pathcurate.cli.imported import import_document, import_line
-from pathcurate.cli.progress import progress
-from pathcurate.cli.session import Session, common_options, exit_code, fail_on_option, finding_lines
+from pathcurate.cli.imported import run_import
+from pathcurate.cli.session import Session, common_options, fail_on_option
 
 
 @click.group("index")
@@ -31,11 +30,4 @@ def import_command(session: Session, files: tuple[Path, ...], *, fail_on: str) -
     """
     from pathcurate.scanner_index import import_index
 
-    with (
-        session.locked("index import") as workspace,
-        progress("index import", "files", quiet=session.quiet) as advance,
-    ):
-        summary = import_index(workspace, only=files, progress=advance)
-    line = f"{import_line(summary, 'entry', 'entries')}; {summary.total:,} in the catalog"
-    session.show(import_document(summary), [line, *finding_lines(summary.findings, verbose=session.verbose)])
-    return exit_code(summary.findings, fail_on)
+    return run_import(session, "index", import_index, files, fail_on, "entry", "entries")

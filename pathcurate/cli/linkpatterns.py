@@ -1,12 +1,12 @@
 """``pathcurate link patterns``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from pathcurate.cli.session import Session, common_options
+from pathcurate.cli.session import Session, common_options, counted
 
 if TYPE_CHECKING:
     from pathcurate.link.patterns import PatternReport, SourceShapes
@@ -33,10 +33,12 @@ def patterns_command(session: Session, *, code: str, limit: int) -> None:
     site = workspace.site(code)
     with session.engine(workspace) as engine:
         report = look_at_patterns(engine, Catalog(workspace.catalog), code, site.accession.patterns, limit)
-    session.show(asdict(report), _lines(report))
+    # Each import keeps the laboratory's numbers as the patterns read them at the time.
+    imports = ["reports", *(["materials"] if site.materials else []), *(["index"] if site.index else [])]
+    session.show(asdict(report), _lines(report, [*(f"{name} import" for name in imports), "link"]))
 
 
-def _lines(report: "PatternReport") -> Iterator[str]:
+def _lines(report: "PatternReport", afterwards: Sequence[str]) -> Iterator[str]:
     from pathcurate.link.patterns import SAMPLE
     from pathcurate.text.shapes import LEGEND
 
@@ -48,6 +50,7 @@ def _lines(report: "PatternReport") -> Iterator[str]:
     yield ""
     today = f"{report.found_today:.1%}"
     yield f"Today's patterns find a number of the reports in {today} of these texts, each counted for its slides."
+    yield "A slide has several of them, and one is enough; `pathcurate link` says how many slides have a case."
     if not report.patterns:
         yield "No pattern was found that would read more."
         return
@@ -62,7 +65,11 @@ def _lines(report: "PatternReport") -> Iterator[str]:
         yield f"  +{proposal.gained:.1%} by {where}"
         if proposal.chance >= 0.5:
             yield f"    Check it against labels: of wrong numbers of this form the reports have {proposal.chance:.0%} too."
-    yield "Put this below the site in pathcurate.yaml, and run `pathcurate reports import` and `pathcurate link` again:"
+    if any("(?P<slide>" in pattern for pattern in report.patterns):
+        yield "What stands behind the number is taken for the glass's; if it is the block's, write `block` for `slide` in"
+        yield "the pattern of that shape, and take its other `block` out."
+    commands = [f"`pathcurate {command}`" for command in afterwards]
+    yield f"Put this below the site in pathcurate.yaml, and run {', '.join(commands[:-1])} and {commands[-1]} again:"
     yield "    accession:"
     yield "      patterns:"
     for pattern in report.patterns:
@@ -73,12 +80,12 @@ def _lines(report: "PatternReport") -> Iterator[str]:
 def _source_lines(source: "SourceShapes") -> Iterator[str]:
     if not source.shapes and not source.other_values:
         return
-    counted = "reports" if source.source == "lis" else "slides"
+    unit = "reports" if source.source == "lis" else "slides"
     yield ""
-    yield f"{source.source:<40}{'values':>11}{counted:>11}{'read':>7}{'found':>7}"
+    yield f"{source.source:<40}{'values':>11}{unit:>11}{'read':>7}{'found':>7}"
     for shape in source.shapes:
         found = "" if shape.found is None else f"{shape.found:.0%}"
         yield f"  {shape.shape:<38}{shape.values:>11,}{shape.slides:>11,}{shape.read:>7.0%}{found:>7}"
     if source.other_shapes:
-        name = f"{source.other_shapes:,} other shapes"
+        name = f"{counted(source.other_shapes, 'other shape')}, rare or over --limit"
         yield f"  {name:<38}{source.other_values:>11,}{source.other_slides:>11,}"

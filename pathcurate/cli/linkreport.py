@@ -63,13 +63,15 @@ def _precision(item: "Precision") -> str:
     if item.precision is None or item.low is None or item.high is None:
         return "not reviewed"
     judged = item.right + item.wrong
-    return f"{_floor(item.precision)} right ({_floor(item.low)} to {_floor(item.high)}) of {judged:,} reviewed"
+    interval = f"{100 * item.low:.1f} to {100 * item.high:.1f} %"
+    return f"{_as_on_page(item.right, judged)} right ({interval}) of {judged:,} reviewed"
 
 
 def _percent(item: "Share") -> str:
-    return "none" if item.share is None else _floor(item.share)
+    return "none" if item.share is None else _as_on_page(item.part, item.whole)
 
 
-def _floor(share: float) -> str:
-    # Rounded down: what is not all is never shown as all.
-    return f"{int(1000 * share) / 10:.1f} %"
+def _as_on_page(part: int, whole: int) -> str:
+    from pathcurate.htmlreport.template import share
+
+    return share(part, whole).replace("\u202f", " ")

@@ -55,7 +55,9 @@ def export_command(  # one argument for each option
 
     Both show labels and reports, so they lie below catalog/review/ only, the audit trail notes them, and they are removed
     when their time is over. Shown are slides drawn at random of each tier, by which its precision can be told, and slides
-    whose link is uncertain, of each kind some. Answer on the page or in the CSV, and give the file to `link review import`.
+    whose link is uncertain, of each kind some; with --tier none, slides without a case. Answer on the page, or in the CSV
+    with confirm, reject or unsure below `decision` and the right case below `accession`, and give the file to
+    `link review import`.
 
     \b
     Example:
@@ -80,7 +82,8 @@ def export_command(  # one argument for each option
 
 def _export_lines(exported: "Exported") -> "Iterator[str]":
     if exported.folder is None:
-        yield "nothing to review: no slide is left that was not decided about (--again shows those too)"
+        yield "nothing to review: no such slide is linked or uncertain and not yet decided about"
+        yield "  --again shows those that were decided about too, --tier none those without a case"
     else:
         yield f"{counted(exported.slides, 'slide')} to review until {exported.expires_at:%Y-%m-%d %H:%M}"
         yield from count_lines(exported.purposes)

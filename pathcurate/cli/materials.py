@@ -4,9 +4,8 @@ from pathlib import Path
 
 import click
 
-from pathcurate.cli.imported import import_document, import_line
-from pathcurate.cli.progress import progress
-from pathcurate.cli.session import Session, common_options, counted, exit_code, fail_on_option, finding_lines
+from pathcurate.cli.imported import run_import
+from pathcurate.cli.session import Session, common_options, counted, fail_on_option
 
 
 @click.group("materials")
@@ -31,14 +30,7 @@ def import_command(session: Session, files: tuple[Path, ...], *, fail_on: str) -
     """
     from pathcurate.materials import import_materials
 
-    with (
-        session.locked("materials import") as workspace,
-        progress("materials import", "files", quiet=session.quiet) as advance,
-    ):
-        summary = import_materials(workspace, only=files, progress=advance)
-    line = f"{import_line(summary, 'block or slide', 'blocks and slides')}; {summary.total:,} in the catalog"
-    session.show(import_document(summary), [line, *finding_lines(summary.findings, verbose=session.verbose)])
-    return exit_code(summary.findings, fail_on)
+    return run_import(session, "materials", import_materials, files, fail_on, "block or slide", "blocks and slides")
 
 
 @command.command("pull")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathcurate.workspace import Workspace
 
 _MOST_FINDINGS = 20
+_SQL_BYTES = 1_500_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +64,16 @@ class Session:
 
     @contextmanager
     def engine(self, workspace: "Workspace", workers: int | None = None) -> "Iterator[Embedded]":
-        """The workspace's engine. What it spills to disk is identified data, so it stays in the catalog."""
+        """The workspace's engine. What it spills to disk is identified data, so it stays in the catalog.
+
+        SQL sorts and joins more than fits into its memory on disk, so an archive of any size is linked in 3 GB in all.
+        """
         from pathcurate.engines.embedded import Embedded
         from pathcurate.storage import private_directory
 
         private_directory(workspace.catalog)
-        with Embedded(workers=workers or os.cpu_count() or 1, temp_directory=workspace.catalog / ".spill") as engine:
+        spill = workspace.catalog / ".spill"
+        with Embedded(workers=workers or os.cpu_count() or 1, temp_directory=spill, memory_limit_bytes=_SQL_BYTES) as engine:
             yield engine
 
     @property

@@ -13,7 +13,7 @@ from pathcurate.engines import Engine
 from pathcurate.findings import record_findings
 from pathcurate.link import statements
 from pathcurate.link.cases import bring_cases
-from pathcurate.link.faults import case_findings, link_findings, shared_findings
+from pathcurate.link.faults import case_findings, link_findings, pattern_findings, shared_findings
 from pathcurate.link.keys import bring_keys
 from pathcurate.link.quality import record_run
 from pathcurate.link.review import remove_expired, standing_decisions
@@ -90,6 +90,7 @@ def link(workspace: Workspace, engine: Engine, *, now: datetime | None = None) -
     shared = engine.table(statements.shared_glass(relation(engine, catalog, SLIDES, ("slide_id", "scan_group")), links))
     findings = [
         *case_findings(catalog, engine, persons),
+        *pattern_findings(engine, workspace, catalog),
         *link_findings(engine, workspace, catalog, links),
         *shared_findings(shared),
     ]
@@ -124,6 +125,8 @@ class _Linking:
         engine, catalog = self._engine, self._catalog
         engine.view("witnesses", statements.witnesses())
         engine.view("rules", _rule_sets(self._workspace))
+        twins = relation(engine, catalog, SLIDES, ("slide_id", "scan_group"))
+        engine.view("twins", engine.table(f"SELECT slide_id, scan_group FROM {twins} WHERE scan_group IS NOT NULL"))
         decisions, senders = self._decisions(), self._senders()
         engine.view("decisions", decisions)
         engine.view("senders", senders)
@@ -142,7 +145,8 @@ class _Linking:
         for part in _parts(self._catalog):
             rows = statements.plain_rows(f"(SELECT * FROM {self._keys} WHERE {part.of_keys})", self._unusual)
             cases = f"(SELECT * FROM {self._cases} WHERE {part.of_cases})"
-            yield from self._links(statements.links(rows, cases, self._identities, self._materials))
+            glass = f"(SELECT * FROM {self._materials} WHERE {part.of_cases})" if self._materials else None
+            yield from self._links(statements.links(rows, cases, self._identities, glass))
         yield from self._links(statements.links(statements.UNUSUAL_ROWS, self._cases, self._identities, self._materials))
         series = _configured(relation(self._engine, self._catalog, SERIES), self._workspace)
         there = f"(SELECT * FROM {series} WHERE status <> 'gone')"

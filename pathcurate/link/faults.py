@@ -10,12 +10,17 @@ from pathcurate.link import statements
 from pathcurate.link.cases import Persons
 from pathcurate.model.case import CASES
 from pathcurate.model.finding import Finding, Severity
+from pathcurate.model.material import MATERIALS, SCANNER_INDEX
+from pathcurate.model.report import REPORTS
 from pathcurate.model.slide import SLIDE_KEYS
 from pathcurate.relations import relation
 from pathcurate.sqlplan.expressions import literal
 from pathcurate.tables import Catalog
+from pathcurate.text.accession import AccessionPatterns
 from pathcurate.workspace import Workspace
 
+_NORMALISED = ((REPORTS, "reports"), (MATERIALS, "materials"), (SCANNER_INDEX, "index"))
+_LOOKED_AT = 200
 _SLIDES = {
     "numbers_disagree": (Severity.ERROR, "names more than one case"),
     "case_two_patients": (Severity.ERROR, "belongs to a case of two patients"),
@@ -63,6 +68,24 @@ def link_findings(engine: Engine, workspace: Workspace, catalog: Catalog, links:
                 "linked to nothing and in no cohort",
                 stage="link", site=site, table="slides", column="archive", subject=archive, count=count,
             )  # fmt: skip
+
+
+def pattern_findings(engine: Engine, workspace: Workspace, catalog: Catalog) -> Iterator[Finding]:
+    """Tables whose numbers are not in the normal form of today's patterns: they were imported before a site changed them."""
+    for table, command in _NORMALISED:
+        rows = relation(engine, catalog, table, ("site", "accession", "accession_raw"))
+        for site in workspace.sites:
+            patterns = AccessionPatterns(site.accession.patterns)
+            given = f"{rows} WHERE site = ? AND accession_raw IS NOT NULL LIMIT {_LOOKED_AT}"
+            pairs = engine.rows(f"SELECT accession, accession_raw FROM {given}", [site.code])
+            other = sum(patterns.normalise(raw) != number for number, raw in pairs)
+            if other * 2 > len(pairs):
+                yield Finding(
+                    "link.other_patterns", Severity.ERROR,
+                    f"{table.name} of site {site.code} were imported with other accession patterns than those of today, so "
+                    f"their numbers are not those of the slides; run `pathcurate {command} import`, then link again",
+                    stage="link", site=site.code, table=table.name, column="accession",
+                )  # fmt: skip
 
 
 def shared_findings(shared: pa.Table) -> Iterator[Finding]:

@@ -19,6 +19,8 @@ SHEET_FILE: Final = "sheet.json"
 PAGE_FILE: Final = "review.html"
 ANSWERS_FILE: Final = "decisions.csv"
 _PREFIX: Final = "link-"
+_LISTS: Final = ("find-", "pull-")
+"""How the names of files begin that other commands write there."""
 
 _ORDER: Final = ("decided_at", "decision_id")
 _STANDING_COLUMNS: Final = LINK_DECISIONS.select(("slide_id", "site", "accession", "decision", "decided_at"))
@@ -113,34 +115,43 @@ def newest_answers(workspace: Workspace) -> Path:
 
 
 def remove_expired(workspace: Workspace, now: datetime) -> int:
-    """Remove the folders of link reviews whose time is over, and what killed exports left; how many there were.
+    """Remove what was written for a person to check and whose time is over, and what killed exports left; how many.
 
-    Only for whoever holds the lock on the workspace. A folder that does not say when it ends ends
-    :data:`EXPIRES_DAYS` days after it was made.
+    Only for whoever holds the lock on the workspace. What does not say when it ends, as the files of `find` and
+    `materials pull`, ends :data:`EXPIRES_DAYS` days after it was made.
 
     Args:
         workspace: the workspace.
         now: the present, with its zone.
 
     Raises:
-        OSError: a folder cannot be removed.
+        OSError: something cannot be removed.
     """
     gone = list(_expired(review_folder(workspace), now))
-    for folder in gone:
-        shutil.rmtree(folder)
+    for path in gone:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
     return len(gone)
 
 
 def _expired(review: Path, now: datetime) -> Iterator[Path]:
-    for folder in review.iterdir() if review.is_dir() else ():
-        if folder.is_symlink() or not folder.is_dir():
+    for path in review.iterdir() if review.is_dir() else ():
+        if path.is_symlink():
             continue
-        if folder.name.startswith(f".{_PREFIX}") or (folder.name.startswith(_PREFIX) and _end(folder) <= now):
-            yield folder
+        is_sheet, is_list = path.is_dir() and path.name.startswith(_PREFIX), path.is_file() and path.name.startswith(_LISTS)
+        is_left = path.is_dir() and path.name.startswith(f".{_PREFIX}")
+        if is_left or (is_sheet and _end(path) <= now) or (is_list and _default_end(path) <= now):
+            yield path
 
 
 def _end(folder: Path) -> datetime:
     try:
         return datetime.fromisoformat(json.loads((folder / SHEET_FILE).read_bytes())["expires_at"]).astimezone(UTC)
     except (OSError, ValueError, KeyError, TypeError):
-        return datetime.fromtimestamp(folder.stat().st_mtime, UTC) + timedelta(days=EXPIRES_DAYS)
+        return _default_end(folder)
+
+
+def _default_end(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC) + timedelta(days=EXPIRES_DAYS)

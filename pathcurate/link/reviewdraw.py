@@ -80,7 +80,8 @@ def draw(engine: Engine, catalog: Catalog, choice: Choice) -> list[Drawn]:
 
     A tier's sample is spread over sites in proportion to their links and drawn from all of them, the uncertain ones too.
     Uncertain slides are taken in turn for each reason and site, so that the many of one kind do not hide the few of another;
-    of those that a person has decided about, only a sample is shown.
+    of those that a person has decided about, only a sample is shown. Slides without a case are among them if they have
+    numbers, or if their tier is asked for.
 
     Args:
         engine: for SQL.
@@ -99,7 +100,9 @@ def draw(engine: Engine, catalog: Catalog, choice: Choice) -> list[Drawn]:
     if left <= 0:
         return [Drawn(slide_id, "sample") for slide_id in sampled]
     engine.view(_TAKEN, pa.table({"slide_id": pa.array(sampled, pa.string())}))
-    reasons = " ".join(f"WHEN {test} THEN '{reason}'" for reason, test in REASONS.items())
+    # Who asks for slides without a case wants those too that bear no number, but have a label to look at.
+    doubts = {**REASONS, "candidates_only": "tier = 'none'"} if "none" in choice.tiers else REASONS
+    reasons = " ".join(f"WHEN {test} THEN '{reason}'" for reason, test in doubts.items())
     classified = (
         f"SELECT c.slide_id, c.site, c.class FROM (SELECT slide_id, site, CASE {reasons} END AS class FROM {links} l "
         f"WHERE tier <> 'reviewed') c LEFT JOIN {_TAKEN} t ON c.slide_id = t.slide_id "

@@ -101,8 +101,9 @@ def candidates(cases: str) -> str:
             FROM unusual_keys k JOIN senders x ON k.site = x.site AND k.key = x.number)
         SELECT n.slide_id, n.site, n.number, n.sources, n.accession, n.is_outside, w.mask,
                CASE WHEN c.accession IS NULL THEN 'not in the reports'
-                    WHEN EXISTS (SELECT 1 FROM decisions d WHERE d.slide_id = n.slide_id AND d.decision = 'reject'
-                                 AND (d.accession = n.accession OR d.accession IS NULL)) THEN 'rejected by a reviewer'
+                    WHEN EXISTS (SELECT 1 FROM decisions d WHERE d.slide_id = n.slide_id AND d.site = n.site
+                                 AND d.decision = 'reject' AND (d.accession = n.accession OR d.accession IS NULL))
+                    THEN 'rejected by a reviewer'
                END AS fault
         FROM named n JOIN witnesses w ON n.sources = w.sources
              LEFT JOIN {cases} c ON n.site = c.site AND n.accession = c.accession
@@ -117,48 +118,61 @@ def dated(cases: str, identities: str, days: int) -> str:
             FROM (SELECT slide_id, site, scan_datetime, organ, unnest(patients) AS patient
                   FROM unusual_keys WHERE key IS NULL) k
                  JOIN {identities} i ON i.site = k.site AND i.id_type = 'patient_id' AND i.id_value = k.patient
-            GROUP BY k.slide_id, k.site HAVING count(DISTINCT i.person_id) = 1)
-        SELECT b.slide_id, b.person_id, c.accession
-        FROM bearers b LEFT JOIN {cases} c ON c.site = b.site AND c.person_id = b.person_id AND c.fault IS NULL
-             AND date_diff('day', c.received_date, b.scanned) BETWEEN 0 AND {days} - 1
-             AND (b.organ IS NULL OR c.organs IS NULL OR list_contains(c.organs, b.organ))
-             AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.slide_id = b.slide_id AND d.decision = 'reject'
-                             AND (d.accession = c.accession OR d.accession IS NULL))"""
+            GROUP BY k.slide_id, k.site HAVING count(DISTINCT i.person_id) = 1),
+        theirs AS (
+            SELECT b.slide_id, c.accession FROM bearers b JOIN {cases} c ON c.site = b.site AND c.person_id = b.person_id
+            WHERE c.fault IS NULL AND date_diff('day', c.received_date, b.scanned) BETWEEN 0 AND {days} - 1
+                  AND (b.organ IS NULL OR c.organs IS NULL OR list_contains(c.organs, b.organ))
+                  AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.slide_id = b.slide_id AND d.decision = 'reject'
+                                  AND (d.accession = c.accession OR d.accession IS NULL)))
+        SELECT b.slide_id, b.person_id, t.accession FROM bearers b LEFT JOIN theirs t ON b.slide_id = t.slide_id"""
 
 
 CHOSEN = """
     WITH heard AS (
-        SELECT k.slide_id, bit_or(w.mask) AS heard, count(k.key) AS numbers
-        FROM unusual_keys k LEFT JOIN witnesses w ON k.sources = w.sources GROUP BY k.slide_id),
+        SELECT k.slide_id, k.site, bit_or(w.mask) AS heard, count(k.key) AS numbers
+        FROM unusual_keys k LEFT JOIN witnesses w ON k.sources = w.sources GROUP BY k.slide_id, k.site),
     own AS (
         SELECT slide_id, count(*) AS cases, min(accession) AS accession, min(mask) AS mask
         FROM candidates WHERE fault IS NULL AND NOT is_outside GROUP BY slide_id),
     outside AS (
         SELECT slide_id, count(DISTINCT accession) AS cases, min(accession) AS accession, bit_or(mask) AS mask
         FROM candidates WHERE fault IS NULL AND is_outside GROUP BY slide_id),
+    disputed AS (
+        SELECT DISTINCT slide_id FROM (
+            SELECT x.slide_id, x.number FROM candidates x JOIN own o ON x.slide_id = o.slide_id
+            WHERE x.is_outside AND x.fault IS NULL AND NOT EXISTS (
+                SELECT 1 FROM candidates s
+                WHERE s.slide_id = x.slide_id AND s.number = x.number AND NOT s.is_outside AND s.fault IS NULL)
+            GROUP BY x.slide_id, x.number HAVING NOT bool_or(x.accession = o.accession))),
     of_patient AS (
         SELECT slide_id, count(accession) AS cases, min(accession) AS accession, min(person_id) AS person_id
         FROM dated GROUP BY slide_id),
-    confirmed AS (SELECT slide_id, min(accession) AS accession FROM decisions WHERE decision = 'confirm' GROUP BY slide_id),
-    rejected AS (SELECT DISTINCT slide_id FROM decisions WHERE decision = 'reject'),
+    confirmed AS (
+        SELECT slide_id, site, min(accession) AS accession FROM decisions WHERE decision = 'confirm'
+        GROUP BY slide_id, site),
+    rejected AS (SELECT DISTINCT slide_id, site FROM decisions WHERE decision = 'reject'),
     told AS (
         SELECT h.*, p.person_id AS bearer, o.mask AS own_mask, x.mask AS outside_mask, o.accession AS own,
                x.accession AS outside, p.accession AS of_patient, d.accession AS confirmed,
-               CASE WHEN d.slide_id IS NOT NULL THEN 'reviewed' WHEN o.cases > 1 THEN 'numbers_disagree'
+               CASE WHEN d.slide_id IS NOT NULL THEN 'reviewed'
+                    WHEN o.cases > 1 OR q.slide_id IS NOT NULL THEN 'numbers_disagree'
                     WHEN o.cases = 1 THEN 'named' WHEN x.cases > 1 THEN 'numbers_disagree'
                     WHEN x.cases = 1 THEN 'external_number' WHEN p.cases = 1 THEN 'patient_date'
                     WHEN p.cases > 1 THEN 'several_cases_of_patient' WHEN r.slide_id IS NOT NULL THEN 'rejected_by_review'
                     WHEN h.numbers > 0 THEN 'named' ELSE 'no_number' END AS way
         FROM heard h LEFT JOIN own o ON h.slide_id = o.slide_id LEFT JOIN outside x ON h.slide_id = x.slide_id
-             LEFT JOIN of_patient p ON h.slide_id = p.slide_id LEFT JOIN confirmed d ON h.slide_id = d.slide_id
-             LEFT JOIN rejected r ON h.slide_id = r.slide_id)
+             LEFT JOIN disputed q ON h.slide_id = q.slide_id LEFT JOIN of_patient p ON h.slide_id = p.slide_id
+             LEFT JOIN confirmed d ON h.slide_id = d.slide_id AND h.site = d.site
+             LEFT JOIN rejected r ON h.slide_id = r.slide_id AND h.site = r.site)
     SELECT slide_id, heard, bearer, way,
            CASE way WHEN 'reviewed' THEN confirmed WHEN 'named' THEN own WHEN 'external_number' THEN outside
                     WHEN 'patient_date' THEN of_patient END AS accession,
            CASE way WHEN 'named' THEN own_mask WHEN 'external_number' THEN outside_mask END AS mask
     FROM told"""
 """The case of each unusual slide, by the first way that leads to one: a reviewer's word, its own numbers, a sender's number,
-its patient and the time. Relations: ``unusual_keys``, ``witnesses``, ``candidates``, ``dated``, ``decisions``."""
+its patient and the time. A sender's number that only leads to other cases than the slide's own number disagrees with it.
+Relations: ``unusual_keys``, ``witnesses``, ``candidates``, ``dated``, ``decisions``."""
 
 LOSING = """
     WITH texts AS (
@@ -248,13 +262,15 @@ _NO_GLASS = """
 
 def _glass(materials: str) -> str:
     """Which glass a slide shows: by its number; else, for a slide that bears one number of a case, the only glass of that
-    case, block and stain, if no other such slide could be it."""
+    case, block and stain, if no other such slide could be it. Scans of one glass (``twins``) are one slide here."""
     return f"""
         SELECT slide_id, material_id, specimen, block, stain FROM (
             SELECT j.slide_id, m.material_id, m.specimen, m.block, m.stain,
                    count(*) OVER (PARTITION BY j.slide_id) AS of_slide,
-                   count(*) OVER (PARTITION BY m.material_id) AS of_glass, j.glass IS NOT NULL AS by_number
-            FROM j JOIN {materials} m ON m.site = j.site AND m.accession = j.accession AND m.kind = 'slide'
+                   count(DISTINCT coalesce(t.scan_group, j.slide_id)) OVER (PARTITION BY m.material_id) AS of_glass,
+                   j.glass IS NOT NULL AS by_number
+            FROM j LEFT JOIN twins t ON j.slide_id = t.slide_id
+                 JOIN {materials} m ON m.site = j.site AND m.accession = j.accession AND m.kind = 'slide'
                  AND CASE WHEN j.glass IS NOT NULL THEN {folded("m.glass_id")} = j.glass
                           ELSE j.way = 'named' AND j.losing IS NULL AND m.block = j.block AND m.stain = j.stain
                                AND m.specimen IS NOT DISTINCT FROM j.specimen END)
@@ -290,9 +306,9 @@ def links(rows: str, cases: str, identities: str, materials: str | None) -> str:
         strangers AS (
             SELECT m.slide_id
             FROM (SELECT slide_id, site, group_id, unnest(patients) AS patient FROM j
-                  WHERE patients IS NOT NULL AND NOT coalesce(patient_agrees, false)) m
+                  WHERE patients IS NOT NULL AND (NOT coalesce(patient_agrees, false) OR len(patients) > 1)) m
                  JOIN {identities} i ON i.site = m.site AND i.id_type = 'patient_id' AND i.id_value = m.patient
-            GROUP BY m.slide_id HAVING bool_and(i.group_id <> m.group_id)),
+            GROUP BY m.slide_id HAVING bool_or(i.group_id <> m.group_id)),
         glass AS ({_NO_GLASS if materials is None else _glass(materials)}),
         judged AS (
             SELECT j.*, x.slide_id IS NOT NULL AS is_stranger,

@@ -218,6 +218,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "permissions.unknown_data_kind": _LIST,
     "link.unknown_number": "Import the missing reports, or check the site's accession patterns.",
     "link.no_number": "Read the labels with `pathcurate scan --labels`, rename the files, or give the scanner's index.",
+    "link.other_patterns": "Import that table again, then link again; `pathcurate run` does both.",
     "link.another_number": "Look at the label and the report; rename the file if its number is wrong.",
     "link.numbers_disagree": "Look at the label; correct the file's name or the scanner's entry, then scan and link again.",
     "link.case_two_patients": "Correct the patient numbers in the export and import it again.",

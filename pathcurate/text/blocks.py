@@ -10,12 +10,16 @@ _WORD: Final = r"(?:蜡块|组织块|包埋盒|取材|\b(?:blocks?|cassettes?))\
 _ONE: Final = r"([a-z])?[-_ ]?(\d{1,2})"
 _TO: Final = r"(?:\s*(?:-|~|—|–|至|到|to|through|thru)\s*([a-z])?(\d{1,2}))?(?![0-9a-z%./])"
 _RESULT: Final = r"(?!\s*\(?\s*(?:\+|-\s*\)|阳|阴|弱|pos|neg))"
-_LETTERED: Final = re.compile(rf"(?<![0-9a-z./+-])([a-z])(\d{{1,2}}){_TO}{_RESULT}")
-_WORDED: Final = re.compile(rf"{_WORD}{_ONE}{_TO}")
+# S22-00160 is the number of a case.
+_CASE: Final = r"(?!-\d{3})"
+# 取材9块 says how many there are.
+_COUNT: Final = r"(?!\s*[块枚粒个])"
+_LETTERED: Final = re.compile(rf"(?<![0-9a-z./+-])([a-z])(\d{{1,2}}){_TO}{_CASE}{_RESULT}")
+_WORDED: Final = re.compile(rf"{_WORD}{_ONE}{_TO}{_COUNT}")
 _NUMBERED: Final = re.compile(r"(?<![0-9a-z.])(\d{1,2})(?:\s*[-~至到]\s*(\d{1,2}))?\s*号(?:蜡块|组织块|块)")
 # What has a result behind it is a stain (P53). T2, N0, M1, G3 are categories and grades, L4 and S1 vertebrae, far more often
-# than blocks.
-_NO_BLOCK: Final = re.compile(r"[tnmgls][0-5]")
+# than blocks; so are P53 and its like, whose result may be a word.
+_NO_BLOCK: Final = re.compile(r"[tnmgls][0-5]|p(?:16|21|27|40|53|57|63|73)")
 _MOST: Final = 200
 _LONGEST_RANGE: Final = 60
 

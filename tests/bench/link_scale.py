@@ -1,5 +1,5 @@
-"""What linking costs at the size of an archive: the keys of its slides, all of them and of the few that have changed, and the
-links with their evidence, beside SQL that joins two sources and keeps nothing else.
+"""What linking costs at the size of an archive: the keys of its slides, all of them and of the few that have changed, and
+the links with their evidence, beside SQL that joins two sources and keeps nothing else.
 
 The slides are made up by SQL, straight into a catalog: six of ten have a barcode, every fifth has header texts and every
 seventh a patient's number; more than half lie in a folder of their case. Each measurement has a process of its own.
@@ -72,8 +72,8 @@ SELECT printf('NB%02d', site) AS site, accession, CASE WHEN c % 1000 <> 3 THEN p
 FROM numbered ORDER BY 1, 2
 """
 IDENTITIES_MADE_UP = """
-SELECT site, site AS issuer, 'patient_id' AS id_type, patients[1] AS id_value, max(coalesce(person_id, group_id)) AS person_id,
-       max(group_id) AS group_id FROM {cases} GROUP BY ALL ORDER BY 1, 3, 4
+SELECT site, site AS issuer, 'patient_id' AS id_type, patients[1] AS id_value,
+       max(coalesce(person_id, group_id)) AS person_id, max(group_id) AS group_id FROM {cases} GROUP BY ALL ORDER BY 1, 3, 4
 """
 RAW = """
 CREATE TABLE raw AS

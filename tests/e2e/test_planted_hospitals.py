@@ -138,7 +138,7 @@ class Linked:
 def workspace_at(root: Path, *, odd: bool = True) -> Workspace:
     """A workspace; without ``odd`` nobody has told yet how the last site writes its numbers."""
     root.mkdir(parents=True, exist_ok=True)
-    sites = [{"code": code, "archives": [{"name": "main", "root": code}]} for code in SITES]
+    sites: list[dict[str, Any]] = [{"code": code, "archives": [{"name": "main", "root": code}]} for code in SITES]
     if odd:
         sites[-1]["accession"] = {"patterns": list(ODD_PATTERNS)}
     document = {"workspace": 1, "name": "t", "link": {"patient_date_days": DAYS}, "sites": sites}
@@ -210,13 +210,14 @@ def test_no_sure_link_is_wrong_and_what_is_wrong_nobody_could_see(hospital: Hosp
             continue
         wrong[row["tier"]] += 1
         assert row["tier"] not in SURE
-        assert not row["patient_agrees"]
+        # A patient's number tells people apart, not two cases of one.
+        assert hospital.cases[row["site"], row["accession"]].person is one.case.person or not row["patient_agrees"]
         # Whatever else the slide bears names the same case, or none.
         assert set(expected.said(one).values()) <= {row["accession"]}
-        assert one.planted & {"name wrong", "barcode wrong", "swapped", "index wrong"}
+        assert one.planted & {"name wrong", "barcode wrong", "swapped", "index wrong", "name missing"}
     linked_slides = sum(plain.summary.tiers[tier] for tier in LINKED_TIERS)
     assert sum(wrong.values()) / linked_slides < 0.005
-    assert set(wrong) <= {"file_name", "barcode", "index"}
+    assert wrong["file_name"] > 0, "one witness alone can err unseen"
 
 
 def test_two_known_numbers_or_another_patients_number_are_never_linked(hospital: Hospital, plain: Linked) -> None:
@@ -287,7 +288,8 @@ def test_a_reviewer_puts_right_what_the_rules_could_not(
     for key, row in reviewed.items():
         one = hospital.glass[key]
         if key not in troubled:
-            assert row == links[key]
+            # A slide that was taken away may leave another as the only one that can show a glass.
+            assert {**row, "material_id": None} == {**links[key], "material_id": None}
         elif row["tier"] == "conflict":
             assert row["rule"] == "number_two_people", "a case that is nobody's stays nobody's"
         else:

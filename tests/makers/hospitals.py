@@ -158,13 +158,13 @@ class _Drawing:
         for person in people:
             for _ in range(3 if person in carded else 2 if person in listed else 1):
                 self._number(person, site)
-        self.merged += [(site, *person.numbers[site]) for person in listed]
+        self.merged += [(site, person.numbers[site][0], person.numbers[site][1]) for person in listed]
         for lent, borrower in zip(lenders, borrowers, strict=True):
             self.used_by_two.add((site, lent.numbers[site][0]))
             borrower.numbers[site] = lent.numbers[site]
         patients = carded * 3 + (listed + lenders + borrowers) * 2
         patients += rng.choices(people, k=self._cases - len(patients))
-        made = []
+        made: list[Case] = []
         for number, person in enumerate(patients, 1):
             # All of a person's numbers occur. Who has only a merge list to join them shows no card.
             numbers = person.numbers[site]
@@ -228,10 +228,10 @@ class _Drawing:
 
     def _swap(self, glass: Sequence[Glass]) -> None:
         """Exchange the labels of some pairs of slides."""
-        labelled = [one for one in glass if one.barcode and not one.planted]
-        chosen = self._rng.sample(labelled, min(8, len(labelled) // 2 * 2))
+        labelled = [one for one in glass if one.barcode and one.planted <= {"name missing"}]
+        chosen = self._rng.sample(labelled, min(12, len(labelled) // 2 * 2))
         for one, other in zip(chosen[::2], chosen[1::2], strict=True):
-            if one.case is not other.case:
+            if one.case.person is not other.case.person:
                 one.barcode, other.barcode = other.barcode, one.barcode
                 one.planted.add("swapped")
                 other.planted.add("swapped")

@@ -290,7 +290,11 @@ def test_the_command_says_what_would_go_and_does_it_with_yes(desk: Desk, capsys:
     }  # fmt: skip
     assert desk.catalog.state(EVENTS) != state
     assert run(["events", "import", "-w", str(desk.root)]) == 0
-    assert "2 files unchanged, 1 file forgotten; 3 in the catalog" in capsys.readouterr().out
+    assert "2 files unchanged, 1 file left out as forgotten; 3 in the catalog" in capsys.readouterr().out
+    assert desk.call("--source", "ev/2.csv", "--yes") == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "What was made of them follows with `pathcurate deid apply` and the stages behind it."
+    ]
 
 
 _ROW = st.tuples(st.sampled_from(["S23-001", "S23-002"]), st.sampled_from(["", "Q1", "Q2"]), st.sampled_from(["HE", "ER"]))

@@ -16,6 +16,7 @@ from pathcurate.link import LinkSummary, link
 from pathcurate.model.column import Table
 from pathcurate.model.link import LINK_DECISIONS, LINKS
 from pathcurate.model.material import MATERIALS, SCANNER_INDEX
+from pathcurate.model.person import MERGES
 from pathcurate.model.report import REPORTS
 from pathcurate.model.series import SERIES
 from pathcurate.model.slide import SLIDE_KEYS, SLIDES
@@ -217,6 +218,83 @@ def test_a_case_that_the_scanner_read_from_the_barcode_is_one_witness_with_it(cl
     assert (links["a"]["tier"], links["a"]["evidence"]) == ("barcode", ["barcode"])
     assert (links["b"]["tier"], links["b"]["evidence"]) == ("exact", ["barcode", "index"]), "the laboratory named the case"
     assert (links["c"]["tier"], links["c"]["evidence"]) == ("exact", ["barcode", "file_name"]), "the scanner saw the glass"
+
+
+def test_a_senders_number_of_another_case_disagrees(clinic: Clinic) -> None:
+    clinic.report("R1", "S23-1", accession_external="H20-00777").report("R2", "S23-2", "P2")
+    clinic.report("R3", "S23-3", "P3", accession_external="H20-00777")
+    clinic.slide("a", "S23-00002", barcode="H20-00777-A1").slide("b", "S23-00001", barcode="H20-00777-A1")
+    clinic.slide("c", "S23-00002", barcode="H20-00777-A1")
+    clinic.decide(("c", "reject", "S23-1"), ("c", "reject", "S23-3"))
+    clinic.run()
+    links = clinic.links()
+    assert (links["a"]["tier"], links["a"]["rule"], links["a"]["accession"]) == ("conflict", "numbers_disagree", None)
+    assert links["a"]["losing_candidates"] == [
+        "H20-777 barcode: a sender's number of another case", "H20-777 barcode: not in the reports",
+        "S23-2 file_name: another case",
+    ]  # fmt: skip
+    assert (links["b"]["tier"], links["b"]["accession"]) == ("file_name", "S23-1"), "one of the two that it may be"
+    assert (links["c"]["tier"], links["c"]["accession"]) == ("file_name", "S23-2")
+
+
+def test_two_patients_on_one_slide_are_a_conflict(clinic: Clinic) -> None:
+    clinic.report("R1", "S23-1", "P1").report("R2", "S23-2", "P2")
+    clinic.add(SCANNER_INDEX, "X1", path="x/S23-00001.svs", patient_id="P2")
+    clinic.add(SCANNER_INDEX, "X2", path="x/S23-00001 B.svs", patient_id="P77")
+    clinic.slide("a", "S23-00001", patient_id="P1").slide("b", "S23-00001 B", patient_id="P1")
+    clinic.run()
+    assert (clinic.links()["a"]["tier"], clinic.links()["a"]["rule"]) == ("conflict", "patient_disagrees")
+    assert (clinic.links()["b"]["tier"], clinic.links()["b"]["patient_agrees"]) == ("file_name", True)
+
+
+def test_a_number_of_two_glasses_of_one_case_names_the_case(clinic: Clinic) -> None:
+    clinic.report("R1", "S23-1").report("R2", "S23-2", "P2")
+    for block, accession, number in (("1", "S23-1", "77"), ("2", "S23-2", "77"), ("3", "S23-1", "78"), ("4", "S23-1", "78")):
+        clinic.add(MATERIALS, f"M{block}", accession=accession, specimen="A", block=block, stain="HE", glass_id=number)
+    clinic.slide("two cases", barcode="77").slide("two glasses", barcode="78")
+    clinic.run()
+    links = clinic.links()
+    assert links["two cases"]["tier"] == "none"
+    found = links["two glasses"]
+    assert (found["tier"], found["accession"]) == ("barcode", "S23-1")
+    assert (found["material_id"], found["specimen"], found["block"]) == (None, None, None)
+
+
+def test_a_decision_about_a_case_of_another_site_decides_nothing(clinic: Clinic) -> None:
+    clinic.report("R1", "S23-1").report("R2", "S23-2", site="NB02").report("R3", "S23-1", site="NB02")
+    clinic.slide("a", "S23-00001").slide("b", "S23-00001")
+    rows = [
+        {"decision_id": slide, "slide_id": slide, "site": "NB02", "decision": decision, "accession": accession,
+         "decided_at": datetime(2024, 1, 1)}
+        for slide, decision, accession in (("a", "confirm", "S23-2"), ("b", "reject", "S23-1"))
+    ]  # fmt: skip
+    clinic.catalog.replace(LINK_DECISIONS, from_rows(LINK_DECISIONS, rows))
+    clinic.run()
+    assert {row["tier"] for row in clinic.links().values()} == {"file_name"}
+
+
+def test_a_run_that_finds_nothing_new_says_again_what_it_said(clinic: Clinic) -> None:
+    person = {"patient_name": "示例甲", "sex": "female"}
+    clinic.report("R1", "S23-1", "P1", **person).report("R2", "S23-2", "P2", **person)
+    merge = {"merge_id": "M1", "site": "NB01", "patient_id": "P1", "other_patient_id": "P2"}
+    clinic.catalog.replace(MERGES, from_rows(MERGES, [merge]))
+    clinic.run()
+    assert clinic.rules() == {"link.merged"}
+    clinic.run()
+    assert clinic.rules() == {"link.merged"}
+
+
+def test_a_run_that_ended_before_it_spoke_is_made_good(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    clinic.report("R1", "S23-1", "P1").report("R2", "S23-1", "P2").slide("a", "S23-00001")
+    clinic.run()
+    clinic.report("R3", "S23-2", "P1").report("R4", "S23-2", "P2")
+    with monkeypatch.context() as patch:
+        patch.setattr("pathcurate.link.record_findings", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            clinic.run()
+    clinic.run()
+    found = [finding.subject for finding in read_findings(clinic.catalog, "link") if finding.table == "reports"]
+    assert found == ["R2", "R4"]
 
 
 def test_a_reviewers_word_wins(clinic: Clinic) -> None:

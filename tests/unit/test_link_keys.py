@@ -340,6 +340,15 @@ class TestTable:
         assert bench.said() == {("4711", "file_name", "B", "2")}
         assert bench.said(2) == {(None, None, None, None)}
 
+    def test_what_a_killed_run_left_is_removed(self, bench):
+        bench.put(slide(1, "S23-00001.svs"))
+        bench.bring()
+        left = bench.workspace.catalog / ".spill" / "keys-abc" / "read.parquet"
+        left.parent.mkdir()
+        left.write_bytes(b"S23-00001")
+        bench.bring()
+        assert not left.parent.exists()
+
     def test_nothing_at_all(self, bench):
         bench.bring()
         assert bench.rows() == []
@@ -370,6 +379,22 @@ class TestPatients:
         )  # fmt: skip
         patients = {row["slide_id"][-1]: row["patients"] for row in bench.rows()}
         assert patients == {"1": ["0012", "7", "8", "9", "Z1"], "2": ["7"], "3": None}
+
+    def test_a_patients_number_is_not_a_cases_too(self, bench):
+        bench.configure(r"{patients: ['^(?P<patient>ZY\d{6})']}")
+        bench.put(slide(1, "ZY700014_1.svs"), slide(2, "ZY700015_S23-00002-A1.svs"), slide(3, "ＺＹ７０００１６ß.svs"))
+        assert bench.said() == {(None, None, None, None)} == bench.said(3)
+        assert bench.said(2) == {("S23-2", "file_name", "A", "1")}
+        patients = {row["slide_id"][-1]: row["patients"] for row in bench.rows()}
+        assert patients == {"1": ["ZY700014"], "2": ["ZY700015"], "3": ["ZY700016"]}
+
+
+class TestBlocks:
+    def test_a_block_without_a_specimen(self, bench):
+        bench.configure(r"{patterns: ['^(?P<prefix>BL)(?P<year>\d{2})-(?P<number>\d{6})(?:-(?P<block>\d{1,2}))?']}")
+        bench.put(slide(1, "BL23-004512-03 HE.svs"), slide(2, "BL23-004513 HE.svs", specimen="A", block="1"))
+        assert bench.said() == {("BL23-4512", "file_name", None, "3")}
+        assert bench.said(2) == {("BL23-4513", "file_name", "A", "1")}
 
 
 # --- Other systems' tables -------------------------------------------------------------------------------------------

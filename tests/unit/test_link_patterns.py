@@ -295,7 +295,7 @@ def run(root: Path, *arguments: str) -> Any:
 
 def make_workspace(root: Path) -> None:
     (root / "pathcurate.yaml").write_text(
-        "workspace: 1\nname: x\nsites:\n  - {code: NB01, archives: [/nowhere/a]}\n", "utf-8"
+        "workspace: 1\nname: x\nsites:\n  - {code: NB01, archives: [/nowhere/a], materials: [{path: /nowhere/b}]}\n", "utf-8"
     )
     known = cases(120)
     catalog = Catalog(root / "catalog")
@@ -307,12 +307,14 @@ def test_the_command_prints_yaml_to_paste(tmp_path: Path) -> None:
     make_workspace(tmp_path)
     told = run(tmp_path, "--site", "NB01", "--limit", "3").stdout
     lines = told.splitlines()
+    assert "run `pathcurate reports import`, `pathcurate materials import` and `pathcurate link` again:" in told
     (document,) = [json.loads(run(tmp_path, "--site", "NB01", "--json").stdout)]
     text = "\n".join(lines[lines.index("    accession:") :])
     file = tmp_path / "pathcurate.yaml"
     file.write_text(
         file.read_text("utf-8").replace(
-            "  - {code: NB01, archives: [/nowhere/a]}", f"  - code: NB01\n    archives: [/nowhere/a]\n{text}"
+            "  - {code: NB01, archives: [/nowhere/a], materials: [{path: /nowhere/b}]}",
+            f"  - code: NB01\n    archives: [/nowhere/a]\n{text}",
         )
     )
     again = json.loads(run(tmp_path, "--site", "NB01", "--json").stdout)

@@ -687,7 +687,7 @@ def test_the_command(bench: Bench, tmp_path: Path) -> None:
     hospital(bench, "GT450")
     workspace = ["-w", str(bench.workspace.root)]
     shown_ = CliRunner().invoke(command, workspace, catch_exceptions=False, standalone_mode=False)
-    assert "37 slides, 81.0 % linked" in shown_.stdout
+    assert "37 slides, 81.1 % linked" in shown_.stdout
     assert "exact" in shown_.stdout
     assert "of 26 reviewed" in shown_.stdout
     assert "NB01 has fallen" in shown_.stdout

@@ -120,6 +120,12 @@ def test_each_doubt_is_found_and_nothing_else(desk: Desk) -> None:
     assert {item.purpose for item in drawn} == {"uncertain"}
 
 
+def test_slides_without_a_case_are_shown_if_they_are_asked_for(desk: Desk) -> None:
+    desk.fill([link(1, "none"), link(2, "none", losing_candidates=["S24-9 barcode"]), link(3, organ_agrees=False)])
+    assert {item.slide_id for item in desk.draw(sample=0, tiers=("none", "conflict"))} == {name(1), name(2)}
+    assert {item.slide_id for item in desk.draw(sample=0)} == {name(2), name(3)}
+
+
 def test_many_of_one_doubt_do_not_hide_the_few_of_another(desk: Desk) -> None:
     links = [link(n, "conflict") for n in range(1, 200)] + [link(200, block_named=False), link(201, organ_agrees=False)]
     drawn = {item.slide_id for item in desk.fill(links).draw(sample=0, uncertain=10)}

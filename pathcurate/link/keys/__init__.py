@@ -1,5 +1,6 @@
 """``slide_keys``: which numbers each slide bears, made of the texts that ``slides`` keeps and of what other systems know."""
 
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,12 +52,14 @@ def bring_keys(workspace: Workspace, catalog: Catalog, engine: Engine) -> bool:
         InputOutputError: a table cannot be read, or there is no room to sort.
     """
     catalog.sweep(SLIDE_KEYS)
+    spill = private_directory(private_directory(workspace.catalog) / ".spill")
+    for leftover in spill.glob("keys-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
     spec, rules = _rules(workspace)
     made_of = " ".join([*(catalog.state(table) for table in (SLIDES, SCANNER_INDEX, MATERIALS)), rules])
     before = catalog.made_of(SLIDE_KEYS)
     if before == made_of:
         return False
-    spill = private_directory(private_directory(workspace.catalog) / ".spill")
     with TemporaryDirectory(dir=spill, prefix="keys-") as directory:
         making = _Making(catalog, engine, spec, Path(directory))
         parts = _known_parts(catalog, before, made_of)

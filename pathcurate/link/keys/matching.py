@@ -177,8 +177,9 @@ _TOLD: Final = f"""
 WITH glass AS (
     SELECT p.slide_id, p.barcode AS glass, g.accession, g.specimen, g.block
     FROM places p JOIN (
-        SELECT site, glass_id, min(accession) AS accession, min(specimen) AS specimen, min(block) AS block
-        FROM glasses GROUP BY site, glass_id HAVING count(*) = 1
+        SELECT site, glass_id, min(accession) AS accession, CASE WHEN count(*) = 1 THEN min(specimen) END AS specimen,
+               CASE WHEN count(*) = 1 THEN min(block) END AS block
+        FROM glasses GROUP BY site, glass_id HAVING count(DISTINCT accession) = 1
     ) g ON g.site = p.site AND g.glass_id = p.barcode
 ),
 said AS (
@@ -221,6 +222,6 @@ def _findings(counts: Sequence[tuple[str, str, int]]) -> Iterator[Finding]:
     for site, fault, count in counts:
         rule, severity, what = _FAULTS[fault]
         yield Finding(
-            rule, severity, f"{count} entries of the scanner's table {what}",
+            rule, severity, f"entries of the scanner's table that {what}: {count}",
             stage="link", site=site, table="scanner_index", column="path", count=count,
         )  # fmt: skip

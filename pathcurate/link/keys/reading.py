@@ -66,8 +66,9 @@ def read_keys(batch: pa.RecordBatch, spec: KeySpec) -> pa.RecordBatch:
     for rule in dict.fromkeys(rules):
         chosen = np.isin(codes, [at for at, one in enumerate(rules) if one == rule])
         for text in texts:
-            said.append(_said(text if chosen.all() else text.of(chosen), rule[0]))
-            patients += _named_patients(text.of(chosen), rule[1]) if rule[1] else []
+            here = text if chosen.all() else text.of(chosen)
+            said.append(_said(_without_patients(here, rule[1]) if rule[1] else here, rule[0]))
+            patients += _named_patients(here, rule[1]) if rule[1] else []
     return _output(batch, _joined(said), _lists(batch.num_rows, patients))
 
 
@@ -208,12 +209,16 @@ def _grouped(said: _Said) -> _Grouped:
     has_block = mask_of(said.block.is_valid())[order]
     at = np.arange(len(order))
     none = len(order)
-    named = np.minimum.reduceat(np.where(specimen >= 0, at, none), starts)
+    lettered, numbered = (np.minimum.reduceat(np.where(has, at, none), starts) for has in (specimen >= 0, has_block))
+    # Laboratories that number blocks through the case name no specimen.
+    named = np.where(lettered < none, lettered, numbered)
     same = specimen == np.append(specimen, -2)[named][group]
     whole = np.minimum.reduceat(np.where(same & has_block, at, none), starts)
     chosen = np.append(order, 0)[np.where(whole < none, whole, named)]
     has_part = pa.array(named < none)
-    parts = [pc.if_else(has_part, column.take(pa.array(chosen)), None) for column in (said.specimen, said.block)]
+    # The laboratory's tables have block 2 for 02.
+    blocks = pc.replace_substring_regex(said.block, "^0+([0-9])", r"\1")
+    parts = [pc.if_else(has_part, column.take(pa.array(chosen)), None) for column in (said.specimen, blocks)]
     sources = np.bitwise_or.reduceat(1 << said.sources[order], starts).astype(np.int8)
     key = said.key.take(pa.array(order[starts]))
     return _Grouped(rows[starts], pa.StructArray.from_arrays([key, pa.array(sources), *parts], fields=list(NUMBER)))
@@ -228,7 +233,7 @@ def _output(batch: pa.RecordBatch, said: _Said, patients: Lists) -> pa.RecordBat
     key, sources, specimen, block = numbers.take(pa.array(first, mask=~has_one)).flatten()
     # What a slide's names say of its part belongs to its only number, or to none.
     may_be_own = pa.array(count <= 1)
-    own = pc.and_(may_be_own, specimen.is_null())
+    own = pc.and_(may_be_own, pc.and_(specimen.is_null(), block.is_null()))
     columns = {
         "key": key,
         "sources": sources,
@@ -283,6 +288,21 @@ def _named_patients(text: _Text, patterns: tuple[str, ...]) -> list[_Patients]:
         found += [(row, number) for number in read[at]]
     rows, numbers = zip(*found, strict=True) if found else ((), ())
     return [(np.array(rows, np.int64), pa.array(numbers, pa.string()))]
+
+
+def _without_patients(text: _Text, patterns: tuple[str, ...]) -> _Text:
+    """Texts with the numbers of patients blanked: ZY700014 would be read as a case's number too."""
+    if text.source == _SOURCE["metadata"]:
+        return text
+    compiled = [re2.compile(pattern) for pattern in patterns]
+    return text._replace(texts=pa.array([_blanked(one, compiled) for one in text.texts.to_pylist()], pa.string()))
+
+
+def _blanked(text: str, compiled: Sequence[Any]) -> str:
+    folded = fold(text)
+    for start, end in [match.span(one.groupindex["patient"]) for one in compiled for match in one.finditer(folded)]:
+        folded = folded[:start] + " " * (end - start) + folded[end:]
+    return folded
 
 
 def _lists(count: int, found: Sequence[_Patients]) -> Lists:
