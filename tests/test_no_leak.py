@@ -217,7 +217,7 @@ def _make_registers(inputs: Path) -> None:
         f",A1,HE,{c['glass_number']},\n{c['accession_raw']},{c['patient_name']},HE,{c['glass_number']},{c['patient_name']}\n"
     )
     scanner = (
-        f"File Path,Case Number,Patient ID\n\"D:\\{c['index_path']}\\{c['stem']}.svs\",{c['accession_raw']},"
+        f'File Path,Case Number,Patient ID\n"D:\\{c["index_path"]}\\{c["stem"]}.svs",{c["accession_raw"]},'
         f"{c['index_patient']}\n{c['index_path']}.svs,{c['accession_raw']},{c['patient_name']}\n,,\n"
     )
     merged = f"机构,保留病案号,合并病案号\nQX01,{c['patient_id']},{c['merged']}\nQX01,,{c['merged']}\n{c['unit']},1,2\n"

@@ -121,7 +121,7 @@ def dated(cases: str, identities: str, days: int) -> str:
             GROUP BY k.slide_id, k.site HAVING count(DISTINCT i.person_id) = 1),
         theirs AS (
             SELECT b.slide_id, c.accession FROM bearers b JOIN {cases} c ON c.site = b.site AND c.person_id = b.person_id
-            WHERE c.fault IS NULL AND date_diff('day', c.received_date, b.scanned) BETWEEN 0 AND {days} - 1
+            WHERE {days} > 0 AND date_diff('day', c.received_date, b.scanned) BETWEEN 0 AND {days} AND c.fault IS NULL
                   AND (b.organ IS NULL OR c.organs IS NULL OR list_contains(c.organs, b.organ))
                   AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.slide_id = b.slide_id AND d.decision = 'reject'
                                   AND (d.accession = c.accession OR d.accession IS NULL)))

@@ -200,11 +200,15 @@ class TestTexts:
         [
             ([("12710003", "hematoxylin stain"), ("36879007", "water soluble eosin stain")], "HE"),
             ([("12710003", "Hämalaun"), ("83600004", "Eosin, alkohollöslich")], "HE"),
-            ([("1", "Hämatoxylin"), ("2", "Eosin")], "HE"), ([("1", "Hämatoxylin"), ("2", "Eosinophilie")], None),
-            ([("12710003", "hematoxylin stain")], None), ([("12710003", ""), ("9", "ER")], "IHC:ER"),
+            ([("1", "Hämatoxylin"), ("2", "Eosin")], "HE"),
+            ([("1", "Hämatoxylin"), ("2", "Eosinophilie")], None),
+            ([("12710003", "hematoxylin stain")], None),
+            ([("12710003", ""), ("9", "ER")], "IHC:ER"),
             ([("255808002", "过碘酸"), ("12710003", "hematoxylin stain")], "PAS"),
             ([("12710003", "hematoxylin stain"), ("9", "Ki-67 antibody")], "IHC:Ki-67"),
-            ([("45106005", "?")], "CONGO_RED"), ([("406989007", "?")], "MASSON"), ([("255813003", "?")], "ACID_FAST"),
+            ([("45106005", "?")], "CONGO_RED"),
+            ([("406989007", "?")], "MASSON"),
+            ([("255813003", "?")], "ACID_FAST"),
         ],
     )
     def test_a_stain_by_the_codes_or_words_of_its_steps(self, substances, stain):

@@ -144,7 +144,7 @@ def test_two_numbers_of_possibly_one_person_do_not_disagree(clinic: Clinic) -> N
 
 @pytest.mark.parametrize(
     ("days", "organ", "expected"),
-    [(0, None, "S23-1"), (29, None, "S23-1"), (31, None, None), (-1, None, None), (3, "lung", None), (3, "breast", "S23-1")],
+    [(0, None, "S23-1"), (30, None, "S23-1"), (31, None, None), (-1, None, None), (3, "lung", None), (3, "breast", "S23-1")],
 )
 def test_the_patient_and_the_date(clinic: Clinic, days: int, organ: str | None, expected: str | None) -> None:
     clinic.report("R1", "S23-1", "P1", organ="breast").report("R2", "S20-2", "P1", received_date=datetime(2020, 1, 1))
