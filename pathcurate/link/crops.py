@@ -1,5 +1,6 @@
 """Photos of glass labels for people who check links."""
 
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -76,6 +77,9 @@ def read_crops(workspace: Workspace, engine: Engine, slides: Iterable[Row], now:
     rows = list(slides)
     crops = {row["slide_id"]: Crop(None, _unread(row, archives, now)) for row in rows}
     spill = private_directory(private_directory(workspace.catalog) / ".spill")
+    # What a killed export left; whoever exports holds the lock.
+    for leftover in spill.glob("labels-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
     with TemporaryDirectory(dir=spill, prefix="labels-") as directory:
         roots = {place: paced_root_of(archive, Path(directory)) for place, archive in archives.items()}
         places = {place: number for number, place in enumerate(roots)}

@@ -310,10 +310,10 @@ def test_the_result_is_the_same_whatever_order_parts_and_workers(
     assert other.summary == plain.summary
 
 
-def test_a_hospital_in_two_goes_is_the_hospital_in_one(
+def test_a_hospital_in_four_goes_is_the_hospital_in_one(
     hospital: Hospital, plain: Linked, engine: Embedded, tmp_path: Path
 ) -> None:
-    """At first fewer reports and slides, no merge list, no scanner's table, and no patterns of the last site."""
+    """At first half of it, no merge list, no scanner's table, and no patterns of the last site; then one after the other."""
     whole = rows_of(hospital, merged=True)
     first = {table: whole[table][::2] for table in (REPORTS, SLIDES)} | {MATERIALS: whole[MATERIALS]}
     workspace = workspace_at(tmp_path, odd=False)
@@ -323,11 +323,14 @@ def test_a_hospital_in_two_goes_is_the_hospital_in_one(
     assert "link.merged" not in {finding.rule for finding in before.summary.findings}
     workspace = workspace_at(tmp_path)
     catalog = Catalog(workspace.catalog)
-    for table in (REPORTS, SLIDES):
-        catalog.upsert(table, from_rows(table, whole[table][1::2]), only_adds=True)
+    catalog.upsert(REPORTS, from_rows(REPORTS, whole[REPORTS][1::2]), only_adds=True)
+    more, last = whole[SLIDES][1::4], whole[SLIDES][3::4]
+    catalog.upsert(SLIDES, from_rows(SLIDES, more), only_adds=True)
     link(workspace, engine)
     for table in (SCANNER_INDEX, MERGES):
         catalog.upsert(table, from_rows(table, whole[table]))
+    link(workspace, engine)
+    catalog.upsert(SLIDES, from_rows(SLIDES, last))
     after = Linked(workspace, link(workspace, engine))
     assert after.state() == plain.state()
     again = Linked(workspace, link(workspace, engine))
