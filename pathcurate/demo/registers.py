@@ -24,9 +24,9 @@ def write_registers(directory: Path, slides: Sequence[Mapping[str, Any]], number
     # Two glasses of one block and stain are told apart by their numbers only, which this laboratory does not keep.
     shown = {(slide["accession"], slide["specimen"], slide["block"], slide["stain"]): slide for slide in nb01}
     glass = [
-        (numbers["NB01", accession], f"{specimen}{block}", stain, slide["scan_date"])
+        (numbers["NB01", accession], f"{specimen}{block}", stain or "", slide["scan_date"])
         for (accession, specimen, block, stain), slide in shown.items()
-        if specimen and block and stain
+        if specimen and block
     ]
     first = glass[0]
     glass += [(first[0], f"{specimen}{block}", stain, first[3]) for specimen, block, stain in _UNSCANNED]
