@@ -84,9 +84,10 @@ def apply(workspace: Workspace, *, actor: str) -> DeidSummary:
         VaultError: the key cannot be used.
     """
     catalog = Catalog(workspace.catalog)
-    absent = [name for name, table in (("scan", SLIDES), ("link", LINKS)) if catalog.snapshot(table) is None]
-    if absent:
-        raise PlanIncompleteError("there is nothing to de-identify yet", f"Run `pathcurate {absent[0]}` first.")
+    if catalog.snapshot(LINKS) is None:
+        # A workspace without slides has reports and events to link, too.
+        missing = "scan" if catalog.snapshot(SLIDES) is None else "link"
+        raise PlanIncompleteError("there is nothing to de-identify yet", f"Run `pathcurate {missing}` first.")
     unruled = [f"{item.table}.{item.column}" for item in plan(workspace) if item.action is None]
     if unruled:
         raise PlanIncompleteError(

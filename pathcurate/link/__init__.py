@@ -1,9 +1,11 @@
 """Stage: slides and series find their cases by numbers, with evidence; patients' numbers become persons."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -36,6 +38,7 @@ RULES = "accession v2"
 """Name of the rules; changed when they decide otherwise, so that links can be told apart."""
 _ROWS_AT_ONCE = 600_000
 """Rows of ``slide_keys`` that are joined in memory at a time."""
+_BATCHES_AHEAD = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,6 @@ class _Linking:
         """Write ``links``."""
         engine, catalog = self._engine, self._catalog
         engine.view("witnesses", statements.witnesses())
-        engine.view("rules", _rule_sets(self._workspace))
         twins = relation(engine, catalog, SLIDES, ("slide_id", "scan_group"))
         engine.view("twins", engine.table(f"SELECT slide_id, scan_group FROM {twins} WHERE scan_group IS NOT NULL"))
         decisions, senders = self._decisions(), self._senders()
@@ -153,8 +155,14 @@ class _Linking:
         yield from self._links(statements.series_links(there, self._cases, self._identities))
 
     def _links(self, sql: str) -> Iterator[pa.RecordBatch]:
+        evidence = pa.array(statements.EVIDENCE_OF_CODE, pa.list_(pa.string()))
+        sites, digests = _rule_sets(self._workspace)
         for batch in self._engine.batches(sql):
-            yield from conform(LINKS, pa.Table.from_batches([batch])).to_batches()
+            rows = pa.Table.from_batches([batch])
+            place = rows.schema.get_field_index("evidence")
+            rows = rows.set_column(place, "evidence", evidence.take(batch["evidence"]))
+            rows = rows.append_column("rule_set_sha", digests.take(pc.index_in(batch["site"], value_set=sites)))
+            yield from conform(LINKS, rows).to_batches()
 
     def _decisions(self) -> pa.Table:
         """Decisions that can be obeyed: a case that was confirmed and is no longer in the reports cannot be linked to."""
@@ -227,12 +235,15 @@ def _between(start: _Place | None, end: _Place | None, column: str) -> str:
 
 
 def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same batches, each computed while the one before is written."""
-    with ThreadPoolExecutor(1) as thread:
-        following = thread.submit(next, batches, None)
-        while (batch := following.result()) is not None:
-            following = thread.submit(next, batches, None)
+    """The same batches, computed while earlier ones are written: those of a part come all at once, once it is joined."""
+    thread = ThreadPoolExecutor(1)
+    try:
+        coming = deque(thread.submit(next, batches, None) for _ in range(_BATCHES_AHEAD))
+        while (batch := coming.popleft().result()) is not None:
+            coming.append(thread.submit(next, batches, None))
             yield batch
+    finally:
+        thread.shutdown(cancel_futures=True)
 
 
 def _configured(rows: str, workspace: Workspace) -> str:
@@ -242,15 +253,11 @@ def _configured(rows: str, workspace: Workspace) -> str:
     return f"(SELECT * FROM {rows} WHERE {there})"
 
 
-def _rule_sets(workspace: Workspace) -> pa.Table:
-    """Digest of all that decides the links of each site."""
+def _rule_sets(workspace: Workspace) -> tuple["pa.Array[Any]", "pa.Array[Any]"]:
+    """Sites, and of each the digest of all that decides its links."""
     days = workspace.settings.link.patient_date_days
-    return pa.table(
-        {
-            "site": pa.array([site.code for site in workspace.sites], pa.string()),
-            "rule_set_sha": pa.array([_rule_set(site, days) for site in workspace.sites], pa.string()),
-        }
-    )
+    digests = [_rule_set(site, days) for site in workspace.sites]
+    return pa.array([site.code for site in workspace.sites], pa.string()), pa.array(digests, pa.string())
 
 
 def _rule_set(site: Site, days: int) -> str:

@@ -4,6 +4,8 @@
 several numbers, or none but a patient's, or that somebody decided about, are few; they are looked at all together.
 """
 
+from typing import Final
+
 import pyarrow as pa
 
 from pathcurate.model.slide import KEY_SOURCES
@@ -20,18 +22,26 @@ _ASCII = "".join(chr(0x21 + offset) for offset in range(94))
 
 
 def witnesses() -> pa.Table:
-    """For every set of sources, as ``slide_keys`` has it: a bit for each, their names, and the tier if they agree."""
+    """For every set of sources, as ``slide_keys`` has it: a bit for each, how many, and the tier if they agree."""
     rows = []
     for mask in range(1, 1 << len(KEY_SOURCES)):
         sources = [source for place, source in enumerate(KEY_SOURCES) if mask >> place & 1]
         independent = {_WITNESS[source] for source in sources}
         tier = "exact" if len(independent) > 1 else independent.pop()
-        rows.append({"sources": ",".join(sources), "mask": mask, "evidence": sources, "heard": len(sources), "tier": tier})
+        rows.append({"sources": ",".join(sources), "mask": mask, "heard": len(sources), "tier": tier})
     kinds: dict[str, pa.DataType] = {
-        "sources": pa.string(), "mask": pa.int32(), "evidence": pa.list_(pa.string()), "heard": pa.int32(),
-        "tier": pa.string(),
+        "sources": pa.string(), "mask": pa.int32(), "heard": pa.int32(), "tier": pa.string()
     }  # fmt: skip
     return pa.Table.from_pylist(rows, schema=pa.schema(kinds))
+
+
+_REVIEW, _PATIENT_DATE = 1 << len(KEY_SOURCES), (1 << len(KEY_SOURCES)) + 1
+EVIDENCE_OF_CODE: Final = (
+    *([source for place, source in enumerate(KEY_SOURCES) if mask >> place & 1] for mask in range(1 << len(KEY_SOURCES))),
+    ["review"],
+    ["patient_date"],
+)
+"""What :func:`links` gives in place of evidence: of millions of rows, a number is joined and sorted faster than a list."""
 
 
 # --- Cases -------------------------------------------------------------------------------------------------------
@@ -202,7 +212,8 @@ UNUSUAL_ROWS = """
                                   k.specimen IS NOT NULL DESC, w.mask & -w.mask, k.key) AS place,
                k.key IS NOT DISTINCT FROM c.accession AS is_of_case
         FROM unusual_keys k JOIN chosen c ON k.slide_id = c.slide_id LEFT JOIN witnesses w ON k.sources = w.sources)
-    SELECT b.slide_id, b.site, b.archive, c.accession AS key, c.way, h.evidence, h.tier, h.heard / a.heard AS confidence,
+    SELECT b.slide_id, b.site, b.archive, c.accession AS key, c.way, h.sources, h.mask, h.tier,
+           h.heard / a.heard AS confidence,
            CASE WHEN p.is_of_case OR c.way <> 'named' OR c.accession IS NULL THEN p.specimen END AS specimen,
            CASE WHEN p.is_of_case OR c.way <> 'named' OR c.accession IS NULL THEN p.block END AS block,
            b.patients, b.glass, b.stain, b.organ, b.preparation, b.scan_datetime, c.bearer, l.losing
@@ -219,7 +230,7 @@ def plain_rows(keys: str, unusual: str) -> str:
     """The other slides of a range, as :func:`links` takes them."""
     return f"""
         SELECT k.slide_id, k.site, k.archive, k.key, CASE WHEN k.key IS NULL THEN 'no_number' ELSE 'named' END AS way,
-               w.evidence, w.tier, 1.0 AS confidence, k.specimen, k.block, k.patients, k.glass, k.stain, k.organ,
+               w.sources, w.mask, w.tier, 1.0 AS confidence, k.specimen, k.block, k.patients, k.glass, k.stain, k.organ,
                k.preparation, k.scan_datetime, CAST(NULL AS VARCHAR) AS bearer, CAST(NULL AS VARCHAR[]) AS losing
         FROM {keys} k LEFT JOIN witnesses w ON k.sources = w.sources
         WHERE NOT {unusual}"""
@@ -228,7 +239,7 @@ def plain_rows(keys: str, unusual: str) -> str:
 _OF_A_LINK = {
     "accession": "accession", "report_id": "report_id", "person_id": "person_id", "material_id": "g.material_id",
     "confidence": "CASE WHEN way NOT IN ('reviewed', 'patient_date') THEN confidence END",
-    "evidence": "CASE way WHEN 'reviewed' THEN ['review'] WHEN 'patient_date' THEN ['patient_date'] ELSE evidence END",
+    "evidence": f"CASE way WHEN 'reviewed' THEN {_REVIEW} WHEN 'patient_date' THEN {_PATIENT_DATE} ELSE mask END",
     "patient_agrees": "CASE WHEN patient_agrees THEN true WHEN is_stranger THEN false END",
     "lag_days": "lag_days", "scanned_after_receipt": "lag_days >= 0", "organ_agrees": "organ_agrees",
     # What is known to be this glass has its stain and block from there.
@@ -283,7 +294,8 @@ def folded(column: str) -> str:
 
 
 def links(rows: str, cases: str, identities: str, materials: str | None) -> str:
-    """Rows of ``links`` for slides with the case that is chosen for each.
+    """Rows of ``links`` for slides with the case that is chosen for each; without ``rule_set_sha``, and with a place in
+    :data:`EVIDENCE_OF_CODE` instead of ``evidence``.
 
     The case itself has the last word: a fault of its own, or a patient's number of the slide that is another person's,
     makes a conflict. A reviewer's word stands against the number, but not against a case that is nobody's.
@@ -296,8 +308,8 @@ def links(rows: str, cases: str, identities: str, materials: str | None) -> str:
     """
     return f"""
         WITH j AS MATERIALIZED (
-            SELECT k.slide_id, k.site, k.key, k.way, k.evidence, k.tier, k.confidence, k.specimen, k.block, k.stain, k.glass,
-                   k.bearer, k.losing, c.accession, c.person_id, c.group_id, c.fault,
+            SELECT k.slide_id, k.site, k.key, k.way, k.sources, k.mask, k.tier, k.confidence, k.specimen, k.block, k.stain,
+                   k.glass, k.bearer, k.losing, c.accession, c.person_id, c.group_id, c.fault,
                    CASE k.preparation WHEN 'frozen' THEN coalesce(c.frozen_id, c.report_id)
                                       WHEN 'cytology' THEN coalesce(c.cytology_id, c.report_id) ELSE c.report_id
                    END AS report_id, {_COMPARED},
@@ -326,14 +338,14 @@ def links(rows: str, cases: str, identities: str, materials: str | None) -> str:
                coalesce(refusal, CASE WHEN way <> 'named' THEN way WHEN tier = 'exact' THEN 'witnesses_agree'
                                       ELSE 'one_witness' END) AS rule,
                CASE WHEN refusal IS NULL OR accession IS NULL THEN losing
-                    ELSE list_prepend(key || ' ' || coalesce(array_to_string(evidence, ','), way) || ': ' || refusal, losing)
-               END AS losing_candidates, r.rule_set_sha
-        FROM judged j LEFT JOIN glass g ON j.slide_id = g.slide_id LEFT JOIN rules r ON j.site = r.site
+                    ELSE list_prepend(key || ' ' || coalesce(sources, way) || ': ' || refusal, losing)
+               END AS losing_candidates
+        FROM judged j LEFT JOIN glass g ON j.slide_id = g.slide_id
         ORDER BY j.site, accession, slide_id"""
 
 
 def series_links(series: str, cases: str, identities: str) -> str:
-    """Rows of ``links`` for series: by their number, if it is that of a case; else what is
+    """Rows of ``links`` as :func:`links` gives them for series: by their number, if it is that of a case; else what is
     known is only whose they are. Relation ``series_numbers``: normal form of each site's numbers."""
     return f"""
         WITH j AS (
@@ -357,13 +369,13 @@ def series_links(series: str, cases: str, identities: str) -> str:
                     WHEN accession IS NULL THEN bearer END AS person_id,
                CASE WHEN refusal IS NULL THEN 'metadata' WHEN accession IS NULL THEN 'none' ELSE 'conflict' END AS tier,
                CASE WHEN refusal IS NULL THEN 1.0 END AS confidence,
-               CASE WHEN refusal IS NULL THEN ['metadata'] END AS evidence,
+               CASE WHEN refusal IS NULL THEN {1 << KEY_SOURCES.index("metadata")} END AS evidence,
                CASE WHEN refusal IS NULL THEN patient_agrees END AS patient_agrees,
                CASE WHEN refusal IS NULL THEN date_diff('day', received_date, study_date) END AS lag_days,
                coalesce(refusal, 'one_witness') AS rule,
                CASE WHEN refusal IS NOT NULL AND accession IS NOT NULL THEN [key || ' metadata: ' || refusal] END
-               AS losing_candidates, r.rule_set_sha
-        FROM judged j LEFT JOIN rules r ON j.site = r.site ORDER BY j.site, accession, series_id"""
+               AS losing_candidates
+        FROM judged j ORDER BY j.site, accession, series_id"""
 
 
 # --- What stands out ---------------------------------------------------------------------------------------------
