@@ -86,7 +86,9 @@ FULL_SLIDE = slide(
 )  # fmt: skip
 FULL_EVENT = event(
     1, event_id=CANARIES["event"], kind="laboratory", code="CEA", code_system="analyte", text=CANARIES["event text"],
-    value=7.25, value_text=CANARIES["event result"], unit="ng/ml", laterality="left", end_date=datetime(2023, 4, 5),
+    value=7.25, value_text=CANARIES["event result"], unit="ng/ml", laterality="left",
+    # Days are moved by whole weeks: none of these falls on a day of the week of the others, so none can become another.
+    date=datetime(2023, 4, 6, 10), end_date=datetime(2023, 4, 8),
     source_file=CANARIES["event source"], source_mapping=CANARIES["event mapping"],
 )  # fmt: skip
 FULL_KEYS = {CANARIES["slide"]: CANARIES["accession"]}
