@@ -33,7 +33,7 @@ LANGUAGE = 1
 """The recipe language that this version reads."""
 
 Unit = Literal["slide", "case", "patient"]
-Tier = Literal["exact", "barcode", "metadata", "file_name", "reviewed"]
+Tier = Literal["exact", "barcode", "metadata", "index", "file_name", "patient_date", "reviewed"]
 Side = Literal["train", "val", "test"]
 Operator = Literal[">=", ">", "=", "<="]
 
@@ -371,7 +371,8 @@ class Recipe(_Part):
         owner: who answers for it.
         approval: number of the ethics approval.
         purpose: what the data is for; permissions are given for purposes.
-        links: which kinds of link from slide to report count.
+        links: which kinds of link from slide to report count. A reviewer's word counts unless it is left out: else a link
+            that somebody has looked at and found right would fall out of the cohort.
         unit: what the cohort counts, and what one row of the result is.
         concepts: what texts may say, by name; ``pathcurate concepts build`` looks for all of them.
         include: what a row must meet.
@@ -403,7 +404,7 @@ class Recipe(_Part):
     ] = "research"
     links: Annotated[
         tuple[Tier, ...], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_unique)
-    ] = ("exact", "barcode", "metadata", "file_name")
+    ] = ("exact", "barcode", "metadata", "index", "file_name", "reviewed")
     unit: Unit
     concepts: Annotated[
         dict[ConceptName, Concept], Field(min_length=1, json_schema_extra={"additionalProperties": False})

@@ -83,7 +83,8 @@ def _decide(
         return Decision("permission", row.get("patient_id") is None)
     if unit == "slide" and row["status"] != "ok":
         return Decision("readable")
-    if unit == "slide" and row["tier"] not in recipe.get("links", ["exact", "barcode", "metadata", "file_name"]):
+    sure = ["exact", "barcode", "metadata", "index", "file_name", "reviewed"]
+    if unit == "slide" and row["tier"] not in recipe.get("links", sure):
         return Decision("linked")
     for part, criterion in criteria:
         met = _met(criterion, unit, row, tables)

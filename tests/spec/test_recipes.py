@@ -285,7 +285,7 @@ S5 linked
 S6 kept
 S7 linked
 """,
-    "without_links_said_reviewed_ones_do_not_count": """
+    "without_links_said_those_that_are_only_likely_do_not_count": """
 slides
 slide | case | tier
 S1    | C1   | exact
@@ -294,6 +294,9 @@ S3    | C1   | metadata
 S4    | C1   | file_name
 S5    | C1   | reviewed
 S6    | C1   | probable
+S7    | C1   | index
+S8    | C1   | patient_date
+S9    | -    | conflict
 ---
 unit: slide
 ---
@@ -301,8 +304,11 @@ S1 kept
 S2 kept
 S3 kept
 S4 kept
-S5 linked
+S5 kept
 S6 linked
+S7 kept
+S8 linked
+S9 linked
 """,
     "a_case_criterion_decides_for_all_slides_of_the_case": """
 slides
