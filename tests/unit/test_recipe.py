@@ -205,8 +205,8 @@ BAD = [
     (HEAD + "columns: slide_id\n", True, ["6:10: error: Input should be a list (got \"slide_id\")"]),
     (HEAD + "columns: [slide_id, site, slide_id]\n", True, ["6:27: error: `slide_id` is given twice"]),
     (HEAD + LAST + "links: [exact, probable]\n", True,
-     ["7:16: error: Input should be 'exact', 'barcode', 'metadata', 'index', 'file_name', 'patient_date' or 'reviewed' (got "
-      "\"probable\")"]),
+     [("7:16: error: Input should be 'exact', 'barcode', 'metadata', 'index', 'file_name', 'patient_date' or 'reviewed' "
+       '(got "probable")')]),
     (HEAD + LAST + "links: [exact, exact]\n", True, ["7:16: error: `exact` is given twice"]),
     (HEAD + LAST + "purpose: For Profit\n", True, ["7:10: error: must be 1 to 40 of a-z and _, as in the permissions"]),
     (HEAD + LAST + "exclude:\n", True, ["7:1: error: no value is given here"]),
