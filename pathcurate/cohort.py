@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pathcurate.disclosure import check_permission_lists
+from pathcurate import __version__
+from pathcurate.disclosure.lists import check_permission_lists
 from pathcurate.engines import Engine
 from pathcurate.errors import RecipeError
 from pathcurate.htmlreport.attrition import attrition_svg
@@ -20,12 +21,15 @@ from pathcurate.model.attrition import COHORT_FILE, KEPT, Attrition, AttritionSt
 from pathcurate.model.column import Column, Table, Type
 from pathcurate.model.deidentified import DEID_TABLES, UNIT_KEYS, UNIT_TABLES, VIEWS, released
 from pathcurate.model.recipe import Recipe
+from pathcurate.profiles import check_recipe, load_profile
 from pathcurate.recipefile import RecipeSource, load_recipe
+from pathcurate.roles import shared_directory
 from pathcurate.splits import assign_splits
 from pathcurate.sqlplan.compiler import Plan, compile_recipe
 from pathcurate.storage import write_bytes
 from pathcurate.tables import column_values, conform, from_rows, read_parquet, write_parquet
 from pathcurate.text.vocabulary import all_codes
+from pathcurate.vault import append_event
 from pathcurate.verification import Seal, demand_seal
 from pathcurate.workspace import Workspace
 
@@ -61,17 +65,27 @@ class CohortResult:
     directory: Path | None
 
 
-def read_recipe(file: Path) -> RecipeSource:
+def read_recipe(file: Path, text: str | None = None) -> RecipeSource:
     """Read and check a recipe against the tables that recipes may name.
+
+    Args:
+        file: the file.
+        text: a recipe that was sent instead; the file only says what messages call it.
 
     Raises:
         RecipeError: the recipe is broken; every fault is named with its place.
     """
-    return load_recipe(file, VIEWS, all_codes())
+    return load_recipe(file, VIEWS, all_codes(), text=text)
 
 
 def select(
-    workspace: Workspace, engine: Engine, source: RecipeSource, *, now: datetime, dry_run: bool = False
+    workspace: Workspace,
+    engine: Engine,
+    source: RecipeSource,
+    *,
+    now: datetime,
+    dry_run: bool = False,
+    actor: str | None = None,
 ) -> CohortResult:
     """Select a cohort and write it below ``cohorts/NAME``.
 
@@ -81,14 +95,16 @@ def select(
         source: the recipe.
         now: the present, with time zone; permissions are those of this day.
         dry_run: only count.
+        actor: who selects, for the audit trail; None if what calls it notes that itself.
 
     Raises:
         PlanIncompleteError: the de-identified tables are missing, out of date or not verified.
         DisclosureRefusedError: a permission list cannot be relied on.
-        RecipeError: the cohort is empty (not for a dry run).
+        RecipeError: the recipe names a column that the profile leaves empty, or the cohort is empty (not for a dry run).
         InputOutputError: the engine failed.
     """
     seal = demand_seal(workspace)
+    check_recipe(source, load_profile(workspace))
     check_permission_lists(workspace, now)
     recipe = source.recipe
     plan = compile_recipe(recipe, with_permissions=bool(workspace.permissions))
@@ -100,6 +116,9 @@ def select(
     sides = _split(recipe, rows)
     directory = None if dry_run else workspace.cohorts / recipe.name
     result = CohortResult(source, attrition, dict(sorted(Counter(sides).items())), bool(workspace.permissions), directory)
+    if actor is not None:
+        facts: dict[str, str | int] = {"recipe": recipe.name, "recipe_sha256": source.sha256, "version": __version__}
+        append_event(workspace.vault, actor, "cohort", {**facts, **asdict(attrition.kept)}, purpose=recipe.purpose)
     if dry_run:
         return result
     if not rows.num_rows:
@@ -193,7 +212,7 @@ def _write(
     result: CohortResult,
 ) -> None:
     recipe = source.recipe
-    directory = workspace.cohorts / recipe.name
+    directory = shared_directory(workspace.cohorts / recipe.name)
     facts = {
         "recipe": {"name": recipe.name, "version": recipe.version, "sha256": source.sha256},
         "unit": recipe.unit,

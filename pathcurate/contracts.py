@@ -24,6 +24,7 @@ from pathcurate.model.report import REPORTS
 from pathcurate.model.series import SERIES
 from pathcurate.model.slide import ARRIVALS, FILES, SLIDE_KEYS, SLIDES
 from pathcurate.model.source import SOURCE_ROWS, SOURCES
+from pathcurate.model.text import SCRUBBED_TEXTS, TEXT_DECISIONS, TEXT_TABLES
 from pathcurate.model.waiver import WAIVERS
 from pathcurate.storage import write_bytes
 
@@ -52,6 +53,8 @@ _CATALOG = (
     LINK_DECISIONS,
     LINK_QUESTIONS,
     LINK_RUNS,
+    SCRUBBED_TEXTS,
+    TEXT_DECISIONS,
     FINDINGS,
     WAIVERS,
 )
@@ -65,6 +68,7 @@ def contracts() -> dict[str, bytes]:
         **{f"catalog/{table.name}.json": _contract(table) for table in _CATALOG},
         **{f"deid/{name}.json": _contract(table) for name, table in DEID_TABLES.items()},
         **{f"criteria/{name}.json": _contract(table) for name, table in CRITERIA_TABLES.items()},
+        **{f"deid/texts/{name}.json": _contract(table) for name, table in TEXT_TABLES.items()},
         "criteria/permissions.json": _contract(PERMISSION_CODES),
     }
     return {path: json.dumps(item, ensure_ascii=False, indent=1).encode() + b"\n" for path, item in documents.items()}

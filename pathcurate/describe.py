@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pathcurate.disclosure import FEW, LEAST_COUNT, WITHHELD, suppress
+from pathcurate.disclosure.counts import FEW, LEAST_COUNT, WITHHELD, suppress
 from pathcurate.errors import UsageError
 from pathcurate.model.column import Column, Identifying, Table, Type
 from pathcurate.model.deidentified import DEID_TABLES, PSEUDONYM_KINDS, pseudonym_pattern
@@ -29,8 +29,8 @@ _PSEUDONYMS = {pseudonym_pattern(kind) for kind in PSEUDONYM_KINDS}
 def describe(workspace: Workspace, names: Sequence[str] = ()) -> dict[str, Any]:
     """The profile of de-identified tables as plain JSON values; the same tables give the same profile.
 
-    Only ``deid/`` is read, never the catalog or the vault. A count below 10 is :data:`~pathcurate.disclosure.FEW`, and one
-    from which such a count could be worked out :data:`~pathcurate.disclosure.WITHHELD`.
+    Only ``deid/`` is read, never the catalog or the vault. A count below 10 is :data:`~pathcurate.disclosure.counts.FEW`,
+    and one from which such a count could be worked out :data:`~pathcurate.disclosure.counts.WITHHELD`.
 
     Args:
         workspace: the workspace.

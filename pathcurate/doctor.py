@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import stat
+import subprocess
 import sys
 import tempfile
 import threading
@@ -18,7 +19,7 @@ from typing import Any
 
 import openslide
 
-from pathcurate.disclosure import check_permission_lists
+from pathcurate.disclosure.lists import check_permission_lists
 from pathcurate.engines.embedded import Embedded
 from pathcurate.errors import InputOutputError, PathcurateError, PlanIncompleteError, VaultError
 from pathcurate.mapping import load_mapping
@@ -30,10 +31,15 @@ from pathcurate.objectstore import S3Root
 from pathcurate.readers import READERS
 from pathcurate.readers.plugins import plugins
 from pathcurate.registries.sql import open_registry
+from pathcurate.roles import is_curator, role_faults
 from pathcurate.roots import root_of
 from pathcurate.tables import Catalog
 from pathcurate.text import reportrow
-from pathcurate.vault import broken_event, open_vault
+from pathcurate.vault import Vault, broken_event, open_vault
+from pathcurate.vault.crosswalk import check_crosswalk
+from pathcurate.vault.people import read_people
+from pathcurate.vault.rotation import retired_keys
+from pathcurate.vault.shares import read_backups
 from pathcurate.verification import INPUTS, demand_seal, read_seal
 from pathcurate.workspace import (
     Archive,
@@ -41,6 +47,7 @@ from pathcurate.workspace import (
     FilePattern,
     MergeSource,
     ReportSource,
+    Roles,
     Site,
     TableSource,
     Workspace,
@@ -223,10 +230,24 @@ def _workspace(workspace: Workspace, now: datetime) -> Iterator[Check]:
             yield _files(f"annotation source {number} of site {site.code}", annotations.path)
     for number, merges in enumerate(workspace.settings.identities, start=1):
         yield _merge_list(workspace, f"merge list {number}", merges)
-    yield _permissions(workspace, now)
-    yield from _vault(workspace, now)
-    yield from _tables(workspace)
+    yield from _roles(workspace)
+    if is_curator(workspace):
+        yield _permissions(workspace, now)
+        yield from _vault(workspace, now)
+        yield from _tables(workspace)
     yield _registry(workspace)
+
+
+def _roles(workspace: Workspace) -> Iterator[Check]:
+    if not is_curator(workspace):
+        yield Check("role", "ok", "catalog/ and vault/ are closed to this user and were not looked at")
+    if workspace.settings.roles == Roles():
+        return
+    faults = list(role_faults(workspace))
+    for fault in faults:
+        yield Check("roles", "error" if fault.is_leak else "warning", fault.message, fault.hint)
+    if not faults:
+        yield Check("roles", "ok", "owners, groups and bits are those of the roles")
 
 
 def _lock(workspace: Workspace) -> Check:
@@ -380,15 +401,81 @@ def _is_open(directory: Path) -> bool:
 
 def _key(workspace: Workspace) -> Iterator[Check]:
     try:
-        open_vault(workspace.vault)
+        vault = open_vault(workspace.vault)
     except PathcurateError as error:
         yield _failed("vault key", error)
         return
     yield Check("vault key", "ok", "there, and only its owner can read it")
-    yield Check(
-        "key backup", "warning", "pathcurate does not know of a backup of the vault key",
-        "Keep a copy of vault/key in a safe place outside this machine: without it, no pseudonym and no shifted date can be "
-        "made again.",
+    yield _key_backup(vault)
+    yield from _vault_content(vault)
+    yield _in_git(workspace)
+
+
+def _key_backup(vault: Vault) -> Check:
+    backups = read_backups(vault.directory)
+    of_key = [backup for backup in backups if backup.key == vault.fingerprint]
+    if of_key:
+        last = of_key[-1]
+        return Check("key backup", "ok", f"of {last.made_on}: {last.shares} shares, any {last.threshold} are enough")
+    message = "the backups that were made are of keys before this one" if backups else "there is none of the vault key"
+    return Check(
+        "key backup", "warning", message,
+        "Run `pathcurate vault backup`, and give the shares to different people: without the key, no pseudonym and no "
+        "shifted date can be made again.",
+    )  # fmt: skip
+
+
+def _vault_content(vault: Vault) -> Iterator[Check]:
+    """What lies beside the key."""
+    is_open = sum(bool(stat.S_IMODE(path.stat().st_mode) & 0o077) for path in vault.directory.rglob("*") if path.is_file())
+    if is_open:
+        yield Check(
+            "vault", "error", f"{is_open} of its files can be read by other users",
+            "Run `chmod -R go= vault`, and find out who could have read them.",
+        )  # fmt: skip
+    try:
+        people = read_people(vault.directory)
+        state, retired = check_crosswalk(vault), retired_keys(vault)
+    except PathcurateError as error:
+        yield _failed("vault", error)
+        return
+    if people:
+        approvers = sum(person.role == "approver" for person in people)
+        yield Check("people of the vault", "ok", f"{len(people)}, of whom {approvers} may approve")
+    else:
+        yield Check(
+            "people of the vault", "warning", "nobody may ask for or approve re-identification",
+            "Run `pathcurate vault people add` for those who may.",
+        )  # fmt: skip
+    if state is None:
+        yield Check(
+            "crosswalk", "warning", "there is none, so no code can be led back to its patient",
+            "Run `pathcurate deid apply`.",
+        )  # fmt: skip
+    else:
+        yield Check("crosswalk", "ok", f"{state.rows:,} rows, all there")
+    if retired:
+        yield Check("retired keys", "ok", f"{len(retired)}, sealed under the present one")
+
+
+def _in_git(workspace: Workspace) -> Check:
+    """Whether a git work tree would take the vault in."""
+    inside = any((folder / ".git").exists() for folder in (workspace.root.resolve(), *workspace.root.resolve().parents))
+    if not inside:
+        return Check("vault in git", "ok", "the workspace is in no work tree of git")
+    try:
+        asked = subprocess.run(
+            ["git", "check-ignore", "-q", "vault/key"], cwd=workspace.root, capture_output=True, timeout=_ANSWER_SECONDS,
+            check=False,
+        )  # fmt: skip
+        is_ignored = asked.returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        is_ignored = False
+    if is_ignored:
+        return Check("vault in git", "ok", "the work tree of git around the workspace ignores it")
+    return Check(
+        "vault in git", "warning", "the workspace is in a work tree of git that does not ignore vault/",
+        "Add `vault/` and `catalog/` to .gitignore, and see that neither was committed.",
     )  # fmt: skip
 
 

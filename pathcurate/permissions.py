@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pathcurate.delimited import Row, Sheet, read_sheet, shown_head
-from pathcurate.disclosure import list_digests, record_permission_lists
+from pathcurate.disclosure.lists import list_digests, record_permission_lists
 from pathcurate.errors import DisclosureRefusedError, InputOutputError, UsageError
 from pathcurate.findings import record_findings
 from pathcurate.mapping import Mapping, load_mapping

@@ -50,18 +50,21 @@ class RecipeSource:
     sha256: str
 
 
-def load_recipe(file: Path, tables: Mapping[str, Table], vocabularies: Vocabularies) -> RecipeSource:
+def load_recipe(
+    file: Path, tables: Mapping[str, Table], vocabularies: Vocabularies, *, text: str | None = None
+) -> RecipeSource:
     """Read a recipe file and check it.
 
     Args:
         file: the file.
         tables: see :func:`check_columns`.
         vocabularies: see :func:`check_columns`.
+        text: a recipe that was sent instead; the file only says what messages call it.
 
     Raises:
         RecipeError: with all problems and where they are; first those of form, then those of patterns, columns and values.
     """
-    document = yamlsource.load(file, str(file), RecipeError)
+    document = yamlsource.load(file if text is None else text, str(file), RecipeError)
     recipe = yamlsource.validate(document, Recipe, RecipeError)
     faults = [*check_concepts(recipe), *check_columns(recipe, tables, vocabularies)]
     problems = [document.problem(fault.path, fault.message, key=fault.on_key) for fault in faults]

@@ -19,6 +19,8 @@ from pathcurate.digests import (
     parse_checksums,
     table_identity,
 )
+from pathcurate.disclosure.risk import evaluate
+from pathcurate.disclosure.standard import read_standard
 from pathcurate.errors import InputOutputError, UsageError
 from pathcurate.model.column import Column, Identifying, Type
 from pathcurate.model.deidentified import (
@@ -32,12 +34,14 @@ from pathcurate.model.deidentified import (
     pseudonym_pattern,
     released,
 )
+from pathcurate.model.evaluation import EVALUATION_PATH
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.manifest import MANIFEST_NAME
 from pathcurate.model.permission import PERMISSIONS
 from pathcurate.model.person import IDENTITIES, PERSONS
 from pathcurate.model.report import REPORTS
 from pathcurate.model.slide import SLIDE_KEYS, SLIDES
+from pathcurate.model.text import TEXT_TABLES
 from pathcurate.recipefile import load_recipe
 from pathcurate.releases import PROBLEM_WORDS, checksum_problems, is_release, manifest_faults, read_manifest
 from pathcurate.tables import arrow_schema, column_values, read_parquet, read_schema
@@ -45,6 +49,7 @@ from pathcurate.text.vocabulary import all_codes, vocabulary
 from pathcurate.workspace import WORKSPACE_FILE, load_workspace
 
 _GROUPS = ("group_id", "patient_id")
+_TABLES = {**DEID_TABLES, **TEXT_TABLES}
 _CATALOG = (SLIDES, SLIDE_KEYS, REPORTS, PERSONS, IDENTITIES, PERMISSIONS)
 
 
@@ -139,10 +144,10 @@ _WORKSPACE_RULES = ("PC-WSP-001", "PC-WSP-002", "PC-WSP-003", "PC-WSP-004", "PC-
 def _validate_file(path: Path) -> Validation:
     footer = read_schema(path).metadata or {}
     name = footer.get(b"pathcurate.table", path.stem.encode()).decode("utf-8", "replace")
-    if name not in DEID_TABLES:
+    if name not in _TABLES:
         raise UsageError(
             f"{path.name} is no table of pathcurate that can be checked",
-            f"Known tables: {', '.join(DEID_TABLES)}; the file's footer or name says which.",
+            f"Known tables: {', '.join(_TABLES)}; the file's footer or name says which.",
         )
     return Validation("table", tuple(_table_findings(name, read_parquet(path))), _TABLE_RULES)
 
@@ -153,10 +158,12 @@ _TABLE_RULES = (
 )  # fmt: skip
 _DIGEST_RULES = {"changed": "PC-DIG-001", "missing": "PC-DIG-002", "orphan": "PC-DIG-003"}
 _BYTE_RULES = (*_DIGEST_RULES.values(), "PC-SCH-006")
-_RELEASE_RULES = (*_BYTE_RULES, "PC-DIG-004", "PC-SCH-007", *_TABLE_RULES, "PC-PRIV-004")
+_RELEASE_RULES = (
+    *_BYTE_RULES, "PC-DIG-004", "PC-SCH-007", *_TABLE_RULES, "PC-PRIV-004", "PC-PRIV-005", "PC-PRIV-006",
+)  # fmt: skip
 _FILES = re.compile(
     r"MANIFEST\.json|manifest-sha256\.txt|report\.html|metadata/dictionary\.json|provenance/recipe\.lock\.yaml"
-    r"|quality/attrition\.json|quality/diff-from-[0-9A-Za-z.+-]+\.json|attestations/[0-9A-Za-z._-]+"
+    r"|quality/attrition\.json|quality/deid-evaluation\.(?:json|svg)|quality/diff-from-[0-9A-Za-z.+-]+\.json|attestations/[0-9A-Za-z._-]+"
 )
 _FOOTER = re.compile(rb"ARROW:schema|pathcurate\.[a-z0-9_]+")
 
@@ -193,6 +200,32 @@ def _kept(path: Path) -> Any:
         return None
 
 
+def _evaluation_findings(directory: Path, manifest: Mapping[str, Any]) -> Iterator[Finding]:
+    """Whether the evaluation is there, and of this release."""
+    if "deid" not in manifest:
+        what = f"{MANIFEST_NAME} does not say what the release tells about people"
+        yield _finding("PC-PRIV-006", Severity.WARNING, f"{what}; it was built by 0.1.0, or somebody took it out")
+        return
+    path = directory / EVALUATION_PATH
+    if not path.is_file():
+        yield _finding("PC-PRIV-006", Severity.ERROR, f"{EVALUATION_PATH} is missing")
+    elif _evaluated(path) != {**manifest["deid"], "content_digest": manifest["content_digest"]}:
+        yield _finding("PC-PRIV-006", Severity.ERROR, f"{EVALUATION_PATH} is not of this release")
+
+
+def _evaluated(path: Path) -> Any:
+    """What an evaluation says that the manifest says too."""
+    try:
+        content = json.loads(path.read_bytes())
+        return {
+            "profile": content["profile"], "scenario": content["sharing"], "k_required": content["k_required"],
+            "k_min": content["figures"]["k"], "gbt42460_level": content["risk"]["level"],
+            "content_digest": content["content_digest"],
+        }  # fmt: skip
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
 def _validate_release(directory: Path) -> Validation:
     problems = checksum_problems(directory)
     findings = [
@@ -211,6 +244,7 @@ def _validate_release(directory: Path) -> Validation:
     if not problems:
         # Every listed file is there and a plain file; else it is not opened, and its bytes have a finding already.
         findings += _stray_findings(directory, manifest)
+        findings += _evaluation_findings(directory, manifest)
     findings += _contents_findings(directory, manifest, {where for where, _ in problems})
     return Validation("release", tuple(findings), _RELEASE_RULES)
 
@@ -222,7 +256,7 @@ def _contents_findings(directory: Path, manifest: Mapping[str, Any], changed: Co
         path = directory / entry["path"]
         if entry["path"] in changed:
             continue
-        if name not in DEID_TABLES or not path.is_file():
+        if name not in _TABLES or not path.is_file():
             yield _lie("names a table that is not in the release")
             continue
         data = _readable(path)
@@ -242,6 +276,8 @@ def _contents_findings(directory: Path, manifest: Mapping[str, Any], changed: Co
             continue
         yield from _manifest_findings(name, entry, identities[name])
         yield from _count_findings(name, data, manifest)
+        if name in UNIT_TABLES.values() and "deid" in manifest and not findings:
+            yield from _class_findings(name, data, manifest["deid"])
     if len(identities) == len(manifest["tables"]) and content_digest(identities) != manifest["content_digest"]:
         yield _lie("does not state the content digest of its tables")
     if not manifest["permissions"]["configured"]:
@@ -266,7 +302,7 @@ def _manifest_findings(name: str, entry: Mapping[str, Any], identity: TableIdent
 
 def _count_findings(name: str, data: pa.Table, manifest: Mapping[str, Any]) -> Iterator[Finding]:
     """Counts that the table itself can refute: of its unit, of what it names, and of the sides of its split."""
-    for unit, table in UNIT_TABLES.items():
+    for unit, table in UNIT_TABLES.items() if name in UNIT_TABLES.values() else ():
         key = UNIT_KEYS[unit]
         counted = (
             data.num_rows if table == name else pc.count_distinct(data[key]).as_py() if key in data.column_names else None
@@ -277,11 +313,31 @@ def _count_findings(name: str, data: pa.Table, manifest: Mapping[str, Any]) -> I
         yield _lie("does not state how many rows are on each side of the split", name)
 
 
+def _class_findings(name: str, data: pa.Table, stated: Mapping[str, Any]) -> Iterator[Finding]:
+    """Classes that are smaller than the manifest says, or than its profile allows; counted in persons if these are there."""
+    quasi = [column for column in data.column_names if _identifying(name, column) is Identifying.QUASI]
+    owner = next((column for column in (*_GROUPS, "case_id") if column in data.column_names), None)
+    required = stated["k_required"] or 0
+    figures = evaluate(data, quasi, (), data[owner] if owner else None, read_standard(), required)
+    if figures.k < required:
+        below = [bin_ for bin_ in figures.sizes if bin_.least < required]
+        classes, persons = sum(bin_.classes for bin_ in below), sum(bin_.persons for bin_ in below)
+        what = f"k = {figures.k} < {required} ({classes} classes, {persons} persons)"
+        yield _finding("PC-PRIV-005", Severity.ERROR, what, name, count=classes)
+    # Without groups the table can only show that classes are smaller, not that they are larger.
+    if figures.k < stated["k_min"] or (owner == _GROUPS[0] and figures.k != stated["k_min"]):
+        yield _finding("PC-PRIV-006", Severity.ERROR, f"{MANIFEST_NAME} states another k than the table has", name)
+
+
+def _identifying(table: str, column: str) -> Identifying:
+    return released(_TABLES[table], (column,))[column].identifying
+
+
 def _table_findings(name: str, data: pa.Table) -> Iterator[Finding]:
     if len(set(data.column_names)) != len(data.column_names):
         yield _finding("PC-SCH-001", Severity.ERROR, "has two columns of one name", name)
         return
-    declared = released(DEID_TABLES[name], (*DEID_TABLES[name].names, SPLIT.name))
+    declared = released(_TABLES[name], (*_TABLES[name].names, SPLIT.name))
     readable = []
     for column_name in data.column_names:
         if column_name not in declared:
@@ -302,9 +358,9 @@ def _table_findings(name: str, data: pa.Table) -> Iterator[Finding]:
             readable.append(column_name)
             yield from _value_findings(name, column, data)
     data = data.select(readable)
-    key = DEID_TABLES[name].key[0]
-    if key in readable and len(set(column_values(data, key))) != data.num_rows:
-        yield _finding("PC-SCH-005", Severity.ERROR, "is the key, but not unique", name, key)
+    key = _TABLES[name].key
+    if set(key) <= set(readable) and data.group_by(list(key)).aggregate([]).num_rows != data.num_rows:
+        yield _finding("PC-SCH-005", Severity.ERROR, "is the key, but not unique", name, ", ".join(key))
     yield from _leakage(name, data)
 
 

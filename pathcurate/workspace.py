@@ -9,7 +9,6 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-import re2
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -27,6 +26,7 @@ from pathcurate.errors import UsageError
 from pathcurate.model.slide import SITE
 from pathcurate.objectstore import Address, checked_endpoint
 from pathcurate.pacing import Window
+from pathcurate.text.accession import checked_patient_pattern, checked_pattern
 from pathcurate.yamlsource import Document, Problem, did_you_mean
 
 WORKSPACE_FILE = "pathcurate.yaml"
@@ -39,8 +39,6 @@ DEFAULT_PATTERNS = (
     r"(?:^|[^0-9A-Z])(?P<prefix>[A-Z]{1,3})(?P<year>(?:19|20)\d{2}|\d{2})(?P<number>\d{4,7})" + _GLASS,
 )
 """Accession numbers with a dash after the year, and without one; a site's own patterns take their place."""
-ACCESSION_GROUPS = ("accession", "prefix", "year", "number", "specimen", "block", "slide")
-"""The named groups that a pattern may have; it needs ``accession`` or ``number``."""
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -128,39 +126,6 @@ def _registry(value: object, info: ValidationInfo) -> Path:
             raise ValueError("an SQLite registry is written sqlite:///FILE")
         return _resolved(value.removeprefix("sqlite:///"), info)
     return _resolved(value, info)
-
-
-def _groups(pattern: str) -> set[str]:
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        groups = set(re2.compile(pattern, options).groupindex)
-    except re2.error as failure:
-        reason = failure.args[0]
-        text = reason.decode("utf-8", errors="replace") if isinstance(reason, bytes) else str(reason)
-        hint = " (look-around is not portable between engines)" if "perl operator: (?" in text else ""
-        raise ValueError(f"not an RE2 pattern: {text}{hint}") from failure
-    for group in sorted(groups):
-        # RE2 would read the first of them and leave the others out without a word.
-        if len(re.findall(rf"\(\?P?<{group}>", pattern)) > 1:
-            raise ValueError(f"group `{group}` stands in the pattern more than once")
-    return groups
-
-
-def _patient_pattern(pattern: str) -> str:
-    if _groups(pattern) != {"patient"}:
-        raise ValueError("the pattern needs a group (?P<patient>...) and no other")
-    return pattern
-
-
-def _accession_pattern(pattern: str) -> str:
-    groups = _groups(pattern)
-    for group in sorted(groups.difference(ACCESSION_GROUPS)):
-        guess = did_you_mean(group, ACCESSION_GROUPS) or f"; known: {', '.join(ACCESSION_GROUPS)}"
-        raise ValueError(f"unknown group `{group}`{guess}")
-    if not groups & {"accession", "number"}:
-        raise ValueError("the pattern needs a group (?P<accession>...) or (?P<number>...)")
-    return pattern
 
 
 def _whole_date(value: object) -> date:
@@ -282,10 +247,8 @@ class Accession(_Part):
         patients: of patients' numbers, with a group ``patient``; none unless a site gives them.
     """
 
-    patterns: Annotated[tuple[Annotated[str, AfterValidator(_accession_pattern)], ...], Field(min_length=1)] = (
-        DEFAULT_PATTERNS
-    )
-    patients: tuple[Annotated[str, AfterValidator(_patient_pattern)], ...] = ()
+    patterns: Annotated[tuple[Annotated[str, AfterValidator(checked_pattern)], ...], Field(min_length=1)] = DEFAULT_PATTERNS
+    patients: tuple[Annotated[str, AfterValidator(checked_patient_pattern)], ...] = ()
 
 
 class Rights(_Part):
@@ -298,7 +261,11 @@ class Rights(_Part):
 
 
 class Site(_Part):
-    """One hospital or laboratory; ``vocabulary`` names a file of words that it uses besides the shipped ones."""
+    """One hospital or laboratory.
+
+    ``vocabulary`` names a file of medical words that it uses besides the shipped ones; ``words`` one of its own names, its
+    staff, and what else scrubbing its texts must know.
+    """
 
     code: Annotated[str, AfterValidator(_site_code)]
     name: Text | None = None
@@ -310,6 +277,7 @@ class Site(_Part):
     annotations: tuple[AnnotationSource, ...] = ()
     accession: Accession = Field(default_factory=Accession)
     vocabulary: LocalPath | None = None
+    words: LocalPath | None = None
     rights: Rights | None = None
 
 
@@ -337,9 +305,17 @@ class LinkRules(_Part):
 
 
 class Deid(_Part):
-    """De-identification settings."""
+    """How tables and texts are de-identified; ``profile`` is the name of a shipped one, or the path of a file."""
 
     profile: Text = "default"
+
+
+class Roles(_Part):
+    """Groups of the operating system: curators own catalog and vault, analysts ask and read, stewards keep the registry."""
+
+    curators: Text | None = None
+    analysts: Text | None = None
+    stewards: Text | None = None
 
 
 class Settings(_Part):
@@ -354,6 +330,7 @@ class Settings(_Part):
     identities: tuple[MergeSource, ...] = ()
     link: LinkRules = Field(default_factory=LinkRules)
     deid: Deid = Field(default_factory=Deid)
+    roles: Roles = Field(default_factory=Roles)
     engine: Annotated[str, PlainValidator(_engine)] = "embedded"
     registry: Annotated[Path, PlainValidator(_registry)] = Path("registry.db")
 
@@ -416,6 +393,11 @@ class Workspace:
     def releases(self) -> Path:
         """One directory per release and version."""
         return self.root / "releases"
+
+    @property
+    def requests(self) -> Path:
+        """Requests of analysts, and the answers to them."""
+        return self.root / "requests"
 
     @property
     def products(self) -> Path:

@@ -21,10 +21,11 @@ from pathcurate.digests import (
     table_digest,
     write_checksums,
 )
-from pathcurate.disclosure import record_permission_lists
+from pathcurate.disclosure.lists import record_permission_lists
 from pathcurate.engines.embedded import Embedded
 from pathcurate.manifest import build
 from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES
+from pathcurate.model.evaluation import EVALUATION_PATH
 from pathcurate.model.manifest import MANIFEST_NAME
 from pathcurate.tables import from_rows, write_parquet
 from pathcurate.vault import create_vault
@@ -44,29 +45,49 @@ columns: [slide_id, case_id, patient_id, group_id, site, sex, age, stain, level_
 """
 
 
-def build_release(root: Path, *, version: str = "1.0.0", permissions: bool = True) -> Path:
-    """A workspace below ``root`` with one release; the release's directory."""
-    workspace = _workspace(root, permissions=permissions)
-    recipe = root / "small.yaml"
-    recipe.write_text(_RECIPE.replace("1.0.0", version))
-    source = read_recipe(recipe)
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def build_release(
+    root: Path,
+    *,
+    version: str = "1.0.0",
+    permissions: bool = True,
+    rows: Rows | None = None,
+    recipe: str = _RECIPE,
+    profile: str = "default",
+) -> Path:
+    """A workspace below ``root`` with one release; the release's directory.
+
+    Args:
+        root: the workspace's directory.
+        version: of the release.
+        permissions: whether a permission list is configured.
+        rows: of ``deid/``, as if a profile had made them; those of six patients if None.
+        recipe: text of the recipe, whose name is ``small``.
+        profile: that the workspace names.
+    """
+    workspace = _workspace(root, permissions=permissions, rows=rows or _rows(), profile=profile)
+    file = root / "small.yaml"
+    file.write_text(recipe.replace("1.0.0", version))
+    source = read_recipe(file)
     with Embedded(workers=1, temp_directory=root / "spill") as engine:
         select(workspace, engine, source, now=NOW)
     return build(workspace, source, actor="tester", no_permissions=not permissions).release.directory
 
 
-def _workspace(root: Path, *, permissions: bool) -> Workspace:
+def _workspace(root: Path, *, permissions: bool, rows: Rows, profile: str) -> Workspace:
     root.mkdir(exist_ok=True)
-    (root / "pathcurate.yaml").write_text(_SETTINGS + ("permissions: [{path: consent.csv}]\n" if permissions else ""))
+    settings = f"{_SETTINGS}deid: {{profile: {profile}}}\n"
+    (root / "pathcurate.yaml").write_text(settings + ("permissions: [{path: consent.csv}]\n" if permissions else ""))
     (root / "consent.csv").write_text("病案号\n")
     workspace = load_workspace(root / "pathcurate.yaml")
     record_permission_lists(workspace)
     vault = create_vault(workspace.vault)
-    rows = _rows()
     for name, table in DEID_TABLES.items():
-        write_parquet(workspace.deid / f"{name}.parquet", from_rows(table, rows[name]))
+        write_parquet(workspace.deid / f"{name}.parquet", from_rows(table, rows.get(name, ())))
     for name, table in CRITERIA_TABLES.items():
-        known = [{key: row.get(key) for key in table.names if key == table.key[0]} for row in rows[name]]
+        known = [{key: row.get(key) for key in table.names if key == table.key[0]} for row in rows.get(name, ())]
         write_parquet(vault.criteria / f"{name}.parquet", from_rows(table, known))
     consent = {
         "subject": "site", "subject_code": "NB01", "basis": "waiver", "purposes": ["research"],
@@ -77,7 +98,7 @@ def _workspace(root: Path, *, permissions: bool) -> Workspace:
     return workspace
 
 
-def _rows() -> dict[str, list[dict[str, Any]]]:
+def _rows() -> Rows:
     """Six patients with a case each, two slides a case."""
     slides, cases, patients, reports = [], [], [], []
     for number in range(6):
@@ -92,7 +113,7 @@ def _rows() -> dict[str, list[dict[str, Any]]]:
             "level_downsamples": [1.0, 4.0], "scan_datetime": NOW.date(),
         }  # fmt: skip
         slides += [{**slide, "slide_id": f"S-{2 * number + glass:016}"} for glass in range(2)]
-    return {"slides": slides, "cases": cases, "patients": patients, "reports": reports, "events": []}
+    return {"slides": slides, "cases": cases, "patients": patients, "reports": reports}
 
 
 def reseal(release: Path) -> None:
@@ -123,6 +144,10 @@ def rewrite_table(release: Path, change: Callable[[pa.Table], pa.Table]) -> None
     attrition["steps"][-1]["remaining"]["slides"] = data.num_rows
     quality.unlink()
     quality.write_text(json.dumps(attrition))
+    evaluation = release / EVALUATION_PATH
+    content = json.loads(evaluation.read_bytes()) | {"content_digest": manifest["content_digest"]}
+    evaluation.unlink()
+    evaluation.write_text(json.dumps(content))
     if "split" in data.column_names:
         manifest["split"] = Counter(data["split"].to_pylist())
     rewrite_manifest(release, json.dumps(manifest))

@@ -9,6 +9,7 @@ from typing import Any
 
 from pathcurate.engines.embedded import Embedded
 from pathcurate.link import LinkSummary, link
+from pathcurate.model.diagnosis import DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS
 from pathcurate.model.event import EVENTS
 from pathcurate.model.permission import PERMISSIONS
 from pathcurate.model.report import REPORTS, TEXT_COLUMNS
@@ -129,6 +130,30 @@ def open_clinic(
     catalog.replace(PERMISSIONS, from_rows(PERMISSIONS, permissions))
     link_again(workspace)
     return workspace
+
+
+def tell(workspace: Workspace, *reports: str) -> None:
+    """Two lines, a stain and three mentions of each report."""
+    catalog = Catalog(workspace.catalog)
+    place: Row = {"site": "NB01", "section": "diagnosis", "text_column": "diagnosis", "start": 5, "end": 9}
+    lines: list[Row] = [
+        {**place, "report_id": report_id, "ordinal": ordinal, "line": ordinal, "organ": "乳腺", "assertion": "affirmed",
+         "spans": "{}"}
+        for report_id in reports
+        for ordinal in (1, 2)
+    ]  # fmt: skip
+    stains: list[Row] = [
+        {**place, "report_id": report_id, "ordinal": 1, "marker": "ER", "result": "positive"} for report_id in reports
+    ]
+    said = ((90, "mitosis", "affirmed"), (5, "necrosis", "negated"), (90, "atypia", "possible"))
+    mentions: list[Row] = [
+        {**place, "report_id": report_id, "concept": concept, "concept_sha": "0" * 64, "assertion": assertion,
+         "start": start, "trigger": CANARIES["name"]}
+        for report_id in reports
+        for start, concept, assertion in said
+    ]  # fmt: skip
+    for table, rows in ((DIAGNOSES, lines), (IHC_RESULTS, stains), (REPORT_CONCEPTS, mentions)):
+        catalog.replace(table, from_rows(table, rows))
 
 
 def link_again(workspace: Workspace) -> LinkSummary:

@@ -14,23 +14,37 @@ if TYPE_CHECKING:
 
 
 @click.command("cohort")
-@click.argument("recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("recipe", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Print the attrition only; write nothing.")
+@click.option("--requests", is_flag=True, help="Show what became of requests: your own, or everybody's to the curator.")
 @common_options
-def command(session: Session, recipe: Path, *, dry_run: bool) -> None:
+def command(session: Session, recipe: Path | None, *, dry_run: bool, requests: bool) -> None:
     """Select the cohort of RECIPE.
 
-    The attrition says how many left at each step, the ledger at which step each of them did.
+    The attrition says how many left at each step, the ledger at which step each of them did. Somebody who may not open
+    catalog/ and vault/ asks for it instead: a request is written into requests/, which the curator's `pathcurate run
+    --requests` answers with the attrition, its small counts hidden, or with a refusal.
 
     \b
     Example:
       pathcurate cohort recipes/demo_he_2023.yaml --dry-run
     """
+    from pathcurate.cli.requests import ask, show_standings
     from pathcurate.cohort import read_recipe, select
+    from pathcurate.errors import UsageError
+    from pathcurate.roles import is_curator
 
+    if requests == (recipe is not None):
+        raise UsageError("a recipe is needed, or --requests alone", "Give RECIPE to select a cohort.")
+    if recipe is None:
+        show_standings(session)
+        return
     source = read_recipe(recipe)
+    if not is_curator(session.workspace()):
+        ask(session, source, recipe, dry_run=dry_run)
+        return
     with session.locked("cohort") as workspace, session.engine(workspace) as engine:
-        result = select(workspace, engine, source, now=session.now, dry_run=dry_run)
+        result = select(workspace, engine, source, now=session.now, dry_run=dry_run, actor=session.actor)
     document = {
         "recipe": source.recipe.name, "version": source.recipe.version, "attrition": result.attrition.as_dict(),
         "split": dict(result.split), "has_permissions": result.has_permissions,

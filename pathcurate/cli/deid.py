@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pathcurate.cli.session import Session, common_options, count_lines
+from pathcurate.cli.reidentify import command as reidentify_command
+from pathcurate.cli.session import Session, common_options, count_lines, counted
 
 if TYPE_CHECKING:
     from pathcurate.deid import DeidSummary
+    from pathcurate.deid.faults import SearchSummary
+    from pathcurate.deid.texts import TextSummary
+    from pathcurate.model.profile import Profile
+    from pathcurate.scrubbers.table import Language
 
 
 @click.group("deid")
@@ -17,21 +22,45 @@ def command() -> None:
     """De-identify the catalog's tables, and verify that they are."""
 
 
-@command.command("explain")
-@common_options
-def explain_command(session: Session) -> None:
-    """Say what is done to each column.
+command.add_command(reidentify_command)
 
-    The sentences come from the declarations that do it.
+
+@command.command("explain")
+@click.option("--profile", "name", metavar="NAME", help="A shipped profile, or a file; else the workspace's own.")
+@click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language of the sentences.")
+@common_options
+def explain_command(session: Session, name: str | None, lang: "Language") -> None:
+    """Say what a profile does to texts, dates and each column.
+
+    The sentences come from the code that does it. Outside a workspace it is the profile `default`.
 
     \b
     Example:
-      pathcurate deid explain
+      pathcurate deid explain --profile public
     """
-    from pathcurate.deid import explain
+    from pathlib import Path
 
-    sentences = explain()
+    from pathcurate.deid import explain
+    from pathcurate.profiles import read_profile
+
+    sentences = explain(read_profile(name, Path.cwd()) if name is not None else _own_profile(session), lang)
     session.show({"columns": sentences}, sentences)
+
+
+def _own_profile(session: Session) -> "Profile | None":
+    """The workspace's profile, None where there is no workspace."""
+    from pathlib import Path
+
+    from pathcurate.errors import UsageError
+    from pathcurate.profiles import load_profile
+    from pathcurate.workspace import find_workspace
+
+    if session.directory is None:
+        try:
+            find_workspace(Path.cwd())
+        except UsageError:
+            return None
+    return load_profile(session.workspace())
 
 
 @command.command("plan")
@@ -45,15 +74,22 @@ def plan_command(session: Session) -> None:
     """
     from pathcurate.deid import plan
     from pathcurate.errors import PlanIncompleteError
+    from pathcurate.profiles import load_profile
 
-    planned = plan(session.workspace())
+    workspace = session.workspace()
+    profile = load_profile(workspace).name
+    with session.engine(workspace) as engine:
+        planned = plan(workspace, engine)
     lines = [
-        f"{item.table}.{item.column:<{30 - len(item.table)}}"
-        f"{item.identifying or 'undeclared':<16}{item.action or 'NO RULE':<12}{item.values:>9,}"
+        f"{item.table}.{item.column:<{34 - len(item.table)}}"
+        f"{item.identifying or 'undeclared':<16}{item.action or 'NO RULE':<19}{item.values:>9,}"
         for item in planned
     ]
-    actions = Counter(str(item.action or "no rule") for item in planned)
-    session.show({"columns": [asdict(item) for item in planned]}, [*lines, "", *count_lines(dict(actions))])
+    actions = Counter(item.action or "no rule" for item in planned)
+    session.show(
+        {"profile": profile, "columns": [asdict(item) for item in planned]},
+        [f"profile {profile}", *lines, "", *count_lines(dict(actions))],
+    )
     if any(item.action is None for item in planned):
         raise PlanIncompleteError(
             "the plan is incomplete: a column has no rule", "Nothing will be applied until it has one."
@@ -61,39 +97,88 @@ def plan_command(session: Session) -> None:
 
 
 @command.command("apply")
+@click.option("--texts", metavar="COHORT", help="Scrub the texts of a cohort's reports too; `all` for those of the archive.")
 @common_options
-def apply_command(session: Session) -> None:
+def apply_command(session: Session, texts: str | None) -> None:
     """Write the de-identified tables and verify them.
 
-    Free text is withheld: it stays in the catalog.
+    Texts are scrubbed only for the cohorts that --texts has named, now or before; all others stay in the catalog. A text is
+    scrubbed again only if it, what is known of its patient, or a rule has changed.
 
     \b
     Example:
       pathcurate deid apply
     """
+    from pathcurate.cli.progress import progress
     from pathcurate.deid import apply
+    from pathcurate.deid.texts import ALL
 
-    with session.locked("deid apply") as workspace:
-        summary = apply(workspace, actor=session.actor)
+    wanted = ALL if texts == "all" else texts
+    with (
+        session.locked("deid apply") as workspace,
+        session.engine(workspace) as engine,
+        progress("texts", "reports", quiet=session.quiet) as advance,
+    ):
+        summary = apply(workspace, actor=session.actor, engine=engine, texts=wanted, progress=advance)
     _show(session, summary)
 
 
 @command.command("verify")
+@click.argument("directory", required=False, type=click.Path(path_type=Path))
 @common_options
-def verify_command(session: Session) -> None:
-    """Check the de-identified tables again.
+def verify_command(session: Session, directory: Path | None) -> None:
+    """Check the de-identified tables again, or search a DIRECTORY.
 
-    Against every identifier that the catalog knows, as it is now.
+    Against every identifier that the catalog knows, as it is now. A directory may be a release, a delivery or anything else:
+    every file is searched, decoded and unpacked, in every encoding that is known. What is found is named by file, place and
+    kind, and never shown.
 
     \b
     Example:
       pathcurate deid verify
     """
     from pathcurate.deid import verify
+    from pathcurate.deid.faults import search
 
     with session.locked("deid verify") as workspace:
-        summary = verify(workspace, actor=session.actor)
-    _show(session, summary)
+        if directory is None:
+            _show(session, verify(workspace, actor=session.actor))
+        else:
+            _show_search(session, search(workspace, directory, actor=session.actor))
+
+
+def _show_search(session: Session, summary: "SearchSummary") -> None:
+    from pathcurate.errors import DisclosureRefusedError
+    from pathcurate.leaksearch.search import NOT_SEARCHED
+
+    leaks = [leak for leak in summary.leaks if leak.kind != NOT_SEARCHED]
+    unsearched = [leak for leak in summary.leaks if leak.kind == NOT_SEARCHED]
+    lines = [
+        *(f"  LEAK {leak.file}{leak.where and f' ({leak.where})'} at {leak.offset:,}: {leak.kind}, {leak.encoding}, "
+          f"{counted(leak.count, 'place')}" for leak in leaks),
+        *(f"  NOT SEARCHED {leak.file}{leak.where and f' ({leak.where})'}: {leak.encoding}" for leak in unsearched),
+        f"searched for {sum(summary.identifiers.values()):,} identifiers; "
+        f"in the catalog the search found {sum(summary.control.values()):,} places",
+        "verified: passed" if not summary.leaks else "verified: FAILED",
+    ]  # fmt: skip
+    session.show(asdict(summary), lines)
+    if summary.leaks:
+        raise DisclosureRefusedError(
+            f"{counted(len(leaks), 'leak')} found, and {counted(len(unsearched), 'part')} not searched",
+            "Do not give this directory away; make it anew, or open what is packed and verify it again.",
+        )
+
+
+def _text_lines(texts: "TextSummary") -> list[str]:
+    removed = sum(texts.removals.values())
+    failed = [f"  {counted(texts.failed, 'report')} could not be scrubbed and are left out"] if texts.failed else []
+    of = "the archive" if "*" in texts.cohorts else ", ".join(texts.cohorts)
+    return [
+        f"texts of {of}: {texts.texts:,} of {counted(texts.reports, 'report')}, {texts.scrubbed:,} scrubbed now",
+        f"  {counted(removed, 'place')} removed: "
+        + (", ".join(f"{kind} {count:,}" for kind, count in texts.removals.items()) or "none"),
+        *failed,
+    ]
 
 
 def _show(session: Session, summary: "DeidSummary") -> None:
@@ -102,6 +187,7 @@ def _show(session: Session, summary: "DeidSummary") -> None:
     lines = [
         *count_lines(summary.rows),
         *(f"  {count:,} values of {name} were left out: in no closed set" for name, count in summary.left_out.items()),
+        *(_text_lines(summary.texts) if summary.texts else ()),
         *(f"  FAULT {fault}" for fault in summary.faults),
         "verified: passed" if not summary.faults else "verified: FAILED",
     ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pathcurate.cli.purpose import purpose_option
 from pathcurate.cli.session import Session, common_options, counted
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ _MOST_BYTES = 4096
 @click.command("find", context_settings={"ignore_unknown_options": True})
 @click.argument("text", nargs=-1)
 @click.option("--to-review", is_flag=True, help="Write a file below catalog/review/ instead of the terminal.")
+@purpose_option
 @common_options
-def command(session: Session, text: Sequence[str], *, to_review: bool) -> int:
+def command(session: Session, text: Sequence[str], *, to_review: bool, purpose: str | None) -> int:
     """Find a case, slide or series by any of its numbers.
 
     It shows the whole case: person, reports, specimens, blocks, glass, slides and why they are linked to it, series,
@@ -46,7 +48,7 @@ def command(session: Session, text: Sequence[str], *, to_review: bool) -> int:
             "Give --to-review to write it to a file below catalog/review/.",
         )
     workspace = session.workspace()
-    found = find(workspace, _query(session, text), actor=session.actor)
+    found = find(workspace, _query(session, text), actor=session.actor, purpose=purpose)
     document = _printable(asdict(found))
     if not to_review:
         session.show(document, _lines(found))

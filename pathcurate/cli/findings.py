@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pathcurate.cli.purpose import purpose_option
 from pathcurate.cli.session import Session, common_options, counted
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def command() -> None:
 @click.option("--waived", is_flag=True, help="Show the waivers, and what they cover.")
 @click.option("--identified", is_flag=True, help="Show each finding with the path of its file (audited).")
 @click.option("--to-review", is_flag=True, help="With --identified: write a file below catalog/review/.")
+@purpose_option
 @common_options
 def list_command(  # one argument for each option
     session: Session,
@@ -64,6 +66,7 @@ def list_command(  # one argument for each option
     waived: bool,
     identified: bool,
     to_review: bool,
+    purpose: str | None,
 ) -> None:
     """Group the findings by what a person can do about them.
 
@@ -84,7 +87,7 @@ def list_command(  # one argument for each option
     selection = Selection(rules, tuple(workspace.site(code).code for code in sites), stages, Severity(severity))
     today = session.now.date()
     if identified or to_review:
-        _show_identified(session, workspace, selection, today, to_review=to_review)
+        _show_identified(session, workspace, selection, today, to_review=to_review, purpose=purpose)
         return
     found = group_findings(Catalog(workspace.catalog), selection, today=today, by=dimensions)
     document = {
@@ -281,7 +284,7 @@ def _waiver_document(state: "WaiverState") -> dict[str, Any]:
 
 
 def _show_identified(
-    session: Session, workspace: "Workspace", selection: "Selection", today: date, *, to_review: bool
+    session: Session, workspace: "Workspace", selection: "Selection", today: date, *, to_review: bool, purpose: str | None
 ) -> None:
     """Each finding with its file, to a terminal or a review page, and into the audit trail."""
     from pathcurate import __version__
@@ -297,9 +300,8 @@ def _show_identified(
             "Give --to-review to write it to a file below catalog/review/.",
         )
     findings = list(identify_findings(Catalog(workspace.catalog), selection, today=today))
-    append_event(
-        workspace.vault, session.actor, "findings list --identified", {"findings": len(findings), "version": __version__}
-    )
+    facts: dict[str, str | int] = {"findings": len(findings), "version": __version__}
+    append_event(workspace.vault, session.actor, "findings list --identified", facts, purpose=purpose)
     if not to_review:
         session.show({"findings": [asdict(finding) for finding in findings]}, _identified_lines(findings))
         return

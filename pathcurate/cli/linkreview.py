@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pathcurate.cli.purpose import purpose_option
 from pathcurate.cli.session import (
     Session,
     common_options,
@@ -38,6 +39,7 @@ def command() -> None:
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws other slides.")
 @click.option("--again", is_flag=True, help="Also slides that were decided about under the same rules.")
+@purpose_option
 @common_options
 def export_command(  # one argument for each option
     session: Session,
@@ -50,6 +52,7 @@ def export_command(  # one argument for each option
     expires_days: int,
     seed: int,
     again: bool,
+    purpose: str | None,
 ) -> None:
     """Write a page and a CSV on which people check links.
 
@@ -70,8 +73,8 @@ def export_command(  # one argument for each option
         codes = tuple(workspace.site(code).code for code in sites)
         choice = Choice(codes, tiers, sample, uncertain, limit, seed, again)
         exported = export_review(
-            workspace, engine, choice, now=session.now, expires_days=expires_days, actor=session.actor
-        )  # fmt: skip
+            workspace, engine, choice, now=session.now, expires_days=expires_days, actor=session.actor, purpose=purpose
+        )
     document = {
         "folder": str(exported.folder) if exported.folder else None, "slides": exported.slides,
         "purposes": exported.purposes, "tiers": exported.tiers, "without_label": exported.without_label,

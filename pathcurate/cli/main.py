@@ -29,6 +29,8 @@ _COMMANDS = {
     "link": "pathcurate.cli.link",
     "concepts": "pathcurate.cli.concepts",
     "deid": "pathcurate.cli.deid",
+    "vault": "pathcurate.cli.vault",
+    "audit": "pathcurate.cli.audit",
     "describe": "pathcurate.cli.describe",
     "recipe": "pathcurate.cli.recipe",
     "cohort": "pathcurate.cli.cohort",

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from pathcurate.cli.imported import run_import
+from pathcurate.cli.purpose import purpose_option
 from pathcurate.cli.session import Session, common_options, counted, fail_on_option
 
 
@@ -37,8 +38,9 @@ def import_command(session: Session, files: tuple[Path, ...], *, fail_on: str) -
 @click.argument("cohort")
 @click.option("--stain", help="Only glass of this stain, by its canonical name, as HE or IHC:Ki-67.")
 @click.option("--to-review", is_flag=True, help="Write the list to a file below catalog/review/.")
+@purpose_option
 @common_options
-def pull_command(session: Session, cohort: str, *, stain: str | None, to_review: bool) -> None:
+def pull_command(session: Session, cohort: str, *, stain: str | None, to_review: bool, purpose: str | None) -> None:
     """List the glass of COHORT that was never scanned.
 
     Without --to-review it is only counted. The list itself names cases, so it is written below catalog/review/ only, and the
@@ -56,7 +58,7 @@ def pull_command(session: Session, cohort: str, *, stain: str | None, to_review:
     workspace = session.workspace()
     found = pull(workspace, cohort, now=session.now, stain=stain)
     by_site = Counter(column_values(found.glass, "site"))
-    path = write_pull(workspace, found, actor=session.actor) if to_review else None
+    path = write_pull(workspace, found, actor=session.actor, purpose=purpose) if to_review else None
     if found.glass.num_rows and not found.has_links:
         session.say("no slide is tied to any glass, so all of it counts as not scanned; look at `pathcurate link report`")
     document = {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pathcurate.cli.imported import import_line
-from pathcurate.cli.progress import phases
+from pathcurate.cli.progress import phases, progress
 from pathcurate.cli.session import Session, common_options, count_lines, finding_lines
 
 if TYPE_CHECKING:
@@ -30,12 +30,15 @@ _COHORT_FILES = ("cohort.json", "cohort.parquet", "ledger.parquet", "attrition.s
 
 
 @click.command("run")
-@click.argument("recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("recipe", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--requests", is_flag=True, help="Answer the analysts' open requests instead; needs no RECIPE.")
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes that read headers.  [default: one per core]")
 @click.option("--no-permissions", is_flag=True, help="Build although no permission list is configured; the release says so.")
 @click.option("--fresh", is_flag=True, help="Run every stage, also those that are up to date.")
 @common_options
-def command(session: Session, recipe: Path, *, workers: int | None, no_permissions: bool, fresh: bool) -> None:
+def command(
+    session: Session, recipe: Path | None, *, requests: bool, workers: int | None, no_permissions: bool, fresh: bool
+) -> None:
     """Run every stage that is not up to date, for RECIPE.
 
     These are scan, reports, events and other tables, permissions, link, deid, cohort, manifest, validate, product register.
@@ -44,9 +47,15 @@ def command(session: Session, recipe: Path, *, workers: int | None, no_permissio
     Example:
       pathcurate run recipes/demo_he_2023.yaml
     """
+    from pathcurate.cli.requests import answer_all
     from pathcurate.cohort import read_recipe
-    from pathcurate.errors import DisclosureRefusedError
+    from pathcurate.errors import DisclosureRefusedError, UsageError
 
+    if requests == (recipe is not None):
+        raise UsageError("a recipe is needed, or --requests alone", "Give RECIPE to run all stages for it.")
+    if recipe is None:
+        answer_all(session)
+        return
     source = read_recipe(recipe)
     with session.locked("run") as workspace, session.engine(workspace, workers) as engine:
         if not workspace.permissions and not no_permissions:
@@ -167,7 +176,7 @@ class _Run:
 
     def to_registry(self, *, no_permissions: bool) -> "tuple[Release, Entry]":
         """From the de-identified tables to the registry."""
-        from pathcurate.disclosure import check_permission_lists, list_digests
+        from pathcurate.disclosure.lists import check_permission_lists, list_digests
         from pathcurate.product import register
         from pathcurate.registries.sql import open_registry
         from pathcurate.releases import checksum_problems, read_release
@@ -189,12 +198,15 @@ class _Run:
             return {**base, **file_facts(cohort / name for name in _COHORT_FILES)}
 
         def built() -> Facts:
-            return {**selected(), **file_facts([directory / "manifest-sha256.txt"])}
+            texts = self._scrubbed() if recipe.texts else {}
+            return {**selected(), **texts, **file_facts([directory / "manifest-sha256.txt"])}
 
         def whole() -> Facts:
             return {**built(), "problems": [list(problem) for problem in checksum_problems(directory)]}
 
         self._stage(f"cohort {recipe.name}", selected, self._cohort)
+        if recipe.texts:
+            self._stage(f"texts {recipe.name}", lambda: {**selected(), **self._scrubbed()}, self._texts)
         self._stage(f"manifest {recipe.name}", built, lambda: self._manifest(no_permissions=no_permissions))
         self._stage(f"validate {recipe.name}", whole, lambda: self._validate(directory))
         with open_registry(self._workspace.registry_path) as registry:
@@ -250,6 +262,16 @@ class _Run:
         except PathcurateError:
             return {"seal": "broken"}
         return {"seal": "whole", "tables": dict(seal.tables), "inputs": dict(seal.inputs), "key": seal.key}
+
+    def _scrubbed(self) -> Facts:
+        from pathcurate.errors import PathcurateError
+        from pathcurate.verification import demand_texts
+
+        try:
+            seal = demand_texts(self._workspace)
+        except PathcurateError:
+            return {"texts": "broken"}
+        return {"texts": "whole", "text_tables": dict(seal.tables), "wanted": list(seal.wanted)}
 
     def _scan(self) -> str:
         from pathcurate.scan import scan
@@ -315,7 +337,7 @@ class _Run:
                 "the vault's key is not the one that made the de-identified tables: every code and date would change",
                 "Restore vault/key from its backup. If the new key is meant, run `pathcurate deid apply` first.",
             )
-        scrubbed = apply(self._workspace, actor=self._session.actor)
+        scrubbed = apply(self._workspace, actor=self._session.actor, engine=self._engine)
         if scrubbed.faults:
             raise DisclosureRefusedError(
                 f"the de-identified tables have {len(scrubbed.faults)} faults", "Run `pathcurate deid verify` to see them."
@@ -323,10 +345,26 @@ class _Run:
         events = f"{scrubbed.rows['events']:,} events, " if scrubbed.rows["events"] else ""
         return f"{scrubbed.rows['slides']:,} slides, {scrubbed.rows['reports']:,} reports, {events}verified"
 
+    def _texts(self) -> str:
+        from pathcurate.deid import apply
+        from pathcurate.errors import DisclosureRefusedError
+
+        name = self._source.recipe.name
+        with progress("texts", "reports", quiet=self._session.quiet) as advance:
+            done = apply(self._workspace, actor=self._session.actor, engine=self._engine, texts=name, progress=advance)
+        if done.faults or done.texts is None:
+            raise DisclosureRefusedError(
+                f"the scrubbed texts have {len(done.faults)} faults", "Run `pathcurate deid verify` to see them."
+            )
+        texts = done.texts
+        return f"{texts.texts:,} texts of {texts.reports:,} reports, {texts.scrubbed:,} scrubbed now"
+
     def _cohort(self) -> str:
         from pathcurate.cohort import select
 
-        cohort = select(self._workspace, self._engine, self._source, now=self._session.now)
+        cohort = select(
+            self._workspace, self._engine, self._source, now=self._session.now, actor=self._session.actor
+        )  # fmt: skip
         kept, start, units = cohort.attrition.kept, cohort.attrition.start, f"{cohort.attrition.unit}s"
         of = "" if units == "patients" else f" of {kept.patients:,} patients"
         return f"{getattr(kept, units):,} {units}{of} kept of {getattr(start, units):,}"

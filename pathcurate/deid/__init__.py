@@ -1,31 +1,40 @@
 """Stage: the catalog's tables become the de-identified tables of ``deid/`` and the criterion-only values of the vault."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pathcurate import __version__
 from pathcurate.deid.build import Built, build
-from pathcurate.deid.faults import find_faults
+from pathcurate.deid.explained import explain, plan, unruled
+from pathcurate.deid.faults import find_faults, find_text_faults
+from pathcurate.deid.originals import record_originals
+from pathcurate.deid.siterules import site_rules
+from pathcurate.deid.texts import TextScrubbing, TextSummary, wanted_cohorts
+from pathcurate.engines import Engine
 from pathcurate.errors import PlanIncompleteError
 from pathcurate.findings import record_findings
-from pathcurate.model.column import Action, Table
-from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES
-from pathcurate.model.event import EVENTS
+from pathcurate.model.deidentified import DEID_TABLES
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.link import LINKS
-from pathcurate.model.report import REPORTS
 from pathcurate.model.slide import SLIDES
-from pathcurate.pseudonyms import date_shift, internal_layer
-from pathcurate.scrubbers import table as scrubber
-from pathcurate.scrubbers.table import PlannedColumn
+from pathcurate.profiles import load_profile
+from pathcurate.pseudonyms import internal
 from pathcurate.storage import private_directory
-from pathcurate.tables import Catalog, read_parquet, write_parquet
+from pathcurate.tables import Catalog, read_metadata, write_parquet
 from pathcurate.vault import append_event, create_vault, open_vault
-from pathcurate.verification import break_seal, input_states, write_seal
+from pathcurate.verification import (
+    break_seal,
+    break_text_seal,
+    demand_seal,
+    input_states,
+    read_text_seal,
+    text_inputs,
+    write_seal,
+    write_text_seal,
+)
 from pathcurate.workspace import Workspace
 
-_SCRUBBED = (SLIDES, REPORTS, EVENTS)
-_ALSO_TRUE = "; whatever its form, it is kept in the vault, for criteria only"
+__all__ = ["DeidSummary", "apply", "explain", "plan", "verify"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,7 @@ class DeidSummary:
         reports_left_out: reports left out because their case has no one patient.
         events_left_out: events left out because their patient is not known.
         faults: what verification found wrong; none if it passed.
+        texts: what became of the texts, None if none are wanted.
     """
 
     rows: Mapping[str, int]
@@ -45,60 +55,71 @@ class DeidSummary:
     reports_left_out: int
     events_left_out: int
     faults: tuple[str, ...]
+    texts: TextSummary | None = None
 
 
-def explain() -> list[str]:
-    """What is done to each column, one sentence each, from the declarations that do it."""
-    return [
-        sentence + (_ALSO_TRUE if column.name in _kept_twice(table) else "")
-        for table in _SCRUBBED
-        for column, sentence in zip(table.columns, scrubber.explain(table), strict=True)
-    ]
+def apply(
+    workspace: Workspace,
+    *,
+    actor: str,
+    engine: Engine | None = None,
+    texts: str | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> DeidSummary:
+    """De-identify the catalog's tables, and the texts that are wanted, and verify the result.
 
-
-def _kept_twice(table: Table) -> set[str]:
-    """Columns that are kept where they have a closed form, and kept in any form for criteria."""
-    twins = CRITERIA_TABLES[table.name].names[1:]
-    return {column.name for column in table.columns if column.action is Action.KEEP and column.name in twins}
-
-
-def plan(workspace: Workspace) -> list[PlannedColumn]:
-    """What ``apply`` will do to each column of the catalog, also to columns that no rule covers."""
-    catalog = Catalog(workspace.catalog)
-    return [
-        replace(planned, sentence=planned.sentence + _ALSO_TRUE) if planned.column in _kept_twice(table) else planned
-        for table in _SCRUBBED
-        for planned in scrubber.plan(table, catalog.read(table), catalog.columns(table))
-    ]
-
-
-def apply(workspace: Workspace, *, actor: str) -> DeidSummary:
-    """De-identify the catalog's tables, without their texts, and verify the result.
+    Tables that are up to date are not made again if texts are asked for. Texts that were asked for before are brought up to
+    date with the tables.
 
     Args:
         workspace: the workspace.
         actor: who runs it, for the audit trail.
+        engine: scrubs the texts; without one there are none.
+        texts: a cohort whose texts are wanted from now on, ``*`` for those of the archive.
+        progress: called with the number of reports whose texts were looked at, and of all.
 
     Raises:
-        PlanIncompleteError: a column has no rule; nothing was done.
+        PlanIncompleteError: a column has no rule, or there is no such cohort; nothing was done.
         VaultError: the key cannot be used.
     """
+    cohorts = wanted_cohorts(workspace, texts)
+    summary = _tables_as_they_are(workspace) if texts is not None else None
+    if summary is None:
+        summary = _apply_tables(workspace, actor)
+    if engine is None or not cohorts or summary.faults:
+        return summary
+    done, faults = _apply_texts(workspace, engine, cohorts, actor, progress)
+    return replace(summary, texts=done, faults=(*summary.faults, *faults))
+
+
+def _tables_as_they_are(workspace: Workspace) -> DeidSummary | None:
+    """Their rows, None if they are missing or out of date."""
+    try:
+        demand_seal(workspace)
+    except PlanIncompleteError:
+        return None
+    return DeidSummary(_rows(workspace), {}, 0, 0, ())
+
+
+def _apply_tables(workspace: Workspace, actor: str) -> DeidSummary:
     catalog = Catalog(workspace.catalog)
     if catalog.snapshot(LINKS) is None:
         # A workspace without slides has reports and events to link, too.
         missing = "scan" if catalog.snapshot(SLIDES) is None else "link"
         raise PlanIncompleteError("there is nothing to de-identify yet", f"Run `pathcurate {missing}` first.")
-    unruled = [f"{item.table}.{item.column}" for item in plan(workspace) if item.action is None]
-    if unruled:
+    if strange := unruled(catalog):
         raise PlanIncompleteError(
-            f"no rule says what to do with {', '.join(unruled)}",
+            f"no rule says what to do with {', '.join(strange)}",
             "A newer pathcurate may have written the catalog; upgrade, or scan and import again.",
         )
     vault = create_vault(workspace.vault)
     # From here until the new seal stands, nothing vouches for what is in deid/.
     break_seal(workspace)
     inputs = input_states(workspace)
-    built = build(Catalog(workspace.catalog), internal_layer(vault.key), date_shift(vault.key))
+    layer = internal(vault.key)
+    # First: no code is shown anywhere that does not lead back.
+    record_originals(catalog, layer.codes, vault)
+    built = build(Catalog(workspace.catalog), layer, load_profile(workspace))
     for name, data in built.tables.items():
         write_parquet(workspace.deid / f"{name}.parquet", data)
     private_directory(vault.criteria)
@@ -116,10 +137,31 @@ def apply(workspace: Workspace, *, actor: str) -> DeidSummary:
     return DeidSummary(rows, built.left_out, built.reports_left_out, built.events_left_out, tuple(faults))
 
 
-def verify(workspace: Workspace, *, actor: str) -> DeidSummary:
-    """Check the de-identified tables again, from their files and from the catalog as it is now.
+def _apply_texts(
+    workspace: Workspace, engine: Engine, cohorts: Sequence[str], actor: str, progress: Callable[[int, int], None]
+) -> tuple[TextSummary, tuple[str, ...]]:
+    vault = open_vault(workspace.vault)
+    catalog = Catalog(workspace.catalog)
+    rules = site_rules(workspace, catalog)
+    break_text_seal(workspace)
+    inputs = text_inputs(workspace)
+    scrubbing = TextScrubbing(workspace, engine, internal(vault.key), vault.fingerprint, rules)
+    summary = scrubbing.run(cohorts, progress)
+    record_findings(catalog, "deid_texts", scrubbing.findings)
+    faults = find_text_faults(workspace)
+    facts = {
+        "reports": summary.reports, "scrubbed": summary.scrubbed, "texts": summary.texts, "failed": summary.failed,
+        "removals": sum(summary.removals.values()), "faults": len(faults),
+    }  # fmt: skip
+    append_event(workspace.vault, actor, "deid texts", {**facts, "key": vault.fingerprint, "version": __version__})
+    write_text_seal(workspace, inputs, vault.fingerprint, faults, cohorts)
+    return summary, tuple(faults)
 
-    The seal is broken if they do not pass: no later stage uses them then.
+
+def verify(workspace: Workspace, *, actor: str) -> DeidSummary:
+    """Check the de-identified tables and texts again, from their files and from the catalog as it is now.
+
+    A seal is broken if what it vouches for does not pass: no later stage uses that then.
 
     Raises:
         PlanIncompleteError: there are no de-identified tables.
@@ -131,9 +173,16 @@ def verify(workspace: Workspace, *, actor: str) -> DeidSummary:
     faults = find_faults(workspace)
     if faults:
         break_seal(workspace)
-    append_event(workspace.vault, actor, "deid verify", {"faults": len(faults), "version": __version__})
-    rows = {name: read_parquet(workspace.deid / f"{name}.parquet").num_rows for name in DEID_TABLES}
-    return DeidSummary(rows, {}, 0, 0, tuple(faults))
+    text_faults = find_text_faults(workspace) if read_text_seal(workspace) is not None else []
+    if text_faults:
+        break_text_seal(workspace)
+    both = (*faults, *text_faults)
+    append_event(workspace.vault, actor, "deid verify", {"faults": len(both), "version": __version__})
+    return DeidSummary(_rows(workspace), {}, 0, 0, both)
+
+
+def _rows(workspace: Workspace) -> dict[str, int]:
+    return {name: read_metadata(workspace.deid / f"{name}.parquet").num_rows for name in DEID_TABLES}
 
 
 def _findings(built: Built) -> list[Finding]:

@@ -1,27 +1,38 @@
-"""The de-identified tables and their criterion-only twins, column by column from the catalog's tables."""
+"""The de-identified tables and their criterion-only twins, column by column from the catalog's tables.
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+Whatever is asked of a value is asked once for each distinct one, so that millions of rows cost a few passes over their
+columns.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pathcurate.model.column import Table
-from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES, age_band
+from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES
+from pathcurate.model.diagnosis import DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS
 from pathcurate.model.event import EVENTS, is_closed_code
 from pathcurate.model.link import LINKS
 from pathcurate.model.permission import PERMISSIONS
 from pathcurate.model.person import IDENTITIES, PERSONS
-from pathcurate.model.report import REPORTS, precedence
+from pathcurate.model.profile import Profile
+from pathcurate.model.report import REPORTS
 from pathcurate.model.slide import SLIDES
-from pathcurate.pseudonyms import DateShift, Pseudonyms, canonical
-from pathcurate.scrubbers.table import apply, needed
-from pathcurate.tables import Catalog, column_values, conform, from_rows
+from pathcurate.pseudonyms import Layer, Pseudonyms, canonical_numbers
+from pathcurate.scrubbers.table import Chunked, Scrubbed, apply, each_distinct, needed
+from pathcurate.tables import Catalog, conform, from_rows
 
 _BY_LINK = ("specimen", "block", "stain")
 """What `links` knows better than `slides`."""
 _PRECEDENCE = ("status", "is_current", "report_type", "reported_date", "report_id", "site", "accession")
+_ORDER_OF_MENTIONS = ("text_column", "start", "end", "concept", "concept_sha")
+_OWNERS = ("report_id", "case_id", "patient_id", "group_id")
+_SEPARATOR = "\x1f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,47 +54,68 @@ class Built:
     events_left_out: int
 
 
-def build(catalog: Catalog, pseudonyms: Pseudonyms, shift: DateShift) -> Built:
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """One table before it is sorted.
+
+    Attributes:
+        table: the de-identified columns.
+        criteria: the true values, row by row.
+        left_out: values left out by column.
+        without_person: rows left out because they have no one patient.
+    """
+
+    table: pa.Table
+    criteria: pa.Table
+    left_out: Mapping[str, int]
+    without_person: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Reports:
+    """De-identified reports.
+
+    Attributes:
+        made: the table.
+        raw_ids: the catalog's ``report_id`` of each row.
+        standing: row numbers of the reports that stand for their cases.
+    """
+
+    made: _Made
+    raw_ids: Chunked
+    standing: "pa.Array[Any]"
+
+
+def build(catalog: Catalog, layer: Layer, profile: Profile) -> Built:
     """Build every table.
 
     Args:
         catalog: the identified tables.
-        pseudonyms: the internal layer.
-        shift: the workspace's date shift.
+        layer: the internal layer.
+        profile: which columns are filled, and with what.
     """
-    people = _People(catalog, pseudonyms)
-    told = _reports(catalog, people, shift)
-    reports, true_reports = told.table, told.criteria
-    slides, true_slides, left_out = _slides(catalog, people, shift, told)
-    slides_of = Counter(column_values(slides, "case_id"))
-    reports_of = Counter(column_values(reports, "case_id"))
-    rows = pa.array(list(told.standing.values()), pa.int64())
-    cases = reports.take(rows)
-    codes = column_values(cases, "case_id")
+    builder = _Builder(catalog, layer, profile)
+    reports = builder.reports()
+    slides, events = builder.slides(reports), builder.events()
+    said = {table.name: builder.said(table, reports) for table in (DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS)}
+    cases = reports.made.table.take(reports.standing)
     cases = _with(
         cases,
-        report_count=pa.array([reports_of[code] for code in codes], pa.int64()),
-        slide_count=pa.array([slides_of[code] for code in codes], pa.int64()),
+        report_count=_counted(cases["case_id"], reports.made.table["case_id"]),
+        slide_count=_counted(cases["case_id"], slides.table["case_id"]),
     )
-    events = _events(catalog, people, shift)
-    tables = {
-        "slides": slides, "cases": cases, "patients": _patients(cases), "reports": reports, "events": events.table,
-    }  # fmt: skip
-    criteria = {
-        "slides": true_slides,
-        "cases": _with(true_reports.take(rows), case_id=cases["case_id"]),
-        "reports": true_reports,
-        "events": events.criteria,
-    }
-    parts = (("slides", left_out), ("reports", told.left_out), ("events", events.left_out))
+    made = {"slides": slides, "reports": reports.made, "events": events, **said}
+    tables = {name: one.table for name, one in made.items()} | {"cases": cases, "patients": _patients(cases)}
+    true_cases = _with(reports.made.criteria.take(reports.standing), case_id=cases["case_id"])
+    criteria = {name: one.criteria for name, one in made.items() if name in CRITERIA_TABLES} | {"cases": true_cases}
     return Built(
-        {name: _finished(DEID_TABLES[name], data) for name, data in tables.items()},
+        {name: _finished(table, tables[name]) for name, table in DEID_TABLES.items()},
         {
-            **{name: _finished(CRITERIA_TABLES[name], data) for name, data in criteria.items()},
-            "permissions": _permissions(catalog, people),
+            **{name: _finished(table, criteria[name]) for name, table in CRITERIA_TABLES.items()},
+            "permissions": builder.permissions(),
         },
-        {f"{name}.{column}": count for name, part in parts for column, count in part.items()},
-        told.without_person,
+        {f"{name}.{column}": count for name, one in made.items() for column, count in one.left_out.items()},
+        reports.made.without_person,
         events.without_person,
     )
 
@@ -91,55 +123,272 @@ def build(catalog: Catalog, pseudonyms: Pseudonyms, shift: DateShift) -> Built:
 class _People:
     """Who is behind a number, and their codes."""
 
-    def __init__(self, catalog: Catalog, pseudonyms: Pseudonyms) -> None:
-        self.pseudonyms = pseudonyms
-        persons = catalog.read(PERSONS).to_pylist()
-        self._groups = {row["person_id"]: row["group_id"] for row in persons}
-        self._shared = {row["person_id"] for row in persons if row["basis"] == "shared_number"}
-        self._persons = {
-            (row["site"], row["id_type"], row["id_value"]): row["person_id"] for row in catalog.read(IDENTITIES).to_pylist()
+    def __init__(self, catalog: Catalog, codes: Pseudonyms) -> None:
+        self._codes = codes
+        self._persons = catalog.read(PERSONS, columns=("person_id", "group_id", "basis"))
+        identities = catalog.read(IDENTITIES, columns=("site", "id_type", "id_value", "person_id"))
+        self._identities = {
+            kind: (_pairs(rows["site"], rows["id_value"]), rows["person_id"])
+            for kind in ("accession", "patient_id")
+            for rows in [identities.filter(pc.field("id_type") == kind)]
         }
 
-    def person(self, site: str, id_type: str, value: str | None) -> str | None:
-        """The person behind a number, None if there is none or more than one."""
-        return self._persons.get((site, id_type, value or ""))
+    def behind(self, sites: Chunked, kind: str, numbers: Chunked) -> Chunked:
+        """The person behind each number, missing where there is none or more than one."""
+        known, persons = self._identities[kind]
+        return _taken(persons, _pairs(sites, numbers), known)
 
-    def holder(self, site: str, number: str) -> str | None:
-        """The one person who has a patient number; None for a number that two people share, and for one of no report."""
-        person = self.person(site, "patient_id", canonical(number))
-        return None if person in self._shared else person
+    def holders(self, sites: Chunked, numbers: Chunked) -> Chunked:
+        """The one person who has each patient number; none for a number that two people share, or that no report has."""
+        persons = self.behind(sites, "patient_id", _whole(canonical_numbers(numbers.combine_chunks())))
+        shared = self._persons.filter(pc.field("basis") == "shared_number")["person_id"]
+        alone: Chunked = _where(pc.is_in(persons, value_set=shared.combine_chunks()), None, persons)
+        return alone
 
-    def patient_codes(self, persons: Iterable[str | None]) -> list[str | None]:
+    def patient_codes(self, persons: Chunked) -> Chunked:
         """Pseudonyms of persons."""
-        return self.pseudonyms.codes("P", persons)
+        return _whole(self._codes.code_array("P", persons))
 
-    def group_codes(self, persons: Iterable[str | None]) -> list[str | None]:
+    def group_codes(self, persons: Chunked) -> Chunked:
         """For each person the pseudonym of all persons who may be this one."""
-        return self.pseudonyms.codes("Q", (self._groups[person] if person else None for person in persons))
+        groups = _taken(self._persons["group_id"], persons, self._persons["person_id"])
+        return _whole(self._codes.code_array("Q", groups))
 
-    def case_codes(self, sites: Sequence[str], accessions: Sequence[str | None]) -> list[str | None]:
-        """Pseudonyms of cases; each distinct case is keyed once."""
-        pairs = list(zip(sites, accessions, strict=True))
-        known = {(site, number): self.pseudonyms.code("C", site, number) for site, number in set(pairs) if number}
-        return [known[site, number] if number else None for site, number in pairs]
-
-    def owners(self, sites: Sequence[str], accessions: Sequence[str | None]) -> list[str | None]:
-        """The person behind each case."""
-        return [self.person(site, "accession", accession) for site, accession in zip(sites, accessions, strict=True)]
-
-    def owned(
-        self, data: pa.Table, persons: Sequence[str | None], sites: Sequence[str], accessions: Sequence[str | None]
-    ) -> pa.Table:
-        """``data`` with the columns that say whose each row is."""
-        return _with(
-            data,
-            case_id=pa.array(self.case_codes(sites, accessions), pa.string()),
-            patient_id=pa.array(self.patient_codes(persons), pa.string()),
-            group_id=pa.array(self.group_codes(persons), pa.string()),
+    def case_codes(self, sites: Chunked, accessions: Chunked) -> Chunked:
+        """Pseudonyms of cases, missing where there is no number."""
+        numbers = _where(pc.equal(accessions, pa.scalar("")), None, accessions)
+        return each_distinct(
+            _pairs(sites, numbers),
+            lambda pairs: self._codes.codes("C", *zip(*(pair.split(_SEPARATOR, 1) for pair in pairs), strict=True)),
         )
 
+    def owners(self, persons: Chunked) -> dict[str, Chunked]:
+        """The columns that say whose each row is."""
+        return {"patient_id": self.patient_codes(persons), "group_id": self.group_codes(persons)}
 
-def _with(data: pa.Table, **columns: "pa.Array[Any] | pa.ChunkedArray[Any]") -> pa.Table:
+
+class _Builder:
+    """Makes one table after the other."""
+
+    def __init__(self, catalog: Catalog, layer: Layer, profile: Profile) -> None:
+        self._catalog, self._layer, self._profile = catalog, layer, profile
+        self._people = _People(catalog, layer.codes)
+
+    def _read(self, table: Table, *more: str) -> pa.Table:
+        """Without the columns that are dropped or withheld: the texts of an archive need not fit into memory."""
+        return self._catalog.read(table, columns=list(dict.fromkeys((*needed(table, self._profile), *more))))
+
+    def _scrubbed(self, table: Table, data: pa.Table, owners: Chunked) -> Scrubbed:
+        return apply(table, data, owners, self._layer, self._profile)
+
+    def reports(self) -> _Reports:
+        """De-identified reports of the cases that have one patient."""
+        raw = self._read(REPORTS, *_PRECEDENCE)
+        total = raw.num_rows
+        persons = self._people.behind(raw["site"], "accession", raw["accession"])
+        raw, persons = raw.filter(persons.is_valid()), persons.drop_null()
+        owners, cases = self._people.owners(persons), self._people.case_codes(raw["site"], raw["accession"])
+        scrubbed = self._scrubbed(REPORTS, raw, owners["patient_id"])
+        table = _with(scrubbed.table, case_id=cases, **owners)
+        days = pc.coalesce(scrubbed.criteria["received_date"], scrubbed.criteria["reported_date"])
+        criteria = _with(scrubbed.criteria, report_id=table["report_id"], year=pc.year(days))
+        made = _Made(table, criteria, scrubbed.left_out, total - raw.num_rows)
+        return _Reports(made, raw["report_id"], _standing_rows(raw, cases))
+
+    def slides(self, reports: _Reports) -> _Made:
+        """De-identified slides of every state, linked or not."""
+        raw = self._read(SLIDES)
+        links = self._catalog.read(LINKS, columns=("slide_id", "accession", "tier", *_BY_LINK))
+        of_slide = _places(raw["slide_id"], links["slide_id"])
+        # What a slide shows is told by its glass, or by the number that it was linked by; its own names may hold several.
+        told = {
+            name: _where(of_slide.is_valid(), links[name].take(of_slide), raw[name])
+            for name in _BY_LINK
+            if name in raw.column_names
+        }
+        raw = _with(raw, **told)
+        accessions = links["accession"].take(of_slide)
+        persons = self._people.behind(raw["site"], "accession", accessions)
+        owners = self._people.owners(persons)
+        # A slide that belongs to nobody still must not show its true date: it gets an offset of its own.
+        nobodys = _where(persons.is_valid(), None, raw["slide_id"])
+        moved_by = pc.coalesce(owners["patient_id"], _whole(self._layer.codes.code_array("S", nobodys)))
+        scrubbed = self._scrubbed(SLIDES, raw, moved_by)
+        slides = _with(scrubbed.table, case_id=self._people.case_codes(raw["site"], accessions), **owners)
+        standing = reports.made.table["case_id"].take(reports.standing)
+        of_case = reports.standing.take(_places(slides["case_id"], standing))
+        slides = _with(
+            slides,
+            tier=pc.coalesce(links["tier"].take(of_slide), pa.scalar("none")),
+            mpp=pc.divide(pc.add(slides["mpp_x"], slides["mpp_y"]), pa.scalar(2.0)),
+            **{name: reports.made.table[name].take(of_case) for name in ("sex", "age", "age_band")},
+        )
+        true = _with(
+            scrubbed.criteria,
+            slide_id=slides["slide_id"],
+            **{name: reports.made.criteria[name].take(of_case) for name in ("age", "year")},
+        )
+        return _Made(slides, true, scrubbed.left_out)
+
+    def events(self) -> _Made:
+        """De-identified events of patients who are known."""
+        raw = self._read(EVENTS, "patient_id", "code", "code_system")
+        persons = self._people.holders(raw["site"], raw["patient_id"])
+        known, persons = raw.filter(persons.is_valid()), persons.drop_null()
+        # The column's pattern allows the forms of every code system; a code must have that of its own.
+        is_closed = each_distinct(
+            _pairs(_filled(known["code_system"], ""), known["code"]),
+            lambda pairs: [is_closed_code(*pair.split(_SEPARATOR, 1)) for pair in pairs],
+            pa.bool_(),
+        )
+        closed = _where(_filled(is_closed, False), known["code"], None)
+        owners = self._people.owners(persons)
+        scrubbed = self._scrubbed(EVENTS, _with(known, code=closed), owners["patient_id"])
+        table = _with(scrubbed.table, **owners)
+        criteria = _with(scrubbed.criteria, event_id=table["event_id"], code=known["code"])
+        hidden = closed.null_count - known["code"].null_count if "code" in self._profile.filled("events") else 0
+        left_out = {**scrubbed.left_out, **({"code": hidden} if hidden else {})}
+        return _Made(table, criteria, left_out, raw.num_rows - known.num_rows)
+
+    def said(self, table: Table, reports: _Reports) -> _Made:
+        """What the reports say, for those that are left, without the places in their texts."""
+        is_mentions = table is REPORT_CONCEPTS
+        raw = self._read(table, *(_ORDER_OF_MENTIONS if is_mentions else ()))
+        of_report = _places(raw["report_id"], reports.raw_ids)
+        raw, of_report = raw.filter(of_report.is_valid()), of_report.drop_null()
+        if is_mentions:
+            order = raw.append_column("report", of_report).sort_by(
+                [(name, "ascending") for name in ("report", *_ORDER_OF_MENTIONS)]
+            )
+            of_report = order["report"].combine_chunks()
+            raw = _with(order, ordinal=pa.array(_ordinals(of_report.to_numpy()), pa.int64()))
+        # Every report has its code already, so the millions of rows need no key.
+        body = replace(table, columns=table.columns[1:], key=table.key[1:])
+        owners = {name: reports.made.table[name].take(of_report) for name in _OWNERS}
+        scrubbed = self._scrubbed(body, raw, owners["patient_id"])
+        numbers = {"ordinal": raw["ordinal"]} if is_mentions else {}
+        return _Made(_with(scrubbed.table, **owners, **numbers), scrubbed.criteria, scrubbed.left_out)
+
+    def permissions(self) -> pa.Table:
+        """Permissions by pseudonym; one about a number that no report has protects nobody's data and is left out."""
+        data = self._catalog.read(PERMISSIONS)
+        sites = _filled(data["site"], "")
+        persons = self._people.behind(sites, "patient_id", data["subject_value"])
+        codes = zip(
+            self._people.patient_codes(persons).to_pylist(), self._people.group_codes(persons).to_pylist(),
+            self._people.case_codes(sites, data["subject_value"]).to_pylist(), strict=True,
+        )  # fmt: skip
+        rows = [
+            {**row, "subject_code": code}
+            for row, found in zip(data.to_pylist(), codes, strict=True)
+            if (code := _subject_code(row, *found)) is not None
+        ]
+        ordered = sorted(rows, key=lambda row: (row["subject"], row["subject_code"], row["source"], row["source_row"]))
+        return from_rows(PERMISSION_CODES, ordered)
+
+
+def _subject_code(row: Mapping[str, Any], patient: str | None, group: str | None, case: str | None) -> str | None:
+    match row["subject"]:
+        case "person":
+            # An opt-out guards whoever may be this person; a permission is this person's alone.
+            return group if row["opt_out"] else patient
+        case "case":
+            return case
+        case "site":
+            return row["site"] or None
+        case _:
+            return "population"
+
+
+def _standing_rows(raw: pa.Table, cases: Chunked) -> "pa.Array[Any]":
+    """Row numbers of the reports that stand for their cases, as :func:`~pathcurate.model.report.precedence` ranks them.
+
+    By the catalog's values, as `link` decides it: by pseudonyms another key would let another report stand.
+    """
+    of_case = cases.combine_chunks().dictionary_encode().indices
+    keys: dict[str, Any] = {
+        "case": of_case,
+        "stands": pc.not_equal(raw["status"], pa.scalar("withdrawn")),
+        "current": _filled(raw["is_current"], False),
+        "primary": pc.is_in(raw["report_type"], value_set=pa.array(["primary", "amended"])),
+        "reported": _filled(raw["reported_date"], datetime.min),
+        "report": raw["report_id"],
+    }
+    ranked = pa.table(keys)
+    order = pc.sort_indices(ranked, sort_keys=[(name, "ascending") for name in ranked.column_names])
+    sorted_cases = of_case.take(order).to_numpy()
+    is_last = np.append(sorted_cases[1:] != sorted_cases[:-1], True)[: len(sorted_cases)]
+    return pa.array(order.to_numpy()[is_last], pa.int64())
+
+
+def _ordinals(sorted_groups: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """Place of each row in its group, from 1."""
+    places = np.arange(len(sorted_groups))
+    is_first = np.concatenate([[True], sorted_groups[1:] != sorted_groups[:-1]])[: len(places)]
+    return places - np.maximum.accumulate(np.where(is_first, places, 0)) + 1
+
+
+def _patients(cases: pa.Table) -> pa.Table:
+    """One row per person; a sex or a province that the cases do not agree on is missing."""
+    grouped = cases.group_by("patient_id").aggregate(
+        [
+            ("group_id", "min"), ("case_id", "count"), ("slide_count", "sum"), ("sex", "min"), ("province", "min"),
+            ("sex", "count_distinct", pc.CountOptions(mode="all")), ("province", "count_distinct"),
+        ]
+    )  # fmt: skip
+    columns: dict[str, Any] = {
+        "patient_id": grouped["patient_id"],
+        "group_id": grouped["group_id_min"],
+        "case_count": grouped["case_id_count"],
+        "slide_count": grouped["slide_count_sum"],
+        **{
+            name: _where(pc.equal(grouped[f"{name}_count_distinct"], pa.scalar(1)), grouped[f"{name}_min"], None)
+            for name in ("sex", "province")
+        },
+    }
+    return pa.table(columns)
+
+
+def _counted(keys: Chunked, values: Chunked) -> Chunked:
+    """How often each key is among the values."""
+    counts = pc.value_counts(values.drop_null().combine_chunks())
+    found = _taken(pa.chunked_array([counts.field("counts")]), keys, pa.chunked_array([counts.field("values")]))
+    filled: Chunked = _filled(found, 0)
+    return filled
+
+
+def _pairs(first: Chunked, second: Chunked) -> Chunked:
+    """Two texts as one, missing where either is."""
+    joined: Any = pc.binary_join_element_wise
+    return pa.chunked_array(joined(first, second, _SEPARATOR))
+
+
+def _places(values: Chunked, known: Chunked) -> Any:
+    """Where each value stands among the known ones, which are distinct; missing where it does not."""
+    found = pc.index_in(values.combine_chunks(), value_set=known.combine_chunks())
+    return _where(values.combine_chunks().is_valid(), found, None)
+
+
+def _taken(answers: Chunked, values: Chunked, known: Chunked) -> Chunked:
+    """The answer beside each value among the known ones."""
+    return answers.take(_places(values, known))
+
+
+def _whole(values: "pa.Array[Any]") -> Chunked:
+    return pa.chunked_array([values])
+
+
+def _where(condition: Any, yes: Any, no: Any) -> Any:
+    """Row by row one of two columns; None stands for a missing value."""
+    chosen = (pa.scalar(None, other.type) if one is None else one for one, other in ((yes, no), (no, yes)))
+    return pc.if_else(condition, *chosen)
+
+
+def _filled(values: Any, value: object) -> Any:
+    return pc.fill_null(values, pa.scalar(value, values.type))
+
+
+def _with(data: pa.Table, **columns: Any) -> pa.Table:
     for name, values in columns.items():
         data = data.drop_columns(name) if name in data.column_names else data
         data = data.append_column(name, values)
@@ -149,172 +398,3 @@ def _with(data: pa.Table, **columns: "pa.Array[Any] | pa.ChunkedArray[Any]") -> 
 def _finished(table: Table, data: pa.Table) -> pa.Table:
     # Sorted by pseudonym, so that the order of the archive, which names and dates shape, is gone too.
     return conform(table, data).sort_by([(name, "ascending") for name in table.key])
-
-
-@dataclass(frozen=True, slots=True)
-class _Reports:
-    """De-identified reports.
-
-    Attributes:
-        table: the de-identified columns.
-        criteria: the true values, row by row.
-        standing: for each case the row of the report that stands for it.
-        left_out: values left out by column.
-        without_person: reports left out because their case has no one patient.
-    """
-
-    table: pa.Table
-    criteria: pa.Table
-    standing: Mapping[str, int]
-    left_out: Mapping[str, int]
-    without_person: int
-
-
-def _read_needed(catalog: Catalog, table: Table, *more: str) -> pa.Table:
-    """Without the columns that are dropped or withheld: the texts of an archive need not fit into memory."""
-    names = dict.fromkeys((*(column.name for column in needed(table)), *more))
-    return catalog.read(table, columns=list(names))
-
-
-def _reports(catalog: Catalog, people: _People, shift: DateShift) -> _Reports:
-    raw = _read_needed(catalog, REPORTS, "accession")
-    total = raw.num_rows
-    owners = people.owners(column_values(raw, "site"), column_values(raw, "accession"))
-    raw = raw.filter(pa.array([owner is not None for owner in owners], pa.bool_()))
-    persons = [owner for owner in owners if owner is not None]
-    scrubbed = apply(REPORTS, raw, persons, people.pseudonyms, shift)
-    reports = people.owned(scrubbed.table, persons, column_values(raw, "site"), column_values(raw, "accession"))
-    ages = column_values(scrubbed.criteria, "age")
-    days = zip(
-        column_values(scrubbed.criteria, "received_date"), column_values(scrubbed.criteria, "reported_date"), strict=True
-    )
-    years = [(received or reported).year if received or reported else None for received, reported in days]
-    return _Reports(
-        _with(reports, age_band=pa.array([age_band(age) for age in ages], pa.string())),
-        _with(scrubbed.criteria, report_id=reports["report_id"], year=pa.array(years, pa.int64())),
-        _standing_rows(raw, column_values(reports, "case_id")),
-        scrubbed.left_out,
-        total - raw.num_rows,
-    )
-
-
-def _standing_rows(raw: pa.Table, cases: Iterable[str]) -> dict[str, int]:
-    """Row number of the report that stands for each case."""
-    # By the catalog's values, as `link` decides it: by pseudonyms another key would let another report stand.
-    ranked = raw.select(_PRECEDENCE).to_pylist()
-    best: dict[str, int] = {}
-    for number, case in enumerate(cases):
-        if case not in best or precedence(ranked[best[case]]) < precedence(ranked[number]):
-            best[case] = number
-    return best
-
-
-def _slides(
-    catalog: Catalog, people: _People, shift: DateShift, reports: _Reports
-) -> tuple[pa.Table, pa.Table, Mapping[str, int]]:
-    """De-identified slides, their true values row by row, and the values left out by column."""
-    raw = _read_needed(catalog, SLIDES)
-    linked = catalog.read(LINKS, columns=("slide_id", "accession", "tier", *_BY_LINK))
-    links = {row["slide_id"]: row for row in linked.to_pylist()}
-    rows = [links.get(slide_id, {}) for slide_id in column_values(raw, "slide_id")]
-    # What a slide shows is told by its glass, or by the number that it was linked by; its own names may hold several.
-    for name in _BY_LINK:
-        own = column_values(raw, name)
-        told = [row[name] if row else value for row, value in zip(rows, own, strict=True)]
-        raw = _with(raw, **{name: pa.array(told, pa.string())})
-    sites = column_values(raw, "site")
-    accessions = [row.get("accession") for row in rows]
-    persons = people.owners(sites, accessions)
-    # A slide that belongs to nobody still must not show its true date: it gets an offset of its own.
-    keys = [person or slide_id for person, slide_id in zip(persons, column_values(raw, "slide_id"), strict=True)]
-    scrubbed = apply(SLIDES, raw, keys, people.pseudonyms, shift)
-    slides = people.owned(scrubbed.table, persons, sites, accessions)
-    of_case = pa.array([reports.standing.get(case) for case in column_values(slides, "case_id")], pa.int64())
-    mpp = [
-        (x + y) / 2 if x is not None and y is not None else None
-        for x, y in zip(column_values(raw, "mpp_x"), column_values(raw, "mpp_y"), strict=True)
-    ]
-    slides = _with(
-        slides,
-        tier=pa.array([row.get("tier") or "none" for row in rows], pa.string()),
-        mpp=pa.array(mpp, pa.float64()),
-        **{name: reports.table[name].take(of_case) for name in ("sex", "age", "age_band")},
-    )
-    true = _with(
-        scrubbed.criteria,
-        slide_id=slides["slide_id"],
-        **{name: reports.criteria[name].take(of_case) for name in ("age", "year")},
-    )
-    return slides, true, scrubbed.left_out
-
-
-@dataclass(frozen=True, slots=True)
-class _Events:
-    """De-identified events, their true values row by row, values left out by column, and events of unknown patients."""
-
-    table: pa.Table
-    criteria: pa.Table
-    left_out: Mapping[str, int]
-    without_person: int
-
-
-def _events(catalog: Catalog, people: _People, shift: DateShift) -> _Events:
-    raw = _read_needed(catalog, EVENTS, "patient_id")
-    numbers = zip(column_values(raw, "site"), column_values(raw, "patient_id"), strict=True)
-    owners = [people.holder(site, number) for site, number in numbers]
-    known = raw.filter(pa.array([owner is not None for owner in owners], pa.bool_()))
-    persons = [owner for owner in owners if owner is not None]
-    codes = column_values(known, "code")
-    # The column's pattern allows the forms of every code system; a code must have that of its own.
-    closed = [
-        code if is_closed_code(system, code) else None
-        for system, code in zip(column_values(known, "code_system"), codes, strict=True)
-    ]
-    scrubbed = apply(EVENTS, _with(known, code=pa.array(closed, pa.string())), persons, people.pseudonyms, shift)
-    hidden = sum(code is not None for code in codes) - sum(code is not None for code in closed)
-    table = _with(
-        scrubbed.table,
-        patient_id=pa.array(people.patient_codes(persons), pa.string()),
-        group_id=pa.array(people.group_codes(persons), pa.string()),
-    )
-    criteria = _with(scrubbed.criteria, event_id=table["event_id"], code=pa.array(codes, pa.string()))
-    left_out = {**scrubbed.left_out, **({"code": hidden} if hidden else {})}
-    return _Events(table, criteria, left_out, raw.num_rows - known.num_rows)
-
-
-def _patients(cases: pa.Table) -> pa.Table:
-    """One row per person; a sex that the cases do not agree on is missing."""
-    patients: dict[str, dict[str, Any]] = {}
-    columns = ("patient_id", "group_id", "sex", "slide_count")
-    for row in cases.select(columns).to_pylist():
-        patient = patients.setdefault(row["patient_id"], {**row, "case_count": 0, "slide_count": 0})
-        patient["case_count"] += 1
-        patient["slide_count"] += row["slide_count"]
-        if row["sex"] != patient["sex"]:
-            patient["sex"] = None
-    return from_rows(DEID_TABLES["patients"], patients.values())
-
-
-def _permissions(catalog: Catalog, people: _People) -> pa.Table:
-    """Permissions by pseudonym; one about a number that no report has protects nobody's data and is left out."""
-    rows = [
-        {**row, "subject_code": code}
-        for row in catalog.read(PERMISSIONS).to_pylist()
-        if (code := _subject_code(row, people)) is not None
-    ]
-    ordered = sorted(rows, key=lambda row: (row["subject"], row["subject_code"], row["source"], row["source_row"]))
-    return from_rows(PERMISSION_CODES, ordered)
-
-
-def _subject_code(row: Mapping[str, Any], people: _People) -> str | None:
-    match row["subject"]:
-        case "person":
-            person = people.person(row["site"] or "", "patient_id", row["subject_value"])
-            # An opt-out guards whoever may be this person; a permission is this person's alone.
-            return (people.group_codes if row["opt_out"] else people.patient_codes)([person])[0]
-        case "case":
-            return people.case_codes([row["site"] or ""], [row["subject_value"]])[0]
-        case "site":
-            return str(row["site"]) if row["site"] else None
-        case _:
-            return "population"

@@ -20,7 +20,7 @@ from pathcurate.vault import append_event, create_vault
 from pathcurate.workspace import Workspace
 
 
-def find(workspace: Workspace, text: str, *, actor: str) -> Found:
+def find(workspace: Workspace, text: str, *, actor: str, purpose: str | None = None) -> Found:
     """Find cases, slides and series by a number of theirs; the audit trail notes that somebody looked, but not for what.
 
     Known are: identifiers of slides, series, reports, glass, persons and groups; accession numbers in any spelling, at every
@@ -33,6 +33,7 @@ def find(workspace: Workspace, text: str, *, actor: str) -> Found:
         workspace: the workspace.
         text: the number.
         actor: who looks.
+        purpose: why, in their words.
 
     Raises:
         VaultError: the vault's key cannot be used.
@@ -47,6 +48,7 @@ def find(workspace: Workspace, text: str, *, actor: str) -> Found:
     append_event(
         workspace.vault, actor, "find",
         {"query_hmac": digest, "slides": len(found.slides), "cases": len(found.cases), "version": __version__},
+        purpose=purpose,
     )  # fmt: skip
     return found
 

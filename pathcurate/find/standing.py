@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from pathcurate.lookup import text_array
-from pathcurate.pseudonyms import internal_layer, product_layer
+from pathcurate.pseudonyms import internal, product
 from pathcurate.tables import column_values, read_parquet, read_schema
 from pathcurate.workspace import Workspace
 
@@ -28,21 +28,21 @@ class Standing:
     """
 
     def __init__(self, workspace: Workspace, key: bytes) -> None:
-        self._layer = internal_layer(key)
+        self._layer = internal(key).codes
         self._ledgers = {path.parent.name: path for path in sorted(workspace.cohorts.glob("*/ledger.parquet"))}
         self._releases = _releases(workspace.releases)
         names = sorted({*self._ledgers, *(path.parent.name for path in self._releases)})
-        self._products = {name: product_layer(key, name) for name in names}
+        self._products = {name: product(key, name).codes for name in names}
         self._steps: dict[str, tuple[str, Mapping[str, set[str]]]] = {}
         self._held: list[tuple[str, str | None, set[str]]] = []
 
     def spoken_of(self, code: str, kind: str, *parts: str) -> Iterator[str]:
         """In which ways a code is a pseudonym of a thing with this identifier, none if it is not."""
-        internal = self._layer.code(kind, *parts)
-        if internal == code:
+        own = self._layer.code(kind, *parts)
+        if own == code:
             yield "pseudonym of the workspace"
         yield from (
-            f"pseudonym of product {name}" for name, layer in self._products.items() if layer.code(kind, internal) == code
+            f"pseudonym of product {name}" for name, layer in self._products.items() if layer.code(kind, own) == code
         )
 
     def codes(self, slide_id: str | None, case: CaseKey | None, person: str | None) -> Codes:

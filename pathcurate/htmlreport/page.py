@@ -1,14 +1,25 @@
 """Pages about a release and about a cohort: one HTML file each, to read on a screen, on a telephone or on paper."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from pathcurate.htmlreport.attrition import KINDS, UNITS, attrition_svg
+from pathcurate.htmlreport.disclosure import disclosure_svg
 from pathcurate.htmlreport.template import render
 from pathcurate.model.attrition import Attrition
+from pathcurate.model.column import Type
 from pathcurate.model.deidentified import TOP_AGE
+from pathcurate.model.evaluation import Evaluation, Standard, percent
+
+_SHARINGS = {
+    "public": "for everybody 完全公开共享",
+    "agreement": "by agreement 受控公开共享",
+    "enclave": "in an enclave 领地公开共享",
+    "internal": "for nobody outside 不对外共享",
+}
+"""What ways of sharing are called for people (GB/T 37964-2019, 3.12 to 3.14)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,8 @@ class ReleaseFacts:
         purpose: that the permissions were checked for.
         has_permissions: whether any permission list was configured.
         tool: name and version of the program.
+        evaluation: what the release tells about people.
+        standard: by which that is judged.
     """
 
     title: str
@@ -78,11 +91,34 @@ class ReleaseFacts:
     purpose: str
     has_permissions: bool
     tool: str
+    evaluation: Evaluation
+    standard: Standard
 
 
 def release_page(facts: ReleaseFacts) -> str:
     """The page of a release; the same facts give the same bytes."""
-    return render("release.html.j2", facts=facts, **_shared(facts.title, facts.attrition, facts.has_permissions))
+    return render(
+        "release.html.j2",
+        facts=facts,
+        evaluation=facts.evaluation,
+        chart=Markup(disclosure_svg(facts.evaluation)),  # noqa: S704 -- its template has escaped every value
+        percent=percent,
+        sharings=_SHARINGS,
+        shown=_shown(facts.tables),
+        **_shared(facts.title, facts.attrition, facts.has_permissions),
+    )
+
+
+def _shown(tables: Iterable[TableFacts]) -> frozenset[str]:
+    """Kinds of values in the tables that the page has a sentence about."""
+    columns = [column for table in tables for column in table.columns]
+    names = {column.name for column in columns}
+    kinds = {
+        "dates": any(column.type == Type.DATE for column in columns),
+        "texts": any(table.name == "texts" for table in tables),
+    }
+    kinds |= {"years": any(name.endswith("year") for name in names), "ages": "age" in names, "bands": "age_band" in names}
+    return frozenset(kind for kind, is_there in kinds.items() if is_there)
 
 
 def cohort_page(title: str, attrition: Attrition, has_permissions: bool) -> str:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from pathcurate.engines import Engine
 from pathcurate.model.link import LINK_DECISIONS, LINKED_TIERS, LINKS
 from pathcurate.relations import relation
+from pathcurate.sqlplan.expressions import literal
 from pathcurate.tables import Catalog
 
 REASONS: Final[Mapping[str, str]] = {
@@ -123,7 +124,7 @@ def _links(engine: Engine, catalog: Catalog, choice: Choice) -> str:
     tests = ["b.slide_id IS NOT NULL"]
     for column, values in (("site", choice.sites), ("tier", choice.tiers)):
         if values:
-            tests.append(f"b.{column} IN ({', '.join(_quoted(value) for value in values)})")
+            tests.append(f"b.{column} IN ({', '.join(literal(value) for value in values)})")
     decided = catalog.read(LINK_DECISIONS, columns=("slide_id", "rule_set_sha"))
     engine.view(_DECIDED, decided.slice(0, 0) if choice.again else decided)
     names = ", ".join(f"b.{name}" for name in _COLUMNS)
@@ -134,10 +135,6 @@ def _links(engine: Engine, catalog: Catalog, choice: Choice) -> str:
         "ON b.slide_id = d.slide_id AND coalesce(b.rule_set_sha, '') = d.rules "
         f"WHERE d.slide_id IS NULL AND {' AND '.join(tests)})"
     )
-
-
-def _quoted(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _drawn(engine: Engine, classified: str, seed: int, allot: Allotment) -> list[str]:

@@ -81,7 +81,14 @@ class Exported:
 
 
 def export_review(
-    workspace: Workspace, engine: Engine, choice: Choice, *, now: datetime, expires_days: int, actor: str
+    workspace: Workspace,
+    engine: Engine,
+    choice: Choice,
+    *,
+    now: datetime,
+    expires_days: int,
+    actor: str,
+    purpose: str | None = None,
 ) -> Exported:
     """Draw slides and write the sheet; what was asked is kept in the catalog, so that the answers can be told from others.
 
@@ -95,6 +102,7 @@ def export_review(
         now: the present, with its zone.
         expires_days: after how many days the folder is removed.
         actor: who exports it.
+        purpose: why, in their words.
 
     Raises:
         PlanIncompleteError: nothing was linked yet.
@@ -124,6 +132,7 @@ def export_review(
     append_event(
         workspace.vault, actor, "link review export",
         {"slides": len(items), **purposes, "days": expires_days, "version": __version__},
+        purpose=purpose,
     )  # fmt: skip
     hidden.rename(folder / name)
     without_label = sum(item.picture is None for item in items)

@@ -12,14 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pathcurate import __version__
-from pathcurate.disclosure import check_permission_lists
+from pathcurate.disclosure.lists import check_permission_lists
 from pathcurate.errors import PlanIncompleteError, UsageError
 from pathcurate.model.attrition import COHORT_FILE
 from pathcurate.model.link import LINKS
 from pathcurate.model.material import MATERIALS
 from pathcurate.model.person import IDENTITIES
 from pathcurate.peoplecsv import csv_for_people
-from pathcurate.pseudonyms import Pseudonyms, internal_layer
+from pathcurate.pseudonyms import Pseudonyms, internal
 from pathcurate.storage import private_directory, write_bytes
 from pathcurate.tables import Catalog, column_values, read_parquet
 from pathcurate.text.vocabulary import vocabulary
@@ -85,7 +85,7 @@ def pull(workspace: Workspace, cohort: str, *, now: datetime, stain: str | None 
     links = catalog.read(LINKS, columns=("material_id",))["material_id"].drop_null()
     glass = catalog.read(MATERIALS)
     glass = glass.filter(pc.equal(glass["kind"], pa.scalar("slide")))
-    layer = internal_layer(open_vault(workspace.vault).key)
+    layer = internal(open_vault(workspace.vault).key).codes
     key = "patient_id" if facts["unit"] == "patient" else "case_id"
     codes = set(column_values(read_parquet(workspace.cohorts / cohort / "cohort.parquet", [key]), key))
     cases = _cases_of(codes, set(_pairs(glass)), layer, catalog if key == "patient_id" else None)
@@ -96,19 +96,20 @@ def pull(workspace: Workspace, cohort: str, *, now: datetime, stain: str | None 
     return PullList(cohort, len(cases), _in_order(glass), len(links) > 0)
 
 
-def write_pull(workspace: Workspace, found: PullList, *, actor: str) -> Path:
+def write_pull(workspace: Workspace, found: PullList, *, actor: str, purpose: str | None = None) -> Path:
     """Write the list below ``catalog/review/``, where only the workspace's owner can read it; the audit trail notes it.
 
     Args:
         workspace: the workspace.
         found: the list.
         actor: who asked for it.
+        purpose: why, in their words.
     """
     rows = ([_text(row[name]) for name in SHOWN] for row in found.glass.to_pylist())
     folder = private_directory(private_directory(workspace.catalog) / "review")
     path = folder / f"pull-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}.csv"
     facts: dict[str, str | int] = {"cohort": found.cohort, "cases": found.cases, "glass": found.glass.num_rows}
-    append_event(workspace.vault, actor, "materials pull", {**facts, "version": __version__})
+    append_event(workspace.vault, actor, "materials pull", {**facts, "version": __version__}, purpose=purpose)
     write_bytes(path, csv_for_people(SHOWN, rows), mode=0o600)
     return path
 

@@ -54,6 +54,8 @@ class Action(StrEnum):
     """Free text: kept in the catalog until a scrubber has cleaned it."""
     CRITERION = "criterion"
     """Only for criteria: moved to the vault area, not to ``deid/``."""
+    GENERALISE = "generalise"
+    """Replaced by a coarser value in a column of its own: no declaration asks for it, only a profile does."""
 
 
 _ALLOWED = {

@@ -4,9 +4,11 @@ Each has a twin in the vault area with *criterion-only* values (true dates, true
 compare with the true value, and what is selected is the de-identified one.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from pathcurate.model.column import Action, Column, Identifying, Table, Type
+from pathcurate.model.diagnosis import DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS
 from pathcurate.model.event import EVENTS
 from pathcurate.model.link import LINKS
 from pathcurate.model.permission import PERMISSIONS
@@ -19,11 +21,22 @@ PSEUDONYM_KINDS = {
     "S": "slide", "C": "case", "P": "person", "Q": "group of possibly one person", "R": "report", "G": "scan group",
     "I": "series",
     "E": "event", "M": "block or glass slide", "A": "annotation",
-    "N": "entry of a scanner's table", "U": "statement of a merge list",
+    "N": "entry of a scanner's table", "U": "statement of a merge list", "H": "name in a text",
 }  # fmt: skip
 TOP_AGE = 90
 """Ages from here on are one class (HIPAA 45 CFR 164.514(b)(2)(i)(C))."""
-AGE_BANDS = (*(f"{low}-{low + 4}" for low in range(0, TOP_AGE, 5)), f"{TOP_AGE}+")
+BAND_WIDTHS = (5, 10, 20)
+"""Years that an age band may have."""
+_ALWAYS_FILLED = "site"
+
+
+def age_bands(width: int) -> tuple[str, ...]:
+    """The bands of so many years from 0 on; the last is open, and begins at 90 or, of twenty years, at 80."""
+    last = TOP_AGE // width * width
+    return (*(f"{low}-{low + width - 1}" for low in range(0, last, width)), f"{last}+")
+
+
+AGE_BANDS = tuple(dict.fromkeys(band for width in BAND_WIDTHS for band in age_bands(width)))
 SPLITS = ("train", "val", "test")
 
 
@@ -65,8 +78,19 @@ def criterion(column: Column) -> Column | None:
     return replace(column, type=type_, identifying=Identifying.CRITERION_ONLY, action=Action.CRITERION)
 
 
+def stays(table: Table, column: Column) -> bool:
+    """Whether a column of the catalog has a value in every row of ``deid/`` whatever the profile: rows are told apart by it,
+    or permissions hang on it."""
+    return column.name in table.key or column.name == _ALWAYS_FILLED
+
+
 def _derive(table: Table) -> tuple[Column, ...]:
-    return tuple(kept for column in table.columns if (kept := deidentified(column)) is not None)
+    # A profile may empty what the catalog requires.
+    return tuple(
+        replace(kept, required=column.required and stays(table, column))
+        for column in table.columns
+        if (kept := deidentified(column)) is not None
+    )
 
 
 def _criteria(name: str, key: Column, columns: tuple[Column, ...]) -> Table:
@@ -78,7 +102,37 @@ CASE_ID = _pseudonym("case_id", "C", "Pseudonym of the case (site and accession 
 PATIENT_ID = _pseudonym("patient_id", "P", "Pseudonym of the person.")
 GROUP_ID = _pseudonym("group_id", "Q", "Pseudonym of all persons who may be this one; splits use it.")
 AGE = next(kept for column in REPORTS.columns if column.name == "age" and (kept := deidentified(column)))
-AGE_BAND = Column("age_band", Type.STRING, "Age in bands of five years.", Identifying.QUASI, values=AGE_BANDS)
+AGE_BAND = Column(
+    "age_band", Type.STRING, "Age in bands of five years, or of ten or twenty where the profile says so.", Identifying.QUASI,
+    values=AGE_BANDS,
+)  # fmt: skip
+PROVINCE = Column(
+    "province", Type.STRING,
+    "Province of the address, else of the place where the identity card's number was given (GB/T 2260).", Identifying.QUASI,
+    vocabulary="provinces",
+)  # fmt: skip
+
+
+def _coarse(prefix: str, what: str) -> tuple[Column, Column]:
+    """Year and quarter of a date, which a profile may show in place of the moved day."""
+    return (
+        Column(f"{prefix}year", Type.INTEGER, f"Year {what}; only where the profile shows no moved day.", Identifying.QUASI),
+        Column(f"{prefix}quarter", Type.INTEGER, f"Quarter {what}, 1 to 4; only beside the year.", Identifying.QUASI),
+    )
+
+
+COMPANIONS: Mapping[str, tuple[Column, ...]] = {
+    "slides.scan_datetime": _coarse("scan_", "in which the slide was scanned"),
+    "reports.age": (AGE_BAND,),
+    "reports.address": (PROVINCE,),
+    "reports.received_date": _coarse("received_", "in which the specimen was received"),
+    "reports.reported_date": _coarse("reported_", "in which the report was signed"),
+    "events.date": _coarse("", "in which it happened or began"),
+}
+"""Columns of ``deid/`` that hold something coarser than a column of the catalog does.
+
+A profile shows a date moved or its true year, never both: together they would narrow down how far the person's dates moved.
+"""
 SEX = REPORTS["sex"]
 MPP = Column("mpp", Type.FLOAT, "Mean of mpp_x and mpp_y.", unit="µm/px")
 YEAR = Column(
@@ -108,8 +162,11 @@ SLIDES_DEID = Table(
     name="slides",
     row="one slide",
     key=("slide_id",),
-    columns=(_slide_columns[0], *_SLIDE_LINK, *_slide_columns[1:], MPP, LINKS["tier"], SEX, AGE, AGE_BAND),
-)
+    columns=(
+        _slide_columns[0], *_SLIDE_LINK, *_slide_columns[1:], MPP, LINKS["tier"], SEX, AGE, AGE_BAND,
+        *COMPANIONS["slides.scan_datetime"],
+    ),
+)  # fmt: skip
 CASES_DEID = Table(
     name="cases",
     row="one case: everything under one accession number of one site",
@@ -120,6 +177,7 @@ CASES_DEID = Table(
           if (kept := deidentified(REPORTS[name]))),
         Column("report_count", Type.INTEGER, "Reports of the case."),
         Column("slide_count", Type.INTEGER, "Slides linked to the case."),
+        PROVINCE, *COMPANIONS["reports.received_date"], *COMPANIONS["reports.reported_date"],
     ),
 )  # fmt: skip
 PATIENTS_DEID = Table(
@@ -130,24 +188,80 @@ PATIENTS_DEID = Table(
         PATIENT_ID, GROUP_ID, SEX,
         Column("case_count", Type.INTEGER, "Cases of the person."),
         Column("slide_count", Type.INTEGER, "Slides linked to the person's cases."),
+        PROVINCE,
     ),
 )  # fmt: skip
 REPORTS_DEID = Table(
     name="reports",
     row="one report, without its texts",
     key=("report_id",),
-    columns=(_derive(REPORTS)[0], CASE_ID, PATIENT_ID, GROUP_ID, *_derive(REPORTS)[1:], AGE_BAND),
-)
+    columns=(
+        _derive(REPORTS)[0], CASE_ID, PATIENT_ID, GROUP_ID, *_derive(REPORTS)[1:], AGE_BAND, PROVINCE,
+        *COMPANIONS["reports.received_date"], *COMPANIONS["reports.reported_date"],
+    ),
+)  # fmt: skip
 
 EVENTS_DEID = Table(
     name="events",
     row="one event, without its words and numbers",
     key=("event_id",),
-    columns=(_derive(EVENTS)[0], PATIENT_ID, GROUP_ID, *_derive(EVENTS)[1:]),
+    columns=(_derive(EVENTS)[0], PATIENT_ID, GROUP_ID, *_derive(EVENTS)[1:], *COMPANIONS["events.date"]),
 )
 
-DEID_TABLES = {table.name: table for table in (SLIDES_DEID, CASES_DEID, PATIENTS_DEID, REPORTS_DEID, EVENTS_DEID)}
+
+def _said(table: Table, row: str, *more: Column) -> Table:
+    """What a report says, by pseudonym and without the places in its text."""
+    report, *columns = _derive(table)
+    key = ("report_id", "ordinal")
+    return Table(table.name, row, key, (report, CASE_ID, PATIENT_ID, GROUP_ID, *more, *columns))
+
+
+DIAGNOSES_DEID = _said(DIAGNOSES, DIAGNOSES.row)
+IHC_RESULTS_DEID = _said(IHC_RESULTS, IHC_RESULTS.row)
+REPORT_CONCEPTS_DEID = _said(
+    REPORT_CONCEPTS, REPORT_CONCEPTS.row,
+    Column("ordinal", Type.INTEGER, "Place among the report's mentions; 1 for the first.", required=True),
+)  # fmt: skip
+
+DEID_TABLES = {
+    table.name: table
+    for table in (
+        SLIDES_DEID, CASES_DEID, PATIENTS_DEID, REPORTS_DEID, EVENTS_DEID, DIAGNOSES_DEID, IHC_RESULTS_DEID,
+        REPORT_CONCEPTS_DEID,
+    )
+}  # fmt: skip
 """The tables of ``deid/``."""
+SCRUBBED = {table.name: table for table in (SLIDES, REPORTS, EVENTS, DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS)}
+"""The catalog's tables that those are made of, column by column."""
+
+
+def _made_of(table: Table) -> Mapping[str, tuple[str, ...]]:
+    """Each column of ``deid/`` that a column of this table gives, and that column as ``table.column``."""
+    given = {column.name: (f"{table.name}.{column.name}",) for column in table.columns if deidentified(column)}
+    coarser = {
+        companion.name: (place,)
+        for place, companions in COMPANIONS.items()
+        if place.startswith(f"{table.name}.")
+        for companion in companions
+    }
+    return given | coarser
+
+
+_OF_REPORTS = _made_of(REPORTS)
+ORIGINS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "slides": {
+        **{name: _OF_REPORTS[name] for name in ("sex", "age", "age_band")},
+        **_made_of(SLIDES),
+        "mpp": ("slides.mpp_x", "slides.mpp_y"),
+    },
+    "cases": _OF_REPORTS,
+    "patients": _OF_REPORTS,
+    **{name: _made_of(table) for name, table in SCRUBBED.items() if name != "slides"},
+}
+"""By table of ``deid/``, the columns of the catalog that all have to be shown for a column to have values.
+
+A column that is not listed is made by de-identification itself.
+"""
 
 _TRUE_CASE = tuple(REPORTS[name] for name in ("received_date", "reported_date", "age", "birth_date"))
 CRITERIA_TABLES = {
@@ -185,11 +299,12 @@ def released(table: Table, columns: tuple[str, ...]) -> Table:
     return with_split.select(columns)
 
 
-def age_band(age: int | None) -> str | None:
-    """The five-year band of an age in years, ``90+`` from 90 on."""
+def age_band(age: int | None, width: int = 5) -> str | None:
+    """The band of an age in years, ``90+`` from 90 on; see :func:`age_bands`."""
     if age is None or age < 0:
         return None
-    return AGE_BANDS[min(age // 5, len(AGE_BANDS) - 1)]
+    bands = age_bands(width)
+    return bands[min(age // width, len(bands) - 1)]
 
 
 PERMISSION_CODES = Table(

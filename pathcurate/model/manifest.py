@@ -7,6 +7,7 @@ MANIFEST_NAME = "MANIFEST.json"
 
 _DIGEST = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
 _NAME = {"type": "string", "pattern": "^[a-z0-9_]{1,64}$"}
+_PROFILE = {"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,39}$"}
 _COUNT = {"type": "integer", "minimum": 0}
 
 
@@ -65,7 +66,18 @@ MANIFEST_JSON_SCHEMA: dict[str, Any] = {
             "recipe": _object({"name": _NAME, "lock_sha256": _DIGEST, "canonical_sha256": _DIGEST}),
             "inputs": {"type": "object", "additionalProperties": _DIGEST},
             "permissions": _object({"configured": {"type": "boolean"}, "purpose": {"type": "string"}}),
+            # What the release tells about people; releases of 0.1.0 do not say it.
+            "deid": _object(
+                {
+                    "profile": _PROFILE,
+                    "scenario": {"enum": ["public", "agreement", "enclave", "internal"]},
+                    "k_required": {"oneOf": [{"type": "null"}, {"type": "integer", "minimum": 2}]},
+                    "k_min": _COUNT,
+                    "gbt42460_level": {"enum": [1, 2, 3, 4]},
+                }
+            ),
             "tool": _object({"name": {"const": "pathcurate"}, "version": {"type": "string"}}),
-        }
+        },
+        optional=("deid",),
     ),
 }

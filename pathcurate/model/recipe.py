@@ -35,6 +35,7 @@ LANGUAGE = 1
 Unit = Literal["slide", "case", "patient"]
 Tier = Literal["exact", "barcode", "metadata", "index", "file_name", "patient_date", "reviewed"]
 Side = Literal["train", "val", "test"]
+TextColumn = Literal["clinical_diagnosis", "gross", "microscopy", "diagnosis", "ihc", "molecular", "comment", "text_raw"]
 Operator = Literal[">=", ">", "=", "<="]
 
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
@@ -379,6 +380,7 @@ class Recipe(_Part):
         exclude: what a row must not meet.
         split: how the result is divided.
         columns: what goes out, of the unit's table; ``split`` too if there is one.
+        texts: which texts of the reports of its cases (or patients) go out too, scrubbed.
     """
 
     model_config = ConfigDict(title="recipe", json_schema_extra=_recipe_schema)
@@ -415,6 +417,9 @@ class Recipe(_Part):
     columns: Annotated[
         tuple[Text, ...], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_unique)
     ]
+    texts: Annotated[
+        tuple[TextColumn, ...], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_unique)
+    ] | None = None  # fmt: skip
 
     _ignore_free_keys = model_validator(mode="before")(_without_free_keys)
 

@@ -53,10 +53,10 @@ class Removal:
         end: behind the last character.
         kind: what it is.
         rule: name of the rule that found it: ``known.name``, ``label.phone``, ``date.ymd`` …
-        value: what the placeholder is made of, identified: of a date the day as ``2024-05-03``; of a case its number, normalised
-            as the catalog's column ``accession`` is, where the site's patterns know it; of a name the name, folded; of a
-            hospital the site's code if it is the site itself; of an age its years; else empty.
-        form: of a date its form, see :mod:`pathcurate.text.dateforms`; of a case what follows its number (``A1``); else empty.
+        value: what the placeholder is made of, identified: of a date the day as ``2024-05-03``; of a case its number,
+            normalised as the catalog's column ``accession`` is, where the site's patterns know it; of a name the name,
+            folded; of a hospital the site's code if it is the site itself; of an age its years; else empty.
+        form: of a date its form, see :mod:`pathcurate.text.dateforms`; of a case what follows its number (``A1``).
     """
 
     start: int

@@ -121,6 +121,7 @@ REPORTS = Table(
         _direct("pathologist", "Pathologist who reported."),
         _direct("reviewer", "Pathologist who reviewed."),
         _direct("phone", "Telephone number."),
+        _direct("address", "Where the patient lives."),
         _text("text_raw", "The report as one text, where the export has no sections."),
         Column("language", Type.STRING, "Language of the texts.", values=LANGUAGES),
         _direct("source_file", "Name of the report source."),

@@ -12,6 +12,7 @@ from pathcurate.model.deidentified import CASE_ID, GROUP_ID, PATIENT_ID, pseudon
 from pathcurate.model.diagnosis import REPORT_CONCEPTS
 from pathcurate.model.removal import Kind
 from pathcurate.model.report import LANGUAGES, TEXT_COLUMNS
+from pathcurate.model.slide import SITE
 
 _REPORT = Column("report_id", Type.STRING, "Pseudonym of the report.", pattern=pseudonym_pattern("R"), required=True)
 _TEXT_COLUMN = Column(
@@ -72,12 +73,23 @@ TEXT_SPANS = Table(
     ),
 )  # fmt: skip
 
-TEXT_TABLES = {table.name: table for table in (TEXTS, REMOVALS, TEXT_SPANS)}
+TEXT_REPORTS = Table(
+    name="text_reports",
+    row="one report whose texts were scrubbed, also if it has none",
+    key=("report_id",),
+    columns=(
+        _REPORT,
+        Column("status", Type.STRING, "failed: its texts could not be scrubbed and are left out.", values=("ok", "failed"),
+               required=True),
+    ),
+)  # fmt: skip
+
+TEXT_TABLES = {table.name: table for table in (TEXTS, REMOVALS, TEXT_SPANS, TEXT_REPORTS)}
 """The tables of ``deid/texts/``, which a cohort does not depend on."""
 
 SCRUBBED_TEXTS = Table(
     name="scrubbed_texts",
-    row="one text of one report as it was scrubbed last; a cache, kept while report, known values, rules and key are the same",
+    row="one text of one report as it was scrubbed last, good while report, known values, rules and key are the same",
     key=("report_id", "text_column"),
     columns=(
         Column("report_id", Type.STRING, "The report.", Identifying.DIRECT, Action.DROP, required=True),
@@ -85,8 +97,24 @@ SCRUBBED_TEXTS = Table(
         Column("made_of", Type.STRING, "Digest of the text, of what is known of its persons, of the rules and of the key.",
                Identifying.DIRECT, Action.DROP, required=True),
         Column("text", Type.STRING, "The text with placeholders.", Identifying.DIRECT, Action.WITHHOLD, required=True),
-        Column("removals", Type.STRING, "Its removals as JSON: kind, rule, start and end in the catalog's text, start and end "
-               "in this one.", Identifying.QUASI, Action.DROP, required=True),
+        Column("removals", Type.STRING, "Its removals as JSON: kind, rule, start and end in the catalog's text and in this "
+               "one.", Identifying.QUASI, Action.DROP, required=True),
     ),
 )  # fmt: skip
 """In the catalog: it is keyed by the catalog's identifier."""
+
+DECISIONS = ("remove", "keep", "hospital", "staff")
+
+TEXT_DECISIONS = Table(
+    name="text_decisions",
+    row="what a reviewer decided about a word in the texts of a site",
+    key=("site", "word"),
+    columns=(
+        SITE,
+        Column("word", Type.STRING, "The word, as it stands in texts.", Identifying.DIRECT, Action.DROP, required=True),
+        Column("decision", Type.STRING, "remove: it goes wherever it stands; keep: no rule takes it out, but for known "
+               "values; hospital: a name of the site itself; staff: a name of its staff.", values=DECISIONS, required=True),
+        Column("reviewer", Type.STRING, "Who decided.", Identifying.DIRECT, Action.DROP, required=True),
+        Column("decided_at", Type.TIMESTAMP, "When, in UTC.", Identifying.QUASI, Action.DROP, required=True),
+    ),
+)  # fmt: skip

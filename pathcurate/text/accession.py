@@ -7,6 +7,8 @@ from typing import Any
 
 import re2
 
+from pathcurate.yamlsource import did_you_mean
+
 _UUID = re.compile(r"(?<![0-9A-Z])[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}(?![0-9A-Z])")
 _DATE = re.compile(
     r"(?<![0-9A-Z])(?:(?:19|20)?[0-9]{2}"
@@ -17,6 +19,9 @@ _DATE = re.compile(
 # "S23-00123①" into a digit of the number.
 _FOLDS = {0xFF01 + offset: 0x21 + offset for offset in range(94)}
 _FOLDS |= dict.fromkeys(map(ord, "‐‑‒–—―−﹣"), ord("-")) | {0x3000: ord(" ")}
+
+ACCESSION_GROUPS = ("accession", "prefix", "year", "number", "specimen", "block", "slide")
+"""The named groups that a pattern may have; it needs ``accession`` or ``number``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +132,46 @@ def _normal_form(groups: dict[str, str | None]) -> str:
     prefix, year = groups.get("prefix") or "", (groups.get("year") or "")[-2:]
     # Without a dash, prefix B1 with number 23 would be prefix B with number 123.
     return f"{prefix}{year}-{number}" if year or prefix[-1:].isdigit() else f"{prefix}{number}"
+
+
+def _groups(pattern: str) -> set[str]:
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        groups = set(re2.compile(pattern, options).groupindex)
+    except re2.error as failure:
+        reason = failure.args[0]
+        text = reason.decode("utf-8", errors="replace") if isinstance(reason, bytes) else str(reason)
+        hint = " (look-around is not portable between engines)" if "perl operator: (?" in text else ""
+        raise ValueError(f"not an RE2 pattern: {text}{hint}") from failure
+    for group in sorted(groups):
+        # RE2 would read the first of them and leave the others out without a word.
+        if len(re.findall(rf"\(\?P?<{group}>", pattern)) > 1:
+            raise ValueError(f"group `{group}` stands in the pattern more than once")
+    return groups
+
+
+def checked_patient_pattern(pattern: str) -> str:
+    """A pattern of patients' numbers in texts of slides.
+
+    Raises:
+        ValueError: it is no RE2 pattern, or has other groups.
+    """
+    if _groups(pattern) != {"patient"}:
+        raise ValueError("the pattern needs a group (?P<patient>...) and no other")
+    return pattern
+
+
+def checked_pattern(pattern: str) -> str:
+    """A pattern of accession numbers as a workspace may have it.
+
+    Raises:
+        ValueError: it is no RE2 pattern, or lacks a group, or has an unknown one.
+    """
+    groups = _groups(pattern)
+    for group in sorted(groups.difference(ACCESSION_GROUPS)):
+        guess = did_you_mean(group, ACCESSION_GROUPS) or f"; known: {', '.join(ACCESSION_GROUPS)}"
+        raise ValueError(f"unknown group `{group}`{guess}")
+    if not groups & {"accession", "number"}:
+        raise ValueError("the pattern needs a group (?P<accession>...) or (?P<number>...)")
+    return pattern

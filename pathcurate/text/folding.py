@@ -1,6 +1,7 @@
 """Text in one spelling, character for character: what is found in it stands at the same place in the text itself."""
 
 import unicodedata
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -13,6 +14,12 @@ _SAME |= {ord(upper): upper.lower() for upper in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 
 _SMALL = 0x10000
+# What nobody sees and whoever wants to hide a number puts between its digits; the bars and line separators of the web.
+_UNSEEN = (
+    "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e"
+    "\u2060\u2061\u2062\u2063\u2064\ufeff"
+)
+_MIDDLE_DOTS = "•‧∙⋅・･"
 
 
 @cache
@@ -28,10 +35,26 @@ def _table() -> dict[int, str]:
 
 
 @cache
-def _points() -> NDArray[np.uint32]:
+def _half_widths() -> dict[int, str]:
+    table = {}
+    for point in (*range(128, _SMALL), *range(0x1D7CE, 0x1D800)):
+        folded = unicodedata.normalize("NFKC", chr(point))
+        # ① is no digit of the number before it, and Ⅴ no letter.
+        if len(folded) == 1 and ord(folded) != point and unicodedata.category(chr(point)) not in {"No", "Nl", "So"}:
+            table[point] = folded
+    signs = {point: sign for point, sign in _SAME.items() if not chr(point).isascii() and chr(point) != "İ"}
+    spaces = {ord(sign): " " for sign in (*_UNSEEN, *"\t\r\v\f\x85")}
+    # Half a character, from a text that was cut: nothing that encodes takes it.
+    halves = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
+    return {**table, **halves, **signs, **spaces, **dict.fromkeys(map(ord, _MIDDLE_DOTS), "·"), ord("İ"): "I", ord("∶"): ":"}
+
+
+@cache
+def _points(table: Callable[[], dict[int, str]]) -> NDArray[np.uint32]:
     points = np.arange(_SMALL, dtype=np.uint32)
-    for point, folded in _table().items():
-        points[point] = ord(folded)
+    for point, folded in table().items():
+        if point < _SMALL:
+            points[point] = ord(folded)
     return points
 
 
@@ -41,12 +64,24 @@ def fold(text: str) -> str:
     ``（ＨＥＲ２：３＋）`` becomes ``(her2:3+)``. Line feeds, 。 and 、 stay; signs that
     stand for several letters (Ⅱ, ㎝) do too.
     """
+    return _translate(text, _table)
+
+
+def half_width(text: str) -> str:
+    """A text of the same length in half width, its case kept: ``（ＨＥＲ２：３＋）`` becomes ``(HER2:3+)``.
+
+    Signs that cannot be seen become spaces, so that none hides in a number.
+    """
+    return _translate(text, _half_widths)
+
+
+def _translate(text: str, table: Callable[[], dict[int, str]]) -> str:
     if text.isascii():
-        return text.translate(_table())
+        return text.translate(table())
     # A lookup of all characters at once takes a third of the time that `translate` takes for Han text.
     points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     try:
-        folded = _points()[points]
+        folded = _points(table)[points]
     except IndexError:  # rare characters beyond the table, of names for the most part
-        return text.translate(_table())
+        return text.translate(table())
     return folded.tobytes().decode("utf-32-le", "surrogatepass")

@@ -26,6 +26,7 @@ _VARYING = (
     (re.compile(r"sha256:[0-9a-f]{64}"), "[DIGEST]"),
     (re.compile(r"\b([SCPQRGE])-[0-9A-HJKMNP-TV-Z]{16}\b"), r"[\1-ID]"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?"), "[TIME]"),
+    (re.compile(r"\bkey [0-9a-f]{16}\b"), "key [KEY]"),
     (re.compile(r"find-\d{8}T\d{6}Z-[0-9a-f]{8}"), "find-[TIME]"),
     (re.compile(r" +\d+\.\d s "), " [TIME] "),
     (re.compile(r"\b(train|val|test) \d+"), r"\1 [N]"),  # groups go to sides by pseudonym, so by the workspace's key

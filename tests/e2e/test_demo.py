@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pathcurate.pseudonyms import internal_layer, product_layer
+from pathcurate.pseudonyms import internal, product
 
 RECIPE = "demo_he_2023"
 KEY = bytes(range(32))
@@ -62,12 +62,12 @@ def _answers(workspace: Path) -> dict[str, Any]:
 
 def _slide_codes(workspace: Path) -> dict[tuple[str, str], str]:
     """(site, path in hex) to the slide's code in the release."""
-    internal, product = internal_layer(KEY), product_layer(KEY, RECIPE)
+    inside, outside = internal(KEY).codes, product(KEY, RECIPE).codes
     snapshot = json.loads(max((workspace / "catalog" / "slides" / "_log").glob("*.json")).read_bytes())
     codes = {}
     for part in snapshot["parts"]:
         for row in pq.read_table(workspace / "catalog" / "slides" / part).to_pylist():
-            codes[row["site"], row["relpath"].hex()] = product.code("S", internal.code("S", row["slide_id"]))
+            codes[row["site"], row["relpath"].hex()] = outside.code("S", inside.code("S", row["slide_id"]))
     return codes
 
 
@@ -129,7 +129,7 @@ def test_the_followed_up_cohort_is_exactly_the_answer_key(finished: Path) -> Non
     done = _run(finished, "cohort", str(finished / "followed.yaml"))
     assert done.returncode == 0, done.stderr
     rows = pq.read_table(finished / "cohorts" / "breast_followed_up" / "cohort.parquet").to_pylist()
-    assert {row["case_id"] for row in rows} == {internal_layer(KEY).code("C", "NB01", number) for number in expected}
+    assert {row["case_id"] for row in rows} == {internal(KEY).codes.code("C", "NB01", number) for number in expected}
     assert expected
 
 

@@ -208,9 +208,9 @@ def test_cohort_is_what_the_source_tables_say(archive: Archive) -> None:
     expected = archive.expected(50)
     assert 20 < len(expected) < len(archive.expected(0))
     # The ledger's codes are made from the slides' identifiers with the vault's key.
-    from pathcurate.pseudonyms import internal_layer
+    from pathcurate.pseudonyms import internal
 
-    layer = internal_layer((archive.workspace / "vault" / "key").read_bytes())
+    layer = internal((archive.workspace / "vault" / "key").read_bytes()).codes
     codes = {layer.code("S", slide_id): name for slide_id, name in names.items()}
     ledger = pq.read_table(archive.workspace / "cohorts" / "breast_stage_two" / "ledger.parquet").to_pylist()
     assert {codes[row["slide_id"]] for row in ledger if row["step"] == "kept"} == expected

@@ -2,6 +2,7 @@
 
 import string
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -9,11 +10,13 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from pathcurate.model.column import Action, Column, Identifying, Table, Type
-from pathcurate.pseudonyms import canonical, date_shift, internal_layer, product_layer
+from pathcurate.profiles import read_profile
+from pathcurate.pseudonyms import canonical, internal, product
 from pathcurate.scrubbers.table import apply, known_identifiers, verify
 from pathcurate.tables import from_rows
 from pathcurate.text.vocabulary import vocabulary
 
+PROFILE = read_profile("default", Path())
 keys = st.binary(min_size=32, max_size=32)
 numbers = st.text(st.sampled_from(string.digits + string.ascii_letters + "０１９ＡＺ- \u3000病张\x1f\x00"), max_size=12)
 parts = st.lists(numbers, max_size=3)
@@ -25,16 +28,16 @@ days = st.dates()
 @example(bytes(32), ["a\x1fb"], ["a", "b"])
 @example(bytes(32), ["a\x00\x00\x00\x01b"], ["a", "b"])
 def test_two_codes_agree_only_if_kind_and_every_part_do(key: bytes, one: list[str], other: list[str]) -> None:
-    layer = internal_layer(key)
+    layer = internal(key).codes
     assert (layer.code("C", *one) == layer.code("C", *other)) == (one == other)
     assert layer.code("C", *one) != layer.code("P", *one)
-    assert layer.code("C", *one) == internal_layer(key).code("C", *one)
+    assert layer.code("C", *one) == internal(key).codes.code("C", *one)
 
 
 @given(keys, st.text(max_size=8), st.text(max_size=8), numbers)
 def test_no_two_products_share_a_code(key: bytes, one: str, other: str, number: str) -> None:
     assume(one != other)
-    codes = {layer.code("P", number) for layer in (product_layer(key, one), product_layer(key, other), internal_layer(key))}
+    codes = {layer.code("P", number) for layer in (product(key, one).codes, product(key, other).codes, internal(key).codes)}
     assert len(codes) == 3
 
 
@@ -47,7 +50,7 @@ def test_a_number_is_canonical_after_the_first_time(number: str) -> None:
 
 @given(keys, st.text(max_size=8), days, days)
 def test_intervals_within_a_person_and_days_of_the_week_are_kept(key: bytes, person: str, one: date, other: date) -> None:
-    shift = date_shift(key)
+    shift = internal(key).dates
     moved, other_moved = shift.shift(person, one), shift.shift(person, other)
     offset = shift.days(person)
     assert offset % 7 == 0
@@ -63,7 +66,7 @@ def test_intervals_within_a_person_and_days_of_the_week_are_kept(key: bytes, per
 
 @given(keys, st.lists(st.text(max_size=6), min_size=2, max_size=6))
 def test_all_persons_of_a_workspace_move_in_one_direction(key: bytes, persons: list[str]) -> None:
-    assert len({date_shift(key).days(person) > 0 for person in persons}) == 1
+    assert len({internal(key).dates.days(person) > 0 for person in persons}) == 1
 
 
 RECORDS = Table(
@@ -109,7 +112,8 @@ records = st.lists(
 @given(keys, records)
 def test_whatever_is_typed_what_comes_out_passes_the_check(key: bytes, rows: list[dict[str, Any]]) -> None:
     data = from_rows(RECORDS, rows)
-    scrubbed = apply(RECORDS, data, [str(row["name"]) for row in rows], internal_layer(key), date_shift(key))
+    owners = pa.chunked_array([[str(row["name"]) for row in rows]], pa.string())
+    scrubbed = apply(RECORDS, data, owners, internal(key), PROFILE)
     result = scrubbed.table
     assert result.column_names == list(SHOWN.names)
     assert result.num_rows == scrubbed.criteria.num_rows == len(rows)

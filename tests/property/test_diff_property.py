@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pathcurate.diff import Contents, TableContents, compare, is_enough
 from pathcurate.digests import row_digests, schema_sha256, table_digest
-from pathcurate.disclosure import FEW, LEAST_COUNT, WITHHELD, suppress
+from pathcurate.disclosure.counts import FEW, LEAST_COUNT, WITHHELD, suppress
 from pathcurate.model.diff import Bump, least_version, version_step
 from pathcurate.releases import version_key
 

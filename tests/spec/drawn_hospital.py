@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pathcurate.disclosure import record_permission_lists
+from pathcurate.disclosure.lists import record_permission_lists
 from pathcurate.model.column import Column, Table, Type
 from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES, VIEWS
 from pathcurate.tables import conform, from_rows, write_parquet
@@ -142,7 +142,8 @@ def completed(tables: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
         own = [case for case in cases if case["patient_id"] == person["patient_id"]]
         person.setdefault("case_count", len(own))
         person.setdefault("slide_count", sum(case["slide_count"] for case in own))
-    return {"slides": slides, "cases": cases, "patients": list(people.values()), "reports": reports, "events": events}
+    made = {"slides": slides, "cases": cases, "patients": list(people.values()), "reports": reports, "events": events}
+    return {name: made.get(name, []) for name in DEID_TABLES}
 
 
 def _rows(table: Table, lines: list[str]) -> list[Row]:

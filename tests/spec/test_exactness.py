@@ -20,6 +20,7 @@ from pathcurate.errors import DisclosureRefusedError, PlanIncompleteError, Recip
 from pathcurate.model.column import Column, Table, Type
 from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, UNIT_KEYS, UNIT_TABLES, VIEWS, released
 from pathcurate.model.recipe import AnyOf, Recipe
+from pathcurate.profiles import read_profile
 from pathcurate.recipefile import check_columns
 from pathcurate.sqlplan.compiler import compile_recipe
 from pathcurate.sqlplan.expressions import all_sql, literal
@@ -82,7 +83,8 @@ def test_true_values_decide_and_deidentified_ones_go_out(tmp_path: Path, engine:
 
 @pytest.mark.parametrize("unit", ["slide", "case"])
 def test_no_file_of_a_cohort_holds_a_true_value(unit: str, tmp_path: Path, engine: Engine) -> None:
-    columns = [name for name in DEID_TABLES[UNIT_TABLES[unit]].names if name != "level_downsamples"]
+    filled = read_profile("default", Path()).filled(UNIT_TABLES[unit])
+    columns = [name for name in DEID_TABLES[UNIT_TABLES[unit]].names if name in filled - {"level_downsamples"}]
     true = CRITERIA_TABLES[UNIT_TABLES[unit]].names[1:]
     result = run(
         tmp_path, engine, draw(DRAWING), unit=unit, columns=columns,

@@ -3,32 +3,36 @@
 # ruff: noqa: DTZ001  times of scanners and laboratories have no zone
 
 import json
-import secrets
 import stat
 import subprocess
 import sys
+from collections import Counter
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pathcurate import deid
+from pathcurate.deid.build import _standing_rows
+from pathcurate.engines.embedded import Embedded
 from pathcurate.errors import PlanIncompleteError
 from pathcurate.findings import read_findings
 from pathcurate.model.column import Column, Table, Type
 from pathcurate.model.deidentified import DEID_TABLES
 from pathcurate.model.event import EVENTS
 from pathcurate.model.person import PERSONS
-from pathcurate.model.report import REPORTS
+from pathcurate.model.report import REPORTS, precedence
 from pathcurate.model.slide import SLIDES
 from pathcurate.tables import Catalog, from_rows, read_parquet, write_parquet
 from pathcurate.vault import broken_event
 from pathcurate.verification import SEAL_FILE, demand_seal, files, read_seal
 from pathcurate.workspace import Workspace, load_workspace
 from tests.canaries import Search
-from tests.clinic import CANARIES, FULL_REPORT, FULL_SLIDE, event, link_again, open_clinic, report, slide
+from tests.clinic import CANARIES, FULL_REPORT, FULL_SLIDE, event, link_again, open_clinic, report, slide, tell
 
 Row = dict[str, Any]
 
@@ -106,7 +110,6 @@ def test_true_values_are_in_the_vault(full: Workspace) -> None:
 
 
 def test_the_sentences_are_those_of_the_declarations() -> None:
-    assert len(deid.explain()) == len(SLIDES.columns) + len(REPORTS.columns) + len(EVENTS.columns)
     assert {"reports.patient_name: dropped", "events.text: withheld: free text stays in the catalog"} <= set(deid.explain())
     twice = [
         sentence
@@ -195,6 +198,16 @@ def test_other_events_make_the_tables_out_of_date(tmp_path: Path) -> None:
         demand_seal(workspace)
 
 
+def test_a_catalog_of_before_there_were_addresses_is_read(tmp_path: Path) -> None:
+    workspace = open_clinic(tmp_path)
+    older = Table("reports", "", REPORTS.key, tuple(item for item in REPORTS.columns if item.name != "address"))
+    Catalog(workspace.catalog).replace(older, from_rows(older, [{**FULL_REPORT, "id_number": CANARIES["identity card"]}]))
+    assert "address" not in Catalog(workspace.catalog).columns(REPORTS)
+    apply(workspace)
+    # Without an address it is the identity card's province.
+    assert [row["province"] for row in shown(workspace, "patients")] == ["北京市"]
+
+
 # --- a column without a rule -------------------------------------------------------------------------------------
 
 
@@ -208,7 +221,12 @@ def test_a_column_without_a_rule_stops_everything(tmp_path: Path) -> None:
     assert caught.value.exit_code == 12
     assert "778899" not in str(caught.value)
     assert {path for path in tmp_path.rglob("*") if path.is_file()} == before
-    assert [item.column for item in deid.plan(workspace) if item.action is None] == ["mood"]
+    with Embedded(workers=1, temp_directory=tmp_path / "spill") as engine:
+        planned = deid.plan(workspace, engine)
+    assert [(item.column, item.values) for item in planned if item.action is None] == [("mood", 1)]
+    counted = {f"{item.table}.{item.column}": item.values for item in planned}
+    assert (counted["reports.patient_name"], counted["reports.blocks"], counted["diagnoses.organ"]) == (1, 0, 0)
+    assert counted["slides.metadata_texts"] == counted["slides.relpath"] == 1
 
 
 # --- the same and not the same -----------------------------------------------------------------------------------
@@ -242,9 +260,9 @@ def patients_of(workspace: Workspace) -> dict[tuple[str, str], Row]:
 
 def _codes(workspace: Workspace) -> dict[str, Row]:
     """De-identified report by the catalog's ``report_id``; only the key leads from one to the other."""
-    from pathcurate.pseudonyms import internal_layer
+    from pathcurate.pseudonyms import internal
 
-    layer = internal_layer((workspace.vault / "key").read_bytes())
+    layer = internal((workspace.vault / "key").read_bytes()).codes
     rows = {row["report_id"]: row for row in shown(workspace, "reports")}
     raw = Catalog(workspace.catalog).read(REPORTS, columns=["report_id"])["report_id"].to_pylist()
     return {report_id: rows[layer.code("R", report_id)] for report_id in raw if layer.code("R", report_id) in rows}
@@ -310,7 +328,7 @@ def test_a_persons_dates_keep_their_intervals_across_tables(two_sites: Workspace
 
 def test_rows_are_sorted_by_pseudonym_and_not_by_their_past(two_sites: Workspace) -> None:
     for name, table in DEID_TABLES.items():
-        codes = [row[table.key[0]] for row in shown(two_sites, name)]
+        codes = [tuple(row[column] for column in table.key) for row in shown(two_sites, name)]
         assert codes == sorted(codes)
         assert len(set(codes)) == len(codes)
 
@@ -332,20 +350,20 @@ def test_the_same_again_is_the_same_bytes_and_the_same_seal(two_sites: Workspace
     assert read_seal(two_sites) == seal
 
 
-def test_another_key_gives_other_codes_and_other_dates(two_sites: Workspace) -> None:
-    def everything() -> dict[str, set[Any]]:
+def test_another_key_gives_other_codes_and_other_dates(two_sites: Workspace, tmp_path: Path) -> None:
+    def everything(workspace: Workspace) -> dict[str, set[Any]]:
         return {
-            name: {value for row in shown(two_sites, name) for key, value in row.items() if key.endswith("_id")} - {None}
+            name: {value for row in shown(workspace, name) for key, value in row.items() if key.endswith("_id")} - {None}
             for name in DEID_TABLES
         }
 
-    before, days = everything(), {row["scan_datetime"] for row in shown(two_sites, "slides")}
-    (two_sites.vault / "key").write_bytes(secrets.token_bytes(32))
-    apply(two_sites)
-    for name, codes in everything().items():
+    before, days = everything(two_sites), {row["scan_datetime"] for row in shown(two_sites, "slides")}
+    other = open_clinic(tmp_path / "other", **TWO_SITES)
+    apply(other)
+    for name, codes in everything(other).items():
         assert len(codes) == len(before[name])
         assert not codes & before[name]
-    assert {row["scan_datetime"] for row in shown(two_sites, "slides")} != days
+    assert {row["scan_datetime"] for row in shown(other, "slides")} != days
 
 
 def test_a_case_of_two_patients_is_left_out_and_counted(tmp_path: Path) -> None:
@@ -358,6 +376,48 @@ def test_a_case_of_two_patients_is_left_out_and_counted(tmp_path: Path) -> None:
     assert (row["tier"], row["case_id"], row["patient_id"]) == ("conflict", None, None)
     findings = read_findings(Catalog(workspace.catalog), "deid")
     assert [(item.rule, item.count) for item in findings] == [("deid.case_without_person", 2)]
+
+
+_TIMES = st.none() | st.sampled_from([datetime(2023, 3, day) for day in (1, 2)])
+_RANKED = st.fixed_dictionaries(
+    {
+        "status": st.sampled_from(["final", "withdrawn"]), "is_current": st.sampled_from([True, False, None]),
+        "report_type": st.sampled_from(["primary", "amended", "cytology"]), "reported_date": _TIMES,
+        "accession": st.sampled_from(["S23-00001", "S23-00002"]),
+    }
+)  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=st.lists(_RANKED, min_size=1, max_size=8))
+def test_the_report_that_stands_is_the_one_that_linking_chose(rows: list[Row]) -> None:
+    reports = [{**row, "report_id": f"R-{number * 7 % 8}"} for number, row in enumerate(rows)]
+    raw = from_rows(REPORTS, reports)
+    standing = _standing_rows(raw, raw["accession"]).to_pylist()
+    best = {row["accession"]: row for row in sorted(reports, key=precedence)}
+    assert {reports[number]["accession"]: reports[number] for number in standing} == best
+    assert len(standing) == len(best)
+
+
+def test_what_reports_say_is_there_by_pseudonym_without_its_places(tmp_path: Path) -> None:
+    # The third case is of two patients, so its reports are left out with all that they say.
+    reports = [report(1), report(2, "S23-00002"), report(3, "S23-00003", patient_id="7001"), report(4, "S23-00003")]
+    workspace = open_clinic(tmp_path, reports=reports)
+    tell(workspace, *(row["report_id"] for row in reports), "R-OFNOREPORT")
+    apply(workspace)
+    known = {row["report_id"]: row for row in shown(workspace, "reports")}
+    for name, each in (("diagnoses", 2), ("ihc_results", 1), ("report_concepts", 3)):
+        rows = shown(workspace, name)
+        assert Counter(row["report_id"] for row in rows) == dict.fromkeys(known, each), name
+        for row in rows:
+            report_row = known[row["report_id"]]
+            assert all(row[column] == report_row[column] for column in ("case_id", "patient_id", "group_id"))
+            assert not set(row) & {"start", "end", "spans", "trigger"}
+    mentions = [(row["ordinal"], row["concept"], row["assertion"]) for row in shown(workspace, "report_concepts")]
+    # In the order of the text, and of two at one place by name.
+    assert mentions == [(1, "necrosis", "negated"), (2, "atypia", "possible"), (3, "mitosis", "affirmed")] * len(known)
+    assert {row["organ"] for row in shown(workspace, "diagnoses")} == {"breast"}
+    assert len(known) == 2
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -427,18 +487,19 @@ def rewrite(workspace: Workspace, name: str, **columns: Any) -> None:
 
 def test_an_identifier_planted_in_any_kept_text_is_found_and_not_quoted(tmp_path: Path) -> None:
     workspace = open_clinic(tmp_path)
+    tell(workspace, CANARIES["report"])
     apply(workspace)
     search = Search(CANARIES)
-    for name, table in DEID_TABLES.items():
-        before = (workspace.deid / f"{name}.parquet").read_bytes()
-        texts = [column.name for column in table.columns if column.type is Type.STRING]
-        for what in ("name", "accession", "phone", "slide", "report", "group"):
-            rewrite(workspace, name, **dict.fromkeys(texts, CANARIES[what]))
-            faults = deid.verify(workspace, actor="tester").faults
-            found = {fault.split()[0] for fault in faults if "known direct identifier" in fault}
-            assert found == {f"{name}.{column}" for column in texts}, what
-            assert search.in_text(" ".join(faults)) == set()
-        (workspace.deid / f"{name}.parquet").write_bytes(before)
+    texts = {
+        name: [column.name for column in table.columns if column.type is Type.STRING] for name, table in DEID_TABLES.items()
+    }
+    for what in ("name", "accession", "phone", "slide", "report", "group"):
+        for name, columns in texts.items():
+            rewrite(workspace, name, **dict.fromkeys(columns, CANARIES[what]))
+        faults = deid.verify(workspace, actor="tester").faults
+        found = {fault.split()[0] for fault in faults if "known direct identifier" in fault}
+        assert found == {f"{name}.{column}" for name, columns in texts.items() for column in columns}, what
+        assert search.in_text(" ".join(faults)) == set()
     assert broken_event(workspace.vault) is None
     assert search.in_tree(workspace.vault) == {}
 

@@ -10,7 +10,7 @@ import pytest
 
 from pathcurate.cli.main import run
 from pathcurate.describe import MISSING, OTHER, describe
-from pathcurate.disclosure import FEW, WITHHELD
+from pathcurate.disclosure.counts import FEW, WITHHELD
 from pathcurate.errors import PlanIncompleteError, UsageError
 from pathcurate.model.deidentified import DEID_TABLES
 from pathcurate.tables import from_rows, read_parquet, write_parquet

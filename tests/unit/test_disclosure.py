@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pathcurate.disclosure import check_permission_lists, record_permission_lists
+from pathcurate.disclosure.lists import check_permission_lists, record_permission_lists
 from pathcurate.errors import DisclosureRefusedError, InputOutputError
 from pathcurate.permissions import import_permissions
 from pathcurate.workspace import Workspace, load_workspace
@@ -170,7 +170,7 @@ def test_a_mapping_that_is_gone(write: Write, tmp_path: Path) -> None:
 )
 def test_criteria_that_would_tell_a_true_value(tmp_path: Path, where: str, is_telling: bool) -> None:
     from pathcurate.cohort import read_recipe
-    from pathcurate.disclosure import telling_criteria
+    from pathcurate.disclosure.criteria import telling_criteria
 
     file = tmp_path / "r.yaml"
     file.write_text(

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
@@ -14,7 +15,7 @@ import pytest
 
 from pathcurate import doctor
 from pathcurate.cli.main import run
-from pathcurate.disclosure import record_permission_lists
+from pathcurate.disclosure.lists import record_permission_lists
 from pathcurate.doctor import Check, examine
 from pathcurate.model.slide import SLIDES
 from pathcurate.product import register
@@ -22,6 +23,10 @@ from pathcurate.registries.sql import open_registry
 from pathcurate.storage import locked
 from pathcurate.tables import Catalog, from_rows
 from pathcurate.vault import append_event, open_vault
+from pathcurate.vault.crosswalk import write_crosswalk
+from pathcurate.vault.people import add_people
+from pathcurate.vault.rotation import rotate
+from pathcurate.vault.shares import back_up
 from pathcurate.verification import input_states, write_seal
 from pathcurate.workspace import load_workspace
 from tests.built import build_release
@@ -61,6 +66,13 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     workspace = load_workspace(root / "pathcurate.yaml")
     Catalog(workspace.catalog).upsert(SLIDES, from_rows(SLIDES, []))
     write_seal(workspace, input_states(workspace), open_vault(workspace.vault).fingerprint, [])
+    vault = open_vault(root / "vault")
+    for path in vault.criteria.iterdir():
+        path.chmod(0o600)
+    write_crosswalk(vault, "C", ["C-0000000000000000"], [("NB01", CANARY)])
+    add_people(vault.directory, ["Li Wei"], "curator", NOW.date())
+    add_people(vault.directory, [CANARY], "approver", NOW.date())
+    back_up(vault, root.parent / "shares", 3, 2, NOW.date())
     os.utime(root / "vault" / "audit.jsonl", (moment, moment))
     return root
 
@@ -83,15 +95,16 @@ def look(workspace: Path, now: datetime = NOW) -> dict[str, Check]:
     return {check.name: check for check in sorted(checks, key=lambda check: ("ok", "warning", "error").index(check.status))}
 
 
-def test_a_workspace_in_order_has_one_warning(workspace: Path) -> None:
+def test_a_workspace_in_order_has_no_warning(workspace: Path) -> None:
     found = look(workspace)
-    assert {name: check.message for name, check in found.items() if check.status != "ok"} == {
-        "key backup": "pathcurate does not know of a backup of the vault key"
-    }
+    assert {name: check.message for name, check in found.items() if check.status != "ok"} == {}
+    assert found["key backup"].message == "of 2026-11-21: 3 shares, any 2 are enough"
+    assert found["people of the vault"].message == "2, of whom 1 may approve"
+    assert found["crosswalk"].message == "1 rows, all there"
     assert {
         "Python", "libraries", "OpenSlide", "readers", "engine", "clock", "disk of the workspace", "lock", "workspace file",
         "archive main of site NB01", "report source 1 of site NB01", "event source 1 of site NB01",
-        "permission lists", "vault key", "audit trail",
+        "permission lists", "vault key", "audit trail", "vault in git",
         "catalog", "de-identified tables", "registry", "disk of temporary files",
     } <= set(found)  # fmt: skip
 
@@ -107,6 +120,21 @@ def test_looking_changes_nothing(workspace: Path) -> None:
     before = state(workspace)
     look(workspace)
     assert state(workspace) == before
+
+
+def test_a_work_tree_that_ignores_the_vault_is_no_trouble(workspace: Path) -> None:
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed here")
+    subprocess.run(["git", "init", "-q", workspace], check=True, capture_output=True)
+    (workspace / ".gitignore").write_text("vault/\n")
+    assert look(workspace)["vault in git"].status == "ok"
+    (workspace / ".gitignore").write_text("deid/\n")
+    assert look(workspace)["vault in git"].status == "warning"
+
+
+def test_a_key_that_was_retired_is_told(workspace: Path) -> None:
+    rotate(open_vault(workspace / "vault"))
+    assert look(workspace)["retired keys"].message == "1, sealed under the present one"
 
 
 def test_a_new_workspace_has_no_error(tmp_path: Path) -> None:
@@ -148,6 +176,12 @@ def remake_key(workspace: Path) -> None:
     (workspace / "vault" / "key").write_bytes(bytes(32))
 
 
+def remove_row(workspace: Path) -> None:
+    with sqlite3.connect(workspace / "vault" / "crosswalk.db") as database:
+        database.execute("delete from rows")
+    database.close()
+
+
 FAULTS: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
     "a typo": (
         lambda w: (w / "pathcurate.yaml").write_text("workspace: 1\nname: x\nsitse: []\n"),
@@ -175,7 +209,23 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
         "permission lists", "warning", "not imported yet"),
     "an open key": (lambda w: (w / "vault" / "key").chmod(0o644), "vault key", "error", "can be read by other users"),
     "a short key": (lambda w: (w / "vault" / "key").write_bytes(b"x"), "vault key", "error", "has 1 bytes"),
-    "another key": (remake_key, "de-identified tables", "warning", "not the one that made"),
+    "another key": (remake_key, "vault key", "error", "not the one that the vault was made with"),
+    "a key without a backup": (
+        lambda w: (w / "vault" / "backups.json").unlink(), "key backup", "warning", "there is none"),
+    "a key that is younger than its backup": (
+        lambda w: rotate(open_vault(w / "vault")), "key backup", "warning", "keys before this one"),
+    "tables of the key before": (
+        lambda w: rotate(open_vault(w / "vault")), "de-identified tables", "warning", "not the one that made"),
+    "nobody who may ask": (lambda w: (w / "vault" / "people.json").unlink(), "people of the vault", "warning", "nobody"),
+    "a damaged list of people": (
+        lambda w: (w / "vault" / "people.json").write_text(CANARY), "vault", "error", "list of people"),
+    "no crosswalk": (lambda w: (w / "vault" / "crosswalk.db").unlink(), "crosswalk", "warning", "there is none"),
+    "a damaged crosswalk": (
+        lambda w: (w / "vault" / "crosswalk.db").write_text(CANARY), "vault", "error", "crosswalk is damaged"),
+    "a crosswalk without a row": (remove_row, "vault", "error", "rows of the crosswalk are missing"),
+    "a list that others can read": (
+        lambda w: (w / "vault" / "people.json").chmod(0o644), "vault", "error", "1 of its files can be read by other"),
+    "a vault that git would take": (lambda w: (w.parent / ".git").mkdir(), "vault in git", "warning", "does not ignore"),
     "an open catalog": (lambda w: (w / "catalog").chmod(0o755), "catalog", "error", "read by other users"),
     "a changed audit trail": (
         lambda w: (w / "vault" / "audit.jsonl").write_text(CANARY + "\n"), "audit trail", "error", "line 1 of"),
@@ -281,6 +331,7 @@ def test_the_exit_code_is_that_of_fail_on(workspace: Path, elsewhere: Path) -> N
         return run(["doctor", "-w", str(workspace), *options])
 
     (workspace / "consent.csv").touch()  # to-day's, whatever day this runs on
+    (workspace / "vault" / "backups.json").unlink()
     assert (code(), code("--fail-on", "warning"), code("--fail-on", "never")) == (0, 1, 0)
     (workspace / "pathcurate.yaml").write_text("workspace: one\n")
     assert (code(), code("--fail-on", "never")) == (1, 0)

@@ -98,6 +98,12 @@ def test_other_files_are_left_to_others(head: bytes) -> None:
     assert not fhir.detects(head)
 
 
+@pytest.mark.parametrize("address", [{"text": "浙江省示例市7号"}, {"line": ["浙江省示例市7号"], "state": "浙江省"}])
+def test_where_the_patient_lives(write: Write, address: dict[str, Any]) -> None:
+    made = [one | {"address": [address]} if one["resourceType"] == "Patient" else one for one in resources()]
+    assert only(write("a.json", bundle(made)))["address"] == "浙江省示例市7号"
+
+
 @pytest.mark.parametrize(
     ("status", "kind", "state"),
     [("final", "primary", "final"), ("amended", "amended", "final"), ("corrected", "amended", "final"),

@@ -236,6 +236,12 @@ def test_names(write: Write, name: str, expected: str) -> None:
     assert only(write("a.hl7", f"{START}PID|1||7||{name}\r{ORDER}OBX|1|TX|22637-3||癌||||||F\r"))["patient_name"] == expected
 
 
+@pytest.mark.parametrize("address", ["浙江省示例市示例路7号", "浙江省示例市示例路7号^^示例市^浙江省^315000^^H"])
+def test_where_the_patient_lives(write: Write, address: str) -> None:
+    text = f"{START}PID|1||7||甲||||||{address}\r{ORDER}OBX|1|TX|22637-3||癌||||||F\r"
+    assert only(write("a.hl7", text))["address"] == "浙江省示例市示例路7号"
+
+
 @pytest.mark.parametrize(
     ("order", "expected"),
     [

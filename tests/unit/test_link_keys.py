@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from pathcurate.findings import read_findings
 from pathcurate.link import keys as link_keys
 from pathcurate.link.keys import bring_keys
-from pathcurate.link.keys.forms import canonical_numbers, path_forms, path_texts
+from pathcurate.link.keys.forms import path_forms, path_texts
 from pathcurate.link.keys.reading import INPUT, OUTPUT, unread_keys
 from pathcurate.model.material import MATERIALS, SCANNER_INDEX
 from pathcurate.model.slide import KEY_SOURCES, SLIDE_KEYS, SLIDES
-from pathcurate.pseudonyms import canonical
+from pathcurate.pseudonyms import canonical, canonical_numbers
 from pathcurate.storage import path_text
 from pathcurate.tables import Catalog, from_rows
 from pathcurate.text import accession, manynumbers

@@ -21,7 +21,7 @@ from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSI
 from pathcurate.model.link import LINKS
 from pathcurate.model.material import MATERIALS
 from pathcurate.model.person import IDENTITIES
-from pathcurate.pseudonyms import internal_layer
+from pathcurate.pseudonyms import internal
 from pathcurate.tables import Catalog, from_rows, write_parquet
 from pathcurate.vault import create_vault
 from pathcurate.verification import input_states, write_seal
@@ -61,7 +61,7 @@ class Archive:
         self.catalog.replace(IDENTITIES, from_rows(IDENTITIES, identities))
         self.links([5])
         vault = create_vault(self.workspace.vault)
-        self.layer = internal_layer(vault.key)
+        self.layer = internal(vault.key).codes
         for name, table in DEID_TABLES.items():
             write_parquet(self.workspace.deid / f"{name}.parquet", from_rows(table, ()))
         for name, table in {**CRITERIA_TABLES, "permissions": PERMISSION_CODES}.items():

@@ -3,6 +3,7 @@
 # ruff: noqa: DTZ001  times of scanners and laboratories have no zone
 
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,13 +12,25 @@ import pytest
 from pathcurate.model.column import Action, Column, Identifying, Table, Type
 from pathcurate.model.deidentified import DEID_TABLES
 from pathcurate.model.report import REPORTS
+from pathcurate.model.profile import Profile, Treatment
 from pathcurate.model.slide import SLIDES
-from pathcurate.pseudonyms import date_shift, internal_layer
-from pathcurate.scrubbers.table import Scrubbed, apply, explain, identifier_columns, known_identifiers, plan, verify
+from pathcurate.profiles import read_profile
+from pathcurate.pseudonyms import internal
+from pathcurate.scrubbers.table import (
+    Scrubbed,
+    apply,
+    explain,
+    identifier_columns,
+    known_identifiers,
+    needed,
+    plan,
+    verify,
+)
 from pathcurate.tables import arrow_schema, column_values, from_rows
 
-KEY = bytes(range(32))
-PSEUDONYMS, SHIFT = internal_layer(KEY), date_shift(KEY)
+LAYER = internal(bytes(range(32)))
+PROFILE = read_profile("default", Path())
+DROP = (Treatment(Action.DROP),)
 THINGS = Table(
     name="things",
     row="one thing",
@@ -40,9 +53,9 @@ THINGS = Table(
 )
 
 
-def scrub(*rows: dict[str, Any], persons: list[str] | None = None) -> Scrubbed:
+def scrub(*rows: dict[str, Any], owners: list[str] | None = None, profile: Profile = PROFILE) -> Scrubbed:
     data = from_rows(THINGS, rows)
-    return apply(THINGS, data, persons or ["p"] * len(rows), PSEUDONYMS, SHIFT)
+    return apply(THINGS, data, pa.chunked_array([owners or ["p"] * len(rows)], pa.string()), LAYER, profile)
 
 
 def column(name: str, *values: Any) -> tuple[list[Any], int]:
@@ -55,16 +68,17 @@ def column(name: str, *values: Any) -> tuple[list[Any], int]:
 
 
 def test_a_column_that_is_not_declared_has_no_rule() -> None:
-    data = from_rows(THINGS, [{"name": "a"}, {"name": None}])
-    planned = {item.column: item for item in plan(THINGS, data, [*THINGS.names, "mood", "age2"])}
+    planned = {
+        item.column: item for item in plan(THINGS, PROFILE, {"name": 1}, [*THINGS.names, "mood", "age2"], rows=2)
+    }
     assert [name for name, item in planned.items() if item.action is None] == ["age2", "mood"]
-    assert (planned["mood"].identifying, planned["mood"].sentence) == (None, "no rule")
+    assert (planned["mood"].identifying, planned["mood"].sentence, planned["mood"].values) == (None, "no rule", 2)
     assert (planned["name"].action, planned["name"].values) == (Action.DROP, 1)
     assert set(planned) == {*THINGS.names, "mood", "age2"}
 
 
 def test_every_column_says_what_is_done_to_it() -> None:
-    sentences = explain(THINGS)
+    sentences = explain(THINGS, PROFILE)
     assert [sentence.partition(": ")[0] for sentence in sentences] == [f"things.{name}" for name in THINGS.names]
     assert sentences[1] == "things.name: dropped"
     assert "withheld" in sentences[2]
@@ -108,7 +122,7 @@ def test_ages_from_ninety_on_are_one(true: int | None, shown: int | None) -> Non
 
 def test_codes_hang_on_the_value_alone() -> None:
     codes, _ = column("thing_id", "a", "b", "a", None)
-    assert codes == [PSEUDONYMS.code("S", "a"), PSEUDONYMS.code("S", "b"), PSEUDONYMS.code("S", "a"), None]
+    assert codes == [LAYER.codes.code("S", "a"), LAYER.codes.code("S", "b"), LAYER.codes.code("S", "a"), None]
 
 
 def test_dates_move_with_their_person_and_lose_the_time_of_day() -> None:
@@ -116,9 +130,9 @@ def test_dates_move_with_their_person_and_lose_the_time_of_day() -> None:
         {"day": date(2020, 2, 29), "moment": datetime(2020, 3, 1, 23, 59, 59, 999999)},
         {"day": date(1969, 12, 31), "moment": datetime(1969, 12, 31, 23, 59)},
     ]
-    scrubbed = scrub(*rows, persons=["p", "q"])
+    scrubbed = scrub(*rows, owners=["p", "q"])
     for row, person, index in zip(rows, "pq", (0, 1), strict=True):
-        moved = timedelta(days=SHIFT.days(person))
+        moved = timedelta(days=LAYER.dates.days(person))
         assert column_values(scrubbed.table, "day")[index] == row["day"] + moved
         assert column_values(scrubbed.table, "moment")[index] == row["moment"].date() + moved  # type: ignore[attr-defined]
         assert column_values(scrubbed.criteria, "moment")[index] == row["moment"].date()  # type: ignore[attr-defined]
@@ -127,6 +141,35 @@ def test_dates_move_with_their_person_and_lose_the_time_of_day() -> None:
 def test_no_rows_are_no_rows() -> None:
     scrubbed = scrub()
     assert (scrubbed.table.num_rows, scrubbed.criteria.num_rows, scrubbed.left_out) == (0, 0, {})
+
+
+def test_what_a_profile_drops_is_neither_read_nor_shown_and_its_truth_stays() -> None:
+    strict = PROFILE.model_copy(
+        update={"columns": {f"things.{name}": DROP for name in ("age", "day", "evidence", "organ", "sex", "width")}}
+    )
+    row = {"thing_id": "a", "age": 61, "day": date(2020, 1, 1), "evidence": ["label"], "organ": "breast", "sex": "male",
+           "width": 3, "block": "1"}  # fmt: skip
+    scrubbed = scrub(row, profile=strict)
+    assert {name for name in scrubbed.table.column_names if scrubbed.table[name].null_count == 0} == {"thing_id", "block"}
+    assert scrubbed.table.schema == scrub(row).table.schema
+    assert (scrubbed.criteria["age"][0].as_py(), scrubbed.criteria["day"][0].as_py()) == (61, date(2020, 1, 1))
+    assert scrubbed.left_out == {}
+    assert not {"evidence", "organ", "sex", "width"} & set(needed(THINGS, strict))
+
+
+def test_a_day_that_leaves_the_calendar_is_left_out_and_counted() -> None:
+    days = [date.min, date.max, date(2020, 1, 1), None]
+    shown, lost = column("day", *days)
+    assert (shown[2:], lost) == ([date(2020, 1, 1) + timedelta(days=LAYER.dates.days("p")), None], 1)
+    assert shown[:2].count(None) == 1
+
+
+def test_a_list_in_a_later_piece_of_a_table_is_its_own() -> None:
+    rows = [{"evidence": value} for value in (["label"], [], None, ["x"], ["barcode", "x", "label"])]
+    data = pa.concat_tables([from_rows(THINGS, rows[:2]), from_rows(THINGS, rows[2:])])[1:]
+    scrubbed = apply(THINGS, data, pa.chunked_array([["p"] * 4]), LAYER, PROFILE)
+    assert column_values(scrubbed.table, "evidence") == [[], None, [], ["barcode", "label"]]
+    assert scrubbed.left_out == {"evidence": 2}
 
 
 # --- known identifiers -------------------------------------------------------------------------------------------
@@ -208,6 +251,12 @@ def test_a_known_identifier_is_found_though_its_form_may_be_allowed(column_name:
 def test_a_short_number_in_a_medical_code_is_chance() -> None:
     data = from_rows(THINGS, [{"name": "5091"}])  # a telephone extension
     assert faults(known_identifiers(THINGS, data), icd10="C50.5091") == []
+
+
+def test_a_value_that_the_profile_does_not_show_is_a_fault() -> None:
+    data = from_rows(CHECKED, [GOOD, dict.fromkeys(CHECKED.names)])
+    found = list(verify(CHECKED, data, set(), set(CHECKED.names) - {"organ", "evidence"}))
+    assert found == [(name, "has 1 values, and the profile shows none") for name in ("organ", "evidence")]
 
 
 def test_an_age_over_ninety_is_a_fault() -> None:

@@ -106,6 +106,7 @@ def test_prose_above_the_first_head_is_not_lost(write: Write) -> None:
         ("姓名:王五 性别:男年龄:56岁", {"patient_name": "王五", "sex": "male", "age": 56}),
         ("患者姓名：欧阳 娜娜  住院号：00077", {"patient_name": "欧阳 娜娜", "patient_id": "00077"}),
         ("姓名：王五 陪护人：赵六", {"patient_name": "王五"}),
+        ("姓名：王五 家庭住址：浙江省示例市7号", {"patient_name": "王五", "address": "浙江省示例市7号"}),
         ("Name: DOE, JOHN Sex: M Age: 60", {"patient_name": "DOE, JOHN", "sex": "male"}),
         ("Patient Name........DOE  Sex....F", {"patient_name": "DOE", "sex": "female"}),
         ("Specimen Name: liver", {"patient_name": None}),

@@ -16,6 +16,7 @@ import pytest
 from pathcurate.cli.main import run
 from pathcurate.digests import CHECKSUMS_NAME
 from pathcurate.errors import RecipeError, UsageError
+from pathcurate.model.evaluation import EVALUATION_PATH
 from pathcurate.model.manifest import MANIFEST_NAME
 from pathcurate.validate import validate
 from tests.built import build_release, copy_release, reseal, rewrite_manifest, rewrite_table
@@ -69,6 +70,32 @@ def stated(change: Callable[[dict[str, Any]], object]) -> Damage:
         manifest = json.loads((release / MANIFEST_NAME).read_bytes())
         change(manifest)
         rewrite_manifest(release, json.dumps(manifest))
+
+    return damage
+
+
+def evaluated(change: Callable[[str], str | None]) -> Damage:
+    """The evaluation changed, or removed, and the checksums with it."""
+
+    def damage(release: Path) -> None:
+        path = release / EVALUATION_PATH
+        text = change(path.read_text())
+        path.unlink()
+        if text is not None:
+            path.write_text(text)
+        reseal(release)
+
+    return damage
+
+
+def deid(name: str, value: int, change: Callable[[dict[str, Any]], object]) -> Damage:
+    """Manifest and evaluation changed alike."""
+
+    def damage(release: Path) -> None:
+        content = json.loads((release / EVALUATION_PATH).read_bytes())
+        change(content)
+        evaluated(lambda _: json.dumps(content))(release)
+        stated(lambda it: it["deid"].update({name: value}))(release)
 
     return damage
 
@@ -208,11 +235,24 @@ DAMAGED: dict[str, tuple[Damage, set[str], int]] = {
     "another_table_digest": (
         stated(lambda it: it["tables"]["slides"].update(table_digest="sha256:" + "0" * 64)), {"PC-DIG-004"}, 4),
     "another_number_of_rows": (stated(lambda it: it["tables"]["slides"].update(rows=13)), {"PC-DIG-004"}, 4),
-    "another_content_digest": (stated(lambda it: it.update(content_digest="sha256:" + "0" * 64)), {"PC-DIG-004"}, 4),
+    "another_content_digest": (
+        stated(lambda it: it.update(content_digest="sha256:" + "0" * 64)), {"PC-DIG-004", "PC-PRIV-006"}, 4),
     "another_count_of_slides": (stated(lambda it: it["counts"].update(slides=1200)), {"PC-DIG-004"}, 4),
     "another_count_of_patients": (stated(lambda it: it["counts"].update(patients=600)), {"PC-DIG-004"}, 4),
     "another_count_of_a_side": (stated(lambda it: it["split"].update(train=0)), {"PC-DIG-004"}, 4),
     "without_permissions": (stated(lambda it: it["permissions"].update(configured=False)), {"PC-PRIV-004"}, 0),
+    "a_k_that_its_profile_does_not_allow": (
+        deid("k_required", 2, lambda it: it.update(k_required=2)), {"PC-PRIV-005"}, 1),
+    "a_k_that_the_table_does_not_have": (
+        deid("k_min", 5, lambda it: it["figures"].update(k=5)), {"PC-PRIV-006"}, 1),
+    "a_k_that_only_the_manifest_states": (
+        stated(lambda it: it["deid"].update(k_required=20)), {"PC-PRIV-005", "PC-PRIV-006"}, 1),
+    "another_level": (stated(lambda it: it["deid"].update(gbt42460_level=4)), {"PC-PRIV-006"}, 1),
+    "a_manifest_that_says_nothing_of_people": (stated(lambda it: it.pop("deid")), {"PC-PRIV-006"}, 0),
+    "the_evaluation_removed": (evaluated(lambda _: None), {"PC-PRIV-006"}, 1),
+    "the_evaluation_no_json": (evaluated(lambda _: f'{{"{CANARY}'), {"PC-PRIV-006"}, 1),
+    "the_evaluation_a_number": (evaluated(lambda _: "1"), {"PC-PRIV-006"}, 1),
+    "the_evaluation_nested_too_deep": (evaluated(lambda _: "[" * 100_000), {"PC-PRIV-006"}, 1),
     "a_patient_on_two_sides": (changed("split", move_one_slide), {"PC-SPL-001"}, 1),
     "a_split_of_nobody": (
         lambda release: rewrite_table(release, lambda data: data.drop_columns(["patient_id", "group_id"])),

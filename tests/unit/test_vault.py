@@ -39,7 +39,7 @@ def test_a_new_vault_has_a_random_key_that_only_its_owner_reads(directory: Path,
     assert len(vault.key) == KEY_BYTES
     assert mode(directory) == 0o700
     assert {path.name: mode(path) for path in directory.iterdir()} == {
-        "key": 0o600, "audit.jsonl": 0o600, "audit.head": 0o600
+        "key": 0o600, "fingerprint": 0o600, "audit.jsonl": 0o600, "audit.head": 0o600
     }  # fmt: skip
     assert create_vault(tmp_path / "other").key != vault.key
 
@@ -118,6 +118,74 @@ def test_nothing_shows_the_key(directory: Path) -> None:
 def test_two_keys_have_two_fingerprints(directory: Path, tmp_path: Path) -> None:
     assert create_vault(directory).fingerprint != create_vault(tmp_path / "other").fingerprint
     assert create_vault(directory).fingerprint == open_vault(directory).fingerprint
+
+
+# --- where the vault lies, and what it was made with ------------------------------------------------------------------
+
+
+def test_a_key_that_changed_is_refused(directory: Path) -> None:
+    vault = create_vault(directory)
+    (directory / "key").write_bytes(bytes(KEY_BYTES))
+    for use in (open_vault, create_vault):
+        with pytest.raises(VaultError, match="not the one that the vault was made with") as caught:
+            use(directory)
+        assert caught.value.exit_code == 11
+    (directory / "key").write_bytes(vault.key)
+    assert open_vault(directory) == vault
+
+
+def test_a_vault_from_before_fingerprints_gets_one(directory: Path) -> None:
+    vault = create_vault(directory)
+    (directory / "fingerprint").unlink()
+    assert open_vault(directory) == vault
+    assert not (directory / "fingerprint").exists()
+    assert create_vault(directory) == vault
+    assert (directory / "fingerprint").read_text() == vault.fingerprint
+
+
+@pytest.mark.parametrize("name", ["deid", "cohorts", "releases", "requests", "products"])
+def test_a_vault_that_is_a_link_into_what_goes_out_is_refused(tmp_path: Path, name: str) -> None:
+    real = tmp_path / name / "v1" / "vault"
+    create_vault(real)
+    (tmp_path / "vault").symlink_to(real)
+    for use in (open_vault, create_vault):
+        with pytest.raises(VaultError, match=f"lies inside {name}/, which is handed on"):
+            use(tmp_path / "vault")
+
+
+def test_a_key_that_is_a_link_into_what_goes_out_is_refused(directory: Path) -> None:
+    create_vault(directory)
+    elsewhere = directory.parent / "cohorts"
+    elsewhere.mkdir()
+    (directory / "key").rename(elsewhere / "key")
+    (directory / "key").symlink_to(elsewhere / "key")
+    with pytest.raises(VaultError, match="lies inside cohorts/"):
+        open_vault(directory)
+
+
+def test_a_vault_inside_a_release_is_refused_before_it_is_made(tmp_path: Path) -> None:
+    release = tmp_path / "1.0.0"
+    release.mkdir()
+    (release / "MANIFEST.json").write_text("{}")
+    with pytest.raises(VaultError, match="lies inside a release"):
+        create_vault(release / "workspace" / "vault")
+    assert [path.name for path in release.iterdir()] == ["MANIFEST.json"]
+
+
+def test_a_key_may_be_a_link_to_a_safe_place(directory: Path, tmp_path: Path) -> None:
+    vault = create_vault(directory)
+    safe = tmp_path / "safe"
+    safe.mkdir(mode=0o700)
+    (directory / "key").rename(safe / "key")
+    (directory / "key").symlink_to(safe / "key")
+    assert open_vault(directory) == vault
+
+
+def test_a_subkey_is_of_one_purpose_and_one_key(directory: Path, tmp_path: Path) -> None:
+    vault, other = create_vault(directory), create_vault(tmp_path / "other")
+    keys = {vault.subkey("a"), vault.subkey("b"), other.subkey("a"), vault.key}
+    assert len(keys) == 4
+    assert {len(key) for key in keys} == {KEY_BYTES}
 
 
 _ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, PathcurateError)]

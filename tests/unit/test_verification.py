@@ -148,7 +148,7 @@ def test_another_key_does_not_go_with_these_tables(workspace: Workspace) -> None
 
 def test_a_verification_that_fails_breaks_the_seal(workspace: Workspace) -> None:
     # The catalog learns afterwards that a value which was kept is somebody's number.
-    catalog(workspace).upsert(SLIDES, from_rows(SLIDES, [{**FULL_SLIDE, "label_text": "50.900"}]))
+    catalog(workspace).upsert(SLIDES, from_rows(SLIDES, [{**FULL_SLIDE, "barcode": "C50.900"}]))
     summary = deid.verify(workspace, actor="tester")
     assert sorted(summary.faults) == [
         "cases.icd10 has 1 values that hold a known direct identifier",

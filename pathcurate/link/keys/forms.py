@@ -3,19 +3,16 @@
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from pathcurate.pseudonyms import canonical
 from pathcurate.storage import path_text
 from pathcurate.text.manynumbers import Bytes, Numbers, Strings, mask_of, pc, pieces
 
 Lists = Any
 """A ``pa.ListArray``."""
-# What `str.strip` takes away of ASCII.
-_SPACES: Final = "\t\n\v\f\r\x1c\x1d\x1e\x1f "
 
 
 @dataclass(frozen=True)
@@ -75,11 +72,6 @@ def _last(data: Any, offsets: Numbers, sign: int) -> Numbers:
     last = np.searchsorted(places, offsets[1:]) - 1
     place = places[np.maximum(last, 0)]
     return np.where((last >= 0) & (place >= offsets[:-1]), place, -1)
-
-
-def canonical_numbers(texts: Strings) -> Strings:
-    """:func:`~pathcurate.pseudonyms.canonical` of each."""
-    return _each(texts, canonical, pc.ascii_upper(pc.utf8_trim(texts, characters=_SPACES)))
 
 
 def path_forms(texts: Strings) -> Strings:

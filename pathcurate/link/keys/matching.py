@@ -8,11 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pathcurate.engines import Engine
-from pathcurate.link.keys.forms import canonical_numbers, path_forms, relpath_forms
+from pathcurate.link.keys.forms import path_forms, relpath_forms
 from pathcurate.model.column import Table
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.material import MATERIALS, SCANNER_INDEX
 from pathcurate.model.slide import KEY_SOURCES, SLIDES
+from pathcurate.pseudonyms import canonical_numbers
 from pathcurate.relations import relation
 from pathcurate.tables import Catalog
 from pathcurate.text.manynumbers import pc

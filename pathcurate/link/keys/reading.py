@@ -9,9 +9,9 @@ import pyarrow as pa
 import re2
 
 from pathcurate.engines import LossReason
-from pathcurate.link.keys.forms import Lists, canonical_numbers, path_texts
+from pathcurate.link.keys.forms import Lists, path_texts
 from pathcurate.model.slide import KEY_SOURCES, SLIDES
-from pathcurate.pseudonyms import canonical
+from pathcurate.pseudonyms import canonical, canonical_numbers
 from pathcurate.tables import arrow_schema
 from pathcurate.text.accession import fold
 from pathcurate.text.manynumbers import Mask, Numbers, Strings, find_numbers, mask_of, pc

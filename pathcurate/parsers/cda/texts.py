@@ -198,6 +198,7 @@ def _person(root: Element) -> dict[str, str]:
         "birth_date": _first(patient, "birthTime"),
         "age": _first(patient, "age"),
         "phone": next((text for one in role.every("telecom") if (text := _said(one))), ""),
+        "address": next((text for one in role.every("addr") if (text := _said(one))), ""),
     }
 
 

@@ -60,6 +60,7 @@ _PLACES: Final = {
         "sex": ("subject.gender",),
         "birth_date": ("subject.birthDate",),
         "phone": ("subject.telecom[phone].value",),
+        "address": ("subject.address.text", "subject.address.line"),
         SPECIMENS: ("specimen.collection.bodySite", "specimen.type"),
         "received_date": ("specimen.receivedTime", "effectiveDateTime", "effectivePeriod.start"),
         "reported_date": ("issued", "effectiveDateTime", "effectivePeriod.end"),

@@ -164,6 +164,7 @@ _SHIPPED = {
     "birth_date": _shipped("PID-7"),
     "sex": _shipped("PID-8.1"),
     "phone": _shipped("PID-13", "PID-13.12", "PID-14"),
+    "address": _shipped("PID-11"),
     "clinical_diagnosis": _shipped("DG1-4", "DG1-3", "OBR-31", "OBR-13"),
     "received_date": _shipped("OBR-14", "SPM-18", "OBR-7"),
     "reported_date": _shipped("OBR-22", "TXA-8", "TXA-7", "TXA-4"),

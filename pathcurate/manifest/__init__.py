@@ -8,39 +8,38 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import yaml
 
 from pathcurate import __version__
-from pathcurate.diff import Contents, TableContents, check_version, compare, release_contents
+from pathcurate.diff import Contents as VersionContents
+from pathcurate.diff import TableContents, check_version, compare, release_contents
 from pathcurate.digests import (
     CHECKSUMS_NAME,
-    TableIdentity,
     content_digest,
     file_sha256,
     sha256_text,
-    table_identity,
     write_checksums,
 )
-from pathcurate.disclosure import telling_criteria
+from pathcurate.disclosure.criteria import telling_criteria
+from pathcurate.disclosure.standard import read_standard
 from pathcurate.errors import DisclosureRefusedError, PlanIncompleteError, VersionError
+from pathcurate.htmlreport.disclosure import disclosure_svg
 from pathcurate.htmlreport.page import ColumnFacts, ReleaseFacts, TableFacts, release_page
+from pathcurate.manifest.contents import Built, Contents, ReleaseTable
+from pathcurate.manifest.evaluation import narrowed, write_suppressed
 from pathcurate.model.attrition import COHORT_FILE, Attrition
-from pathcurate.model.column import Table
-from pathcurate.model.deidentified import DEID_TABLES, PSEUDONYM_KINDS, TOP_AGE, UNIT_TABLES, pseudonym_pattern, released
+from pathcurate.model.deidentified import TOP_AGE
 from pathcurate.model.diff import Difference
+from pathcurate.model.evaluation import CHART_PATH, EVALUATION_PATH, Evaluation
 from pathcurate.model.manifest import MANIFEST_NAME, MANIFEST_SCHEMA
-from pathcurate.model.recipe import Recipe
-from pathcurate.pseudonyms import Pseudonyms, product_layer
+from pathcurate.profiles import load_profile
 from pathcurate.recipefile import RecipeSource
 from pathcurate.releases import Release, list_releases, read_release, verify_release, version_key
 from pathcurate.storage import sync_tree
-from pathcurate.tables import column_values, conform, read_parquet, write_parquet
+from pathcurate.tables import write_parquet
 from pathcurate.vault import append_event, open_vault
 from pathcurate.verification import demand_seal
 from pathcurate.workspace import Workspace
-
-_PATTERNS = {pseudonym_pattern(kind): kind for kind in PSEUDONYM_KINDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,8 @@ def build(workspace: Workspace, source: RecipeSource, *, actor: str, no_permissi
         no_permissions: build although no permission list is configured; the release says so.
 
     Raises:
-        DisclosureRefusedError: no permission list is configured and ``no_permissions`` is not given.
+        DisclosureRefusedError: no permission list is configured and ``no_permissions`` is not given, a criterion tells a
+            true value, or the profile's k cannot be reached.
         PlanIncompleteError: the cohort is missing, of another recipe, or older than the de-identified tables.
         VersionError: the version exists with other content, or is too small a step for what changed since the one before.
         DigestMismatchError: the release of the version before was changed, so nothing can be compared with it.
@@ -93,13 +93,14 @@ def build(workspace: Workspace, source: RecipeSource, *, actor: str, no_permissi
             "the cohort was selected by another version of the recipe", "Run `pathcurate cohort` again."
         )
     vault = open_vault(workspace.vault)
-    data = _release_table(workspace, recipe, product_layer(vault.key, recipe.name))
-    draft = _draft(source, cohort, data)
+    built = Contents(workspace, recipe, load_profile(workspace), vault.key).build()
+    draft = _draft(source, narrowed(workspace, recipe, cohort, built.released, built.evaluation), built)
     parent = workspace.releases / recipe.name
     if (parent / recipe.version).exists():
         result = _found(parent / recipe.version, draft)
     else:
         result = BuildResult(_make(parent, draft, _difference(workspace, draft)), is_new=True)
+    write_suppressed(workspace, recipe, built.suppressed)
     facts: dict[str, str | int] = {
         "release": f"{recipe.name}@{recipe.version}",
         "digest": result.release.digest,
@@ -125,24 +126,6 @@ def _cohort_facts(workspace: Workspace, source: RecipeSource) -> dict[str, Any]:
     return facts
 
 
-def _release_table(workspace: Workspace, recipe: Recipe, layer: Pseudonyms) -> pa.Table:
-    """The recipe's columns with the product's own pseudonyms, sorted by them."""
-    rows = read_parquet(workspace.cohorts / recipe.name / "cohort.parquet")
-    table = _declaration(recipe)
-    data = conform(table, rows)
-    for index, column in enumerate(table.columns):
-        if column.pattern in _PATTERNS:
-            codes = layer.codes(_PATTERNS[column.pattern], column_values(data, column.name))
-            data = data.set_column(index, data.schema.field(index), pa.chunked_array([pa.array(codes, pa.string())]))
-    # A release without its unit's key is sorted by all it has, so that its order says nothing either.
-    order = table.key or tuple(name for name in table.names if not pa.types.is_list(data.schema.field(name).type))
-    return data.sort_by([(name, "ascending") for name in order])
-
-
-def _declaration(recipe: Recipe) -> Table:
-    return released(DEID_TABLES[UNIT_TABLES[recipe.unit]], recipe.columns)
-
-
 @dataclass(frozen=True, slots=True)
 class _Draft:
     """A release before it is written.
@@ -150,17 +133,15 @@ class _Draft:
     Attributes:
         source: its recipe.
         cohort: the cohort's facts.
-        table: declaration of its table.
-        data: the table's rows.
-        identity: the table's digests.
+        tables: its tables by name, that of its unit first.
+        evaluation: what they tell about people.
         manifest: ``MANIFEST.json``, without what only the written files and the version before can tell.
     """
 
     source: RecipeSource
     cohort: Mapping[str, Any]
-    table: Table
-    data: pa.Table
-    identity: TableIdentity
+    tables: Mapping[str, ReleaseTable]
+    evaluation: Evaluation
     manifest: Mapping[str, Any]
 
     @property
@@ -169,19 +150,17 @@ class _Draft:
         return str(yaml.safe_dump(json.loads(self.source.canonical), allow_unicode=True, sort_keys=True))
 
 
-def _draft(source: RecipeSource, cohort: Mapping[str, Any], data: pa.Table) -> _Draft:
-    recipe = source.recipe
-    table = _declaration(recipe)
-    identity = table_identity(data)
+def _draft(source: RecipeSource, cohort: Mapping[str, Any], built: Built) -> _Draft:
+    recipe, tables = source.recipe, built.tables
     kept = Attrition.from_dict(cohort["attrition"]).kept
-    draft = _Draft(source, cohort, table, data, identity, {})
+    draft = _Draft(source, cohort, tables, built.evaluation, {})
     manifest = {
         "schema": MANIFEST_SCHEMA,
         "kind": "manifest-only",
         "product": recipe.name,
         "version": recipe.version,
         "title": recipe.title,
-        "content_digest": content_digest({table.name: identity}),
+        "content_digest": content_digest({name: table.identity for name, table in tables.items()}),
         "counts": {"slides": kept.slides, "cases": kept.cases, "patients": kept.patients},
         "split": cohort["split"],
         "recipe": {
@@ -189,6 +168,7 @@ def _draft(source: RecipeSource, cohort: Mapping[str, Any], data: pa.Table) -> _
         },
         "inputs": {key: digest for key, digest in cohort["inputs"].items() if key.startswith("deid/")},
         "permissions": {"configured": cohort["has_permissions"], "purpose": recipe.purpose},
+        "deid": built.evaluation.manifest(),
         "tool": {"name": "pathcurate", "version": __version__},
     }  # fmt: skip
     return replace(draft, manifest=manifest)
@@ -200,8 +180,9 @@ def _found(directory: Path, draft: _Draft) -> BuildResult:
     What else the archive holds may have grown in between: that changes the attrition, but releases nothing new.
     """
     there = read_release(directory)
-    facts = ("content_digest", "recipe", "permissions", "title")
-    if all(there.manifest[fact] == draft.manifest[fact] for fact in facts):
+    facts = ("content_digest", "recipe", "permissions", "title", "deid")
+    # Releases of before there were profiles do not say by which they were made.
+    if all(there.manifest.get(fact, draft.manifest[fact]) == draft.manifest[fact] for fact in facts):
         return BuildResult(there, is_new=False)
     raise VersionError(
         f"{there.name} {there.version} exists with other content",
@@ -231,14 +212,18 @@ def _difference(workspace: Workspace, draft: _Draft) -> _Since | None:
     if not lower:
         return None
     before = verify_release(lower[-1])
-    table = TableContents(draft.table.key, draft.identity, draft.data.schema, lambda: draft.data)
-    after = Contents(
-        recipe.name, recipe.version, {draft.table.name: table}, draft.manifest["counts"], draft.cohort["has_permissions"],
+    tables = {name: _contents(table) for name, table in draft.tables.items()}
+    after = VersionContents(
+        recipe.name, recipe.version, tables, draft.manifest["counts"], draft.cohort["has_permissions"],
         draft.cohort["attrition"], json.loads(draft.source.canonical),
     )  # fmt: skip
     difference = compare(release_contents(before), after)
     check_version(difference)
     return _Since(before, difference)
+
+
+def _contents(table: ReleaseTable) -> TableContents:
+    return TableContents(table.table.key, table.identity, table.data.schema, lambda: table.data)
 
 
 def _make(parent: Path, draft: _Draft, since: _Since | None) -> Release:
@@ -260,37 +245,20 @@ def _make(parent: Path, draft: _Draft, since: _Since | None) -> Release:
 
 
 def _write(directory: Path, draft: _Draft, since: _Since | None) -> None:
-    name, recipe, cohort = draft.table.name, draft.source.recipe, draft.cohort
-    footer = {
-        "pathcurate.table": name,
-        "pathcurate.product": recipe.name,
-        "pathcurate.version": recipe.version,
-        "pathcurate.content_digest": draft.manifest["content_digest"],
-        "pathcurate.recipe": draft.source.canonical.decode(),
-        "pathcurate.recipe_sha256": draft.source.sha256,
-        "pathcurate.attrition": _json(cohort["attrition"], indent=None),
-        "pathcurate.tool": f"pathcurate {__version__}",
-    }
-    path = directory / "data" / f"{name}.parquet"
-    write_parquet(path, draft.data, footer, mode=0o444)
-    entry = {
-        "path": f"data/{name}.parquet",
-        "rows": draft.identity["rows"],
-        "key": list(draft.table.key),
-        "sha256": file_sha256(path),
-        "table_digest": draft.identity["digest"],
-        "schema_sha256": draft.identity["schema_sha256"],
-    }
-    manifest = {**draft.manifest, "previous": _previous(since), "tables": {name: entry}}
+    cohort = draft.cohort
+    entries = {name: _write_table(directory, draft, table) for name, table in draft.tables.items()}
+    manifest = {**draft.manifest, "previous": _previous(since), "tables": entries}
+    unit, *_ = draft.tables
+    evaluation, chart = draft.evaluation, disclosure_svg(draft.evaluation)
     texts = {
         "provenance/recipe.lock.yaml": draft.lock,
-        f"provenance/queries/{name}.sql": cohort["sql"],
+        f"provenance/queries/{unit}.sql": cohort["sql"],
         "quality/attrition.json": _json(cohort["attrition"]),
-        "metadata/dictionary.json": _json(_dictionary(draft.table, draft.data)),
+        EVALUATION_PATH: _json(evaluation.as_dict(read_standard(), manifest["content_digest"])),
+        CHART_PATH: chart,
+        "metadata/dictionary.json": _json([_dictionary(table) for table in draft.tables.values()]),
         MANIFEST_NAME: _json(manifest),
-        "report.html": release_page(
-            _facts(manifest, draft.table, draft.data, Attrition.from_dict(cohort["attrition"]), draft.lock)
-        ),
+        "report.html": release_page(_facts(manifest, draft)),
     }
     if since is not None:
         texts[f"quality/diff-from-{since.release.version}.json"] = _json(since.difference.as_dict())
@@ -300,6 +268,31 @@ def _write(directory: Path, draft: _Draft, since: _Since | None) -> None:
     (directory / CHECKSUMS_NAME).chmod(0o444)
 
 
+def _write_table(directory: Path, draft: _Draft, table: ReleaseTable) -> dict[str, Any]:
+    """Write one table, and say what the manifest says of it."""
+    name, recipe = table.table.name, draft.source.recipe
+    footer = {
+        "pathcurate.table": name,
+        "pathcurate.product": recipe.name,
+        "pathcurate.version": recipe.version,
+        "pathcurate.content_digest": draft.manifest["content_digest"],
+        "pathcurate.recipe": draft.source.canonical.decode(),
+        "pathcurate.recipe_sha256": draft.source.sha256,
+        "pathcurate.attrition": _json(draft.cohort["attrition"], indent=None),
+        "pathcurate.tool": f"pathcurate {__version__}",
+    }
+    path = directory / "data" / f"{name}.parquet"
+    write_parquet(path, table.data, footer, mode=0o444)
+    return {
+        "path": f"data/{name}.parquet",
+        "rows": table.identity["rows"],
+        "key": list(table.table.key),
+        "sha256": file_sha256(path),
+        "table_digest": table.identity["digest"],
+        "schema_sha256": table.identity["schema_sha256"],
+    }
+
+
 def _previous(since: _Since | None) -> dict[str, str] | None:
     if since is None:
         return None
@@ -307,25 +300,31 @@ def _previous(since: _Since | None) -> dict[str, str] | None:
     return {"version": release.version, "release_digest": release.digest, "bump": str(since.difference.bump)}
 
 
-def _facts(manifest: Mapping[str, Any], table: Table, data: pa.Table, attrition: Attrition, lock: str) -> ReleaseFacts:
-    columns = tuple(
-        ColumnFacts(column.name, str(column.type), column.meaning, column.unit, data[column.name].null_count)
-        for column in table.columns
-    )
+def _facts(manifest: Mapping[str, Any], draft: _Draft) -> ReleaseFacts:
     return ReleaseFacts(
         title=manifest["title"],
         product=manifest["product"],
         version=manifest["version"],
         content_digest=manifest["content_digest"],
-        attrition=attrition,
+        attrition=Attrition.from_dict(draft.cohort["attrition"]),
         split=manifest["split"],
-        tables=(TableFacts(table.name, table.row, data.num_rows, columns),),
-        recipe=lock,
+        tables=tuple(_table_facts(table) for table in draft.tables.values()),
+        recipe=draft.lock,
         inputs=manifest["inputs"],
         purpose=manifest["permissions"]["purpose"],
         has_permissions=manifest["permissions"]["configured"],
         tool=f"pathcurate {__version__}",
+        evaluation=draft.evaluation,
+        standard=read_standard(),
     )
+
+
+def _table_facts(built: ReleaseTable) -> TableFacts:
+    columns = tuple(
+        ColumnFacts(column.name, str(column.type), column.meaning, column.unit, built.data[column.name].null_count)
+        for column in built.table.columns
+    )
+    return TableFacts(built.table.name, built.table.row, built.data.num_rows, columns)
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -338,7 +337,8 @@ def _json(value: object, indent: int | None = 1) -> str:
     return json.dumps(value, ensure_ascii=False, indent=indent, sort_keys=True) + ("\n" if indent else "")
 
 
-def _dictionary(table: Table, data: pa.Table) -> dict[str, Any]:
+def _dictionary(built: ReleaseTable) -> dict[str, Any]:
+    table, data = built.table, built.data
     return {
         "table": table.name,
         "row": table.row,

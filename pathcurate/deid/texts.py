@@ -1,0 +1,391 @@
+"""The texts of the reports that cohorts need, scrubbed: from the cache where nothing they are made of has changed.
+
+A kernel finds what must go, without any key. Here, where the vault is, each place becomes a placeholder with internal codes
+and days. ``manifest build`` and ``deliver`` render these in the codes and days of their own layer.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pathcurate import placeholders
+from pathcurate.digests import canonical_json
+from pathcurate.engines import Engine
+from pathcurate.errors import PlanIncompleteError
+from pathcurate.model.attrition import COHORT_FILE
+from pathcurate.model.column import Table
+from pathcurate.model.diagnosis import DIAGNOSES, REPORT_CONCEPTS
+from pathcurate.model.finding import Finding, Severity
+from pathcurate.model.person import IDENTITIES
+from pathcurate.model.removal import Kind, Removal
+from pathcurate.model.report import REPORTS, TEXT_COLUMNS
+from pathcurate.model.text import REMOVALS, SCRUBBED_TEXTS, TEXT_REPORTS, TEXT_SPANS, TEXTS
+from pathcurate.placeholders import Assembled, Place
+from pathcurate.pseudonyms import Layer
+from pathcurate.relations import relation
+from pathcurate.scrubbers.text import SiteRules, rules_digest
+from pathcurate.scrubbers.text.kernel import REMOVALS_FOUND, Scrub, find_text_removals, lost_report
+from pathcurate.storage import replacing
+from pathcurate.tables import Catalog, arrow_schema, from_rows, read_parquet
+from pathcurate.verification import SCHEME, read_text_seal
+from pathcurate.workspace import Workspace
+
+ALL = "*"
+"""Stands for the texts of the whole archive, among names of cohorts."""
+_BATCH_ROWS = 500
+_COMMIT_TEXTS = 50_000
+_KNOWN: dict[str, str] = {
+    "names": "patient_name", "numbers": "patient_id", "ids": "id_number", "phones": "phone", "cases": "accession",
+    "addresses": "address",
+}  # fmt: skip
+"""What is known of a report's person from all of the person's reports: field to column."""
+_STAFF = ("submitting_doctor", "pathologist", "reviewer")
+_INPUT = (
+    "report_id", "site", "accession", "accession_raw", "accession_external", "language", "received_date", "reported_date",
+    "birth_date", "submitting_unit", *_STAFF, *_KNOWN.values(), *TEXT_COLUMNS,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TextSummary:
+    """What scrubbing texts did.
+
+    Attributes:
+        cohorts: the cohorts whose texts are there now; ``*`` for those of the archive.
+        reports: their reports.
+        scrubbed: reports that were scrubbed now, the others came from the cache.
+        texts: texts.
+        removals: places where something was removed, by kind.
+        failed: reports whose texts could not be scrubbed; they are left out.
+    """
+
+    cohorts: tuple[str, ...]
+    reports: int
+    scrubbed: int
+    texts: int
+    removals: Mapping[str, int]
+    failed: int
+
+
+def wanted_cohorts(workspace: Workspace, more: str | None) -> tuple[str, ...]:
+    """Names of the cohorts whose texts are wanted: those of before that are still there, and one more.
+
+    Raises:
+        PlanIncompleteError: there is no such cohort.
+    """
+    seal = read_text_seal(workspace)
+    before = [name for name in (seal.wanted if seal else ()) if name == ALL or _cohort_file(workspace, name).is_file()]
+    if more is not None and more != ALL and not _cohort_file(workspace, more).is_file():
+        raise PlanIncompleteError(
+            "there is no cohort of that name", "Select it with `pathcurate cohort RECIPE`; its name is that of the recipe."
+        )
+    return tuple(sorted({*before, *((more,) if more else ())}))
+
+
+def _cohort_file(workspace: Workspace, name: str) -> Path:
+    return workspace.cohorts / name / COHORT_FILE
+
+
+class TextScrubbing:
+    """One run over the texts that are wanted.
+
+    Args:
+        workspace: the workspace, whose tables were de-identified just now.
+        engine: runs the kernel and SQL.
+        layer: the internal layer.
+        key: fingerprint of the vault's key.
+        rules: the rules of each site.
+    """
+
+    def __init__(self, workspace: Workspace, engine: Engine, layer: Layer, key: str, rules: Sequence[SiteRules]) -> None:
+        self._workspace, self._engine, self._layer, self._key = workspace, engine, layer, key
+        self._catalog = Catalog(workspace.catalog)
+        self._rules = tuple(rules)
+        self._digests = {rule.site: rules_digest(rule) for rule in rules}
+        self._current: dict[str, str] = {}
+        self.findings: list[Finding] = []
+
+    def run(self, cohorts: Sequence[str], progress: Callable[[int, int], None]) -> TextSummary:
+        """Scrub what is not in the cache, and write the tables of ``deid/texts/``.
+
+        Args:
+            cohorts: what is wanted, as :func:`wanted_cohorts` gives it.
+            progress: called with the number of reports looked at, and of all.
+        """
+        reports = self._wanted(cohorts)
+        self._engine.view("wanted_reports", reports)
+        failed, scrubbed = self._fill_cache(reports.num_rows, progress)
+        return self._write(cohorts, failed, scrubbed)
+
+    def _wanted(self, cohorts: Sequence[str]) -> pa.Table:
+        """The reports: identifier in the catalog, codes of report, case, patient and group."""
+        names = ("report_id", "case_id", "patient_id", "group_id", "language")
+        shown = read_parquet(self._workspace.deid / "reports.parquet", names)
+        if ALL not in cohorts:
+            shown = shown.filter(self._of_cohorts(shown, cohorts))
+        ids = self._catalog.read(REPORTS, columns=("report_id",))["report_id"]
+        codes = pa.chunked_array([pa.array(self._layer.codes.codes("R", ids.to_pylist()), pa.string())])
+        place = pc.index_in(shown["report_id"], value_set=codes.combine_chunks())
+        renamed = shown.rename_columns(["report_code", *names[1:]])
+        return renamed.append_column("report_id", ids.take(place))
+
+    def _of_cohorts(self, reports: pa.Table, cohorts: Sequence[str]) -> Any:
+        """Which reports are of the cases of these cohorts; of a cohort of patients, of all their cases."""
+        chosen: Any = pa.chunked_array([pa.array([False] * reports.num_rows)])
+        for name in cohorts:
+            path = self._workspace.cohorts / name
+            facts = json.loads((path / COHORT_FILE).read_bytes())
+            level = "patient_id" if facts.get("unit") == "patient" else "case_id"
+            members = pc.unique(read_parquet(path / "cohort.parquet", (level,))[level]).drop_null()
+            chosen = pc.or_(chosen, pc.is_in(reports[level], value_set=members))
+        return chosen
+
+    def _fill_cache(self, total: int, progress: Callable[[int, int], None]) -> tuple[dict[str, str], int]:
+        """Scrub what is new or has changed; gives the reports that failed with the reason, and how many were scrubbed."""
+        cached = self._cached()
+        failed: dict[str, str] = {}
+        rows: list[dict[str, Any]] = []
+        scrubbed = done = 0
+        waiting: dict[str, _Report] = {}
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            nonlocal done
+            for batch in self._inputs():
+                reports = [self._report(row) for row in batch.to_pylist()]
+                self._current.update((report.report_id, report.made_of) for report in reports)
+                fresh = [report for report in reports if report.texts and cached.get(report.report_id) != report.made_of]
+                done += batch.num_rows
+                progress(done, total)
+                waiting.update((report.report_id, report) for report in fresh)
+                if fresh:
+                    yield pa.RecordBatch.from_pylist([report.row for report in fresh])
+
+        spec = Scrub(self._rules)
+        found = self._engine.run(find_text_removals, batches(), spec, REMOVALS_FOUND, on_crash=lost_report)
+        for batch in found:
+            for result in batch.to_pylist():
+                report = waiting.pop(result["report_id"])
+                scrubbed += 1
+                if result["error"] is not None:
+                    failed[report.report_id] = result["error"]
+                    del self._current[report.report_id]
+                    continue
+                rows += self._assembled(report, result["removals"])
+            if len(rows) >= _COMMIT_TEXTS:
+                self._keep(rows)
+                rows = []
+        self._keep(rows)
+        self.findings += [_not_scrubbed(report, failed[report]) for report in sorted(failed)]
+        return failed, scrubbed
+
+    def _cached(self) -> dict[str, str]:
+        """Report to what its cached texts are made of."""
+        source = relation(self._engine, self._catalog, SCRUBBED_TEXTS, ("report_id", "made_of"))
+        sql = f"SELECT report_id, max(made_of) FROM {source} SEMI JOIN wanted_reports USING (report_id) GROUP BY 1"
+        return dict(self._engine.rows(sql))
+
+    def _inputs(self) -> Iterator[pa.RecordBatch]:
+        """The wanted reports with what is known of their persons, in batches."""
+        numbers = relation(self._engine, self._catalog, IDENTITIES, ("site", "id_type", "id_value", "person_id"))
+        self._engine.view("case_persons", self._engine.table(
+            f"SELECT site, id_value AS accession, person_id FROM {numbers} WHERE id_type = 'accession'"
+        ))  # fmt: skip
+        source = relation(self._engine, self._catalog, REPORTS, _INPUT)
+        of_person = ", ".join(f"list(DISTINCT r.{column}) AS known_{field}" for field, column in _KNOWN.items())
+        sql = (
+            f"WITH r AS (SELECT * FROM {source}), "
+            "p AS (SELECT r.*, c.person_id FROM r JOIN case_persons c USING (site, accession)), "
+            "wanted_persons AS (SELECT DISTINCT p.person_id FROM p SEMI JOIN wanted_reports USING (report_id)), "
+            f"known AS (SELECT r.person_id, {of_person} FROM p r SEMI JOIN wanted_persons USING (person_id) GROUP BY 1) "
+            "SELECT p.* EXCLUDE (person_id), known.* EXCLUDE (person_id), "
+            "w.patient_id AS patient_code, w.case_id AS case_code "
+            "FROM p JOIN wanted_reports w USING (report_id) JOIN known USING (person_id)"
+        )
+        for batch in self._engine.batches(sql):
+            for start in range(0, batch.num_rows, _BATCH_ROWS):
+                yield batch.slice(start, _BATCH_ROWS)
+
+    def _report(self, row: Mapping[str, Any]) -> "_Report":
+        return _Report.of(row, self._digests[row["site"]], self._key)
+
+    def _assembled(self, report: "_Report", removals: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Rows of the cache for one report."""
+        found: dict[str, list[Removal]] = {}
+        for item in removals:
+            place = Removal(item["start"], item["end"], Kind(item["kind"]), item["rule"], item["value"], item["form"])
+            found.setdefault(item["text_column"], []).append(place)
+        encode = placeholders.encoder(
+            self._layer, report.patient_code, site=report.site, own_numbers=report.row["known"]["numbers"]
+        )
+        for name, text in report.texts.items():
+            whole = placeholders.assemble(text, found.get(name, []), encode)
+            yield {
+                "report_id": report.report_id, "text_column": name, "made_of": report.made_of, "text": whole.text,
+                "removals": json.dumps(_noted(found.get(name, []), whole)),
+            }  # fmt: skip
+
+    def _keep(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            self._catalog.upsert(SCRUBBED_TEXTS, from_rows(SCRUBBED_TEXTS, rows))
+
+    def _write(self, cohorts: Sequence[str], failed: Collection[str], scrubbed: int) -> TextSummary:
+        folder = self._workspace.deid / "texts"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._engine.view("scrubbed_now", _made_of(self._current))
+        columns = ("report_id", "text_column", "made_of", "text", "removals")
+        cache = relation(self._engine, self._catalog, SCRUBBED_TEXTS, columns)
+        # A text that its report has lost since is in the cache still, made of what was there then.
+        good = f"(SELECT * FROM {cache} SEMI JOIN scrubbed_now USING (report_id, made_of))"
+        sql = (
+            "SELECT w.report_code AS report_id, t.text_column, w.case_id, w.patient_id, w.group_id, w.language, t.text, "
+            f"t.removals FROM {good} t JOIN wanted_reports w USING (report_id) ORDER BY ALL"
+        )
+        kinds: dict[str, int] = {}
+        texts = 0
+        with _writer(folder, TEXTS) as write_texts, _writer(folder, REMOVALS) as write_removals:
+            for batch in self._engine.batches(sql):
+                rows = batch.to_pylist()
+                removed = [(row, json.loads(row.pop("removals"))) for row in rows]
+                write_texts([{**row, "removal_count": len(places)} for row, places in removed])
+                write_removals([_removal_row(row, place) for row, places in removed for place in places])
+                for kind in (place[0] for _, places in removed for place in places):
+                    kinds[kind] = kinds.get(kind, 0) + 1
+                texts += len(rows)
+        with _writer(folder, TEXT_SPANS) as write_spans:
+            for batch in self._engine.batches(self._spans_sql(good)):
+                write_spans([span for row in batch.to_pylist() if (span := _span_row(row)) is not None])
+        reports = self._engine.table("SELECT report_code, report_id FROM wanted_reports ORDER BY 1")
+        with _writer(folder, TEXT_REPORTS) as write_reports:
+            write_reports([
+                {"report_id": row["report_code"], "status": "failed" if row["report_id"] in failed else "ok"}
+                for row in reports.to_pylist()
+            ])  # fmt: skip
+        return TextSummary(tuple(cohorts), reports.num_rows, scrubbed, texts, dict(sorted(kinds.items())), len(failed))
+
+    def _spans_sql(self, good: str) -> str:
+        """Places of lines of diagnoses and of mentions of concepts, each with the removals of its text."""
+        lines = relation(self._engine, self._catalog, DIAGNOSES, ("report_id", "ordinal", "text_column", "start", "end"))
+        names = ("report_id", "concept", "concept_sha", "text_column", "start", "end")
+        mentions = relation(self._engine, self._catalog, REPORT_CONCEPTS, names)
+        both = (
+            "SELECT report_id, text_column, 'diagnoses' AS source, CAST(ordinal AS VARCHAR) AS name, "
+            f'CAST(NULL AS VARCHAR) AS concept_sha, start, "end" FROM {lines} UNION ALL '
+            f"SELECT report_id, text_column, 'report_concepts', concept, concept_sha, start, \"end\" FROM {mentions}"
+        )
+        return (
+            "SELECT w.report_code AS report_id, s.text_column, s.source, s.name, s.concept_sha, s.start, s.end, t.removals "
+            f"FROM ({both}) s JOIN {good} t USING (report_id, text_column) JOIN wanted_reports w USING (report_id) "
+            "WHERE s.start IS NOT NULL AND s.end IS NOT NULL ORDER BY ALL"
+        )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Report:
+    """One report on its way to the kernel: identified, without a useful ``repr``.
+
+    Attributes:
+        report_id: in the catalog.
+        site: its site.
+        patient_code: internal code of its patient.
+        made_of: digest of all that decides what its scrubbed texts are.
+        row: what the kernel gets.
+    """
+
+    report_id: str
+    site: str
+    patient_code: str
+    made_of: str
+    row: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], rules: str, key: str) -> "_Report":
+        """From a row of the input."""
+        known = {field: sorted({value for value in row[f"known_{field}"] if value}) for field in _KNOWN}
+        known["cases"] = sorted({*known["cases"], *_given(row, "accession_raw", "accession_external")})
+        known["staff"] = sorted({*_given(row, *_STAFF)})
+        known["units"] = sorted({*_given(row, "submitting_unit")})
+        birth = row["birth_date"]
+        day = row["reported_date"] or row["received_date"]
+        asked = {
+            "report_id": row["report_id"], "site": row["site"], "language": row["language"],
+            "year": day.year if day else None, "known": {**known, "birth": birth},
+            **{name: row[name] for name in TEXT_COLUMNS},
+        }  # fmt: skip
+        told = {**asked, "known": {**known, "birth": birth.isoformat() if birth else None}}
+        content = [told, rules, key, SCHEME, row["patient_code"], row["case_code"]]
+        digest = hashlib.sha256(canonical_json(content)).hexdigest()
+        return cls(row["report_id"], row["site"], row["patient_code"], digest, asked)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """Its texts by column."""
+        return {name: self.row[name] for name in TEXT_COLUMNS if self.row[name]}
+
+
+def _given(row: Mapping[str, Any], *names: str) -> list[str]:
+    return [row[name] for name in names if row[name]]
+
+
+_Noted = tuple[str, str, int, int, int, int]
+"""A removal as the cache keeps it: kind, rule, place in the catalog's text, place in the scrubbed one."""
+
+
+def _noted(removals: Sequence[Removal], whole: Assembled) -> list[_Noted]:
+    return [
+        (str(item.kind), item.rule, place.start, place.end, place.out_start, place.out_end)
+        for item, place in zip(removals, whole.places, strict=True)
+    ]
+
+
+def _removal_row(text: Mapping[str, Any], place: Sequence[Any]) -> dict[str, Any]:
+    kind, rule, _, _, start, end = place
+    return {
+        "report_id": text["report_id"], "text_column": text["text_column"], "start": start, "end": end, "kind": kind,
+        "rule": rule,
+    }  # fmt: skip
+
+
+def _span_row(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Where a line or mention stands in the scrubbed text, None if nothing is left of it."""
+    places = [Place(*place[2:]) for place in json.loads(row["removals"])]
+    carried = placeholders.carry(row["start"], row["end"], places)
+    if carried is None:
+        return None
+    start, end, is_cut = carried
+    return {**row, "start": start, "end": end, "is_cut": is_cut}
+
+
+def _made_of(current: Mapping[str, str]) -> pa.Table:
+    return pa.table({"report_id": pa.array(current.keys(), pa.string()), "made_of": pa.array(current.values(), pa.string())})
+
+
+@contextmanager
+def _writer(folder: Path, table: Table) -> Iterator[Callable[[Sequence[Mapping[str, Any]]], None]]:
+    """Writes a table piece by piece, whole or not at all."""
+    schema = arrow_schema(table)
+    with (
+        replacing(folder / f"{table.name}.parquet") as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+
+        def write(rows: Sequence[Mapping[str, Any]]) -> None:
+            if rows:
+                writer.write_table(from_rows(table, ({name: row.get(name) for name in table.names} for row in rows)))
+
+        yield write
+
+
+def _not_scrubbed(report: str, reason: str) -> Finding:
+    return Finding(
+        "deid.text_failed", Severity.ERROR,
+        f"the texts of a report could not be scrubbed and are left out ({reason})", stage="deid_texts", table="reports",
+        subject=report,
+    )  # fmt: skip

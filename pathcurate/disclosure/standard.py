@@ -1,0 +1,18 @@
+"""The standard by which the risk is judged; another file of the same form can take its place."""
+
+from pathlib import Path
+
+from pathcurate import yamlsource
+from pathcurate.errors import UsageError
+from pathcurate.model.evaluation import Standard
+
+SHIPPED = Path(__file__).parent / "gbt42460.yaml"
+
+
+def read_standard(file: Path = SHIPPED) -> Standard:
+    """A standard from its file.
+
+    Raises:
+        UsageError: the file is not of this form; every fault is named with its place.
+    """
+    return yamlsource.validate(yamlsource.load(file, file.name, UsageError), Standard, UsageError)

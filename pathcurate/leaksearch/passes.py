@@ -1,0 +1,179 @@
+"""Every way in which a text may stand in bytes or in another text: encodings, misreadings, escapes.
+
+UTF-8 is the first pass; each other one reads the same bytes again. A pass that finds nothing to undo costs next to nothing,
+but for UTF-16 and GB18030, which any bytes can be. What is undone within what is undone (Base64 of GB18030, an escape of a
+misreading) is followed as far as files of hospitals show it, not without end.
+"""
+
+import binascii
+import html
+import re
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pathcurate.leaksearch.folding import units_of
+
+UTF_8: Final = "utf-8"
+UTF_16: Final = "utf-16"
+GB18030: Final = "gb18030"
+MISREAD: Final = "misread"
+BASE64: Final = "base64"
+PERCENT: Final = "percent"
+ESCAPES: Final = "escapes"
+MARKUP: Final = "markup"
+ALL: Final = (UTF_8, UTF_16, GB18030, MISREAD, BASE64, PERCENT, ESCAPES, MARKUP)
+
+# Windows-1252 stands for latin-1 wherever a web page or a spreadsheet misread: its signs give back their bytes.
+_WINDOWS = {
+    ord(sign): byte
+    for byte in range(0x80, 0xA0)
+    if (sign := bytes([byte]).decode("cp1252", "ignore")) and ord(sign) > 0xFF
+}
+_WIDE = re.compile(f"[\x80-\xff{''.join(map(chr, _WINDOWS))}]{{2}}")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]+)*")
+_BASE64_SIGNS = bytes.maketrans(b"-_", b"+/")
+_PERCENT = re.compile("%[0-9A-Fa-f]{2}")
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|([\\/\"']))")
+_TAG = re.compile(r"<(/?[A-Za-z][A-Za-z0-9:]{0,40})?[^<>]{0,4000}>")
+_WITHIN_WORDS = frozenset({
+    "a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "em", "font", "i", "kbd", "mark", "ruby", "rb", "rp", "rt", "s",
+    "samp", "small", "span", "strong", "sub", "sup", "tspan", "tt", "u", "var", "wbr",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Bytes or a text, read in one way.
+
+    Attributes:
+        encoding: the pass.
+        units: UTF-16 units, or bytes of ASCII.
+        offset: from a unit to the byte or character that it was read from; None if that cannot be said.
+    """
+
+    encoding: str
+    units: NDArray[Any]
+    offset: Callable[[int], int] | None
+
+
+def readings(data: bytes | str, passes: Collection[str] = ALL) -> Iterator[Reading]:
+    """A piece of data in every way in which identifiers could be read from it.
+
+    Args:
+        data: bytes as they are, or a text that something else has decoded.
+        passes: of :data:`ALL`.
+    """
+    text = data if isinstance(data, str) else data.decode("utf-8", "surrogateescape")
+    if UTF_8 in passes:
+        yield Reading(UTF_8, units_of(text), _place_in(text, isinstance(data, bytes)))
+    if isinstance(data, bytes):
+        if UTF_16 in passes:
+            yield from _utf_16(data)
+        if GB18030 in passes and not data.isascii():
+            yield from _gb18030(data, GB18030)
+    if MISREAD in passes:
+        yield from _misread(text)
+    if BASE64 in passes:
+        yield from _base64(data if isinstance(data, bytes) else text.encode("utf-8", "surrogatepass"))
+    if PERCENT in passes and _PERCENT.search(text):
+        undone = unquote_to_bytes(text.encode("utf-8", "surrogateescape" if isinstance(data, bytes) else "surrogatepass"))
+        yield from _bytes_of(undone, PERCENT)
+    if ESCAPES in passes and "\\" in text:
+        yield from _escapes(text)
+    if MARKUP in passes:
+        yield from _markup(text)
+
+
+def _place_in(text: str, is_bytes: bool) -> Callable[[int], int]:
+    if text.isascii():
+        return lambda unit: unit
+
+    def place(unit: int) -> int:
+        before = text.encode("utf-16-le", "surrogatepass")[: 2 * unit].decode("utf-16-le", "surrogatepass")
+        return len(before.encode("utf-8", "surrogateescape")) if is_bytes else len(before)
+
+    return place
+
+
+def _utf_16(data: bytes) -> Iterator[Reading]:
+    """Both orders of bytes, from even and from odd places."""
+    for shift in range(2):
+        whole = memoryview(data)[shift : len(data) - (len(data) - shift) % 2]
+        for order in "<>":
+            units = np.frombuffer(whole, dtype=order + "u2").astype("<u2", copy=False)
+            yield Reading(UTF_16, units, lambda unit, shift=shift: 2 * unit + shift)  # type: ignore[misc]
+
+
+def _gb18030(data: bytes, encoding: str) -> Iterator[Reading]:
+    yield Reading(encoding, units_of(data.decode("gb18030", "replace")), None)
+    # A stray byte before a name makes pairs of the wrong bytes up to the next sign of ASCII.
+    codes = np.frombuffer(data, dtype=np.uint8)
+    high = codes >= 0x80
+    first = high.copy()
+    first[1:] &= ~high[:-1]
+    shifted = np.where(first, ord("\n"), codes).astype(np.uint8).tobytes()
+    yield Reading(encoding, units_of(shifted.decode("gb18030", "replace")), None)
+
+
+def _bytes_of(data: bytes, encoding: str, *, wide: bool = False) -> Iterator[Reading]:
+    """What has come out as bytes again, in every encoding that it may have, one behind the other."""
+    found = [Reading(encoding, units_of(data.decode("utf-8", "surrogateescape")), None)]
+    if not data.isascii():
+        found += _gb18030(data, encoding)
+    if wide:
+        found += _utf_16(data)
+    edge = np.array([ord("\n")], dtype=np.uint16)
+    yield Reading(encoding, np.concatenate([part for reading in found for part in (reading.units, edge)]), None)
+
+
+def _misread(text: str, encoding: str = MISREAD) -> Iterator[Reading]:
+    """Bytes of UTF-8 or GB18030 that somebody took for latin-1 and encoded again."""
+    if not text.isascii() and _WIDE.search(text):
+        yield from _bytes_of(text.translate(_WINDOWS).encode("latin-1", "replace"), encoding)
+
+
+def _base64(data: bytes) -> Iterator[Reading]:
+    """What long runs of its signs say, wherever in the run a text may have begun."""
+    decoded = []
+    for run in _BASE64.finditer(data):
+        signs = run.group().translate(_BASE64_SIGNS, b"\r\n")
+        for begin in range(4):
+            part = signs[begin : len(signs) - ((len(signs) - begin) % 4 == 1)]
+            decoded.append(binascii.a2b_base64(part + b"=" * (-len(part) % 4)))
+    if decoded:
+        yield from _bytes_of(b"\n".join(decoded), BASE64, wide=True)
+
+
+def _escapes(text: str) -> Iterator[Reading]:
+    r"""``\u5f20``, ``\xe5``, ``\/`` as JSON, JavaScript, Python and C write them."""
+    if not _ESCAPE.search(text):
+        return
+
+    def sign(match: re.Match[str]) -> str:
+        digits = match[1] or match[2] or match[3]
+        if digits is None:
+            return match[4]
+        return chr(int(digits, 16)) if int(digits, 16) <= 0x10FFFF else match[0]
+
+    undone = _ESCAPE.sub(sign, text)
+    yield Reading(ESCAPES, units_of(undone), None)
+    yield from _misread(undone, ESCAPES)
+
+
+def _markup(text: str) -> Iterator[Reading]:
+    """References undone, and tags gone: those within words without a trace, others as the edges of values."""
+    if "&" in text:
+        yield Reading(MARKUP, units_of(html.unescape(text)), None)
+    if "<" in text:
+        bare = _TAG.sub(_tag_as_text, text)
+        yield Reading(MARKUP, units_of(html.unescape(bare)), None)
+
+
+def _tag_as_text(tag: re.Match[str]) -> str:
+    name = (tag[1] or "").strip("/").lower().rpartition(":")[2]
+    return "" if name in _WITHIN_WORDS else "\n"

@@ -1,0 +1,14 @@
+"""Which commands show or use identified data, and what they show: the audit trail answers who looked at it."""
+
+IDENTIFIED = {
+    "find": "a case with its patients, reports and slides",
+    "link review export": "labels and reports of slides, on a page to review",
+    "deid review export": "reports, on a page to review",
+    "findings list --identified": "paths of files",
+    "materials pull": "cases whose glass was never scanned",
+    "cohort": "true dates and ages, for criteria only",
+    "request answered": "true dates and ages, for criteria only",
+    "deid reidentify": "what stands behind codes",
+    "forget --patient": "a patient's number, to erase what it names",
+}
+"""Action of the audit trail to the identified data that it showed or used."""

@@ -1,0 +1,118 @@
+"""Addresses in Chinese texts."""
+
+import re
+from collections.abc import Iterator
+
+from pathcurate.model.removal import Kind, Removal
+from pathcurate.scrubbers.text.accepting import holds
+
+_HAN = "[\u3400-\u4dbf\u4e00-\u9fff]"
+_PROVINCES = (
+    "北京|天津|上海|重庆|河北|山西|辽宁|吉林|黑龙江|江苏|浙江|安徽|福建|江西|山东|河南|湖北|湖南|广东|海南|四川|贵州|云南|"
+    "陕西|甘肃|青海|台湾|"
+    "内蒙古|广西|西藏|宁夏|新疆|香港|澳门"
+)
+_NEXT_LABEL = (
+    r"(?:[ ]{2,}|[ ]?(?:联系|电话|手机|邮编|邮政|姓名|性别|年龄|住院|门诊|病理|送检|床|科室|科别|临床|收到|报告|职业|民族|"
+    r"婚姻|单位|户口|现住|身份|工作|标本|日期|"
+    r"与患者|关系)[\u4e00-\u9fff]{0,4}[ ]?[:(])"
+)
+
+# Hospitals
+
+PROVINCE = re.compile(_PROVINCES)
+_RUN = re.compile(r"[0-9\u3400-\u4dbf\u4e00-\u9fff]*$")
+_DETAIL = r"[\u3400-\u4dbf\u4e00-\u9fff0-9A-Za-z·#-]"
+_PLACE_END = (
+    r"(?:[0-9一二三四五六七八九十]{1,5}(?:号楼|号院|号|弄|组|室|栋|幢|座|单元|楼|层|社|队|户|巷)|"
+    r"[0-9]{1,3}-[0-9]{1,5}(?:-[0-9]{1,5})?|自治州|自治县|"
+    r"省|市|州|区|县|旗|盟|镇|乡|村|屯|庄|街道|街|路|大道|巷|弄|胡同|里|苑|小区|花园|公寓|新村|社区|家园|大厦|广场|号|室|"
+    r"组|队|栋|幢|单元)"
+)
+_LABEL_ADDRESS = re.compile(
+    r"(?:住[ ]{0,4}址|地[ ]{0,4}址|籍[ ]{0,2}贯|出生地|户籍(?:所在地?)?|户口(?:所在地?)?|现住(?:地)?|居住地|住所|家住)"
+    r"[ ]{0,3}(?:\([^()\n]{1,8}\))?[ ]?[:|][ ]{0,4}\n?[ ]{0,4}(?P<v>[^\n,，。；;|\ue000]{2,80})"
+)
+_WORD = re.compile("[0-9A-Za-z\u3400-\u9fff].*[0-9A-Za-z\u3400-\u9fff]")
+_NO_ADDRESS = re.compile(r"[ ]?(?:不详|未知|未填|未提供|无|没有|同上|暂无|/|-|_|同户籍|同现住址|电话|联系)")
+_POSTCODE = re.compile(
+    r"(?:邮[ ]?编|邮政编码|邮码|Zip(?: ?[Cc]ode)?|ZIP|Postcode|postcode|Postal [Cc]ode)[ ]{0,3}[:=]?[ ]{0,3}"
+    r"(?P<v>[0-9]{5,6}(?:-[0-9]{4})?|[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2})(?![0-9A-Za-z])"
+)
+_ADDRESS = re.compile(
+    rf"(?P<v>(?:{_PROVINCES})(?:省|市|自治区|壮族自治区|回族自治区|维吾尔自治区|特别行政区)?[ ]?"
+    rf"(?:{_HAN}{{1,7}}?(?:自治州|地区|市|州|盟|区|县|旗)[ ]?)(?:{_DETAIL}|[ ](?=[0-9])){{0,40}})"
+)
+_CITY = re.compile(
+    rf"(?P<v>市(?![售级场面内外民])[ ]?{_HAN}{{1,5}}?(?:区|县|镇|街道|乡|市|路|大道)(?:{_DETAIL}|[ ](?=[0-9])){{0,40}})"
+)
+_LAST_PLACE = re.compile(rf".*{_PLACE_END}", re.DOTALL)
+_STREET = re.compile(
+    rf"(?P<v>(?:路|街|大道|巷|弄|胡同|小区|花园|公寓|新村|家园|苑|社区|大院|大厦|广场)[ ]?(?:[0-9]{{1,5}}|"
+    rf"[一二三四五六七八九十]{{1,4}})(?:号|弄|栋|幢|座|期|楼|单元|组|区|#|-)(?:{_DETAIL}){{0,30}})"
+)
+_VILLAGE = re.compile(
+    rf"(?P<v>(?:镇|乡|街道|公社|苏木|县|农场|林场)[ ]?{_HAN}{{1,6}}(?:村|屯|庄|社区|居委会|街|队|组)(?:{_DETAIL}){{0,16}}|"
+    rf"村[ ]?(?:[0-9]{{1,3}}|[一二三四五六七八九十]{{1,3}})(?:组|队|社|号|屯)(?:[0-9]{{1,4}}号)?)"
+)
+_LIVES = re.compile(
+    rf"(?P<label>家住|现住|住在|住于|居住于|居住在|来自|户籍在?|户口在?|祖籍|原籍|籍贯|居于|老家在?|出生于|"
+    rf"(?<![发增再新原衍寄])生于)[ ]?(?={_HAN})"
+    rf"(?P<v>{_DETAIL}{{2,40}}?)(?=[,，。；;、()\s]|$|人[,，。]|的|农民|患者|[男女])"
+)
+_PARTS_OF_ADDRESSES = (
+    (_ADDRESS, "shape.address", (), 0),
+    (_CITY, "shape.city", ("市",), 3),
+    (_STREET, "shape.street", ("路", "街", "大道", "巷", "弄", "胡同", "小区", "花园", "公寓", "新村", "家园", "苑", "社区",
+    "大厦", "广场", "大院"), 8),
+    (_VILLAGE, "shape.village", ("村", "屯", "庄", "社区", "居委会", "队", "组"), 5),
+)  # fmt: skip
+"""Pattern, rule, what a text must hold, and how many characters of the name may stand before the match."""
+_ADDRESS_LEAD = re.compile(r".*(?:家住|现住|住在?|来自|位于|[于在自往至到为是系、])")
+_PLACE = re.compile(rf"(?:{_PROVINCES})|{_PLACE_END}$")
+# Tissue comes from somewhere too, and a tumour arises there: 来自胃窦小弯区 is no address.
+_SURE_PLACE = re.compile(rf"{_PROVINCES}|(?:[^本我]市|县|镇|乡|村|屯|庄|街道|路|街|小区|花园|公寓|社区|苑|[0-9]号)$")
+_SHORTEST = 3
+_OF_TISSUE = frozenset({"来自", "生于"})
+_NO_STREET = re.compile(
+    r"(?:入|通|径|尿|胆|气|经|电|思|旁|短|回|水|消化|呼吸|网|线|传导|信号|代谢|淋巴|输出|流出|造)路|血管弄|城镇|"
+    r"镇[痛静咳吐]|灶区|病区|靶区|[变灶区]苑"
+)
+
+
+def find_addresses(normal: str) -> Iterator[Removal]:
+    """Addresses in a text of half width."""
+    if holds(normal, ("址", "籍", "出生地", "户口", "现住", "居住地", "住所", "家住")):
+        for match in _LABEL_ADDRESS.finditer(normal):
+            value = re.split(_NEXT_LABEL, match["v"])[0].rstrip()
+            if _WORD.search(value) and not _NO_ADDRESS.match(value):
+                yield Removal(match.start("v"), match.start("v") + len(value), Kind.ADDRESS, "label.address")
+    if holds(normal, ("住", "来自", "籍", "户口", "居于", "老家", "生于")):
+        for match in _LIVES.finditer(normal):
+            place = _SURE_PLACE if match["label"] in _OF_TISSUE else _PLACE
+            if place.search(match["v"]):
+                yield Removal(*match.span("v"), Kind.ADDRESS, "label.lives")
+    for pattern, rule, needs, before in _PARTS_OF_ADDRESSES:
+        if holds(normal, needs):
+            for match in pattern.finditer(normal):
+                yield from _as_far_as_a_place(match, rule, before)
+    if holds(normal, ("邮", "ode", "Zip", "ZIP")):
+        for match in _POSTCODE.finditer(normal):
+            yield Removal(*match.span("v"), Kind.ADDRESS, "label.postcode")
+
+
+def _as_far_as_a_place(match: re.Match[str], rule: str, before: int) -> Iterator[Removal]:
+    """A match from where its name begins up to its last word that ends the name of a place: what follows is the sentence."""
+    run = run_before(match.string, match.start(), 0, before) if before else ""
+    lead = _ADDRESS_LEAD.match(run)
+    name = run[lead.end() :] if lead else run
+    last = _LAST_PLACE.match(match["v"])
+    is_named = last and len(name) + last.end() > _SHORTEST and (not before or len(name) > 1)
+    if last and is_named and not _NO_STREET.search(name + match["v"][:2]):
+        yield Removal(match.start() - len(name), match.start() + last.end(), Kind.ADDRESS, rule)
+
+
+def run_before(normal: str, end: int, floor: int, longest: int) -> str:
+    """Han characters and digits right before a place."""
+    run = _RUN.search(normal[max(floor, end - longest) : end])
+    return run[0] if run else ""

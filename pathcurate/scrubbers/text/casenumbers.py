@@ -1,0 +1,110 @@
+"""Case numbers in running text: those that are known in every spelling, and the normal form of those that were found."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from pathcurate.model.removal import Kind, Removal
+from pathcurate.text.accession import AccessionPatterns
+
+_NORMAL_FORM = re.compile(r"(?P<prefix>[A-Z]*)(?P<year>[0-9]{2})-(?P<number>[0-9]+)")
+_CHUNK = re.compile(r"[0-9]+|[^\W0-9_]+")
+_CANDIDATE = re.compile(r"[0-9A-Za-z](?<![0-9A-Za-z-][0-9A-Za-z])[0-9A-Za-z]{0,20}(?:[-_/.#][0-9A-Za-z]{1,20}){0,5}")
+_SUFFIX = (
+    r"(?:[ ]?[-#/][ ]?(?:[A-Z]{1,2}-?[0-9]{0,3}|[0-9]{1,3})(?![0-9A-Z])|"
+    r"[A-Z][0-9]{1,3}(?![0-9A-Z]))?(?:-[0-9]{1,3}(?![0-9A-Z]))?"
+)
+_LAST_SUFFIX = re.compile(r"[-#/ ]*(?P<form>[A-Z]{0,2}-?[0-9]{0,3}(?:-[0-9]{1,3})?)")
+_SPELT = re.compile(
+    r"(?P<number>[A-Z]{0,5}-?[0-9]{2,4}-[0-9]{3,8}|"
+    r"[A-Z]{0,5}-?[0-9]{5,14})(?P<suffix>[-#/]?[A-Z]{0,2}[0-9]{0,3}(?:-[0-9]{1,3})?)"
+)
+_LEAST_DIGITS, _LEAST_BARE, _LEAST_KNOWN = 5, 6, 4
+_LONGEST_SUFFIX = 8
+
+
+class CaseNumbers:
+    """One site's case numbers.
+
+    Args:
+        patterns: the site's patterns of accession numbers.
+    """
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._patterns = AccessionPatterns(patterns) if patterns else None
+
+    def known(self, normal: str, cases: Sequence[str]) -> Iterator[Removal]:
+        """Every spelling of the given numbers, with the specimen and block behind it.
+
+        Args:
+            normal: a text of half width.
+            cases: numbers in normal form.
+        """
+        upper = normal.upper() if cases and len(normal.upper()) == len(normal) else normal
+        for case in cases:
+            needle = max(re.findall("[0-9]+", case) or [case], key=len)
+            pattern = _spellings(case) if needle and needle.lstrip("0") in upper else None
+            for match in pattern.finditer(upper) if pattern else ():
+                yield Removal(*match.span(), Kind.CASE, "known.case", case, _form(match["suffix"]))
+
+    def by_pattern(self, normal: str, found: Sequence[Removal]) -> Iterator[Removal]:
+        """Numbers that nothing else has found and that the site's own patterns know.
+
+        Args:
+            normal: a text of half width.
+            found: what was found in it, in order.
+        """
+        if self._patterns is None:
+            return
+        ends = [removal.end for removal in found]
+        for match in _CANDIDATE.finditer(normal):
+            token = match[0]
+            digits = sum(character in "0123456789" for character in token)
+            if digits < (_LEAST_DIGITS if token[0].isupper() else _LEAST_BARE):
+                continue
+            following = bisect_right(ends, match.start())
+            if following < len(found) and found[following].start < match.end():
+                continue
+            for key in self._patterns.find(token)[:1]:
+                if key.start == 0 and key.end == len(token):
+                    yield Removal(*match.span(), Kind.CASE, "shape.accession", key.key, _form(token[key.number_end :]))
+
+    def valued(self, removal: Removal, normal: str) -> Removal:
+        """A found number with its normal form, where the site's patterns know it, and with what follows it."""
+        if removal.kind is not Kind.CASE or removal.value:
+            return removal
+        token = normal[removal.start : removal.end].replace(" ", "")
+        for key in self._patterns.find(token)[:1] if self._patterns else ():
+            if key.start == 0:
+                return replace(removal, value=key.key, form=_form(token[key.number_end :]))
+        spelt = _SPELT.fullmatch(token.upper())
+        return replace(removal, form=_form(spelt["suffix"])) if spelt else removal
+
+
+def _spellings(case: str) -> re.Pattern[str] | None:
+    """A pattern for one number: with or without its prefix, century, dash and leading zeros."""
+    parts = _NORMAL_FORM.fullmatch(case)
+    if parts and len(parts["number"]) + 2 >= _LEAST_KNOWN:
+        prefix, year, number = parts.groups()
+        gap = "[ ]{0,2}[-_/]?[ ]{0,2}"
+        lead = f"(?:{re.escape(prefix)}{gap})" if prefix else ""
+        # Without prefix and dash it is only a number: five digits may be a count.
+        bare = f"|(?:19|20)?{year}-0*{number}" + (f"|(?:19|20)?{year}0*{number}" if len(number) >= _LEAST_KNOWN else "")
+        body = (
+            f"{lead}(?:19|"
+            f"20)?{year}{gap}(?:字?第?)0{{0,5}}{number}" if lead else f"(?:19|20)?{year}[ ]?-[ ]?0{{0,5}}{number}"
+        )
+        pattern = f"(?:(?<![A-Z]){body}{bare.replace('0*', '0{0,5}')})"
+    else:
+        chunks = _CHUNK.findall(case)
+        if sum(map(len, chunks)) < _LEAST_KNOWN:
+            return None
+        pattern = "[-_./# ]{0,3}".join(map(re.escape, chunks))
+    return re.compile(f"(?<![0-9]){pattern}(?![0-9])(?P<suffix>{_SUFFIX})")
+
+
+def _form(suffix: str) -> str:
+    """What follows a number, without the sign between: ``-a1`` is ``A1``."""
+    found = _LAST_SUFFIX.fullmatch(suffix.upper().replace(" ", ""))
+    return found["form"][:_LONGEST_SUFFIX] if found else ""

@@ -1,0 +1,285 @@
+"""A known name in every spelling: in Han characters, in Pinyin, in Latin letters in either order, and masked."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+from pathcurate.model.removal import Kind, Removal
+from pathcurate.scrubbers.text.namewords import (
+    HAN,
+    folded_name,
+    is_han,
+    is_inside_word,
+    latin_words,
+    name_words,
+    pinyin_of,
+    surname_length,
+)
+from pathcurate.scrubbers.text.spelling import HAN_GAPS, LATIN_GAPS, Spelling
+from pathcurate.text.vocabulary import vocabulary, vocabulary_names
+
+_PEOPLE = re.compile(r"[/;&|\n()\[\]]+|\band\b")
+_TITLES_LATIN = frozenset(
+    {"dr", "mr", "mrs", "ms", "prof", "md", "phd", "do", "mbbs", "rn", "facs", "frcpath", "jr", "sr", "ii", "iii"}
+)
+_PARTS = re.compile(r"[/、,;，；&|\n()（）\[\]【】]+|\s{3,}")
+_TITLES = re.compile(
+    "(?:副?主任(?:医师|技师|护师)?|主治(?:医师|医生)?|住院(?:医师|医生)|执业(?:医师)?|医师|医生|副?教授|主管技师|技师|技术员|护士长?|大夫|老师|"
+    "博士|院长|先生|女士|小姐)+$"
+)
+_CHILD = re.compile(r"\s?之[大小长次幼双一二三四]?(?:胎|[子女婴儿孩])+")
+_BEFORE = re.compile(
+    r"(?:姓\s?名|患者|病人|患儿|病员|联系人|家属|(?:医|技|药|护)[师生]|教授|主任|审核|复核|报告|取材|签[名字发]|签章|初诊|复诊|记录|制片|术者|主刀|"
+    r"助手|送检者|patient|name)[^\w\n]{0,4}$",
+    re.IGNORECASE,
+)
+_BEHIND = re.compile(
+    r"\s?[,，(（、/|]?\s?[男女](?!性)|\s?(?:副?主任|教授|医师|医生|大夫|先生|女士|护士|技师|老师|之[子女婴])"
+)
+_GOES_ON = re.compile(f"(?![{HAN}])|[于因之的住门系自诉来入术行以既男女]")
+_NOBODY_LATIN = frozenset(
+    {"unknown", "none", "test", "anonymous", "na", "null", "admin", "system", "patient", "name", "nos", "not", "known"}
+)
+_MASK = "某*×○●□■"
+_MASKS = re.compile(f"[{_MASK}]{{1,3}}|[xX]{{2,3}}(?![A-Za-z0-9])")
+_IS_MEASURED = re.compile(f"[0-9*cm{HAN}]")
+_WIDE, _LONG_PINYIN, _SHORT_SURNAME = 3, 8, 3
+_BETWEEN = re.compile(r"[ .,\n^'_-]{0,3}(?:[A-Za-z]\.?[ ,]{1,2}){0,2}")
+_INITIALS_BEFORE = re.compile(r"(?<![A-Za-z0-9])([A-Z])\.?\s?(?:[A-Z]\.?\s?)?$")
+_INITIAL_BEHIND = re.compile(r",?\s[A-Z]\.?(?![A-Za-z0-9])")
+_INITIALS_BEHIND = re.compile(r",?\s?([A-Z])\.?(?:\s?[A-Z]\.?)?(?![A-Za-z0-9])")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownName:
+    """One name to look for.
+
+    Attributes:
+        value: the name, folded.
+        kind: whose it is.
+        rule: name of the rule.
+    """
+
+    value: str
+    kind: Kind
+    rule: str
+
+    def __repr__(self) -> str:
+        return f"KnownName({self.kind}, {self.rule})"
+
+    def removal(self, start: int, end: int) -> Removal:
+        """The removal of one place where it stands."""
+        return Removal(start, end, self.kind, self.rule, self.value)
+
+
+@lru_cache(maxsize=4096)
+def names_in(cell: str) -> tuple[str, ...]:
+    """The names in a cell, folded: several people, titles behind names, and notes in brackets are taken apart.
+
+    Nothing for a cell that holds no name: ``未审核``, ``不详``, one letter.
+    """
+    folded = unicodedata.normalize("NFKC", cell)
+    parts = (_PARTS if is_han(folded) else _PEOPLE).split(folded)
+    return tuple(name for part in parts for name in (_chinese_names(part) if is_han(part) else _latin_names(part)))
+
+
+def _latin_names(part: str) -> Iterator[str]:
+    pieces = [[word for word in latin_words(piece) if word not in _TITLES_LATIN] for piece in part.split(",")]
+    pieces = [words for words in pieces if words]
+    # "Smith, John" is one person, "John Smith, Mary Jones" are two.
+    is_several = all(len(words) > 1 for words in pieces)
+    for words in pieces if is_several else [[word for piece in pieces for word in piece]]:
+        if any(len(word) > 1 for word in words) and not _NOBODY_LATIN.issuperset(words):
+            yield " ".join(words).upper()
+
+
+def _chinese_names(part: str) -> Iterator[str]:
+    words = part.split()
+    # 张 三 is one person, 李建国 王芳 are two, and of 欧阳 娜娜 the surname says that it is one.
+    is_several = len(words) > 1 and all(len(word) > 1 for word in words)
+    for one in (*(words if is_several else ()), part):
+        name = _CHILD.sub("", _TITLES.sub("", folded_name(one)))
+        if len(name) > 1 and not (_MASKS.search(name) or _is_nobody(name)):
+            yield name
+
+
+def _is_nobody(name: str) -> bool:
+    words = name_words()
+    return name in words.staff_words or name in words.nobody
+
+
+def outermost(found: list[Removal]) -> list[Removal]:
+    """Removals from left to right, without those that lie wholly inside another."""
+    kept: list[Removal] = []
+    for removal in sorted(found, key=lambda one: (one.start, -one.end)):
+        if not kept or removal.end > kept[-1].end:
+            kept.append(removal)
+    return kept
+
+
+def find_name(spelling: Spelling, name: KnownName) -> Iterator[Removal]:
+    """All places of one name, see :func:`names_in` for its form; places may overlap."""
+    if not is_han(name.value):
+        yield from _find_latin(spelling, name)
+        return
+    yield from _find_han(spelling, name)
+    if _has_latin(spelling):
+        yield from _find_pinyin(spelling, name)
+    yield from _find_masked(spelling.normal, name)
+
+
+def _has_latin(spelling: Spelling) -> bool:
+    return re.search("[A-Za-z]{4}|[A-Z][A-Za-z]", spelling.normal) is not None
+
+
+def _find_han(spelling: Spelling, name: KnownName) -> Iterator[Removal]:
+    normal = spelling.normal
+    for start, end in spelling.find(name.value, HAN_GAPS):
+        if is_inside_word(normal, start, end) and not is_called(normal, start, end):
+            continue
+        child = _CHILD.match(normal, end)
+        yield name.removal(start, child.end() if child else end)
+
+
+def is_called(normal: str, start: int, end: int) -> bool:
+    """Whether what stands around a word says that it is somebody's name."""
+    if _BEHIND.match(normal, end):
+        return True
+    return _GOES_ON.match(normal, end) is not None and _BEFORE.search(normal[max(0, start - 12) : start]) is not None
+
+
+def _find_pinyin(spelling: Spelling, name: KnownName) -> Iterator[Removal]:
+    compact = spelling.compact
+    for surname, given in pinyin_of(name.value):
+        for form in (surname + given, given + surname):
+            if form in compact:
+                for start, end in spelling.find(form, LATIN_GAPS):
+                    if is_written_name(spelling.normal, start, end, len(form)):
+                        yield name.removal(start, end)
+        yield from _find_pinyin_initials(spelling, name, surname)
+
+
+def is_written_name(normal: str, start: int, end: int, letters: int) -> bool:
+    """Whether Pinyin is a name of its own: no part of a word, and a short one in capitals (Ma Li, MA Li), not ``mali``."""
+    if normal[start - 1 : start].isalpha() and start > 0 and normal[start - 1].isascii():
+        return False
+    if normal[end : end + 1].isascii() and normal[end : end + 1].isalpha():
+        return False
+    return letters >= _LONG_PINYIN or normal[start].isupper() or normal[end : end + 1].isdigit()
+
+
+def _find_pinyin_initials(spelling: Spelling, name: KnownName, surname: str) -> Iterator[Removal]:
+    """``Zhang SF``, ``Zhang S.F.``, ``S.F. Zhang``, ``zhangsf``: initials of a given name of two characters."""
+    length = surname_length(name.value) or 1
+    given = name.value[length:]
+    if len(given) != 2:
+        return
+    letters = "".join(spelt[1][0] for spelt in (pinyin_of(one + one)[0] for one in given))
+    for form, is_first in ((surname + letters, True), (letters + surname, False)):
+        if form not in spelling.compact:
+            continue
+        for start, end in spelling.find(form, LATIN_GAPS):
+            # ``line`` is no Li NE: a short surname must stand apart from its initials by their case or a gap.
+            head = spelling.normal[start:end]
+            is_apart = len(head) > len(form) or re.search("[a-z][A-Z]|[A-Z]{3}[a-z]", head) is not None
+            is_told = (is_apart and head[0].isupper()) or (is_first and len(surname) > _SHORT_SURNAME)
+            if is_told and is_written_name(spelling.normal, start, end, _LONG_PINYIN):
+                yield name.removal(start, end)
+
+
+def _find_masked(normal: str, name: KnownName) -> Iterator[Removal]:
+    """``张*``, ``张某某``, ``张XX``, ``张*丰``, ``*三丰``: the name as somebody hid it."""
+    length = surname_length(name.value) or 1
+    surname, given = name.value[:length], name.value[length:]
+    for start, end in _masked_places(normal):
+        if normal.endswith(surname, 0, start):
+            rest = given[-1] if len(given) > 1 and normal.startswith(given[-1], end) else ""
+            if rest or not _is_measure(normal, start - length, start, end):
+                yield name.removal(start - length, end + len(rest))
+        elif len(given) > 1 and normal.startswith(given, end) and normal[start] != "×":
+            yield name.removal(start, end + len(given))
+
+
+@lru_cache(maxsize=8)
+def _masked_places(normal: str) -> tuple[tuple[int, int], ...]:
+    """Where signs beside Han characters may hide a part of a name; kept for the names of one report."""
+    return tuple(
+        found.span()
+        for found in _MASKS.finditer(normal)
+        if not normal[found.start() - 1 : found.start()].isascii() or not normal[found.end() : found.end() + 1].isascii()
+    )
+
+
+def _is_measure(normal: str, first: int, start: int, end: int) -> bool:
+    """Whether a surname and a sign are a measure (``高×宽``) or a generic word (``张某医院``)."""
+    if normal[start] == "某":
+        return re.match("[医院市省县区地大公单]", normal[end : end + 1] or " ") is not None
+    beside = normal[first - 1 : first] + normal[end : end + 1]
+    return "×" in beside or (end - start == 1 and _IS_MEASURED.match(normal, end) is not None)
+
+
+def _find_latin(spelling: Spelling, name: KnownName) -> Iterator[Removal]:
+    words = latin_words(name.value)
+    hits = sorted(
+        (start, start + len(word), index)
+        for index, word in enumerate(words)
+        if len(word) > 1
+        for start in _word_places(spelling.lower, word)
+    )
+    groups: list[list[tuple[int, int, int]]] = []
+    for hit in hits:
+        is_new = groups and hit[2] not in {index for *_, index in groups[-1]}
+        if is_new and _BETWEEN.fullmatch(spelling.normal, groups[-1][-1][1], hit[0]):
+            groups[-1].append(hit)
+        else:
+            groups.append([hit])
+    for group in groups:
+        yield from _judge(spelling.normal, name, words, group)
+
+
+def _word_places(lower: str, word: str) -> Iterator[int]:
+    place = lower.find(word)
+    while place >= 0:
+        before, behind = lower[place - 1 : place] if place else "", lower[place + len(word) : place + len(word) + 1]
+        is_free = not (before.isascii() and before.isalnum()) and not (behind.isascii() and behind.isalpha())
+        if is_free:
+            yield place
+        place = lower.find(word, place + 1)
+
+
+def _judge(normal: str, name: KnownName, words: list[str], group: list[tuple[int, int, int]]) -> Iterator[Removal]:
+    """What stands beside each other of one name: two of its words, one with the initial of another, or one alone."""
+    start, end = group[0][0], group[-1][1]
+    written = normal[start:end]
+    if len({index for *_, index in group}) > 1:
+        ordinary = name_words().latin | name_words().latin_both
+        if written != written.lower() or not all(words[index] in ordinary for *_, index in group):
+            behind = _INITIAL_BEHIND.match(normal, end)
+            yield name.removal(start, behind.end() if behind else end)
+        return
+    for first, last, index in group:
+        initials = {word[0].upper() for place, word in enumerate(words) if place != index}
+        before = _INITIALS_BEFORE.search(normal[max(0, first - 7) : first])
+        behind = _INITIALS_BEHIND.match(normal, last)
+        if before and before[1] in initials and normal[first].isupper():
+            yield name.removal(first - len(before[0]), last)
+        elif behind and behind[1] in initials and normal[first].isupper():
+            yield name.removal(first, behind.end())
+        elif _says_alone(normal[first:last]):
+            yield name.removal(first, last)
+
+
+def _says_alone(word: str) -> bool:
+    """Whether one word of a name, alone in a text, is that person and no word of the language or of pathology."""
+    lower = word.lower()
+    if len(word) < _WIDE or not (word.istitle() or word.isupper()):
+        return False
+    lists = name_words()
+    return not any(lower in words for words in (lists.latin, lists.latin_both, lists.eponyms, _terms()))
+
+
+@cache
+def _terms() -> frozenset[str]:
+    return frozenset(word for name in vocabulary_names() for word in vocabulary(name).words)

@@ -1,0 +1,236 @@
+"""Names in Latin letters that nobody told us: behind a label or a title, before a degree, or as a signature in Pinyin."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ahocorasick_rs import AhoCorasick, MatchKind
+
+from pathcurate.model.removal import Kind, Removal
+from pathcurate.scrubbers.text.namewords import folded_name, name_words
+from pathcurate.scrubbers.text.spelling import spelling
+
+_LETTERS = "A-Za-z\u00c0-\u024f"
+_WORD = re.compile(rf"(?:[A-Z\u00c0-\u00de][{_LETTERS}]*|[dlDL]['’](?=[A-Z]))(?:['’-]?[{_LETTERS}]+)*")
+_ANY_WORD = re.compile(rf"[{_LETTERS}]+")
+_JOIN = re.compile(r"(?P<dot>\.)?(?:[ \t\xa0]{1,2}|(?P<comma>[ ]?,[ ]?)|\^)|(?P<tight>\.)(?=[A-Z])")
+_AFTER_LABEL = re.compile(
+    r"[ \t]{0,4}(?:\([^()\n]{0,14}\)[ \t]{0,2})?(?P<colon>[:#=>|][ \t]*(?:\n[ \t]*)?|,?[ \t]*\n[ \t]*)?"
+)
+_SIGNERS = frozenset({"signed by", "dictated by", "transcribed by", "typed by", "verified by", "read by", "grossed by"})
+_ONE_WORD = re.compile(rf"[ ](?=[A-Z][{_LETTERS}'’-]+(?:[ ]*(?:[.,;\n]|$)|[ ](?:and|on|at|in)[ ]))")
+_FURTHER = re.compile(r"(?:[ ]?[;/&][ ]?|[ ]and[ ])(?:(?:Dr|Prof)\.?[ ])?(?=[A-Z])")
+_TITLE = re.compile(r"(?:(?:Drs?|Prof|Mr|Mrs|Ms|Miss|DR|PROF|MR|MRS)\.?[ ]{1,2}|(?:Doctor|Professor|Nurse)[ ])+")
+_POSSESSOR = re.compile(
+    r"(?i)(?<![a-z])(?:his|her|their|the|a|\w+['’]s)[ ](?:late[ ]|ex-|(?:old|young|eld)(?:er|est)[ ]|twin[ ])?$"
+)
+_AFTER_RELATION = re.compile(r"(?:[ ]is|[ ]named)?(?:,[ ]?|[ ]?\([ ]?|[ ])(?=[A-Z])")
+_AFTER_NAMED = re.compile(r"[ ]{1,2}[\"“']?(?=[A-Z])")
+_AFTER_TITLE = re.compile(r"(?<=\.)[ \t]{0,2}\n?(?=[A-Za-z])|[ \t]{1,2}\n?(?=[A-Za-z])")
+_BEFORE_DEGREE = re.compile(
+    rf"(?:(?<![{_LETTERS}0-9])(?:[A-Z\u00c0-\u00de][{_LETTERS}'’-]*\.?[ ]){{1,3}}[A-Z\u00c0-\u00de][{_LETTERS}'’-]+"
+    r"|(?<![A-Za-z0-9])[A-Z][A-Za-z'’-]+,[ ][A-Z][A-Za-z'’-]+(?:[ ][A-Z]\.?)?)(?=,?[ ]{1,2}$|,$)"
+)
+_DEGREE = re.compile(r"(?:M\.?D|D\.?O|Ph\.?D|MBBS|MBChB|MB|FRC[A-Z]\w*|FACS|FCAP|R\.?N|PA|NP|DDS|MPH)(?![A-Za-z])")
+_LONGEST_BEFORE_DEGREE = 64
+_LOWER = re.compile(r"[a-z]{2,15}(?:,?[ ][a-z]{1,15}){1,2}(?=[ ]{2}|[ ]*(?:$|[\n,;|(]))")
+_SIGNED = re.compile(
+    r"(?<![A-Za-z])(?P<one>[A-Z][A-Za-z]{1,6})(?:[ ]|,[ ]?)(?P<other>[A-Z][A-Za-z]{1,11}(?:-[A-Za-z]{1,6})?)"
+    r"(?=[ \t]*[\n/,]?[ \t]*(?:(?:19|20)[0-9]{2}(?![0-9])|$))"
+)
+_FINALS = "iang|iong|uang|ang|eng|ing|ong|ian|iao|uai|uan|ai|an|ao|ei|en|er|ia|ie|in|iu|ou|ua|ue|ui|un|uo|a|e|i|o|u|v"
+PINYIN = f"(?:(?:[zcs]h|[bpmfdtnlgkhjqxrzcsyw])?(?:{_FINALS}))"
+"""One syllable of Pinyin, for a regular expression."""
+_SYLLABLES = re.compile(f"{PINYIN}(?:-?{PINYIN})?")
+_LONGEST_SYLLABLE = 7
+_MOST_WORDS, _MOST_SIGNERS, _SHORT = 5, 8, 2
+_MAY_BEGIN = re.compile("[A-Z][A-Za-z.]|name")
+_RULES = {kind: f"label.{kind.value}" for kind in Kind}
+
+
+@cache
+def _anchors() -> tuple[dict[str, str], AhoCorasick]:
+    """Words beside which a name may stand, with what they are, and what finds them in lower case."""
+    lists: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("labels.yaml").read_text(encoding="utf-8"))
+    words: dict[str, str] = {}
+    for what, anchors in lists["latin_labels"].items():
+        words.update(dict.fromkeys(anchors, what))
+    return words, AhoCorasick(tuple(words), matchkind=MatchKind.LeftmostLongest)
+
+
+def find_latin_names(normal: str) -> Iterator[Removal]:
+    """Names in a text, in no order; places may overlap."""
+    if not _MAY_BEGIN.search(normal):
+        return
+    words, automaton = _anchors()
+    lower = spelling(normal).lower
+    for _, start, end in automaton.find_matches_as_indexes(lower):
+        if _is_word(lower, start, end):
+            yield from _beside(normal, start, end, words[lower[start:end]])
+    surnames = name_words().pinyin
+    for found in _SIGNED.finditer(normal):
+        one, other = found["one"].lower(), found["other"].lower()
+        is_name = (one in surnames and _SYLLABLES.fullmatch(other)) or (
+            other in surnames and len(one) <= _LONGEST_SYLLABLE and _SYLLABLES.fullmatch(one)
+        )
+        if is_name:
+            yield _removal(normal, found.start(), found.end(), Kind.STAFF, "line.staff")
+
+
+def _is_word(lower: str, start: int, end: int) -> bool:
+    before, behind = lower[start - 1 : start] if start else "", lower[end : end + 1]
+    return not (before.isalpha() and before.isascii()) and not (
+        behind.isalnum() and behind.isascii() and lower[end - 1].isalnum()
+    )
+
+
+def _beside(normal: str, start: int, end: int, what: str) -> Iterator[Removal]:
+    if what == "degree":
+        yield from _before_degree(normal, start, end)
+    elif what == "relation":
+        if _POSSESSOR.search(normal, max(0, start - 24), start):
+            yield from _behind(normal, _AFTER_RELATION.match(normal, end), Kind.PERSON, "relation.person")
+        yield from _labelled(normal, end, Kind.PERSON, fewest=2, needs_colon=True)
+    elif what == "named":
+        yield from _behind(normal, _AFTER_NAMED.match(normal, end), Kind.PERSON, "named.person", fewest=2)
+    elif what.startswith("title"):
+        kind = Kind.STAFF if what == "title_staff" else Kind.PERSON
+        if _is_title(normal, start, end):
+            yield from _behind(normal, _AFTER_TITLE.match(normal, end), kind, f"title.{kind.value}", is_called=True)
+        if normal[start:end].lower() in {"doctor", "nurse"}:
+            yield from _labelled(normal, end, kind, fewest=1, needs_colon=True)
+    else:
+        label = normal[start:end].lower()
+        yield from _labelled(normal, end, Kind(what), fewest=1, says_name=label.endswith("name"), needs_colon=label == "by")
+        if label in _SIGNERS:
+            yield from _behind(normal, _ONE_WORD.match(normal, end), Kind.STAFF, _RULES[Kind.STAFF])
+
+
+def _is_title(normal: str, start: int, end: int) -> bool:
+    """Whether a title is written as one: ``Mr.``, ``Dr``; ``MS`` is a disease, ``MR`` an image, ``ms`` a time."""
+    title = normal[start:end]
+    return title[0].isupper() and (title.endswith(".") or not title.isupper() or title in {"DR", "MRS", "PROF"})
+
+
+def _removal(normal: str, start: int, end: int, kind: Kind, rule: str) -> Removal:
+    return Removal(start, end, kind, rule, folded_name(normal[start:end]))
+
+
+def _behind(
+    normal: str, gap: "re.Match[str] | None", kind: Kind, rule: str, *, fewest: int = 1, is_called: bool = False
+) -> Iterator[Removal]:
+    if gap is None:
+        return
+    title = _TITLE.match(normal, gap.end())
+    start = title.end() if title else gap.end()
+    end = name_at(normal, start, fewest=fewest, is_called=is_called or title is not None)
+    if end is not None:
+        yield _removal(normal, start, end, kind, rule)
+
+
+def _labelled(
+    normal: str, place: int, kind: Kind, *, fewest: int, says_name: bool = False, needs_colon: bool = False
+) -> Iterator[Removal]:
+    gap = _AFTER_LABEL.match(normal, place)
+    # In running capitals a label is a word like any other: COVERED BY THIN CAPSULE.
+    if gap is None or (gap["colon"] is None and (needs_colon or normal[place - 2 : place].isupper())):
+        return
+    title = _TITLE.match(normal, gap.end())
+    start = title.end() if title else gap.end()
+    end = name_at(normal, start, fewest=fewest if gap["colon"] else 2) if start > place else None
+    if end is None and gap["colon"] and says_name:
+        lower = _LOWER.match(normal, start)
+        is_name = lower is not None and name_words().latin.isdisjoint(_ANY_WORD.findall(lower[0]))
+        end = lower.end() if lower and is_name else None
+    if end is None or normal.startswith(":", end) or (not gap["colon"] and _is_cut(normal, end)):
+        return
+    yield _removal(normal, start, end, kind, _RULES[kind])
+    for _ in range(0 if kind is Kind.PATIENT else _MOST_SIGNERS):
+        further = _FURTHER.match(normal, end)
+        following = name_at(normal, further.end(), fewest=2) if further else None
+        if further is None or following is None:
+            return
+        yield _removal(normal, further.end(), following, kind, _RULES[kind])
+        end = following
+
+
+def _is_cut(normal: str, end: int) -> bool:
+    """Whether a digit or a hyphen follows, as in ``Ki-67``: what stood there was no name."""
+    return normal[end : end + 1].isdigit() or normal[end : end + 1] == "-"
+
+
+def name_at(normal: str, start: int, *, fewest: int, is_called: bool = False) -> int | None:
+    """Where a name of capitalised words that begins at a place ends; None if there are fewer words than needed.
+
+    Words that are no name end it: ``John Smith DOB``. Eponyms and words that are surnames too are a name only of somebody
+    who is called by them (``Dr. Brown``), or beside another word.
+    """
+    lists = name_words()
+    place, end = start, None
+    words: list[str] = []
+    has_comma = False
+    while len(words) < _MOST_WORDS:
+        found = _WORD.match(normal, place) or _particle(normal, place, is_first=not words)
+        if found is None or normal[found.end() : found.end() + 1].isdigit():
+            break
+        written = found[0].rstrip("-'’")
+        for ending in ("'s", "’s"):
+            written = written.removesuffix(ending)
+        word = written.lower()
+        if word in lists.latin and not (len(word) == 1 and words):
+            break
+        words.append(word)
+        last = found.start() + len(written)
+        join = _JOIN.match(normal, last) if last == found.end() else None
+        is_dotted = len(word) == 1 and normal.startswith(".", last)
+        if written[0].isupper():
+            end = last + is_dotted
+        is_joined = join is not None and (not (join["dot"] or join["tight"]) or len(word) <= _SHORT)
+        if join is None or not is_joined or (join["comma"] and (has_comma or _DEGREE.match(normal, join.end()))):
+            break
+        has_comma = has_comma or join["comma"] is not None
+        place = join.end()
+    return end if _are_name(words, fewest, is_called=is_called) else None
+
+
+def _are_name(words: list[str], fewest: int, *, is_called: bool) -> bool:
+    lists = name_words()
+    full = [word for word in words if len(word) > 1 and word not in lists.particles]
+    if not full or len(words) < fewest:
+        return False
+    if is_called:
+        return True
+    return not all(word.split("-")[0] in lists.eponyms or word in lists.latin_both for word in full)
+
+
+def _particle(normal: str, place: int, *, is_first: bool) -> "re.Match[str] | None":
+    """``van``, ``der``: inside a name, or before a capital."""
+    found = _ANY_WORD.match(normal, place)
+    if found is None or found[0] not in name_words().particles:
+        return None
+    following = _ANY_WORD.match(normal, found.end() + 1)
+    is_begun = following is not None and (following[0][0].isupper() or following[0] in name_words().particles)
+    return found if not is_first or is_begun else None
+
+
+def _before_degree(normal: str, start: int, end: int) -> Iterator[Removal]:
+    """``John A. Smith, MD``: the words before a degree, without those that are no name."""
+    if normal[start:end] == "DO" and not normal[max(0, start - 3) : start].rstrip().endswith(","):
+        return
+    if not normal[start].isupper() or not any(sign.isupper() for sign in normal[start + 1 : end]):
+        return
+    found = _BEFORE_DEGREE.search(normal, max(0, start - _LONGEST_BEFORE_DEGREE), start)
+    if found is None:
+        return
+    lists = name_words()
+    words = list(re.finditer(r"[^ ,]+", found[0]))
+    names = [word for word in words if word[0].lower().rstrip(".") not in lists.latin]
+    if any(len(word[0].rstrip(".")) > 1 for word in names) and len(words) > 1:
+        first = next((word for word in reversed(words) if word not in names), None)
+        offset = first.end() if first else 0
+        inside = re.search(r"\S.*", found[0][offset:])
+        if inside and inside[0].strip(" ,."):
+            yield _removal(normal, found.start() + offset + inside.start(), found.end(), Kind.STAFF, "degree.staff")

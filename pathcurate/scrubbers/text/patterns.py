@@ -1,0 +1,290 @@
+"""What identifies by its shape or by the label before it, as one table of rules.
+
+Every rule searches a text in half width (:func:`pathcurate.text.folding.half_width`). ``\\b`` is of no use here: between a
+Han character and a digit it does not fire. A pattern begins with a character, not with what may not stand before it, because
+the search for a first character is ten times as fast; the look-behind stands after it. Every repetition is bounded, so that
+a hostile text takes no longer than another of its length.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pathcurate.model.removal import Kind
+from pathcurate.scrubbers.text import accepting
+
+_Match = re.Match[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One way in which an identifier is written.
+
+    Attributes:
+        name: ``label.…`` if a label says what it is, else ``shape.…``.
+        kind: what it is.
+        pattern: with a group ``v``, what is removed.
+        needs: of these the text must hold one, else the pattern is not tried; empty if it always is.
+        accepts: the place to remove, None if there is none after all; without it, the group.
+        is_list: whether more numbers may follow, with a comma between them.
+        is_lower: whether text and needs are in lower case.
+    """
+
+    name: str
+    kind: Kind
+    pattern: re.Pattern[str]
+    needs: tuple[str, ...] = ()
+    accepts: Callable[[_Match], tuple[int, int] | None] | None = None
+    is_list: bool = False
+    is_lower: bool = False
+
+
+_R = r"(?![0-9A-Za-z])"
+# Between label and value: a remark in brackets, a colon, a bracket, the end of a table's cell.
+_SEP = (
+    r"[ ]{0,4}(?:[(\[][^()\[\]\n0-9]{1,8}[)\]][ ]{0,2})?(?:[:=#]{1,2}|[为是系](?=[ :]{0,2}[0-9A-Za-z])|[Nn][Oo][.:]?|"
+    r"-(?=[ ]))?"
+    r"[ ]{0,6}(?:[|\n][ ]{0,6}){0,2}[(\[\"'#<]{0,2}[ ]{0,2}"
+)
+# Spaces inside a number, as OCR sees them, but none before a date, an age or a count.
+_GAP = (
+    r"[ ](?=[0-9]{2,}+(?![ ]?(?:岁|周岁|张|块|枚|个|片|份|例|年|月|日|床|时|cm|mm|ml|CM|MM|[%×x.:/]|[-~][0-9]{1,2}[-/]|"
+    r"-year)))"
+    r"(?!(?:19|20)[0-9]{6}(?![0-9]))"
+)
+_VALUE = (
+    r"(?P<v>(?>[病冰细会尸活外检]?(?:[A-Za-z]{1,8}[-_]?|[A-Z]{1,3}[ ])?[0-9*][0-9A-Za-z*]{0,40}"
+    r"(?:(?:[ ]?[-_/#][ ]?(?=[0-9A-Za-z*])|\.(?=[0-9])|" + _GAP + r")[0-9A-Za-z*]{1,40}){0,8}))(?![年岁])"
+)
+MORE = re.compile(
+    r"[ ]?(?:[、,/;~&+]|和|及|与|至|或)[ ]?" + _VALUE.replace(_GAP, "(?!)").replace("|[A-Z]{1,3}[ ]", "") + r"(?![ ]?(?:张|"
+    r"块|枚|个|片|例|[a-zA-Z%μ]))"
+)
+"""Behind one number, the next."""
+_LABEL_ENDS = (
+    r"(?:号码?|条码|条形码|二维码|身份证|护照|证|卡|[Ii](?<![A-Za-z][Ii])[Dd](?![A-Za-z][a-z])|N(?<![A-Za-z]N)[oO][.:]|№|"
+    r"住院|门诊|病案|病历|登记|就诊|病理|切片|玻片|蜡块|标本|活检|冰冻|细胞学?|会诊|外检|石蜡)"
+)
+_NO_WORD = r"(?![\u4e00-\u9fff](?<![为是系]))"  # told at once where the label is a word of the sentence
+_PHONE_LABELS = (
+    r"(?:电[ ]{0,2}话|手[ ]{0,2}机|联系方式|传真|热线|座机|分机|内线|致电|拨打|来电|短号|总机|小灵通|"
+    r"Tel|TEL|tel|Telephone|Phone|PHONE|phone|Fax|FAX|fax|Mobile|MOBILE|mobile|[Cc]ell(?=[ ]?(?:phone|no|#|:))|Pager|pager|"
+    r"Ext|ext)"
+)
+_CASE_SUFFIX = r"(?:[-#/]?(?:[A-Za-z]{1,2}[0-9]{0,3}|[0-9]{1,3})(?:-[0-9]{1,3})?(?![0-9A-Za-z]))?"
+_PROVINCE_SIGNS = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼使领"
+
+
+def _rule(
+    name: str,
+    kind: Kind,
+    pattern: str,
+    *needs: str,
+    accepts: Callable[[_Match], tuple[int, int] | None] | None = None,
+    is_list: bool = False,
+) -> Rule:
+    return Rule(name, kind, re.compile(pattern), needs, accepts, is_list)
+
+
+def _english(name: str, kind: Kind, labels: str, value: str, *needs: str, least: int = 3) -> Rule:
+    """A rule for an English label: written in lower case, tried on the text in lower case."""
+    pattern = rf"(?:{labels}){value}"
+    return Rule(name, kind, re.compile(pattern), needs, accepting.english(least), is_list=True, is_lower=True)
+
+
+_NO = r"[ ]?(?:no|nos|number|numbers|num|nbr|nr|id|ids|i\.d|identifier|code|[#№])"
+_EN_SEP = (
+    r"(?![a-z])[ ]{0,3}(?:\(s\)|\([a-z #.]{1,12}\))?[ ]{0,2}(?:is|was|"
+    r"of)?[ ]{0,2}[.:#=]{0,3}[ ]{0,6}(?:\n[ ]{0,4})?[#(\[]{0,2}"
+)
+_EN_VALUE = (
+    r"(?P<v>(?>(?:[a-z]{1,5}[- ]?)?[0-9*x][0-9a-z*]{0,30}"
+    r"(?:[-_/][0-9a-z*]{1,20}|[ ][0-9]{2,5}(?![0-9a-z/%.:]|[ ]?(?:year|y/o|yo|mm|cm|x[ ]))){0,6}))(?![0-9a-z])"
+)
+
+_PHONES = (
+    _rule("label.phone", Kind.PHONE,
+          _PHONE_LABELS + r"(?:号码?|[ ]?(?:no|No|NO|number|Number|#)|"
+          r"转)?[.]?[ ]{0,4}(?:[(\[][^()\[\]\n0-9]{1,8}[)\]])?[ ]{0,2}[:=#|为是]{0,2}"
+          r"[ ]{0,6}\n?[ ]{0,4}(?P<v>(?:(?:\+|\()?[0-9*])(?>[0-9*]{0,20}(?:(?:[ ]?[-()][ ]?|"
+          r"[. ])(?=[0-9*(])[(]?[0-9*]{1,12}"
+          r"\)?){0,6})(?:[ ]?(?:转|ext\.?|x|-)[ ]?[0-9]{1,6})?)(?![年月岁])",
+          "电", "手", "联系", "传真", "热线", "机", "线", "短号", "拨打", "el", "hone", "ax", "EL", "HONE", "AX", "obile",
+          "OBILE",
+          "ell", "ager", "xt", accepts=accepting.labelled_phone, is_list=True),
+    _rule("shape.mobile", Kind.PHONE,
+          r"(?P<v>1[3-9](?:[0-9*][ .-]?[0-9*]{4}[ .-]?[0-9]{4}|[0-9]{2}[ -][0-9]{3}[ -][0-9]{4}|"
+          r"[0-9][ -][0-9]{3}[ -][0-9]{5}|[0-9]{5}[ -][0-9]{4}))"
+          r"(?![0-9]|\.[0-9])", "1", accepts=accepting.dialled),
+    _rule("shape.landline", Kind.PHONE,
+          r"(?P<v>0(?:10|2[0-9]|[3-9][0-9]{2})(?:\)[ -]?|[ ]?-[ ]?|[ ]|(?=[2-8][0-9]{6}))[2-8][0-9]{2,3}[ -]?[0-9]{4}"
+          r"(?:[ ]?(?:转|-|ext\.?)[ ]?[0-9]{1,6})?)" + _R + r"(?!\.[0-9])", "0", accepts=accepting.dialled),
+    _rule("shape.hotline", Kind.PHONE,
+          r"(?P<v>[48](?<![0-9A-Za-z.-][48])00[ -]?[0-9]{3}[ -]?[0-9]{4})" + _R, "400", "800"),
+    _rule("shape.phone_us", Kind.PHONE,
+          r"(?P<v>[2-9](?<![0-9A-Za-z.*+/-][2-9])[0-9]{2}(?:\)[ ]?|[ ]?[.-][ ]?|"
+          r"[ ])[2-9][0-9]{2}[ .-][0-9]{4}(?:,?[ ]?(?:x|ext\.?|extension)[ ]?[0-9]{1,6})?)"
+          + _R + r"(?!\.[0-9])", accepts=accepting.dialled),
+    _rule("shape.phone_uk", Kind.PHONE,
+          r"(?P<v>0(?<![0-9A-Za-z.*+/-]0)(?:[0-9]{2}\)?[ ][0-9]{4}[ ][0-9]{4}|"
+          r"[0-9]{3,4}\)?[ ][0-9]{3}[ ]?[0-9]{3,4}))" + _R, "0",
+          accepts=accepting.dialled),
+    _rule("shape.phone_abroad", Kind.PHONE,
+          r"(?P<v>\+(?<![0-9A-Za-z+]\+)[1-9][0-9]{0,2}(?:[ .-]?\(?[0-9]{1,5}\)?){2,6})" + _R,
+          "+", accepts=accepting.phone_abroad),
+)  # fmt: skip
+_NETWORK = (
+    _rule("shape.email", Kind.EMAIL,
+          r"(?P<v>[A-Za-z0-9._%+-](?<![A-Za-z0-9._%+-]{2})[A-Za-z0-9._%+-]{0,63}[ ]?(?:@|\((?:at|AT)\)|\[(?:at|AT)\])[ ]?"
+          r"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,5}\.[A-Za-z]{2,10})(?![A-Za-z0-9])", "@", "(at)", "(AT)", "[at]",
+          "[AT]"),
+    _rule("shape.url", Kind.URL,
+          r"(?P<v>[A-Za-z](?<![A-Za-z0-9]{2})(?:[A-Za-z]{2,8}://[^\s,，。；;、)\u4e00-\u9fff\ue000\[\]\"'<>|]{2,2000}|"
+          r"(?:(?<=w)ww|"
+          r"(?<=W)WW)\.[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,6}(?:/[^\s,，。；;)\u4e00-\u9fff\ue000\[\]]{0,2000})?)"
+          r")",
+          "://", "www.", "WWW."),
+    _rule("shape.domain", Kind.URL,
+          r"(?P<v>(?:[A-Za-z0-9](?<![A-Za-z0-9@._-]{2})[A-Za-z0-9-]{1,62}\.)(?:[A-Za-z0-9-]{1,62}\.){0,4}"
+          r"(?:com|cn|org|net|edu|gov|mil|hospital|health|info)(?:\.(?:cn|hk|tw|uk|au))?(?::[0-9]{2,5})?"
+          r"(?:/[^\s,，。；;)\u4e00-\u9fff\ue000\[\]]{0,2000})?)(?![A-Za-z]|[0-9](?![0-9]{3}))",
+          ".com", ".cn", ".org", ".net", ".edu", ".gov", ".mil", ".hospital", ".health", ".info"),
+    _rule("shape.ip", Kind.URL,
+          r"(?P<v>[0-9](?<![0-9A-Za-z.][0-9])[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?::[0-9]{2,5})?)(?![0-9A-Za-z]|\.[0-9])", ".",
+          accepts=accepting.ip),
+    _rule("shape.mac", Kind.URL,
+          r"(?P<v>[0-9A-Fa-f](?<![0-9A-Za-z:-]{2})[0-9A-Fa-f](?:[:-][0-9A-Fa-f]{2}){5})(?![0-9A-Za-z:-])",
+          ":", "-"),
+    _rule("shape.ipv6", Kind.URL,
+          r"(?P<v>[0-9A-Fa-f](?<![0-9A-Za-z:]{2})[0-9A-Fa-f]{0,3}(?::{1,2}[0-9A-Fa-f]{1,4}){5,7})(?![0-9A-Za-z:])",
+          ":"),
+    _rule("shape.user_folder", Kind.URL,
+          r"(?P<v>(?:[A-Za-z]:\\{1,2}Users\\{1,2}|[A-Za-z]:\\{1,2}Documents and Settings\\{1,2}|/home/|"
+          r"/Users/)(?<![0-9A-Za-z]/home/)"
+          r"(?<![0-9A-Za-z]/Users/)[^\\/\s,，。;；]{1,64})", ":\\", "/home/", "/Users/"),
+    _rule("shape.share", Kind.URL, r"(?P<v>\\\\[A-Za-z0-9._\u4e00-\u9fff-]{1,64}(?:\\[^\s,，。;；\"\\]{1,128}){1,20})",
+    "\\\\"),
+    _rule("label.messenger", Kind.ACCOUNT,
+          r"(?:QQ|qq|微信|WeChat|Wechat|wechat|WECHAT|VX|vx|wx|WhatsApp|Skype|钉钉|抖音|支付宝)(?:群|账号|帐号|号码?|ID|"
+          r"id)?[ ]{0,3}"
+          r"(?:号|ID)?[:=]?[ ]{0,3}(?P<v>[A-Za-z0-9_+-]{5,30})" + _R,
+          "QQ", "qq", "微信", "hat", "HAT", "VX", "vx", "wx", "kype", "钉钉", "抖音", "支付宝"),
+    _rule("shape.messenger", Kind.ACCOUNT, r"(?P<v>wxid_[A-Za-z0-9_-]{4,30})", "wxid_"),
+)  # fmt: skip
+_DOCUMENTS = (
+    _rule("shape.id18", Kind.ID,
+          r"(?P<v>[1-9](?<![0-9A-Za-z.][1-9])[0-9]{5}[ -]?(?:18|19|20)[0-9]{2}[ -]?(?:0[1-9]|1[0-2])[ -]?(?:0[1-9]|"
+          r"[12][0-9]|3[01])[ -]?"
+          r"[0-9]{3}[ -]?[0-9Xx])" + _R),
+    _rule("label.id_spaced", Kind.ID,
+          r"(?:证件?号?码?|号码|ID)" + _SEP + r"(?P<v>[0-9](?:[ -]{0,2}[0-9*]){13,17}(?:[ -]{0,2}[Xx])?)" + _R, "证",
+          "号码", "ID"),
+    _rule("shape.id_masked", Kind.ID,
+          r"(?P<v>[0-9](?<![0-9A-Za-z.][0-9])[0-9]{2,9}[*xX]{4,14}[0-9]{0,4}[0-9Xx]?)(?![0-9A-Za-z*])",
+          "*", "X", "x"),
+    _rule("shape.id_hongkong", Kind.ID, r"(?P<v>[A-Z](?<![0-9A-Za-z]{2})[A-Z]?[0-9]{6}\([0-9A]\))",
+    "(", accepts=accepting.hongkong),
+    _rule("label.military", Kind.ID,
+          r"(?P<v>[\u4e00-\u9fff](?<![病检会理诊片][一-鿿])[\u4e00-\u9fff]{0,3}(?<![病检会理诊片])字第[ ]?[0-9]{5,8}号?)",
+    "字第"),
+    _rule("label.passport", Kind.ID,
+          r"(?:护照|通行证|回乡证|台胞证|居住证|居留证|身份证|身分证|证件|HKID|[Pp]assport|PASSPORT)"
+          r"(?:号码?|编号|[ ]?(?:no|No|NO|number|"
+          r"Number)\.?)?" + _SEP + r"(?P<v>[A-Z]{0,3}[ ]?[0-9]{6,10}(?:[ ]?\([0-9A-Z]\))?)(?![0-9])",
+          "证", "护照", "HKID", "assport", "ASSPORT"),
+    _rule("label.last_digits", Kind.ID, r"(?:尾号|[后末尾][四五六4-6]位(?:数字|号码|"
+          r"数)?)[为是:]{0,2}[ ]?(?P<v>[0-9]{3,6}[0-9Xx]?)" + _R, "尾号", "位"),
+    _rule("shape.ssn", Kind.ID, r"(?P<v>[0-9*Xx](?<![0-9A-Za-z.*-]{2})[0-9*Xx]{2}-[0-9*Xx]{2}-[0-9]{4})(?![0-9A-Za-z-])",
+    "-"),
+    _rule("shape.plate", Kind.ACCOUNT,
+          rf"(?P<v>[{_PROVINCE_SIGNS}][A-HJ-NP-Z][· .-]?(?:[A-HJ-NP-Z0-9]{{4}}[A-HJ-NP-Z0-9挂学警港澳]|"
+          rf"[DF][A-HJ-NP-Z0-9][0-9]{{4}}|"
+          r"[0-9]{5}[DF]))" + _R, accepts=accepting.plate),
+    _rule("shape.card", Kind.ACCOUNT,
+          r"(?P<v>[2-6](?<![0-9A-Za-z.-][2-6])(?<![0-9][ -][2-6])[0-9]{3}(?:[ -][0-9]{4}){2,3}(?:[ -]?[0-9]{1,4})?)" + _R,
+          " ", "-"),
+    _rule("shape.organisation", Kind.ACCOUNT,
+          r"(?P<v>[159NY](?<![0-9A-Za-z]{2})[0-9A-HJ-NPQRTUWXY][0-9]{6}[0-9A-HJ-NPQRTUWXY]{10})" + _R,
+          accepts=accepting.organisation),
+)  # fmt: skip
+_NUMBERS = (
+    _rule("label.number", Kind.NUMBER, _LABEL_ENDS + _NO_WORD + _SEP + _VALUE, accepts=accepting.labelled, is_list=True),
+    _rule("label.serial", Kind.NUMBER, r"(?:序列|编|流水|唯一|识别|标识)[号码][ :]{0,3}(?P<v>[A-Z0-9-]{5,30})" + _R, "号",
+    "码",
+          accepts=accepting.labelled),
+    _rule("shape.case", Kind.CASE,
+          r"(?P<v>[A-Za-z](?<![0-9A-Za-z.-]{2})[A-Za-z]{0,4}(?:-?(?:(?:19|20)[0-9]{2}|[0-9]{2})-[0-9]{3,7}|-?(?:19|"
+          r"20)[0-9]{2}[0-9]{3,7}|"
+          r"-?[0-9]{7,9})(?![0-9])" + _CASE_SUFFIX + r")(?![0-9A-Za-z])", accepts=accepting.case, is_list=True),
+    _rule("shape.case_year", Kind.CASE,
+          r"(?P<v>[病冰细会尸活外检0-9](?<![0-9A-Za-z./\u4e00-\u9fff-][病冰细会尸活外检])(?<![0-9A-Za-z./-][0-9])"
+          r"(?:(?<=[0-9])[0-9]|[0-9]{2})(?:[0-9]{2})?-[0-9]{3,7}(?![0-9])" + _CASE_SUFFIX + r")(?![0-9A-Za-z.~%])", "-",
+          accepts=accepting.case_year, is_list=True),
+    _rule("shape.case_han", Kind.CASE, r"(?P<v>第[ ]?[0-9]{3,8}[ ]?号?)", "第", accepts=accepting.case_han),
+    _rule("shape.case_han_year", Kind.CASE,
+          r"(?P<v>[0-9](?<![0-9A-Za-z][0-9])[0-9](?:[0-9]{2})?年?(?:病理|外检|病检|细胞|冰冻|会诊|尸检|活检|病|会|"
+          r"冰)(?:字)?[ ]?[0-9]{4,8}号?)",
+          "病", "检", "细胞", "冰", "会"),
+    _rule("shape.number", Kind.NUMBER, r"(?P<v>[0-9](?<![0-9][0-9])[0-9]{5,40}+)", accepts=accepting.long_number),
+    _rule("shape.mixed_number", Kind.NUMBER,
+          r"(?P<v>[0-9A-Z](?<![0-9A-Za-z_.:/+-]{2})(?=[A-Z]{0,6}[0-9][0-9A-Zl]{7})[0-9A-Zl]{8,40})" + _R,
+          accepts=accepting.mixed),
+    _rule("label.bed", Kind.BED,
+          r"(?:床[ ]{0,2}位?[ ]{0,2}号|床位|床别|病床|加床|"
+          r"床(?=[ ]?[:#]))[ ]{0,3}[:#]?[ ]{0,4}(?P<v>[+加]?[A-Za-z]{0,2}-?[0-9]{1,4}"
+          r"(?:-[0-9]{1,3})?(?:[ ]?床)?)(?![0-9.]|[ ]?(?:cm|mm|×|x|[年月]))", "床"),
+    _rule("shape.bed", Kind.BED,
+          r"(?P<v>[0-9A-Z加+](?<![0-9A-Za-z.+-]{2})[0-9]{0,3}(?:-[0-9]{1,3})?)(?<=[0-9])[ ]?号?(?:病床|"
+          r"床)(?![旁边头垫单上下前])", "床"),
+)  # fmt: skip
+_AGES = (
+    _rule("shape.age", Kind.AGE, r"(?P<v>[91](?<![0-9.-][91])(?:(?<=9)[0-9]|(?<=1)[0-2][0-9]))(?![0-9])[ ]?(?:多|余|"
+          r"几)?(?:周?岁|-?[ ]?[Yy]ears?[ -][Oo]ld|"
+          r"[ ]?-?[ ]?[Yy]/?\.?[Oo](?![a-z])|[ ]?[Yy]rs?(?![a-z])|[ ]?-?[Yy]ear-?[Oo]ld|[ ]?[Yy]ears of age)", "9", "1",
+          accepts=accepting.age),
+    _rule("label.age", Kind.AGE, r"(?:年[ ]{0,4}龄|[Aa](?<![A-Za-z][Aa])(?:ged?|GED?)|享年|"
+          r"高龄)(?![A-Za-z])[ ]{0,3}(?:[(\[][^()\[\]0-9\n]{1,6}[)\]])?[ ]{0,2}[:=|]?[ ]{0,6}(?P<v>9[0-9]|1[0-2][0-9])"
+          r"(?![0-9.%+/-])", "龄", "ge", "GE", "享年", accepts=accepting.age),
+    _rule("shape.age_han", Kind.AGE, r"(?P<v>(?:九十[一二三四五六七八九]?|一百(?:零?[一二三四五六七八九]|"
+          r"[一二]?十[一二三四五六七八九]?)?))(?:多|余)?周?岁",
+          "九十", "一百", accepts=accepting.age),
+)  # fmt: skip
+_ENGLISH = (
+    _english("label.number_en", Kind.NUMBER,
+             r"(?<![a-z0-9])(?:mrn|m\.r\.n\.?|mr(?=[ ]?#)|csn|fin|pid|emr|nhi|empi|mpi|epi|urn|(?:medical record|"
+             r"med\.? rec\.?|med record|chart|patient|pt\.?|"
+             r"encounter|visit|admission|adm\.?|inpatient|outpatient|hospital|hosp\.?|unit|order|requisition|req\.?|"
+             r"barcode|sample|"
+             r"container|episode|registration|reg\.?|subject|study|participant|record|file|his|lis|nhs|chi|health|"
+             r"hospital unit|ward|"
+             r"serial|device|implant|machine|scanner|imei|instrument|pacemaker|document|doc|report|reference|ref\.?|"
+             r"tracking|bar code|"
+             r"donor|transplant|unos|employee|badge|staff)" + _NO + r"|s/n|barcode)",
+             _EN_SEP + _EN_VALUE, "mrn", "m.r.n", "mr#", "mr #", "csn", "fin", "pid", "emr", "nhi", "mpi", "epi", "urn",
+             "no", "num", "#",
+             "id", "nbr", "code", "s/n", "i.d"),
+    _english("label.case_en", Kind.CASE,
+             r"(?<![a-z0-9])(?:accession|(?:accession|acc\.?|access\.?|surgical|surg\.?|surg path|surgical path(?:ology)?|"
+             r"pathology|path\.?|case|cytology|cyto|"
+             r"specimen|slide|block|biopsy|autopsy|lab|laboratory|consult|consultation|outside|sp|procedure)" + _NO + r")",
+             _EN_SEP + _EN_VALUE, "accession", "no", "num", "#", "id", least=4),
+    _english("label.account_en", Kind.ACCOUNT,
+             r"(?<![a-z0-9])(?:ssn|ss#|social security|dea|npi|vin|iban|imei|driver'?s licen[sc]e|drivers licen[sc]e|"
+             r"(?:social security|account|acct\.?|policy|member|group|subscriber|insurance|"
+             r"claim|medicare|medicaid|beneficiary|certificate|licen[sc]e|dl|credit card|card|"
+             r"bank|routing|vehicle|vehicle identification|billing|guarantor|invoice|tax|ssn|health plan|"
+             r"plan)" + _NO + r")",
+             _EN_SEP + _EN_VALUE, "ssn", "ss#", "social", "dea", "npi", "vin", "iban", "imei", "driver", "no", "num", "#",
+             "id"),
+    _english("label.plate_en", Kind.ACCOUNT,
+             r"(?:licen[sc]e plate|number plate|plate|vehicle registration|vehicle tag)(?:" + _NO + r")?",
+             _EN_SEP + r"(?P<v>[a-z0-9]{1,4}[- ]?[a-z0-9]{2,5})(?![0-9a-z])", "plate", "vehicle", least=2),
+)  # fmt: skip
+
+ENGLISH_LABEL = re.compile(
+    r"[a-z#](?:[#:=]|\.?[ \n(])[ \n]{0,6}(?:is |was )?[#(\[]{0,2}[a-z]{0,5}[- ]?(?:[0-9*x][0-9*x-]{3}|"
+    r"[0-9]{1,3}[- ][0-9a-z]{2})|plate|vehicle"
+)
+"""What a text in lower case must hold for any rule with an English label to match."""
+RULES: tuple[Rule, ...] = (*_DOCUMENTS, *_PHONES, *_NETWORK, *_NUMBERS, *_AGES, *_ENGLISH)
+"""All rules but those for places, which are told by their last word."""

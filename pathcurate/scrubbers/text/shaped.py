@@ -1,0 +1,56 @@
+"""Identifiers found by their labels and shapes: every rule of the table tried on a text."""
+
+from collections.abc import Iterator
+
+from pathcurate.model.removal import Kind, Removal
+from pathcurate.scrubbers.text import accepting
+from pathcurate.scrubbers.text.addresses import find_addresses
+from pathcurate.scrubbers.text.englishplaces import find_english_places
+from pathcurate.scrubbers.text.hospitals import find_hospitals
+from pathcurate.scrubbers.text.patterns import ENGLISH_LABEL, MORE, RULES, Rule
+
+_LEAST_OF_A_LIST = 4
+_MEANT = {"id": Kind.ID, "account": Kind.ACCOUNT, "phone": Kind.PHONE, "case": Kind.CASE}
+_HAN_YEARS = {character: number for number, character in enumerate("零一二三四五六七八九")}
+
+
+def find_shaped(normal: str) -> Iterator[Removal]:
+    """What looks like an identifier in a text of half width: no names, no dates, nothing known."""
+    lower = normal.lower()
+    if not ENGLISH_LABEL.search(lower):
+        lower = ""
+    for rule in RULES:
+        text = lower if rule.is_lower else normal
+        if accepting.holds(text, rule.needs):
+            yield from _of_rule(rule, text)
+    yield from find_hospitals(normal)
+    yield from find_addresses(normal)
+    yield from find_english_places(normal)
+
+
+def _of_rule(rule: Rule, text: str) -> Iterator[Removal]:
+    for match in rule.pattern.finditer(text):
+        span = rule.accepts(match) if rule.accepts else match.span("v")
+        if span is None:
+            continue
+        kind, name = rule.kind, rule.name
+        if name == "label.number":
+            kind = _MEANT.get(accepting.meaning(match), kind)
+            name = f"label.{kind}"
+        yield Removal(*span, kind, name, _years(match["v"]) if kind is Kind.AGE else "")
+        end = span[1]
+        while rule.is_list and (more := MORE.match(text, end)):
+            if accepting.digits_in(more["v"]) < _LEAST_OF_A_LIST or accepting.is_day(more["v"]):
+                break
+            yield Removal(*more.span("v"), kind, name)
+            end = more.end()
+
+
+def _years(age: str) -> str:
+    """An age as it is written, in digits: 九十三 is 93, 一百零一 is 101."""
+    if age.isascii():
+        return age
+    hundreds, rest = (100, age[2:]) if age.startswith("一百") else (0, age)
+    tens, is_ten, ones = rest.rpartition("十")
+    ten = _HAN_YEARS.get(tens, 1) * 10 if is_ten else 0
+    return str(hundreds + ten + _HAN_YEARS.get(ones[-1:], 0))

@@ -1,0 +1,237 @@
+"""Dates in digits: 2024-05-03, 2024/5/3, 07/26/2021, 20240503, and behind a label 24-05-03, 2023-11, 05-03."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from typing import Final
+
+from pathcurate.text.dateforms.context import (
+    DAY,
+    HAPPENED,
+    LABEL,
+    MONTH,
+    NUMBER,
+    STRICT_LABEL,
+    UNIT,
+    VERSION,
+    Context,
+    digits_form,
+    real_day,
+)  # fmt: skip
+from pathcurate.text.dateforms.forms import MID_MONTH, SIGNS, FoundDate, form_of, form_parts
+
+_STYLES: Final = {sign: style for style, sign in SIGNS.items()}
+_NUMERIC: Final = re.compile(
+    r"(?<![0-9])(?<![0-9][./-])(?P<a>[0-9]{4}|[0-9]{1,2})(?P<w> ?)(?P<s>[-/.]) ?(?P<b>[0-9]{1,4})"
+    r"(?: ?(?P=s) ?(?P<c>'?[0-9]{4}|'?[0-9]{1,2}))?(?![0-9])"
+)
+_COMPACT: Final = re.compile(
+    r"(?<![0-9A-Za-z.])(?<![0-9][/-])(?P<d>(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01]))"
+    r"(?P<t>[T ]?(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9](?:\.[0-9]{1,6})?)?)?(?![0-9A-Za-z]|\.[0-9])"
+)
+_HAN: Final = re.compile("[\u3400-\u9fff]")
+_NEXT: Final = {
+    sign: re.compile(
+        r" ?(?:至|到|~|—{1,2}|–|(?P<dash>-{1,2})|(?P<comma>、)| to | and ) ?"
+        rf"(?:(?:(?P<y>(?:19|20)[0-9]{{2}}){re.escape(sign)})?(?P<m>{MONTH}){re.escape(sign)})?"
+        rf"(?P<d>{DAY})(?![0-9A-Za-z]|[{re.escape(sign)}][0-9])"
+    )
+    for sign in SIGNS.values()
+}
+_NEXT_MONTH: Final = {
+    sign: re.compile(
+        r" ?(?:至|到|~|—{1,2}|–|-{1,2}| to ) ?"
+        rf"(?P<y>(?:19|20)[0-9]{{2}}){re.escape(sign)}(?P<m>{MONTH})(?![{re.escape(sign)}]?[0-9])"
+    )
+    for sign in SIGNS.values()
+}
+_NEXT_COMPACT: Final = re.compile(r" ?(?:至|到|~|-|—|–| to ) ?(?P<d>(?:19|20)[0-9]{6})(?![0-9A-Za-z])")
+_YEAR_DIGITS, _MONTHS_OF_YEAR = 4, 12
+
+
+def find_numeric(context: Context) -> Iterator[FoundDate | None]:
+    """Dates whose parts are kept apart by a dash, a slash or a full stop."""
+    found = [(match, _read(context, match)) for match in _NUMERIC.finditer(context.text)]
+    orders = {item.form[:3] for match, item in found if item and not _is_open(match) and item.form[:3] in {"dmy", "mdy"}}
+    for match, item in found:
+        # 03/04/2021 is read as the dates are in this text that can be read in one way only.
+        turned = item and item.form[:3] == "mdy" and orders == {"dmy"} and _is_open(match)
+        yield _read(context, match, day_first=True) if turned else item
+
+
+def _is_open(match: re.Match[str]) -> bool:
+    """Whether month and day could change places."""
+    return match["s"] != "." and int(match["a"]) <= _MONTHS_OF_YEAR and int(match["b"]) <= _MONTHS_OF_YEAR
+
+
+def _read(context: Context, match: re.Match[str], *, day_first: bool = False) -> FoundDate | None:
+    if match["c"] is None:
+        return _two(context, match)
+    if len(match["b"]) > len("12") or not _stands_alone(context, match):
+        return None
+    order = _order(context, match, day_first=day_first)
+    if order is None:
+        return None
+    parts = dict(zip(order, (match["a"], match["b"], match["c"].strip("'")), strict=True))
+    is_short = len(parts["y"]) < _YEAR_DIGITS
+    real = real_day(context.full_year(parts["y"]), int(parts["m"]), int(parts["d"]))
+    flags = ("s" if is_short else "", "w" if match["w"] else "")
+    form = digits_form(order, _STYLES[match["s"]], parts["m"], parts["d"], *flags)
+    return context.found(match.span(), form, real, "date.labelled" if is_short else f"date.{order}")
+
+
+def _order(context: Context, match: re.Match[str], *, day_first: bool) -> str | None:
+    """Which of three numbers is what; None if they are no date."""
+    first, second, sign = match["a"], match["b"], match["s"]
+    if len(first) == _YEAR_DIGITS:
+        return "ymd" if match["c"].isdigit() and len(match["c"]) <= len("31") else None
+    year = match["c"].strip("'")
+    if len(year) < _YEAR_DIGITS:
+        has_label = context.before(STRICT_LABEL, match.start())
+        if (
+            has_label
+            and len(first) == len("24")
+            and (int(first) > _MONTHS_OF_YEAR or sign == "-")
+            and _is_han(context, match)
+        ):
+            return "ymd"
+        # Among Han characters three numbers are counts for the most part, elsewhere a day as it is written in America.
+        is_told = has_label or (sign == "/" and (context.before(LABEL, match.start()) or not _is_han(context, match)))
+        if len(year) != len("24") or not is_told:
+            return None
+    if int(first) > _MONTHS_OF_YEAR or int(second) > _MONTHS_OF_YEAR:
+        return "dmy" if int(first) > _MONTHS_OF_YEAR else "mdy"
+    return "dmy" if day_first or sign == "." else "mdy"
+
+
+def _stands_alone(context: Context, match: re.Match[str]) -> bool:
+    """Whether nothing before or behind it makes it a version, the number of a case, a size or a count."""
+    return _begins(context, match.start()) and _ends(context, match)
+
+
+def _begins(context: Context, start: int) -> bool:
+    before = context.text[max(0, start - 2) : start]
+    # One letter makes a number of a case or a version of it (S2024-05-03, v2024.5.3); more are a word (CT2024-05-03).
+    is_letter = [sign.isascii() and sign.isalpha() for sign in before]
+    return is_letter[-1:] != [True] or (all(is_letter) and len(is_letter) > 1)
+
+
+def _ends(context: Context, match: re.Match[str]) -> bool:
+    end, text = match.end(), context.text
+    behind = text[end : end + 1]
+    has_year = len(match["a"]) == _YEAR_DIGITS
+    if context.before(VERSION, match.start()) or (not has_year and UNIT.match(text, end)):
+        return False
+    if behind in SIGNS.values() and text[end + 1 : end + 2].isdigit():
+        if match["c"] is None and _NEXT_MONTH[match["s"]].match(text, end):
+            return True
+        following = _NEXT[match["s"]].match(text, end)
+        return following is not None and _follows(following, match["s"])
+    return has_year or not (behind.isascii() and behind.isalpha())
+
+
+def _follows(match: re.Match[str], sign: str) -> bool:
+    """Whether what stands behind a date is the next one of a range, and no further part of a number."""
+    if match["dash"] and sign == "-":
+        return match["y"] is not None
+    return match["comma"] is None or match["m"] is not None
+
+
+def _is_han(context: Context, match: re.Match[str]) -> bool:
+    return _HAN.search(context.text, max(0, match.start() - 10), match.end() + 10) is not None
+
+
+def _two(context: Context, match: re.Match[str]) -> FoundDate | None:
+    """A month and its year, or a day of a month: only where words say so."""
+    first, second, start = match["a"], match["b"], match.start()
+    sizes = len(first), len(second)
+    if (
+        sizes[0] == _YEAR_DIGITS
+        and sizes[1] <= len("12")
+        and _is_dated(context, start, match.end(), _NEXT_MONTH[match["s"]])
+    ):
+        order, month, day, real = "ym", second, "", real_day(int(first), int(second), MID_MONTH)
+    elif sizes[0] <= len("12") and sizes[1] == _YEAR_DIGITS and match["s"] != "." and context.before(LABEL, start):
+        order, month, day, real = "my", first, "", real_day(int(second), int(first), MID_MONTH)
+    elif max(sizes) <= len("12") and context.before(STRICT_LABEL, start):
+        order, month, day, real = "md", first, second, context.day_of_report(int(first), int(second))
+    else:
+        return None
+    if not real or not _stands_alone(context, match):
+        return None
+    form = digits_form(order, _STYLES[match["s"]], month, day, "w" if match["w"] else "")
+    return context.found(match.span(), form, real, "date.labelled")
+
+
+def _is_dated(context: Context, start: int, end: int, following: re.Pattern[str]) -> bool:
+    """Whether a label stands before it, or behind it an event or the other end of a range."""
+    if context.before(LABEL, start) or following.match(context.text, end):
+        return True
+    return HAPPENED.match(context.text, end) is not None and not context.before(NUMBER, start)
+
+
+def find_compact(context: Context) -> Iterator[FoundDate | None]:
+    """Days of eight digits: behind a label, before an event, in brackets, between underscores, or with a time behind."""
+    for match in _COMPACT.finditer(context.text):
+        real = _compact_day(match["d"])
+        if real and (
+            _is_stamp(match)
+            or _is_dated(context, match.start(), match.end(), _NEXT_COMPACT)
+            or _is_set_apart(context, match)
+        ):
+            yield context.found(match.span(), "ymd-compact", real, "date.compact")
+
+
+def _compact_day(digits: str) -> date | None:
+    """The day that eight digits mean."""
+    return real_day(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+
+
+def _is_stamp(match: re.Match[str]) -> bool:
+    time = match["t"] or ""
+    return len(time) >= len("101112") and not time.startswith(" ")
+
+
+def _is_set_apart(context: Context, match: re.Match[str]) -> bool:
+    before, after = context.text[max(0, match.start() - 1) : match.start()], context.text[match.end() : match.end() + 1]
+    if before == "(" and after in {")", ",", " ", ":"}:
+        return not context.before(NUMBER, match.start() - 1)
+    return "_" in {before, after}
+
+
+def next_digits(context: Context, last: FoundDate) -> FoundDate | None:
+    """The next date of a range: 2024.5.3-5.8, 2024-05-03至08, 20240503-20240510."""
+    order, style, flags = form_parts(last.form)
+    if style == "compact":
+        match = _NEXT_COMPACT.match(context.text, last.end)
+        real = _compact_day(match["d"]) if match else None
+        return FoundDate(match.start("d"), match.end(), last.form, real, "date.range") if match and real else None
+    if style not in SIGNS or order not in {"ymd", "md", "ym"}:
+        return None
+    if order == "ym":
+        return _next_month(context, last)
+    match = _NEXT[SIGNS[style]].match(context.text, last.end)
+    if not match or not _follows(match, SIGNS[style]) or UNIT.match(context.text, match.end()):
+        return None
+    month = match["m"] or str(last.day.month)
+    real = real_day(int(match["y"] or last.day.year), int(month), int(match["d"]))
+    start = match.start("y") if match["y"] else match.start("m") if match["m"] else match.start("d")
+    form = (
+        form_of(order, style, flags)
+        if match["m"] is None
+        else digits_form(order, style, month, match["d"], flags.strip("dm"))
+    )
+    found = context.found((start, match.end()), form, real, "date.range")
+    return replace(found, form=form_of("ymd", style, form_parts(form)[2])) if found and match["y"] else found
+
+
+def _next_month(context: Context, last: FoundDate) -> FoundDate | None:
+    order, style, flags = form_parts(last.form)
+    match = _NEXT_MONTH[SIGNS[style]].match(context.text, last.end)
+    if not match:
+        return None
+    form = digits_form(order, style, match["m"], "", flags.strip("m"))
+    return context.found(
+        (match.start("y"), match.end()), form, real_day(int(match["y"]), int(match["m"]), MID_MONTH), "date.range"
+    )

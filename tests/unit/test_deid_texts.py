@@ -1,0 +1,273 @@
+"""Texts of a cohort: scrubbed where the vault is, cached, verified, and rendered in each product's own codes and days."""
+
+# ruff: noqa: DTZ001  times of laboratories have no zone
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pathcurate import deid
+from pathcurate.cohort import read_recipe, select
+from pathcurate.deid.texts import ALL
+from pathcurate.engines.embedded import Embedded
+from pathcurate.errors import PlanIncompleteError
+from pathcurate.manifest import build
+from pathcurate.model.diagnosis import DIAGNOSES, REPORT_CONCEPTS
+from pathcurate.model.report import REPORTS
+from pathcurate.model.text import SCRUBBED_TEXTS, TEXT_DECISIONS
+from pathcurate.releases import read_release
+from pathcurate.tables import Catalog, from_rows, read_parquet
+from pathcurate.validate import validate
+from pathcurate.verification import demand_texts, read_seal
+from pathcurate.workspace import Workspace
+from tests.canaries import Search
+from tests.clinic import open_clinic, report, slide
+
+Row = dict[str, Any]
+
+NAME, STAFF, NUMBER, PHONE, CASE = "欧阳靖远", "诸葛明远", "10086001", "13800138000", "S23-00001"
+RECEIVED = date(2023, 3, 1)
+DIAGNOSIS = (
+    f"患者{NAME}，住院号{NUMBER}，电话{PHONE}。（左乳）浸润性导管癌，见{CASE}-A1，2023年3月1日送检。"
+    f"淋巴结（2/15）见癌转移，T2N1M0。已电话告知{STAFF}医师。"
+)
+GROSS = "灰白结节一枚，大小2.5×2×1.8cm，A1-A3。"
+OTHER = "（右乳）纤维腺瘤，未见恶性。"
+_RECIPE = """\
+recipe: 1
+name: {name}
+version: 1.0.0
+title: Breast
+unit: case
+include:
+  - {{id: breast, level: case, where: {{organ: breast}}}}
+columns: [case_id, patient_id, received_date]
+texts: [diagnosis, gross]
+"""
+
+
+def _reports() -> list[Row]:
+    person = {"patient_name": NAME, "submitting_doctor": STAFF, "phone": PHONE}
+    return [
+        report(1, diagnosis=DIAGNOSIS, gross=GROSS, text_digest="1", **person),
+        report(2, accession="S23-00002", patient_id="10086002", patient_name="李晓白", diagnosis=OTHER, text_digest="2"),
+        report(3, accession="S23-00003", organ="lung", diagnosis=f"{NAME}，腺癌。", text_digest="3", **person),
+    ]
+
+
+def _clinic(root: Path, reports: list[Row] | None = None) -> Workspace:
+    workspace = open_clinic(root, slides=[slide(1)], keys={}, reports=reports or _reports(), events=[])
+    catalog = Catalog(workspace.catalog)
+    start = DIAGNOSIS.index("（左乳）")
+    line = {
+        "report_id": report(1)["report_id"], "site": "NB01", "ordinal": 1, "assertion": "affirmed",
+        "text_column": "diagnosis", "section": "diagnosis", "start": start, "end": DIAGNOSIS.index("2023年") + 3,
+    }  # fmt: skip
+    catalog.replace(DIAGNOSES, from_rows(DIAGNOSES, [line]))
+    mention = {
+        "report_id": report(1)["report_id"], "site": "NB01", "concept": "invasive", "concept_sha": "a" * 64,
+        "assertion": "affirmed", "text_column": "diagnosis", "section": "diagnosis",
+        "start": DIAGNOSIS.index("浸润性"), "end": DIAGNOSIS.index("浸润性") + 6,
+    }  # fmt: skip
+    catalog.replace(REPORT_CONCEPTS, from_rows(REPORT_CONCEPTS, [mention]))
+    return workspace
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Embedded]:
+    with Embedded(workers=1, temp_directory=tmp_path / ".spill") as running:
+        yield running
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return _clinic(tmp_path / "clinic")
+
+
+def scrub(workspace: Workspace, engine: Embedded, texts: str | None = ALL) -> deid.DeidSummary:
+    summary = deid.apply(workspace, actor="tester", engine=engine, texts=texts)
+    assert summary.faults == ()
+    return summary
+
+
+def texts_of(workspace: Workspace) -> dict[tuple[str, str], Row]:
+    rows = read_parquet(workspace.deid / "texts" / "texts.parquet").to_pylist()
+    return {(row["report_id"], row["text_column"]): row for row in rows}
+
+
+def the_text(workspace: Workspace, part: str, column: str = "diagnosis") -> str:
+    (text,) = [row["text"] for row in texts_of(workspace).values() if part in row["text"] and row["text_column"] == column]
+    return str(text)
+
+
+def release(workspace: Workspace, engine: Embedded, name: str) -> Path:
+    """A release with texts, from cohort to manifest."""
+    file = workspace.recipes / f"{name}.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(_RECIPE.format(name=name), encoding="utf-8")
+    source = read_recipe(file)
+    if read_seal(workspace) is None:
+        scrub(workspace, engine, None)
+    select(workspace, engine, source, now=datetime(2026, 1, 1, tzinfo=UTC))
+    scrub(workspace, engine, name)
+    return build(workspace, source, actor="tester", no_permissions=True).release.directory
+
+
+def released(directory: Path, table: str) -> list[Row]:
+    return list(read_parquet(directory / "data" / f"{table}.parquet").to_pylist())
+
+
+def test_what_identifies_is_gone_and_medicine_stays(workspace: Workspace, engine: Embedded) -> None:
+    summary = scrub(workspace, engine)
+    search = Search({"name": NAME, "staff": STAFF, "number": NUMBER, "phone": PHONE, "case": CASE, "day": RECEIVED})
+    assert search.in_tree(workspace.deid) == {}
+    text = the_text(workspace, "左乳")
+    for kept in ("浸润性导管癌", "（2/15）", "T2N1M0", "淋巴结", "医师"):
+        assert kept in text
+    assert the_text(workspace, "2.5×2×1.8cm", "gross") == GROSS
+    assert summary.texts is not None
+    assert (summary.texts.reports, summary.texts.scrubbed, summary.texts.texts, summary.texts.failed) == (3, 3, 4, 0)
+
+
+def test_a_code_in_a_text_is_that_of_the_column_and_a_day_has_moved_with_it(workspace: Workspace, engine: Embedded) -> None:
+    scrub(workspace, engine)
+    shown = {row["report_id"]: row for row in read_parquet(workspace.deid / "reports.parquet").to_pylist()}
+    ((report_id, _),) = [key for key, row in texts_of(workspace).items() if "左乳" in row["text"]]
+    text, row = the_text(workspace, "左乳"), shown[report_id]
+    assert f"⟦case:{row['case_id']}:A1⟧" in text
+    assert f"⟦number:{row['patient_id']}⟧" in text
+    assert f":{row['received_date'].isoformat()}⟧" in text
+
+
+def test_what_was_scrubbed_is_not_scrubbed_again(workspace: Workspace, engine: Embedded) -> None:
+    scrub(workspace, engine)
+    before = (workspace.deid / "texts" / "texts.parquet").read_bytes()
+    again = scrub(workspace, engine).texts
+    assert again is not None
+    assert (again.scrubbed, again.texts) == (0, 4)
+    assert (workspace.deid / "texts" / "texts.parquet").read_bytes() == before
+
+
+def test_a_changed_report_and_a_changed_name_are_scrubbed_again(workspace: Workspace, engine: Embedded) -> None:
+    scrub(workspace, engine)
+    catalog = Catalog(workspace.catalog)
+    # The third report is of the first one's person: the new name must go from the first one's texts, too.
+    rows = [{**row, "patient_name": "欧阳靖元"} if row["report_id"].endswith("3") else row for row in _reports()]
+    catalog.replace(REPORTS, from_rows(REPORTS, rows))
+    summary = scrub(workspace, engine)
+    assert summary.texts is not None
+    assert summary.texts.scrubbed == 2
+
+
+def test_a_reviewers_word_goes_with_the_next_run(workspace: Workspace, engine: Embedded) -> None:
+    scrub(workspace, engine)
+    assert "灰白结节" in the_text(workspace, "大小", "gross")
+    decision = {
+        "site": "NB01", "word": "灰白结节", "decision": "remove", "reviewer": "r", "decided_at": datetime(2026, 1, 1),
+    }  # fmt: skip
+    Catalog(workspace.catalog).upsert(TEXT_DECISIONS, from_rows(TEXT_DECISIONS, [decision]))
+    with pytest.raises(PlanIncompleteError, match="text_decisions changed"):
+        demand_texts(workspace)
+    scrub(workspace, engine, None)
+    assert "灰白结节" not in the_text(workspace, "大小", "gross")
+    demand_texts(workspace)
+
+
+def test_only_the_texts_of_the_cohorts_that_were_named(workspace: Workspace, engine: Embedded) -> None:
+    deid.apply(workspace, actor="tester", engine=engine)
+    assert not (workspace.deid / "texts").exists()
+    release(workspace, engine, "one")
+    assert len({report_id for report_id, _ in texts_of(workspace)}) == 2
+    seal = read_seal(workspace)
+    cohort = json.loads((workspace.cohorts / "one" / "cohort.json").read_bytes())
+    assert seal is not None
+    assert cohort["inputs"] == dict(seal.tables)  # texts come and go without the cohort becoming out of date
+
+
+def test_a_cohort_that_is_not_there_is_refused_before_anything_is_done(workspace: Workspace, engine: Embedded) -> None:
+    with pytest.raises(PlanIncompleteError, match="no cohort of that name"):
+        deid.apply(workspace, actor="tester", engine=engine, texts="nowhere")
+    assert not workspace.deid.exists()
+
+
+def test_a_release_with_texts_is_refused_while_one_is_missing(workspace: Workspace, engine: Embedded) -> None:
+    deid.apply(workspace, actor="tester")
+    file = workspace.root / "r.yaml"
+    file.write_text(_RECIPE.format(name="one"), encoding="utf-8")
+    source = read_recipe(file)
+    select(workspace, engine, source, now=datetime(2026, 1, 1, tzinfo=UTC))
+    with pytest.raises(PlanIncompleteError, match="no texts were scrubbed"):
+        build(workspace, source, actor="tester", no_permissions=True)
+
+
+def test_a_released_text_says_what_its_columns_say(workspace: Workspace, engine: Embedded) -> None:
+    directory = release(workspace, engine, "one")
+    assert [finding.rule for finding in validate(directory).findings] == ["PC-PRIV-004"]
+    texts = {(row["report_id"], row["text_column"]): row for row in released(directory, "texts")}
+    cases = {row["case_id"]: row for row in released(directory, "cases")}
+    (row,) = [row for row in texts.values() if "左乳" in row["text"]]
+    day = cases[row["case_id"]]["received_date"]
+    assert f"{day.year}年{day.month}月{day.day}日送检" in row["text"]
+    assert f"见{row['case_id']}-A1，" in row["text"]
+    assert f"住院号{row['patient_id']}，" in row["text"]
+    assert "⟦" not in "".join(item["text"] for item in texts.values())
+
+
+def test_released_places_point_into_the_released_text(workspace: Workspace, engine: Embedded) -> None:
+    directory = release(workspace, engine, "one")
+    texts = {(row["report_id"], row["text_column"]): row["text"] for row in released(directory, "texts")}
+    removals = released(directory, "removals")
+    assert {row["kind"] for row in removals} >= {"patient", "number", "phone", "case", "date", "staff"}
+    for row in removals:
+        assert texts[row["report_id"], row["text_column"]][row["start"] : row["end"]]
+    spans = {row["source"]: row for row in released(directory, "text_spans")}
+    concept, line = spans["report_concepts"], spans["diagnoses"]
+    text = texts[concept["report_id"], concept["text_column"]]
+    assert text[concept["start"] : concept["end"]] == "浸润性导管癌"
+    assert (concept["is_cut"], line["is_cut"]) == (False, True)
+    # The line ended in the middle of a date, which was removed.
+    assert text[line["start"] : line["end"]].startswith("（左乳）浸润性导管癌，见C-")
+
+
+def test_two_products_cannot_be_joined_by_code_or_day(workspace: Workspace, engine: Embedded) -> None:
+    one, other = release(workspace, engine, "one"), release(workspace, engine, "two")
+    codes = re.compile(r"[A-Z]-[0-9A-HJKMNP-TV-Z]{16}")
+
+    def told(directory: Path) -> tuple[set[str], set[date]]:
+        rows = [*released(directory, "cases"), *released(directory, "texts")]
+        text = json.dumps(rows, default=str, ensure_ascii=False)
+        return set(codes.findall(text)), {row["received_date"] for row in released(directory, "cases")}
+
+    (left, left_days), (right, right_days) = told(one), told(other)
+    assert left
+    assert not left & right
+    assert not left_days & right_days or len(left_days) > len(left_days & right_days)
+    assert RECEIVED not in left_days | right_days
+
+
+def test_the_same_release_again_is_the_same_bytes(workspace: Workspace, engine: Embedded) -> None:
+    first = read_release(release(workspace, engine, "one")).digest
+    assert read_release(release(workspace, engine, "one")).digest == first
+
+
+def test_a_hostile_text_is_scrubbed_or_left_out_and_never_stops_the_others(tmp_path: Path, engine: Embedded) -> None:
+    forged = f"⟦case:C-0123456789ABCDEF:A1⟧ ⟦date:ymd-han:{RECEIVED}⟧ ⟦ {NAME} ⟧ \ud7ff\x00 " + "(" * 5000 + "9" * 5000
+    rows = [*_reports(), report(9, accession="S23-00009", patient_name=NAME, diagnosis=forged, text_digest="9")]
+    workspace = _clinic(tmp_path / "hostile", rows)
+    summary = scrub(workspace, engine)
+    assert summary.texts is not None
+    assert summary.texts.reports == 4
+    assert "⟦case:C-0123456789ABCDEF" not in the_text(workspace, "(((")
+    assert NAME not in the_text(workspace, "(((")
+
+
+def test_the_cache_is_in_the_catalog_and_nowhere_else(workspace: Workspace, engine: Embedded) -> None:
+    scrub(workspace, engine)
+    assert Catalog(workspace.catalog).row_count(SCRUBBED_TEXTS) == 4
+    ids = {row["report_id"] for row in _reports()}
+    assert not any(name.encode() in path.read_bytes() for name in ids for path in workspace.deid.rglob("*.parquet"))
