@@ -22,6 +22,7 @@ import openslide
 from pathcurate.disclosure.lists import check_permission_lists
 from pathcurate.engines.embedded import Embedded
 from pathcurate.errors import InputOutputError, PathcurateError, PlanIncompleteError, VaultError
+from pathcurate.forgotten import is_unfinished
 from pathcurate.mapping import load_mapping
 from pathcurate.model.event import EVENTS
 from pathcurate.model.material import MATERIALS, SCANNER_INDEX
@@ -232,6 +233,8 @@ def _workspace(workspace: Workspace, now: datetime) -> Iterator[Check]:
         yield _merge_list(workspace, f"merge list {number}", merges)
     yield from _roles(workspace)
     if is_curator(workspace):
+        if is_unfinished(workspace.vault):
+            yield Check("erasure", "error", "that of a patient was interrupted", "Run `pathcurate forget --patient -` again.")
         yield _permissions(workspace, now)
         yield from _vault(workspace, now)
         yield from _tables(workspace)

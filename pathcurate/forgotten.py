@@ -1,9 +1,9 @@
 """Whom the workspace has forgotten: marks by which imports and scans leave out what would bring an erased person back.
 
-A mark is the keyed digest (HMAC-SHA-256, RFC 2104) of one number of the person, of the path of one slide of theirs, or of the
-name of one file that tells who it is about. Its key is one of its own, so that another key of the vault leaves it valid; a
-number cannot be read out of it, only asked for. It lies in ``vault/forgotten.json`` beside ``vault/erasing.json``, which says
-what an erasure that has begun still has to do.
+A mark is the keyed digest (HMAC-SHA-256, RFC 2104) of one number of the person, of the path of one slide of theirs, or of
+the name of one file that tells who it is about. Its key is one of its own, so that another key of the vault leaves it valid;
+a number cannot be read out of it, only asked for. It lies in ``vault/forgotten.json``, beside ``vault/erasing.json``, which
+says what an erasure that has begun still has to do.
 """
 
 import hashlib
@@ -34,6 +34,7 @@ NAMED: Mapping[str, tuple[tuple[str, tuple[str, ...], str], ...]] = {
     "merges": ((PATIENT, ("site",), "patient_id"), (PATIENT, ("other_site", "site"), "other_patient_id")),
     "series": ((PATIENT, ("site",), "patient_id"), (CASE, ("site",), "accession")),
     "slides": ((PATIENT, ("site",), "patient_id"),),
+    "slide_keys": ((CASE, ("site",), "key"),),
     "links": ((CASE, ("site",), "accession"),),
     "link_decisions": ((CASE, ("site",), "accession"), (CASE, ("site",), "proposed_accession")),
     "identities": ((PATIENT, ("site",), "id_value"), (CASE, ("site",), "id_value"), (CARD, (), "id_value")),

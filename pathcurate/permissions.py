@@ -12,6 +12,7 @@ from pathcurate.delimited import Row, Sheet, read_sheet, shown_head
 from pathcurate.disclosure.lists import list_digests, record_permission_lists
 from pathcurate.errors import DisclosureRefusedError, InputOutputError, UsageError
 from pathcurate.findings import record_findings
+from pathcurate.forgotten import read_forgotten
 from pathcurate.mapping import Mapping, load_mapping
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.permission import PERMISSIONS, SUBJECTS
@@ -68,16 +69,28 @@ def import_permissions(workspace: Workspace) -> ImportSummary:
         )
     rows: list[dict[str, Any]] = []
     findings: list[Finding] = []
+    left_out = 0
     for source in workspace.permissions:
         if not source.path.is_file():
             raise InputOutputError(f"permission list {source.path.name}: no such file", "Correct `path` in pathcurate.yaml.")
     digests = list_digests(workspace)
+    forgotten = read_forgotten(workspace.vault)
     for source in workspace.permissions:
         for item in _read_list(workspace, source):
             if isinstance(item, Finding):
                 findings.append(item)
+            elif forgotten.holds_row("permissions", item):
+                left_out += 1
             else:
                 rows.append(item)
+    if left_out:
+        findings.append(
+            Finding(
+                "permissions.forgotten_patient", Severity.INFO,
+                f"permission lists speak of erased patients, which was left out: {left_out}",
+                stage="permissions", table="permissions", count=left_out,
+            )
+        )  # fmt: skip
     catalog = Catalog(workspace.catalog)
     findings += _unknown_opt_outs(catalog, rows)
     catalog.replace(PERMISSIONS, from_rows(PERMISSIONS, rows))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pathcurate.delimited import Export, Loss, clean, open_export, shown_head
+from pathcurate.forgotten import read_forgotten
 from pathcurate.mapping import Mapping as ExportMapping
 from pathcurate.mapping import load_mapping
 from pathcurate.model.column import Table
@@ -226,17 +227,20 @@ def import_rows(
     plans = _plans(workspace, kind, sources)
     configured = [plan.file for plan in plans.values()]
     chosen = choose(configured, only, kind.noun, kind.place) if only else None
-    intake = _intake(kind, lambda file: plans[file.key].rows())
+    intake = _intake(workspace, kind, lambda file: plans[file.key].rows())
     return import_files(Catalog(workspace.catalog), intake, configured, chosen, progress=progress)
 
 
 def forget_rows(workspace: Workspace, kind: RowKind, files: Collection[FileKey]) -> int:
     """Undo the import of files of such a table; see :func:`~pathcurate.sources.forgetting.forget_files`."""
-    return forget_files(Catalog(workspace.catalog), _intake(kind, lambda _: ()), files)
+    return forget_files(Catalog(workspace.catalog), _intake(workspace, kind, lambda _: ()), files)
 
 
-def _intake(kind: RowKind, read: Callable[[SourceFile], Iterable[SourceRow | Finding]]) -> Intake:
-    return Intake(kind.table, kind.code, read, lambda table, *_: table, kind.look, kind.looked_for)
+def _intake(workspace: Workspace, kind: RowKind, read: Callable[[SourceFile], Iterable[SourceRow | Finding]]) -> Intake:
+    return Intake(
+        kind.table, kind.code, read, lambda table, *_: table, kind.look, kind.looked_for,
+        forgotten=read_forgotten(workspace.vault),
+    )  # fmt: skip
 
 
 def _plans(workspace: Workspace, kind: RowKind, sources: Iterable[RowSource]) -> dict[FileKey, _Plan]:

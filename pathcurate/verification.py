@@ -135,7 +135,7 @@ def _read(path: Path, what: str) -> Seal | None:
         content = json.loads(path.read_bytes())
         names = tuple(content.get("wanted", ()))
         return Seal(dict(content["tables"]), dict(content["inputs"]), content["key"], tuple(content["faults"]), names)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise PlanIncompleteError(f"the seal on {what} is damaged", _NEXT) from None
 
 
@@ -189,7 +189,7 @@ def _demand_inputs(seal: Seal, inputs: Mapping[str, str]) -> None:
 
 
 def text_inputs(workspace: Workspace) -> dict[str, str]:
-    """What texts are scrubbed by: the reports and their persons, the words and decisions of each site, this version's rules."""
+    """What texts are scrubbed by: the reports and their persons, each site's words and decisions, this version's rules."""
     catalog = Catalog(workspace.catalog)
     states = {table.name: catalog.state(table) for table in (REPORTS, PERSONS, IDENTITIES, TEXT_DECISIONS)}
     words = {f"words of {site.code}": file_sha256(site.words) for site in workspace.sites if site.words is not None}

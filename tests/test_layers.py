@@ -23,7 +23,7 @@ FLOORS = {
         "contracts", "delimited", "demo", "diff", "digests", "disclosure", "findings", "htmlreport", "htmltable", "ifd",
         "glassrow", "images", "leaksearch", "lookup", "mapping", "objectstore", "pacing", "roots",
         "peoplecsv", "placeholders", "pluginhost", "profiles", "pseudonyms",
-        "recipefile", "relations", "releases",
+        "recipefile", "relations", "releases", "reviews",
         "forgotten", "resources", "roles", "rowtable", "sources", "splits", "spreadsheet", "sqlplan", "stamps", "storage", "tables",
         "text", "vault", "verification",
         "workspace", "yamlsource",

@@ -28,6 +28,7 @@ from pathcurate.annotations.ties import (
 )
 from pathcurate.errors import InputOutputError, UsageError
 from pathcurate.findings import read_findings, record_findings
+from pathcurate.forgotten import NOBODY, Forgotten, read_forgotten
 from pathcurate.model.annotation import ANNOTATIONS
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.slide import SLIDES
@@ -103,7 +104,7 @@ def import_annotations(
     plans = _plans(workspace)
     catalog, configured = Catalog(workspace.catalog), [plan.file for plan in plans.values()]
     tie = _Tie(catalog, {file.key: file.shown for file in configured})
-    intake = _intake(tie, lambda file: plans[file.key].rows())
+    intake = _intake(tie, lambda file: plans[file.key].rows(), read_forgotten(workspace.vault))
     chosen = choose(configured, only, "annotation") if only else None
     try:
         return import_files(catalog, intake, configured, chosen, progress=progress)
@@ -116,11 +117,13 @@ def import_annotations(
 def forget_annotations(workspace: Workspace, files: Collection[FileKey]) -> int:
     """Undo the import of files; returns and errors as of :func:`~pathcurate.sources.forgetting.forget_files`."""
     catalog = Catalog(workspace.catalog)
-    return forget_files(catalog, _intake(_Tie(catalog, {}), lambda _: ()), files)
+    return forget_files(catalog, _intake(_Tie(catalog, {}), lambda _: (), NOBODY), files)
 
 
-def _intake(tie: "_Tie", read: Callable[[SourceFile], Iterable[SourceRow | Finding]]) -> Intake:
-    return Intake(ANNOTATIONS, "A", read, tie.carried_over, tie.look, _LOOKED_FOR)
+def _intake(
+    tie: "_Tie", read: Callable[[SourceFile], Iterable[SourceRow | Finding]], forgotten: Forgotten
+) -> Intake:  # fmt: skip
+    return Intake(ANNOTATIONS, "A", read, tie.carried_over, tie.look, _LOOKED_FOR, forgotten=forgotten)
 
 
 @dataclass(frozen=True, slots=True)

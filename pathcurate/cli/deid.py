@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from pathcurate.deid import DeidSummary
     from pathcurate.deid.faults import SearchSummary
     from pathcurate.deid.texts import TextSummary
+    from pathcurate.leaksearch.search import Leak
     from pathcurate.model.profile import Profile
     from pathcurate.scrubbers.table import Language
 
@@ -153,12 +155,12 @@ def _show_search(session: Session, summary: "SearchSummary") -> None:
 
     leaks = [leak for leak in summary.leaks if leak.kind != NOT_SEARCHED]
     unsearched = [leak for leak in summary.leaks if leak.kind == NOT_SEARCHED]
+    searched, control = sum(summary.identifiers.values()), sum(summary.control.values())
     lines = [
-        *(f"  LEAK {leak.file}{leak.where and f' ({leak.where})'} at {leak.offset:,}: {leak.kind}, {leak.encoding}, "
-          f"{counted(leak.count, 'place')}" for leak in leaks),
-        *(f"  NOT SEARCHED {leak.file}{leak.where and f' ({leak.where})'}: {leak.encoding}" for leak in unsearched),
-        f"searched for {sum(summary.identifiers.values()):,} identifiers; "
-        f"in the catalog the search found {sum(summary.control.values()):,} places",
+        *(f"  LEAK {_place(leak)} at {leak.offset:,}: {leak.kind}, {leak.encoding}, {counted(leak.count, 'place')}"
+          for leak in leaks),
+        *(f"  NOT SEARCHED {_place(leak)}: {leak.encoding}" for leak in unsearched),
+        f"searched for {counted(searched, 'identifier')}; the same search found {counted(control, 'place')} in the catalog",
         "verified: passed" if not summary.leaks else "verified: FAILED",
     ]  # fmt: skip
     session.show(asdict(summary), lines)
@@ -167,6 +169,10 @@ def _show_search(session: Session, summary: "SearchSummary") -> None:
             f"{counted(len(leaks), 'leak')} found, and {counted(len(unsearched), 'part')} not searched",
             "Do not give this directory away; make it anew, or open what is packed and verify it again.",
         )
+
+
+def _place(leak: "Leak") -> str:
+    return f"{leak.file} ({leak.where})" if leak.where else leak.file
 
 
 def _text_lines(texts: "TextSummary") -> list[str]:

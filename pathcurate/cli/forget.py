@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pathcurate.cli.purpose import purpose_option
 from pathcurate.cli.session import Session, common_options, counted
 
 if TYPE_CHECKING:
@@ -18,21 +19,55 @@ _FOLLOWING = {"reports": "link", "materials": "link", "scanner_index": "link", "
 
 
 @click.command("forget")
-@click.option("--source", required=True, metavar="FILE", help="The file, by its name or path; it may be gone from disk.")
-@click.option("--table", help="The table that it was imported into, if there are several.")
+@click.option("--source", metavar="FILE", help="Undo the import of this file, by its name or path; it may be gone from disk.")
+@click.option("--table", help="The table that the file was imported into, if there are several.")
+@click.option("--patient", metavar="-|@FILE", help="Erase a person: a patient's or identity card's number.")
+@click.option("--site", metavar="CODE", help="Whose patient number it is.")
 @click.option("--yes", is_flag=True, help="Do it; without this, only say what would go.")
+@purpose_option
 @common_options
-def command(session: Session, source: str, *, table: str | None, yes: bool) -> None:
-    """Undo the import of one file.
+def command(
+    session: Session,
+    source: str | None,
+    *,
+    table: str | None,
+    patient: str | None,
+    site: str | None,
+    yes: bool,
+    purpose: str | None,
+) -> int:
+    """Undo the import of one file, or erase a person.
 
-    Its rows and findings go, but for rows that another file gives too. What was derived of them follows, or is out of date
-    until its stage runs again. The file itself stays where it is, and is not imported again until it changes or is named:
-    `pathcurate events import FILE` takes it back. Without --yes this only says what would go.
+    --source: the file's rows and findings go, but for rows that another file gives too. What was derived of them follows, or
+    is out of date until its stage runs again. The file itself stays where it is, and is not imported again until it changes
+    or is named: `pathcurate events import FILE` takes it back.
+
+    --patient: all that is certainly the person's goes, from every table in every state, from pages, caches and cohorts; the
+    de-identified tables go too, and are made again by `pathcurate deid apply`. Files of archives and exports stay where they
+    are, and whatever of them is about the person is left out from then on. Releases are named, and stay. Give the number as
+    `-` for standard input or @FILE.
+
+    Without --yes this only says what would go.
 
     \b
     Example:
       pathcurate forget --source followup.csv
     """
+    from pathcurate.errors import UsageError
+
+    if (source is None) == (patient is None):
+        raise UsageError("either --source or --patient is needed", "Give --source FILE, or --patient - for standard input.")
+    if source is not None:
+        if site is not None:
+            raise UsageError("--site is for --patient", "Leave it out.")
+        _forget_file(session, source, table, yes=yes)
+        return 0
+    from pathcurate.cli.erasure import erase
+
+    return erase(session, patient or "", site, purpose, yes=yes)
+
+
+def _forget_file(session: Session, source: str, table: str | None, *, yes: bool) -> None:
     from pathcurate.forget import plan_forgetting
 
     with session.locked("forget") as workspace:

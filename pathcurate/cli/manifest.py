@@ -10,6 +10,7 @@ from pathcurate.cli.session import Session, common_options, count_lines, counted
 
 if TYPE_CHECKING:
     from pathcurate.model.diff import Difference, RecipeChanges, TableDifference
+    from pathcurate.model.evaluation import Evaluation
 
 
 @click.group("manifest")
@@ -41,12 +42,24 @@ def build_command(session: Session, recipe: Path, *, no_permissions: bool) -> No
     release = result.release
     previous = release.manifest["previous"] or {}
     since = [f"  since {previous['version']} at least a {previous['bump']} step"] if "bump" in previous else []
+    disclosure = list(_disclosure_lines(result.evaluation))
     session.show(
         {"release": str(release.directory), "name": release.name, "version": release.version, "digest": release.digest,
-         "counts": release.manifest["counts"], "previous": previous or None, "is_new": result.is_new},
+         "counts": release.manifest["counts"], "previous": previous or None, "is_new": result.is_new,
+         "deid": release.manifest.get("deid"), "coarser": list(result.evaluation.steps),
+         "suppressed_rows": result.evaluation.suppressed_rows},
         [f"{release.name} {release.version} " + ("is built" if result.is_new else "was there already, unchanged"),
-         *count_lines(release.manifest["counts"]), *since, f"  {release.digest}", f"  {release.directory}"],
+         *count_lines(release.manifest["counts"]), *disclosure, *since, f"  {release.digest}", f"  {release.directory}"],
     )  # fmt: skip
+
+
+def _disclosure_lines(evaluation: "Evaluation") -> "Iterator[str]":
+    if evaluation.k_required is None:
+        return
+    yield f"  profile {evaluation.profile}: k = {evaluation.figures.k}, at least {evaluation.k_required} asked for"
+    yield from (f"    {step}" for step in evaluation.steps)
+    if evaluation.suppressed_rows:
+        yield f"    {counted(evaluation.suppressed_rows, 'row')} of {counted(evaluation.suppressed_persons, 'person')} left out"
 
 
 @command.command("diff")

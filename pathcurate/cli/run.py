@@ -335,7 +335,7 @@ class _Run:
         if seal is not None and open_vault(self._workspace.vault).fingerprint != seal.key:
             raise VaultError(
                 "the vault's key is not the one that made the de-identified tables: every code and date would change",
-                "Restore vault/key from its backup. If the new key is meant, run `pathcurate deid apply` first.",
+                "Restore vault/key from its backup. After `pathcurate vault rotate`, run `pathcurate deid apply` first.",
             )
         scrubbed = apply(self._workspace, actor=self._session.actor, engine=self._engine)
         if scrubbed.faults:

@@ -56,10 +56,17 @@ class Session:
     @contextmanager
     def locked(self, command: str) -> "Iterator[Workspace]":
         """The workspace, held by this run alone."""
+        from pathcurate.errors import PlanIncompleteError
+        from pathcurate.forgotten import is_unfinished
         from pathcurate.storage import locked
 
         workspace = self.workspace()
         with locked(workspace.root, command):
+            if command != "forget" and is_unfinished(workspace.vault):
+                raise PlanIncompleteError(
+                    "the erasure of a patient was interrupted, so the workspace still holds some of them",
+                    "Run `pathcurate forget --patient -` again, which ends it first; nothing else was done.",
+                )
             yield workspace
 
     @contextmanager

@@ -96,7 +96,7 @@ def search(workspace: Workspace, directory: Path, *, actor: str) -> SearchSummar
     identifiers = known(workspace)
     control = _control(workspace, identifiers)
     leaks = tuple(search_directory(directory, identifiers))
-    facts = {"identifiers": len(identifiers), "leaks": len(leaks), "version": __version__}
+    facts: dict[str, str | int] = {"identifiers": len(identifiers), "leaks": len(leaks), "version": __version__}
     append_event(workspace.vault, actor, "deid verify directory", facts)
     return SearchSummary(identifiers.kinds(), control, leaks)
 

@@ -217,11 +217,7 @@ class _Search:
 
     def climb_down(self) -> None:
         """Take back what is not needed, the dearest step first."""
-        while needless := [
-            lower
-            for lower in self._neighbours(-1)
-            if self._below(self._classes(lower)) <= self._allowed
-        ]:  # fmt: skip
+        while needless := [lower for lower in self._neighbours(-1) if self._below(self._classes(lower)) <= self._allowed]:
             self.heights = max(needless, key=lambda lower: round(self._loss(lower, self.heights), 9))
 
     def _steps(self) -> list[list[int]]:

@@ -1,4 +1,4 @@
-"""What an erasure takes: whose numbers, and every identifier of a row that is about the person, in any state of any table."""
+"""What an erasure takes: whose numbers, and every identifier of a row that is about the person, in any state of a table."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,7 +11,16 @@ import pyarrow.compute as pc
 
 from pathcurate.errors import UsageError
 from pathcurate.forgotten import (
-    CARD, CASE, FILE, NAMED, PATH, PATIENT, Mark, discriminated, number_mark, slide_name_mark,
+    CARD,
+    CASE,
+    FILE,
+    NAMED,
+    PATH,
+    PATIENT,
+    Mark,
+    discriminated,
+    number_mark,
+    slide_name_mark,
 )  # fmt: skip
 from pathcurate.leaksearch.identifiers import Identifiers
 from pathcurate.lookup import Alike, Lookup, OneOf, Row
@@ -70,7 +79,9 @@ class Scope:
         """From what :meth:`as_dict` gave."""
         marks = {name: tuple(tuple(mark) for mark in content[name]) for name in ("numbers", "paths", "files")}
         texts = {name: tuple(content[name]) for name in ("ids", "texts", "subjects")}
-        return cls(**marks, **texts, possible=content["possible"], bearing=content["bearing"])
+        counts = {name: content[name] for name in ("possible", "bearing")}
+        parts: dict[str, Any] = {**marks, **texts, **counts}
+        return cls(**parts)
 
     def as_dict(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -92,7 +103,7 @@ class Scope:
 
     def identifiers(self) -> Identifiers:
         """All that names the person, to be searched for."""
-        return Identifiers({"person": self.texts, "row": self.ids})
+        return Identifiers([("person", self.texts), ("row", self.ids)])
 
 
 def names_person(table: Table, numbers: Iterable[Mark]) -> tuple[tuple[str, ...], Callable[[pa.Table], Any]]:
@@ -190,8 +201,9 @@ class _Collector:
         series = self._series()
         self._ids |= slides | series
         self._collect(ANNOTATIONS, ("slide_id",), among("slide_id", slides))
-        paths = {*self._paths(SLIDES, "slide_id", slides), *self._paths(SERIES, "series_id", series), *self._parts()}
         self._texts.update(number[-1] for number in self._numbers)
+        self._known = Identifiers([("person", self._texts)])
+        paths = {*self._paths(SLIDES, "slide_id", slides), *self._paths(SERIES, "series_id", series), *self._parts()}
         files = self._files()
         self._subjects.update(file[-1] for file in files)
         return Scope(
@@ -231,21 +243,20 @@ class _Collector:
         """The person's slides, and how many of others bear one of the person's numbers."""
         cases = {mark[1:] for mark in self._numbers if mark[0] == CASE}
         patients = {mark[2] for mark in self._numbers if mark[0] == PATIENT}
-        columns = ("slide_id", "site", "accession", "person_id")
-        linked: dict[str, bool] = {}
-        for row in self._rows(LINKS, columns):
-            is_ours = row["person_id"] == self._person or (row["site"], row["accession"]) in cases
-            if row["slide_id"] and (is_ours or row["accession"]):
-                linked[row["slide_id"]] = is_ours
         bearing = {
             row["slide_id"] for row in self._rows(SLIDE_KEYS, ("slide_id", "site", "key", "patients"))
             if (row["site"], row["key"]) in cases or patients & {canonical(text) for text in row["patients"] or ()}
         }  # fmt: skip
-        columns, mask = names_person(SLIDES, self._numbers)
+        names, mask = names_person(SLIDES, self._numbers)
         for path in newest_parts(self._directory, SLIDES):
-            bearing.update(rows_of(path, SLIDES, (*columns, "slide_id"), mask)["slide_id"].to_pylist())
-        others = {slide for slide in bearing if linked.get(slide) is False}
-        return {slide for slide, is_ours in linked.items() if is_ours} | (bearing - others), len(others)
+            bearing.update(rows_of(path, SLIDES, (*names, "slide_id"), mask)["slide_id"].to_pylist())
+        ours, others = set(), set()
+        for row in self._rows(LINKS, ("slide_id", "site", "accession", "person_id")):
+            if row["slide_id"] and (row["person_id"] == self._person or (row["site"], row["accession"]) in cases):
+                ours.add(row["slide_id"])
+            elif row["slide_id"] in bearing and row["accession"]:
+                others.add(row["slide_id"])
+        return ours | (bearing - others), len(others - ours)
 
     def _rows(self, table: Table, columns: Sequence[str]) -> Iterable[Row]:
         for piece in Catalog(self._directory).pieces(table, 1 << 16):
@@ -255,11 +266,11 @@ class _Collector:
         linked = self._lookup.rows(LINKS, ("series_id",), {"person_id": OneOf({self._person})})
         columns, mask = names_person(SERIES, self._numbers)
         named = {
-            code
+            str(code)
             for path in all_parts(self._directory, SERIES)
             for code in rows_of(path, SERIES, (*columns, "series_id"), mask)["series_id"].to_pylist()
         }
-        return named | {row["series_id"] for row in linked if row["series_id"]}
+        return named | {str(row["series_id"]) for row in linked if row["series_id"]}
 
     def _paths(self, table: Table, key: str, ids: set[str]) -> Iterable[Mark]:
         """Marks of the main files, of what lies beside them, and of their names."""
@@ -268,9 +279,11 @@ class _Collector:
                 path = row["relpath"]
                 for one in filter(None, (path, companion_folder(path))):
                     yield PATH, row["site"], row["archive"], one.hex()
-                text = path_text(path)
-                self._texts.add(PurePosixPath(text).stem)
-                yield slide_name_mark(text)
+                name = PurePosixPath(path_text(path)).stem
+                # Of a name that tells nobody, as 1.svs, others may have files too.
+                if next(self._known.find(name), None):
+                    self._texts.add(name)
+                    yield slide_name_mark(name)
 
     def _parts(self) -> Iterable[Mark]:
         """Marks of the files that slides and series of several files are made of."""
@@ -286,10 +299,11 @@ class _Collector:
             file = row["table"], row["site"], row["source_file"]
             rows[file] += 1
             gone[file] += row["row_id"] in self._ids
-        known = Identifiers({"person": self._texts})
         return sorted(
-            (FILE, *file) for file, count in gone.items() if count == rows[file] and next(known.find(file[-1]), None)
-        )  # fmt: skip
+            (FILE, *file)
+            for file, count in gone.items()
+            if count == rows[file] and next(self._known.find(file[-1]), None)
+        )
 
     def _possible(self) -> int:
         groups = {row["group_id"] for row in self._lookup.rows(PERSONS, ("group_id",), {"person_id": OneOf({self._person})})}

@@ -65,7 +65,8 @@ def _is_binary(kind: pa.DataType) -> bool:
 def _footer(opened: pq.ParquetFile, where: str) -> Iterator[Part]:
     schema = opened.schema_arrow
     fields = [part for field in schema for part in (field.name, *_pairs(field.metadata))]
-    yield from _joined([*fields, *_pairs(opened.metadata.metadata), opened.metadata.created_by or ""], inside(where, "footer"))
+    footer = [*fields, *_pairs(opened.metadata.metadata), opened.metadata.created_by or ""]
+    yield from _joined(footer, inside(where, "footer"))
     values = []
     for group in range(opened.metadata.num_row_groups):
         for index in range(opened.metadata.num_columns):

@@ -8,15 +8,15 @@ wrong answer; nothing that follows the rules below is missed. Five million ident
 Aho and Corasick over them takes 1.5 GB and reads 100 MB/s without folding anything (ahocorasick_rs 1.0.3, contiguous NFA).
 
 What is compared, of identifier and text alike: width and case are folded, and a lone space, hyphen, underscore or middle
-dot is left out. A text is found that holds an identifier in up to four words, however these are separated, or in more if it is so
-written itself. What stands at its ends decides:
+dot is left out. A text is found that holds an identifier in up to four words, however these are separated, or in more if it
+is so written itself. What stands at its ends decides:
 
 * digits alone (at least five) match between signs that are no digits; those before and behind a decimal point, and those
   within a pseudonym, a UUID or a hexadecimal digest, are parts of something else;
 * letters with digits match between signs that are neither;
 * Han signs match anywhere, if they are three or more;
-* what also is an ordinary word or occurs by chance - two Han signs, a single word of Latin letters, a short code - matches only
-  where it is a whole value, such as a cell, or stands beside a word that names a person (``姓名``, ``医生``).
+* what may be an ordinary word or occur by chance - two Han signs, a single word of Latin letters, a short code - matches
+  only where it is a whole value, such as a cell, and two Han signs also beside a word that names a person (``姓名``).
 """
 
 import re
@@ -324,7 +324,8 @@ class _BitSet:
     def holds(self, hashes: Hashes) -> NDArray[np.bool_]:
         """False where a hash is not in the set."""
         index = self._index(hashes)
-        found: NDArray[np.bool_] = (self._bytes.take(index >> np.uint64(3)) >> (index & np.uint64(7)).astype(np.uint8)) & 1 != 0
+        of_byte = self._bytes.take(index >> np.uint64(3))
+        found: NDArray[np.bool_] = (of_byte >> (index & np.uint64(7)).astype(np.uint8)) & 1 != 0
         return found
 
 
@@ -345,7 +346,8 @@ class _Grams:
     def holds(self, grams: NDArray[np.uint32]) -> NDArray[np.bool_]:
         """False where no identifier begins so."""
         index = grams >> self._shift
-        found: NDArray[np.bool_] = (self._bytes.take(index >> np.uint32(3)) >> (index & np.uint32(7)).astype(np.uint8)) & 1 != 0
+        of_byte = self._bytes.take(index >> np.uint32(3))
+        found: NDArray[np.bool_] = (of_byte >> (index & np.uint32(7)).astype(np.uint8)) & 1 != 0
         return found
 
 

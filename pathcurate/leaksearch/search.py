@@ -77,7 +77,7 @@ def search_directory(
     """
     look = _Look(identifiers, passes, detectors)
     root = os.fsencode(path).rstrip(b"/") or b"/"
-    for number, relpath in enumerate(_entries(root), 1):
+    for number, relpath in enumerate(_entries(path, root), 1):
         name_leaks = look.in_part(_names_of(relpath))
         shown = f"file {number}" if name_leaks else relpath.decode("utf-8", "backslashreplace")
         found = _Found(shown)
@@ -89,9 +89,9 @@ def search_directory(
         yield from found.leaks()
 
 
-def _entries(root: bytes) -> list[bytes]:
+def _entries(path: Path, root: bytes) -> list[bytes]:
     """Everything below a directory, in the order of paths; links to directories are not entered."""
-    if not stat.S_ISDIR(os.stat(root).st_mode):
+    if not stat.S_ISDIR(path.stat().st_mode):
         return [b""]
     # What cannot be listed is met again, and named, when it is its turn.
     found = [folder + b"/" + name for folder, folders, names in os.walk(root) for name in (*folders, *names)]
@@ -211,7 +211,8 @@ def _counts(part: Part, reading: Reading, hit: Hit) -> bool:
         offset = part.offset + reading.offset(hit.start)
         if not part.begin <= offset < part.end:
             return False
-    return not (reading.encoding == UTF_16 and hit.end - hit.start <= _LONGEST_CHANCE and _is_ascii_there(part, reading, hit))
+    is_short = reading.encoding == UTF_16 and hit.end - hit.start <= _LONGEST_CHANCE
+    return not (is_short and _is_ascii_there(part, reading, hit))
 
 
 def _byte_length(reading: Reading, hit: Hit) -> int:

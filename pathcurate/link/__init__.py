@@ -18,7 +18,7 @@ from pathcurate.link.cases import bring_cases
 from pathcurate.link.faults import case_findings, link_findings, pattern_findings, shared_findings
 from pathcurate.link.keys import bring_keys
 from pathcurate.link.quality import record_run
-from pathcurate.link.review import remove_expired, standing_decisions
+from pathcurate.link.review import standing_decisions
 from pathcurate.lookup import keep_filters
 from pathcurate.model.case import CASES
 from pathcurate.model.finding import Finding
@@ -29,6 +29,7 @@ from pathcurate.model.report import REPORTS
 from pathcurate.model.series import SERIES
 from pathcurate.model.slide import SLIDE_KEYS, SLIDES
 from pathcurate.relations import relation
+from pathcurate.reviews import remove_expired
 from pathcurate.sqlplan.expressions import literal
 from pathcurate.tables import Catalog, column_values, conform
 from pathcurate.text.accession import AccessionPatterns

@@ -1,9 +1,6 @@
-"""What people decided about links, as it stands; and the end of what they were shown."""
+"""What people decided about links, as it stands."""
 
-import json
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,17 +8,14 @@ import pyarrow as pa
 
 from pathcurate.errors import UsageError
 from pathcurate.model.link import LINK_DECISIONS
+from pathcurate.reviews import SHEET_FILE, review_folder
 from pathcurate.tables import Catalog, from_rows
 from pathcurate.workspace import Workspace
 
-EXPIRES_DAYS: Final = 14
-SHEET_FILE: Final = "sheet.json"
+PREFIX: Final = "link-"
+"""How the names of sheets begin."""
 PAGE_FILE: Final = "review.html"
 ANSWERS_FILE: Final = "decisions.csv"
-_PREFIX: Final = "link-"
-_LISTS: Final = ("find-", "pull-")
-"""How the names of files begin that other commands write there."""
-
 _ORDER: Final = ("decided_at", "decision_id")
 _STANDING_COLUMNS: Final = LINK_DECISIONS.select(("slide_id", "site", "accession", "decision", "decided_at"))
 _JUDGED_COLUMNS: Final = LINK_DECISIONS.select(
@@ -90,12 +84,7 @@ def _when(row: Row) -> tuple[Any, ...]:
     return tuple(row[name] for name in _ORDER)
 
 
-# --- Sheets expire -----------------------------------------------------------------------------------------------
-
-
-def review_folder(workspace: Workspace) -> Path:
-    """Where pages for people lie; it may not be there yet."""
-    return workspace.catalog / "review"
+# --- Sheets ------------------------------------------------------------------------------------------------------
 
 
 def newest_answers(workspace: Workspace) -> Path:
@@ -104,7 +93,7 @@ def newest_answers(workspace: Workspace) -> Path:
     Raises:
         UsageError: there is no sheet.
     """
-    folders = [path for path in review_folder(workspace).glob(f"{_PREFIX}*") if (path / SHEET_FILE).is_file()]
+    folders = [path for path in review_folder(workspace).glob(f"{PREFIX}*") if (path / SHEET_FILE).is_file()]
     if not folders:
         raise UsageError(
             "there is no review of links below catalog/review/",
@@ -112,46 +101,3 @@ def newest_answers(workspace: Workspace) -> Path:
         )
     # Their names begin with the time of their making.
     return max(folders, key=lambda path: path.name) / ANSWERS_FILE
-
-
-def remove_expired(workspace: Workspace, now: datetime) -> int:
-    """Remove what was written for a person to check and whose time is over, and what killed exports left; how many.
-
-    Only for whoever holds the lock on the workspace. What does not say when it ends, as the files of `find` and
-    `materials pull`, ends :data:`EXPIRES_DAYS` days after it was made.
-
-    Args:
-        workspace: the workspace.
-        now: the present, with its zone.
-
-    Raises:
-        OSError: something cannot be removed.
-    """
-    gone = list(_expired(review_folder(workspace), now))
-    for path in gone:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-    return len(gone)
-
-
-def _expired(review: Path, now: datetime) -> Iterator[Path]:
-    for path in review.iterdir() if review.is_dir() else ():
-        if path.is_symlink():
-            continue
-        is_sheet, is_list = path.is_dir() and path.name.startswith(_PREFIX), path.is_file() and path.name.startswith(_LISTS)
-        is_left = path.is_dir() and path.name.startswith(f".{_PREFIX}")
-        if is_left or (is_sheet and _end(path) <= now) or (is_list and _default_end(path) <= now):
-            yield path
-
-
-def _end(folder: Path) -> datetime:
-    try:
-        return datetime.fromisoformat(json.loads((folder / SHEET_FILE).read_bytes())["expires_at"]).astimezone(UTC)
-    except (OSError, ValueError, KeyError, TypeError):
-        return _default_end(folder)
-
-
-def _default_end(path: Path) -> datetime:
-    return datetime.fromtimestamp(path.stat().st_mtime, UTC) + timedelta(days=EXPIRES_DAYS)

@@ -16,7 +16,6 @@ from pathcurate.delimited import Sheet, read_sheet
 from pathcurate.digests import canonical_json, sha256_text
 from pathcurate.engines import Engine
 from pathcurate.errors import UsageError
-from pathcurate.link.review import remove_expired
 from pathcurate.link.reviewsheet import HEADS
 from pathcurate.model.column import Table
 from pathcurate.model.finding import Finding, Severity
@@ -26,6 +25,7 @@ from pathcurate.model.report import REPORTS
 from pathcurate.model.waiver import is_plain
 from pathcurate.peoplecsv import without_prefix
 from pathcurate.relations import relation
+from pathcurate.reviews import remove_expired
 from pathcurate.tables import Catalog, from_rows
 from pathcurate.text.accession import AccessionPatterns, fold
 from pathcurate.text.heads import fold_head

@@ -16,7 +16,7 @@ from pathcurate.engines import Engine
 from pathcurate.errors import PlanIncompleteError
 from pathcurate.htmlreport.linkreview import FLAGS, CaseView, Flag, Reading, ReviewItem, ReviewSheet, review_page
 from pathcurate.link.crops import Crop, read_crops
-from pathcurate.link.review import ANSWERS_FILE, PAGE_FILE, SHEET_FILE, remove_expired, review_folder
+from pathcurate.link.review import ANSWERS_FILE, PAGE_FILE, PREFIX
 from pathcurate.link.reviewdraw import REASONS, Choice, Drawn, draw
 from pathcurate.model.column import Table
 from pathcurate.model.link import LINKS
@@ -25,6 +25,7 @@ from pathcurate.model.report import REPORTS, precedence
 from pathcurate.model.slide import SLIDE_KEYS, SLIDES
 from pathcurate.peoplecsv import csv_for_people
 from pathcurate.relations import relation
+from pathcurate.reviews import SHEET_FILE, remove_expired, review_folder
 from pathcurate.storage import path_text, private_directory, write_bytes
 from pathcurate.tables import Catalog, from_rows
 from pathcurate.vault import append_event

@@ -49,10 +49,12 @@ class BuildResult:
     Attributes:
         release: the release.
         is_new: False if the same release was there already.
+        evaluation: what it tells about people, and what was done about that.
     """
 
     release: Release
     is_new: bool
+    evaluation: Evaluation
 
 
 def build(workspace: Workspace, source: RecipeSource, *, actor: str, no_permissions: bool = False) -> BuildResult:
@@ -99,7 +101,7 @@ def build(workspace: Workspace, source: RecipeSource, *, actor: str, no_permissi
     if (parent / recipe.version).exists():
         result = _found(parent / recipe.version, draft)
     else:
-        result = BuildResult(_make(parent, draft, _difference(workspace, draft)), is_new=True)
+        result = BuildResult(_make(parent, draft, _difference(workspace, draft)), True, built.evaluation)
     write_suppressed(workspace, recipe, built.suppressed)
     facts: dict[str, str | int] = {
         "release": f"{recipe.name}@{recipe.version}",
@@ -183,7 +185,7 @@ def _found(directory: Path, draft: _Draft) -> BuildResult:
     facts = ("content_digest", "recipe", "permissions", "title", "deid")
     # Releases of before there were profiles do not say by which they were made.
     if all(there.manifest.get(fact, draft.manifest[fact]) == draft.manifest[fact] for fact in facts):
-        return BuildResult(there, is_new=False)
+        return BuildResult(there, False, draft.evaluation)
     raise VersionError(
         f"{there.name} {there.version} exists with other content",
         "Raise `version` in the recipe: a version that was built is never changed.",

@@ -229,18 +229,18 @@ class Evaluation:
         """The evaluation for people, a sentence each."""
         figures, risk = self.figures, self.risk
         yield f"Quasi-identifiers in the table: {', '.join(figures.quasi) or 'none'}."
-        smallest = "1 person" if figures.k == 1 else f"{figures.k} persons"
         asked = f"; profile {self.profile} asks for at least {self.k_required}" if self.k_required is not None else ""
-        yield f"Each combination of their values is that of at least {smallest} (k = {figures.k}){asked}."
+        yield f"Each combination of their values is that of at least {_counted(figures.k, 'person')} (k = {figures.k}){asked}."
         yield (
             f"Somebody who knows these values of a person picks the right one with a chance of at most "
             f"{percent(figures.highest)}; somebody who looks for everybody finds {percent(figures.expected)} of them."
         )
         if self.suppressed_rows:
-            yield f"{self.suppressed_rows} rows of {self.suppressed_persons} persons were left out to reach that."
+            rows, persons = _counted(self.suppressed_rows, "row"), _counted(self.suppressed_persons, "person")
+            yield f"Left out to reach that: {rows} of {persons}."
         for told in figures.diversity:
             if told.alike:
-                yield f"Of {told.alike} persons {told.column} is that of everybody in their class."
+                yield f"Of {_counted(told.alike, 'person')} {told.column} is that of everybody in the class."
         if self.sharing not in SHARINGS:
             yield f"The profile is for use inside the hospital; level {risk.level} is that of publication, the worst case."
         if self.has_texts:
@@ -305,6 +305,10 @@ def mean_risk(sizes: Sequence[tuple[int, int]]) -> Fraction:
     """Mean risk of the classes, 0 without any."""
     total = sum(n for _, n in sizes)
     return sum((Fraction(n, size) for size, n in sizes), Fraction(0)) / (total or 1)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def percent(share: float) -> str:

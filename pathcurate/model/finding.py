@@ -89,6 +89,7 @@ _CONTRADICTION = "Have a pathologist look at the report; until then do not use t
 _ANSWERS = "Correct the rows in the file of answers and import it again; what was taken stays as it is."
 _DRAWN = "Correct the shapes in the annotation tool and export them again; until then they are left out."
 _LIST = "Correct the list and import it again; until then these rows permit nothing."
+_ERASED = "Nothing is imported of them; have whoever keeps the source take erased patients out of it."
 _OF_ROWS = {
     "unknown_column": "Name the column in a mapping if it is wanted.",
     "repeated_in_file": "Nothing; rows that several files give were imported once.",
@@ -124,6 +125,10 @@ ADVICE: Final[Mapping[str, str]] = {
     "scan.special": "Remove what is no file from the archive.",
     "scan.unreadable_directory": "Give this user the right to list the folders; slides below them are not seen.",
     "scan.repeated_directory": "Nothing; links lead to the folder more than once, and it was read once.",
+    **{
+        f"{table}.forgotten_patient": _ERASED
+        for table in ("scan", "reports", "events", "materials", "scanner_index", "merges", "annotations", "permissions")
+    },
     "scan.vanished": "Scan again when nobody moves files in the archive.",
     "scan.absurd_value": "Correct the scanner's settings; until then choose by what is known, never by the lens.",
     "scan.many_gone": "Look whether the right folder is mounted; the slides come back under their names when they do.",

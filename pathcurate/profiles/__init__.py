@@ -155,9 +155,7 @@ def _empty(source: RecipeSource, profile: Profile) -> Iterator[Problem]:
                 yield from _empty_where(document, profile, criterion.has.table, criterion.has.where, place)
 
 
-def _empty_where(
-    document: Document, profile: Profile, table: str, where: Where, path: KeyPath
-) -> Iterator[Problem]:
+def _empty_where(document: Document, profile: Profile, table: str, where: Where, path: KeyPath) -> Iterator[Problem]:
     shown = profile.filled(table)
     for name, condition in where.items():
         has_truth = table in CRITERIA_TABLES and name in CRITERIA_TABLES[table]

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from pathcurate.engines import Engine
 from pathcurate.errors import InputOutputError, PathcurateError, UsageError
+from pathcurate.forgotten import Forgotten, read_forgotten
 from pathcurate.mapping import Mapping, load_mapping
 from pathcurate.model.diagnosis import DIAGNOSES, IHC_RESULTS
 from pathcurate.model.finding import Finding, Severity
@@ -82,7 +83,7 @@ def import_reports(
     plans = _plans(workspace, words, files_of)
     configured = [plan.file for plan in plans.values()]
     catalog = Catalog(workspace.catalog)
-    intake = _intake(Reader(catalog, words, engine), plans)
+    intake = _intake(Reader(catalog, words, engine), plans, read_forgotten(workspace.vault))
     chosen = choose(configured, only, "report") if only else None
     try:
         return import_files(catalog, intake, configured, chosen, progress=progress)
@@ -107,10 +108,11 @@ def forget_reports(workspace: Workspace, files: Collection[FileKey], engine: Eng
     words = _words(workspace)
     plans = _plans(workspace, words, lambda pattern, *_: pattern.files())
     catalog = Catalog(workspace.catalog)
-    return forget_files(catalog, _intake(Reader(catalog, words, engine), plans), files)
+    intake = _intake(Reader(catalog, words, engine), plans, read_forgotten(workspace.vault))
+    return forget_files(catalog, intake, files)
 
 
-def _intake(reader: Reader, plans: "dict[FileKey, _Plan]") -> Intake:
+def _intake(reader: Reader, plans: "dict[FileKey, _Plan]", forgotten: Forgotten) -> Intake:
     def completed(table: pa.Table, before: pa.Table) -> pa.Table:
         return with_order(reader.read(_carried_over(table, before)))
 
@@ -121,6 +123,7 @@ def _intake(reader: Reader, plans: "dict[FileKey, _Plan]") -> Intake:
     return Intake(
         REPORTS, "R", lambda file: plans[file.key].rows(), completed, look,
         frozenset({SAME_NUMBER, CHANGED_LABEL, "reports.repeated_in_file", *reader.rules}), (DIAGNOSES, IHC_RESULTS),
+        forgotten,
     )  # fmt: skip
 
 

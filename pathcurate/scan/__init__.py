@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pathcurate.engines import Engine
 from pathcurate.errors import InputOutputError, InterruptedRunError, UsageError
 from pathcurate.findings import record_findings
+from pathcurate.forgotten import read_forgotten
 from pathcurate.htmlreport.contactsheet import SHEET_ITEMS, SheetItem, contact_sheet_html
 from pathcurate.images.printed import require_ocr
 from pathcurate.model.finding import Finding, Severity
@@ -197,8 +198,9 @@ class _Scan:
         self._started = self.now()
         self._catalog = Catalog(self.workspace.catalog)
         self._codes = {site.code for site in self.sites}
+        forgotten = read_forgotten(self.workspace.vault)
         self._listings = [
-            Listing(site, archive, self._root(archive))
+            Listing(site, archive, self._root(archive), forgotten)
             for site in self.sites
             for archive in site.archives
             if not self.options.archives or archive.name in self.options.archives

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from pathcurate.errors import InputOutputError
+from pathcurate.forgotten import NOBODY, Forgotten
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.pseudonyms import opaque_code
 from pathcurate.readers import SLIDE_EXTENSIONS, companion_folder, companion_folders
@@ -16,6 +17,7 @@ from pathcurate.storage import Entry, Root, Skipped
 from pathcurate.workspace import Archive, Site
 
 OTHER_KIND = "other"
+FORGOTTEN_KIND = "forgotten_patient"
 _FILE_KINDS = frozenset({
     ".7z", ".annotations", ".avi", ".bak", ".bin", ".bmp", ".bz2", ".cdr", ".cfg", ".conf", ".csv", ".dat", ".db",
     ".dcm", ".dicomdir", ".dll", ".doc", ".docx", ".ets", ".exe", ".geojson", ".gif", ".gz", ".h5", ".hdf5", ".heic",
@@ -57,6 +59,7 @@ class Listing:
         site: its site.
         archive: the root's name and settings.
         root: the root itself.
+        forgotten: persons who were erased, whose files are passed over.
         walked: regular files met so far.
         companions: of these, files that belong to a slide whose main file is given apart.
         skipped: what was not read, by kind.
@@ -67,6 +70,7 @@ class Listing:
     site: Site
     archive: Archive
     root: Root
+    forgotten: Forgotten = NOBODY
     walked: int = 0
     companions: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
@@ -102,6 +106,10 @@ class Listing:
         for item in self._items:
             if isinstance(item, Skipped):
                 self._skip(item)
+                continue
+            if self.forgotten.holds_path(*self.place, item.relpath):
+                # Counted, and nothing else: every trace of which file it is would bring the person back.
+                self.skipped[FORGOTTEN_KIND] += 1
                 continue
             self.walked += 1
             # The walk goes on in byte order below each folder, so what it has passed it does not come back to.
@@ -160,7 +168,18 @@ class Listing:
 
     def findings(self) -> list[Finding]:
         """What was not read, each named by an opaque code."""
-        return self._findings
+        left_out = self.skipped[FORGOTTEN_KIND]
+        if not left_out:
+            return self._findings
+        code, archive = self.place
+        message = f"archive {archive} has files of erased patients, which were left out: {left_out}"
+        return [
+            *self._findings,
+            Finding(
+                f"scan.{FORGOTTEN_KIND}", Severity.INFO, message, stage="scan", site=code, table="slides", subject=archive,
+                count=left_out,
+            ),
+        ]  # fmt: skip
 
 
 def extension(path: bytes) -> str:

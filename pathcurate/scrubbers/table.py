@@ -164,9 +164,7 @@ def plan(
         treatment = profile.treatment(table, column)
         sentence = _sentence(table, column, treatment, "en")
         planned.append(
-            PlannedColumn(
-                table.name, column.name, column.identifying, str(treatment), sentence, values.get(column.name, 0)
-            )
+            PlannedColumn(table.name, column.name, column.identifying, str(treatment), sentence, values.get(column.name, 0))
         )
     unknown = sorted(set(present) - set(table.names))
     planned += [PlannedColumn(table.name, name, None, None, "no rule", rows) for name in unknown]
@@ -183,7 +181,7 @@ def apply(table: Table, data: pa.Table, owners: Chunked, layer: Layer, profile: 
         layer: the internal layer.
         profile: what is done to each column.
     """
-    kept: "list[tuple[Column, Chunked | None]]" = []
+    kept: list[tuple[Column, Chunked | None]] = []
     criteria: list[tuple[Column, Chunked]] = []
     left_out: dict[str, int] = {}
     for column in table.columns:
@@ -199,9 +197,7 @@ def apply(table: Table, data: pa.Table, owners: Chunked, layer: Layer, profile: 
         kept += [(companion, done.get(companion.name)) for companion in COMPANIONS.get(place, ())]
         if column.name in done and (lost := _count(data[column.name]) - _count(done[column.name])):
             left_out[column.name] = lost
-    return Scrubbed(
-        _assemble(table.name, kept, data.num_rows), _assemble(table.name, criteria, data.num_rows), left_out
-    )
+    return Scrubbed(_assemble(table.name, kept, data.num_rows), _assemble(table.name, criteria, data.num_rows), left_out)
 
 
 def needed(table: Table, profile: Profile) -> list[str]:
@@ -289,9 +285,7 @@ def _closed(column: Column, values: Chunked) -> Chunked:
     owners = pc.list_parent_indices(lists).to_numpy()[stays]
     ends = np.cumsum(np.bincount(owners, minlength=len(lists)))
     offsets = pa.array(np.concatenate([[0], ends]), pa.int32())
-    return pa.chunked_array(
-        [pa.ListArray.from_arrays(offsets, codes.drop_null().combine_chunks(), mask=lists.is_null())]
-    )
+    return pa.chunked_array([pa.ListArray.from_arrays(offsets, codes.drop_null().combine_chunks(), mask=lists.is_null())])
 
 
 def _rule(column: Column) -> Callable[[str], str | None]:
@@ -341,9 +335,7 @@ def _is_telling(value: str) -> bool:
     return sum("\u3400" <= character <= "\u9fff" or character >= "\U00020000" for character in value) >= _LEAST_HAN
 
 
-def verify(
-    table: Table, data: pa.Table, identifiers: Set[str], filled: Set[str] | None = None
-) -> Iterator[tuple[str, str]]:
+def verify(table: Table, data: pa.Table, identifiers: Set[str], filled: Set[str] | None = None) -> Iterator[tuple[str, str]]:
     """Check a de-identified table without trusting how it was made.
 
     Args:

@@ -22,9 +22,11 @@ import pyarrow.compute as pc
 from pathcurate import __version__
 from pathcurate.errors import InputOutputError, PathcurateError, UsageError
 from pathcurate.findings import read_findings, record_findings
+from pathcurate.forgotten import FILE, NOBODY, Forgotten
 from pathcurate.model.column import Table
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.source import SOURCE_ROWS, SOURCES
+from pathcurate.sources.erased import without
 from pathcurate.sources.filestate import content_sha256, file_state, readable
 from pathcurate.sources.standing import begins, given
 from pathcurate.tables import Catalog, arrow_schema, column_values, from_rows
@@ -120,6 +122,7 @@ class Intake:
         look: findings about the table as a whole, once it is written.
         looked_for: rules of these.
         derived: tables that ``complete`` writes, which are not to be believed if the table was not written after them.
+        forgotten: persons who were erased, whose rows and files are left out.
     """
 
     table: Table
@@ -129,6 +132,15 @@ class Intake:
     look: Callable[[Catalog], list[Finding]]
     looked_for: frozenset[str]
     derived: tuple[Table, ...] = ()
+    forgotten: Forgotten = NOBODY
+
+    def takes(self, file: SourceFile) -> bool:
+        """Whether a file is not about an erased person alone, as its name would tell."""
+        return not self.forgotten.holds((FILE, self.table.name, *file.key))
+
+    def wanted(self, file: SourceFile) -> Iterable[SourceRow | Finding]:
+        """What ``read`` gives, without rows of erased persons."""
+        return without(self.forgotten, self.table.name, file, self.read(file))
 
     def state(self, catalog: Catalog) -> str:
         """Names of the newest states of all its tables."""
@@ -224,6 +236,7 @@ def import_files(
     """
     for table in (intake.table, SOURCE_ROWS, SOURCES):
         catalog.sweep(table)
+    configured, chosen = list(filter(intake.takes, configured)), chosen and list(filter(intake.takes, chosen))
     known, forgotten = remembered(catalog, intake)
     named = {file.key for file in chosen or ()}
     if known is None:
@@ -403,7 +416,7 @@ class Reading:
         }  # fmt: skip
         seen: set[bytes] = set()
         repeated: list[int] = []
-        for item in self.intake.read(file):
+        for item in self.intake.wanted(file):
             if isinstance(item, Finding):
                 self.findings.append(item)
             elif item.content in seen:

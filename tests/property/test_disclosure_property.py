@@ -114,6 +114,10 @@ def test_a_reached_k_hides_neither_too_little_nor_too_much(rows: list[Row], k: i
         by_sex = {sex: {row[5] for row in rows if row[1] == sex} for sex in ("female", "male", None)}
         alone = set().union(*(persons for persons in by_sex.values() if len(persons) < k))
         assert len(alone) > floor(Fraction(str(most)) * len(people))
+    for name in set(QUASI) - {"age"} - set(reached.columns):  # and nothing else goes that need not
+        finer = [(*values, row) for values, row in zip(shown, data[name].to_pylist(), strict=True)]
+        small = [n for n, values in enumerate(finer) if len({rows[m][5] for m, v in enumerate(finer) if v == values}) < k]
+        assert len({rows[n][5] for n in small}) > floor(Fraction(str(most)) * len(people))
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)

@@ -59,8 +59,11 @@ def test_what_was_scrubbed_holds_nothing_more(text: str) -> None:
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(st.sampled_from(PIECES), st.sampled_from(PIECES), st.sampled_from(("0012345678", "13800138000", "S24-01234",
-"S2024-1234", "Ｓ２４－１２３４")))
+@given(
+    st.sampled_from(PIECES),
+    st.sampled_from(PIECES),
+    st.sampled_from(("0012345678", "13800138000", "S24-01234", "S2024-1234", "Ｓ２４－１２３４")),
+)
 def test_a_known_value_never_survives(before: str, after: str, value: str) -> None:
     # A digit beside it would make it another number.
     text = f"{before}，{value}；{after}"
@@ -68,8 +71,9 @@ def test_a_known_value_never_survives(before: str, after: str, value: str) -> No
     assert any(one.start <= start and start + len(value) <= one.end for one in removals(text))
 
 
-CODES = sorted({word for name in ("organs", "stains", "markers", "lateralities",
-"genes") for word in vocabulary(name).words})
+CODES = sorted(
+    {word for name in ("organs", "stains", "markers", "lateralities", "genes") for word in vocabulary(name).words}
+)
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 
 from pathcurate.engines.embedded import Embedded
 from pathcurate.errors import InputOutputError, UsageError
-from pathcurate.link.review import _standing, judged, remove_expired, standing_decisions
+from pathcurate.link.review import _standing, judged, standing_decisions
 from pathcurate.link.reviewanswers import Imported
 from pathcurate.link.reviewsheet import HEADS
 from pathcurate.model.link import LINK_DECISIONS
 from pathcurate.peoplecsv import csv_for_people, without_prefix
+from pathcurate.reviews import remove_expired
 from pathcurate.tables import column_values, from_rows
 from tests.reviewdesk import NOW, RULES, Desk, Row, Sheet, as_csv, link, name, report
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pathcurate import deid
+from pathcurate.cli.main import run
 from pathcurate.cohort import read_recipe, select
 from pathcurate.engines.embedded import Embedded
 from pathcurate.errors import PlanIncompleteError, RecipeError, UsageError
@@ -190,6 +191,27 @@ def test_the_four_openings_say_what_differs() -> None:
     ]
     assert said["default"][3] == "disclosure: no least number of persons is asked for"
     assert said["enclave"][1].startswith("texts: a release may hold them scrubbed; a name becomes a tag; ")
+
+
+def test_the_commands_tell_of_the_workspaces_own_profile(
+    under: dict[str, Under], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = str(under["public"].workspace.root)
+    monkeypatch.delenv("PATHCURATE_WORKSPACE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    heads = []
+    for arguments in (["explain", "-w", root], ["explain"], ["explain", "--profile", "agreement", "-w", root]):
+        assert run(["deid", *arguments]) == 0
+        heads.append(capsys.readouterr().out.splitlines()[0].partition(":")[0])
+    assert heads == ["profile public", "profile default", "profile agreement"]
+    assert run(["deid", "plan", "-w", root]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head == "profile public"
+    planned = {words[0]: words[1:] for line in lines if (words := line.split()) and "." in words[0]}
+    assert planned["reports.age"] == ["quasi", "{age:", "band10}", "2"]
+    assert planned["slides.scan_datetime"] == ["quasi", "{date:", "year}", "2"]
+    assert planned["reports.address"] == ["direct", "drop", "2"]
+    assert set(planned) == set(under["public"].profile.treatments())
 
 
 # --- what no profile can do --------------------------------------------------------------------------------------

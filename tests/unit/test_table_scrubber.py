@@ -11,8 +11,8 @@ import pytest
 
 from pathcurate.model.column import Action, Column, Identifying, Table, Type
 from pathcurate.model.deidentified import DEID_TABLES
-from pathcurate.model.report import REPORTS
 from pathcurate.model.profile import Profile, Treatment
+from pathcurate.model.report import REPORTS
 from pathcurate.model.slide import SLIDES
 from pathcurate.profiles import read_profile
 from pathcurate.pseudonyms import internal

@@ -84,5 +84,6 @@ def test_a_hostile_text_costs_what_its_length_costs(unit: str) -> None:
 
 
 def test_a_removal_shows_nothing_of_what_it_holds() -> None:
-    assert "13800138000" not in repr([*find_shaped("电话13800138000"), Removal(0, 1, next(find_shaped("93岁")).kind, "r",
-    "93")])
+    assert "13800138000" not in repr(
+        [*find_shaped("电话13800138000"), Removal(0, 1, next(find_shaped("93岁")).kind, "r", "93")]
+    )

@@ -126,11 +126,12 @@ def test_overlapping_removals_become_one_named_after_the_most_specific() -> None
 
 def test_the_digest_changes_with_every_rule_of_the_site() -> None:
     changed = [
-        RULES, replace(RULES, site="NB02"), replace(RULES, hospitals=()), replace(RULES, staff=()), replace(RULES, remove=()),
-        replace(RULES, keep=()), replace(RULES, accession_patterns=()), replace(RULES, keep=RULES.remove, remove=RULES.keep),
+        RULES, replace(RULES, site="NB02"), replace(RULES, hospitals=()), replace(RULES, staff=()),
+        replace(RULES, remove=()), replace(RULES, keep=()), replace(RULES, accession_patterns=()),
+        replace(RULES, keep=RULES.remove, remove=RULES.keep),
     ]  # fmt: skip
     assert len({rules_digest(rules) for rules in changed}) == len(changed)
-    assert rules_digest(RULES) == rules_digest(pickle.loads(pickle.dumps(RULES)))  # noqa: S301  of our own making
+    assert rules_digest(RULES) == rules_digest(pickle.loads(pickle.dumps(RULES)))  # noqa: S301  our own
 
 
 def _batch(**columns: object) -> pa.RecordBatch:

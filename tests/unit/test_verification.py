@@ -49,7 +49,7 @@ def test_what_was_verified_is_vouched_for(workspace: Workspace) -> None:
     assert seal == read_seal(workspace)
     assert set(seal.tables) == set(files(workspace))
     assert {path.parent.name for path in files(workspace).values()} == {"deid", "criteria"}
-    assert set(seal.inputs) == {table.name for table in INPUTS}
+    assert set(seal.inputs) == {*(table.name for table in INPUTS), "profile", "scheme"}
     assert seal.faults == ()
 
 
@@ -138,6 +138,9 @@ def test_a_broken_seal_is_no_seal(workspace: Workspace) -> None:
 def test_another_key_does_not_go_with_these_tables(workspace: Workspace) -> None:
     key = (workspace.vault / "key").read_bytes()
     (workspace.vault / "key").write_bytes(secrets.token_bytes(32))
+    with pytest.raises(VaultError, match="not the one that the vault was made with"):
+        demand_seal(workspace)
+    (workspace.vault / "fingerprint").unlink()  # a vault from before fingerprints
     assert refused(workspace) == "the vault's key is not the one that made the de-identified tables"
     (workspace.vault / "key").write_bytes(key)
     demand_seal(workspace)

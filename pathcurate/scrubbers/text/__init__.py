@@ -1,8 +1,8 @@
 """Text scrubber: where a report's texts hold what identifies somebody.
 
-Five passes: the values that the report's own columns hold, what stands behind a label, what looks like an identifier wherever
-it stands, the names found by a label wherever else they stand in the report, and the site's own words. What the passes find
-may overlap; it is made one, named after what is most specific.
+Five passes: the values that the report's own columns hold, what stands behind a label, what looks like an identifier
+wherever it stands, the names found by a label wherever else they stand in the report, and the site's own words. What the
+passes find may overlap; it is made one, named after what is most specific.
 """
 
 import hashlib

@@ -44,9 +44,10 @@ _GENOMIC = re.compile(
     r"CHR[0-9XY]{1,2}:|ISBN[ :]?|ISSN[ :]?|DOI[ :]?[0-9./]*|OMIM[ :]?|HGNC:?)$"
 )
 _GENOMIC_REACH = 24
-_REAGENT = re.compile(r"(?:批|货|型|产品|注册证?|注[准进许]|备案|文|版本)(?:编?号)?[: ]{0,3}$")
-_STANDARDS = frozenset({"GB", "GBT", "GBZ", "WS", "WST", "YY", "YYT", "ISO", "EN", "IEC", "DB", "CLSI", "NCCN", "WHO",
-"ICD", "AJCC"})
+_REAGENT = re.compile(r"(?:批次?|货|型|产品|注册证?|注[准进许]|备案|文|版本)(?:编?号)?[: ]{0,3}$")
+_STANDARDS = frozenset(
+    {"GB", "GBT", "GBZ", "WS", "WST", "YY", "YYT", "ISO", "EN", "IEC", "DB", "CLSI", "NCCN", "WHO", "ICD", "AJCC"}
+)
 _DIALLED = re.compile(
     r"(?:\(?(?:\+|00)?(?:86|852|853|886)\)?[ .-]{0,2}|\(?(?:\+|00)(?:44|1)\)?[ .-]{0,2}|1[ .-]|(?<![0-9])0[ -]?)?\(?$"
 )
@@ -225,8 +226,11 @@ def long_number(match: _Match) -> Span | None:
     if _REAGENT.search(text[max(0, start - 8) : start]):
         return None
     digits = end - start
-    if digits < 7 and (text[end - 3 : end] == "000" or text[start - 1 : start] in {"-", ",", "/",
-    "+"} or text[end : end + 1] in set("-,/+~")):
+    if digits < 7 and (
+        text[end - 3 : end] == "000"
+        or text[start - 1 : start] in {"-", ",", "/", "+"}
+        or text[end : end + 1] in set("-,/+~")
+    ):
         return None
     letters = re.search(r"(?<![0-9A-Za-z])[0-9A-Za-z]{0,8}[-_]?$", token)
     tail = re.match(r"[0-9A-Za-z*]{0,20}(?:-[0-9A-Za-z]{1,6}(?![0-9A-Za-z]))?", text[end : end + 30])

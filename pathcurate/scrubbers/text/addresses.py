@@ -30,7 +30,8 @@ _PLACE_END = (
     r"组|队|栋|幢|单元)"
 )
 _LABEL_ADDRESS = re.compile(
-    r"(?:住[ ]{0,4}址|地[ ]{0,4}址|籍[ ]{0,2}贯|出生地|户籍(?:所在地?)?|户口(?:所在地?)?|现住(?:地)?|居住地|住所|家住)"
+    r"(?:住[ ]{0,4}址|地[ ]{0,4}址|籍[ ]{0,2}贯|出生地|参保地|原籍|户籍(?:所在地?)?|户口(?:所在地?)?|现住(?:地)?|居住地|"
+    r"住所|家住)"
     r"[ ]{0,3}(?:\([^()\n]{1,8}\))?[ ]?[:|][ ]{0,4}\n?[ ]{0,4}(?P<v>[^\n,，。；;|\ue000]{2,80})"
 )
 _WORD = re.compile("[0-9A-Za-z\u3400-\u9fff].*[0-9A-Za-z\u3400-\u9fff]")
@@ -40,7 +41,7 @@ _POSTCODE = re.compile(
     r"(?P<v>[0-9]{5,6}(?:-[0-9]{4})?|[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2})(?![0-9A-Za-z])"
 )
 _ADDRESS = re.compile(
-    rf"(?P<v>(?:{_PROVINCES})(?:省|市|自治区|壮族自治区|回族自治区|维吾尔自治区|特别行政区)?[ ]?"
+    rf"(?P<v>(?:{_PROVINCES})(?:省|市|自治区|壮族自治区|回族自治区|维吾尔自治区|特别行政区|特区)?+[ ]?"
     rf"(?:{_HAN}{{1,7}}?(?:自治州|地区|市|州|盟|区|县|旗)[ ]?)(?:{_DETAIL}|[ ](?=[0-9])){{0,40}})"
 )
 _CITY = re.compile(
@@ -82,7 +83,7 @@ _NO_STREET = re.compile(
 
 def find_addresses(normal: str) -> Iterator[Removal]:
     """Addresses in a text of half width."""
-    if holds(normal, ("址", "籍", "出生地", "户口", "现住", "居住地", "住所", "家住")):
+    if holds(normal, ("址", "籍", "出生地", "参保地", "户口", "现住", "居住地", "住所", "家住")):
         for match in _LABEL_ADDRESS.finditer(normal):
             value = re.split(_NEXT_LABEL, match["v"])[0].rstrip()
             if _WORD.search(value) and not _NO_ADDRESS.match(value):

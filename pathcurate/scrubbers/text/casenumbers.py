@@ -92,8 +92,9 @@ def _spellings(case: str) -> re.Pattern[str] | None:
         # Without prefix and dash it is only a number: five digits may be a count.
         bare = f"|(?:19|20)?{year}-0*{number}" + (f"|(?:19|20)?{year}0*{number}" if len(number) >= _LEAST_KNOWN else "")
         body = (
-            f"{lead}(?:19|"
-            f"20)?{year}{gap}(?:字?第?)0{{0,5}}{number}" if lead else f"(?:19|20)?{year}[ ]?-[ ]?0{{0,5}}{number}"
+            f"{lead}(?:19|20)?{year}{gap}(?:字?第?)0{{0,5}}{number}"
+            if lead
+            else f"(?:19|20)?{year}[ ]?-[ ]?0{{0,5}}{number}"
         )
         pattern = f"(?:(?<![A-Z]){body}{bare.replace('0*', '0{0,5}')})"
     else:

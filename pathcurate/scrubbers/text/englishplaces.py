@@ -7,7 +7,10 @@ from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.accepting import holds
 
 # In texts without words of English a few markers stand alone; what follows is not tried on them.
-_PROSE = re.compile(r"[A-Z](?:[a-z]{2,20}|[A-Z]{2,20})[,.]?[ ][A-Z][A-Za-z0-9]|P\.?[ ]?O")
+_PROSE = re.compile(
+    r"[A-Z][a-z]{1,20}[,.]?[ ](?:of |for |the ){0,2}[A-Z](?:[a-z]|[A-Z]? ?[0-9])|[A-Z]{4,20}[ ][A-Z]{4,20}|"
+    r"P\.?[ ]?O|Lab[Cc]orp"
+)
 _WORD = r"(?:(?:St|Mt|Ft|Dr|[A-Z])\.|[A-Z][A-Za-z'’&-]{0,24}(?![A-Za-z0-9]))"
 _END_EN = (
     r"(?i:hospitals?|medical (?:center|centre|group|clinic)|clinics?|infirmary|cancer (?:center|centre|institute)|"
@@ -19,12 +22,15 @@ _HOSPITAL_EN = re.compile(
     r"(?P<v>(?:[A-Z](?<![A-Za-z][A-Z])(?:[A-Za-z'’&-]{1,24}|(?:t\.|\.))[ ])"
     rf"(?:(?:of|the|and|for|&|at|de|la)[ ]|{_WORD}[ ]){{0,7}}?{_END_EN}(?:[ ]{_END_EN}){{0,2}}"
     rf"(?:[ ](?:of|at|for)[ ](?:the[ ])?{_WORD}(?:[ ](?:of[ ])?{_WORD}){{0,3}})?"
+    r"|(?:Lab[Cc]orp|Quest|NeoGenomics|ARUP|Foundation Medicine)(?:[ ](?:Oncology|Diagnostics|Laboratories))?(?![A-Za-z])"
     rf"|Hospital[ ](?:of|for)[ ](?:the[ ])?{_WORD}(?:[ ](?:of[ ])?{_WORD}){{0,3}})"
 )
-_HOSPITAL_EN_NEEDS = ("ospital", "OSPITAL", "edical", "EDICAL", "linic", "LINIC", "nfirmary", "ancer", "ANCER", "ealth",
-"EALTH", "aborator", "ABORATOR",
-                      "athology", "ATHOLOGY", "iagnostics", "nstitute", "NSTITUTE", "ospice", "anatorium",
-                      "ursing")  # fmt: skip
+_NAMED_BY_THEMSELVES = ("Hospital of ", "Hospital for ", "Lab", "Quest", "NeoG", "ARUP", "Foundation")
+_HOSPITAL_EN_NEEDS = (
+    "orp", "Quest", "NeoG", "ARUP", "Foundation", "ospital", "OSPITAL", "edical", "EDICAL", "linic", "LINIC", "nfirmary",
+    "ancer", "ANCER", "ealth", "EALTH", "aborator", "ABORATOR", "athology", "ATHOLOGY", "iagnostics", "nstitute", "NSTITUTE",
+    "ospice", "anatorium", "ursing",
+)  # fmt: skip
 # Words with which a phrase that ends like a hospital names none: Outside Hospital, Clinical Laboratory.
 _GENERIC_EN = frozenset(
     re.findall(
@@ -92,10 +98,15 @@ def _english_hospitals(normal: str) -> Iterator[Removal]:
     for match in _HOSPITAL_EN.finditer(normal):
         words = match["v"].split(" ")
         start = 0
-        while words and words[0].lower().strip(".,:") in _GENERIC_EN - {"university", "children's", "women's", "memorial",
-        "veterans"}:
+        while words and words[0].lower().strip(".,:") in _GENERIC_EN - {
+            "university",
+            "children's",
+            "women's",
+            "memorial",
+            "veterans",
+        }:
             start += len(words.pop(0)) + 1
-        if match["v"].startswith(("Hospital of ", "Hospital for ")):
+        if match["v"].startswith(_NAMED_BY_THEMSELVES):
             yield Removal(*match.span("v"), Kind.HOSPITAL, "shape.hospital_en")
         elif any(word.lower().strip(".,") not in _GENERIC_EN for word in words):
             yield Removal(match.start("v") + start, match.end("v"), Kind.HOSPITAL, "shape.hospital_en")
@@ -110,4 +121,3 @@ def _english_addresses(normal: str) -> Iterator[Removal]:
         for match in pattern.finditer(normal):
             if pattern is not _CITY_STATE or not _NO_STATE.search(match["v"]):
                 yield Removal(*match.span("v"), Kind.ADDRESS, rule)
-

@@ -30,9 +30,10 @@ _AGE = re.compile(r"[ \t,、/|(]*[0-9]")
 _SEX = re.compile(r"[ \t,、/|(]{1,3}(?:性别[ \t]*[:]?[ \t]*)?[男女](?!性)")
 _BEFORE_SEX = re.compile(r"[ \t,、/|(]{1,4}(?:性别[ \t]*:?[ \t]*)?$")
 _NOT_FREE = re.compile("[未无不见同略待已科室院部组号性病癌瘤炎术体本查检诊]")
+_NOT_GIVEN = re.compile("[癌瘤病症炎膜腔肿切缘织腺肌囊壁旁氏省]")
 _SPACED = re.compile(rf"(?<![{HAN}])[{HAN}] {{1,3}}[{HAN}](?: {{1,3}}[{HAN}])?$")
 _SOUNDED = re.compile(rf"(?:(?<![{HAN}])|(?<=[者人儿师生经由请与和及]))(?!患者|病人|患儿|医[师生]|[经由请与和及]){_DOTTED}$")
-_LEFT = frozenset("床诊房心处办站小老经由请及与和向嘱送致找让被给对科院部室系区师授任生长员是者人儿为名叫位同邀家")
+_LEFT = frozenset("见床诊房心处办站小老经由请及与和向嘱送致找让被给对科院部室系区师授任生长员是者人儿为名叫位同邀家")
 _PHONE = re.compile(r"(?<![0-9])1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}(?![0-9])")
 _BEFORE_PHONE = re.compile(r"[ \t,:(]{0,3}(?:联系)?(?:电话|手机|tel)?[ \t:]{0,3}$", re.IGNORECASE)
 _DATE = r"(?:19|20)[0-9]{2}[-./年][0-9]{1,2}[-./月][0-9]{1,2}日?(?:[ \t]+[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)?"
@@ -165,7 +166,8 @@ def _end_behind_label(normal: str, start: int, anchor: _Anchor, *, has_colon: bo
     end = chinese_name(normal, start)
     if is_told:
         return end or _free_name(normal, start, anchor)
-    is_name = end is not None and not begins_word(normal, start) and _is_told_apart(normal, start, end, has_colon=has_colon)
+    is_word = begins_word(normal, start) or (end is not None and _NOT_GIVEN.search(normal, start, end))
+    is_name = end is not None and not is_word and _is_told_apart(normal, start, end, has_colon=has_colon)
     return end if is_name else None
 
 
@@ -275,7 +277,7 @@ def _start_before(normal: str, end: int, shortest: int, *, needs_edge: bool = Fa
             continue
         if is_common and (not is_edge or (length > 1 and name[1] in lists.single)):
             continue
-        if not (begins_word(normal, start) or _TITLED.search(normal, max(0, start - 1), end)):
+        if not (begins_word(normal, start) or _NOT_GIVEN.search(name) or _TITLED.search(normal, max(0, start - 1), end)):
             return start
     return None
 
@@ -356,7 +358,8 @@ def _signature_lines(normal: str) -> Iterator[Removal]:
 def _is_plain_name(normal: str, start: int, end: int) -> bool:
     surname = surname_length(normal[start:end])
     is_common = surname == 1 and normal[start] in name_words().common
-    return 0 < surname < end - start <= surname + 2 and not is_common and not begins_word(normal, start)
+    is_name = 0 < surname < end - start <= surname + 2 and not is_common
+    return is_name and not begins_word(normal, start) and not _NOT_GIVEN.search(normal, start, end)
 
 
 def _masked_names(normal: str) -> Iterator[Removal]:

@@ -20,7 +20,7 @@ _HOSPITAL = re.compile(
 _HOSPITAL_NEEDS = ("院", "中心", "诊所", "门诊部", "卫生", "保健", "妇保", "所", "大学")
 _NUMBERED = re.compile("(?:[一二三四五六七八九十总附](?:附?院|附属医院)|附[一二三四五](?![一-鿿]))(?![区内长士校前后])")
 _LONGEST_NAME, _LONGEST_SHORT_NAME = 24, 8
-# Words that stand before a hospital's name and are no part of it. A character that names begin with (和 in 和平医院) is none.
+# Words that stand before a hospital's name and are no part of it; a character that names begin with is none: 和 in 和平医院.
 _LEAD = re.compile(
     r".*(?:送检单位|委托单位|送检医院|送检|单位|医院[至到转及和、]|就诊于|住院于|手术于|收治于|转入|转至|转到|转往|转诊至?|"
     r"来自|送至|送往|外送至?|前往|借自|同意|"

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from pathcurate.engines import LossReason
 from pathcurate.model.removal import Removal
 from pathcurate.model.report import TEXT_COLUMNS
 from pathcurate.scrubbers.text import KnownValues, SiteRules, TextScrubber
@@ -67,8 +66,8 @@ def find_text_removals(batch: pa.RecordBatch, spec: Scrub) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist(rows, schema=REMOVALS_FOUND)
 
 
-def lost_report(row: pa.RecordBatch, reason: LossReason) -> pa.RecordBatch:
-    """The row of a report whose scrubbing killed its process or did not end."""
+def lost_report(row: pa.RecordBatch, reason: str) -> pa.RecordBatch:
+    """The row of a report whose scrubbing killed its process or did not end; the reason is the engine's word for it."""
     report_id = row["report_id"][0].as_py()
     return pa.RecordBatch.from_pylist([{"report_id": report_id, "error": reason, "removals": []}], schema=REMOVALS_FOUND)
 

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.namewords import (
@@ -13,12 +13,12 @@ from pathcurate.scrubbers.text.namewords import (
     is_han,
     is_inside_word,
     latin_words,
+    medical_latin,
     name_words,
     pinyin_of,
     surname_length,
 )
 from pathcurate.scrubbers.text.spelling import HAN_GAPS, LATIN_GAPS, Spelling
-from pathcurate.text.vocabulary import vocabulary, vocabulary_names
 
 _PEOPLE = re.compile(r"[/;&|\n()\[\]]+|\band\b")
 _TITLES_LATIN = frozenset(
@@ -277,9 +277,4 @@ def _says_alone(word: str) -> bool:
     if len(word) < _WIDE or not (word.istitle() or word.isupper()):
         return False
     lists = name_words()
-    return not any(lower in words for words in (lists.latin, lists.latin_both, lists.eponyms, _terms()))
-
-
-@cache
-def _terms() -> frozenset[str]:
-    return frozenset(word for name in vocabulary_names() for word in vocabulary(name).words)
+    return not any(lower in words for words in (lists.latin, lists.latin_both, lists.eponyms, medical_latin()))

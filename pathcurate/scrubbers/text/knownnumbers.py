@@ -24,6 +24,7 @@ _TAIL_WORDS = ("尾", "位", "last", "Last", "LAST")
 _MASK = re.compile("[*×xX#]{3,14}")
 _DIGITS_BEFORE, _DIGITS_BEHIND = re.compile("[0-9]+$"), re.compile("[0-9]+[Xx]?|[Xx]")
 _LONGEST = 18
+_ZEROS_BEFORE = re.compile("0+$")
 _FEWEST_SHOWN = 4
 _DECIMAL = re.compile(r"[0-9][.]$")
 
@@ -54,7 +55,7 @@ def number_forms(value: str) -> Iterator[KnownNumber]:
     core = folded.lstrip("0")
     if len(core) < _FEWEST_DIGITS:
         core = folded
-    if len(core) >= _FEWEST_DIGITS and any(sign.isdigit() for sign in core):
+    if len(core) >= _FEWEST_DIGITS and len(set(core)) > 1 and any(sign.isdigit() for sign in core):
         yield KnownNumber(core, Kind.NUMBER, "known.number")
     digits = core.lstrip("abcdefghijklmnopqrstuvwxyz")
     # ZY0012345678 is written without its letters too.
@@ -65,7 +66,7 @@ def number_forms(value: str) -> Iterator[KnownNumber]:
 def id_forms(value: str) -> Iterator[KnownNumber]:
     """The forms of the number of an identity document: of a card as it was before 1999 too, and the birth date in it."""
     folded = _SIGNS.sub("", unicodedata.normalize("NFKC", value)).lower()
-    if len(folded) < _FEWEST_DIGITS or not any(sign.isdigit() for sign in folded):
+    if len(folded) < _FEWEST_DIGITS or len(set(folded)) == 1 or not any(sign.isdigit() for sign in folded):
         return
     yield KnownNumber(folded, Kind.ID, "known.id")
     card = (card_number(value) or "").lower()
@@ -81,6 +82,8 @@ def phone_forms(value: str) -> Iterator[KnownNumber]:
         digits = _SIGNS.sub("", written)
         mobile, landline = _COUNTRY.fullmatch(digits), _AREA.fullmatch(digits)
         form = mobile[1] if mobile else landline[2] if landline else digits
+        if len(set(form)) == 1:
+            continue
         yield KnownNumber(form, Kind.PHONE, "known.phone", _PHONE_GAPS)
 
 
@@ -100,8 +103,8 @@ def _with_head(normal: str, start: int, number: KnownNumber) -> int:
         before = _BEFORE_PHONE.search(normal[max(0, start - 9) : start])
         return start - len(before[0]) if before else start
     if number.kind is Kind.NUMBER:
-        while start and normal[start - 1] == "0":
-            start -= 1
+        zeros = _ZEROS_BEFORE.search(normal, max(0, start - _LONGEST), start)
+        return start - len(zeros[0]) if zeros else start
     return start
 
 

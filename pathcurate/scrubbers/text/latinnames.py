@@ -10,7 +10,7 @@ import yaml
 from ahocorasick_rs import AhoCorasick, MatchKind
 
 from pathcurate.model.removal import Kind, Removal
-from pathcurate.scrubbers.text.namewords import folded_name, name_words
+from pathcurate.scrubbers.text.namewords import folded_name, medical_latin, name_words
 from pathcurate.scrubbers.text.spelling import spelling
 
 _LETTERS = "A-Za-z\u00c0-\u024f"
@@ -23,7 +23,7 @@ _AFTER_LABEL = re.compile(
 _SIGNERS = frozenset({"signed by", "dictated by", "transcribed by", "typed by", "verified by", "read by", "grossed by"})
 _ONE_WORD = re.compile(rf"[ ](?=[A-Z][{_LETTERS}'’-]+(?:[ ]*(?:[.,;\n]|$)|[ ](?:and|on|at|in)[ ]))")
 _FURTHER = re.compile(r"(?:[ ]?[;/&][ ]?|[ ]and[ ])(?:(?:Dr|Prof)\.?[ ])?(?=[A-Z])")
-_TITLE = re.compile(r"(?:(?:Drs?|Prof|Mr|Mrs|Ms|Miss|DR|PROF|MR|MRS)\.?[ ]{1,2}|(?:Doctor|Professor|Nurse)[ ])+")
+_TITLE = re.compile(r"(?:(?:Drs?|Prof|Mr|Mrs|Ms|Miss|DR|PROF|MR|MRS)\.?[ ]{1,2}|(?:Doctor|Professor|Nurse)[ ]){1,3}")
 _POSSESSOR = re.compile(
     r"(?i)(?<![a-z])(?:his|her|their|the|a|\w+['’]s)[ ](?:late[ ]|ex-|(?:old|young|eld)(?:er|est)[ ]|twin[ ])?$"
 )
@@ -76,7 +76,7 @@ def find_latin_names(normal: str) -> Iterator[Removal]:
         is_name = (one in surnames and _SYLLABLES.fullmatch(other)) or (
             other in surnames and len(one) <= _LONGEST_SYLLABLE and _SYLLABLES.fullmatch(one)
         )
-        if is_name:
+        if is_name and not {one, other} & name_words().latin:
             yield _removal(normal, found.start(), found.end(), Kind.STAFF, "line.staff")
 
 
@@ -203,7 +203,8 @@ def _are_name(words: list[str], fewest: int, *, is_called: bool) -> bool:
         return False
     if is_called:
         return True
-    return not all(word.split("-")[0] in lists.eponyms or word in lists.latin_both for word in full)
+    words_too = lists.latin_both | medical_latin()
+    return not all(word.split("-")[0] in lists.eponyms or word in words_too for word in full)
 
 
 def _particle(normal: str, place: int, *, is_first: bool) -> "re.Match[str] | None":

@@ -14,7 +14,7 @@ from pathcurate.scrubbers.text.namewords import is_han, is_inside_word, pinyin_o
 from pathcurate.scrubbers.text.spelling import HAN_GAPS, LATIN_GAPS, spelling
 
 _SHORT, _LEAST_LATIN = 2, 7
-_SIGNS = "/、\n"
+_SIGNS = "/、,;:。 \n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,8 @@ def find_names(normal: str, language: str | None) -> list[Removal]:
         normal: the text in half width, its case kept.
         language: of the report; a text in English is not searched for Chinese names if it holds no Chinese.
     """
-    found = list(find_latin_names(normal))
-    if not (normal.isascii() or (language == "en" and not is_han(normal))):
-        found += find_han_names(normal)
-    return outermost(found)
+    is_english = normal.isascii() or (language == "en" and not is_han(normal))
+    return outermost([*(() if is_english else find_han_names(normal)), *find_latin_names(normal)])
 
 
 def repeated(normal_texts: Sequence[str], found: Iterable[Removal]) -> list[list[Removal]]:
