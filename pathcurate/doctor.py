@@ -234,7 +234,7 @@ def _workspace(workspace: Workspace, now: datetime) -> Iterator[Check]:
     yield from _roles(workspace)
     if is_curator(workspace):
         if is_unfinished(workspace.vault):
-            yield Check("erasure", "error", "that of a patient was interrupted", "Run `pathcurate forget --patient -` again.")
+            yield Check("erasure", "error", "that of a patient was interrupted", "Run `pathcurate forget --patient -`.")
         yield _permissions(workspace, now)
         yield from _vault(workspace, now)
         yield from _tables(workspace)

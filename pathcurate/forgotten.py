@@ -35,6 +35,7 @@ NAMED: Mapping[str, tuple[tuple[str, tuple[str, ...], str], ...]] = {
     "series": ((PATIENT, ("site",), "patient_id"), (CASE, ("site",), "accession")),
     "slides": ((PATIENT, ("site",), "patient_id"),),
     "slide_keys": ((CASE, ("site",), "key"),),
+    "cases": ((CASE, ("site",), "accession"),),
     "links": ((CASE, ("site",), "accession"),),
     "link_decisions": ((CASE, ("site",), "accession"), (CASE, ("site",), "proposed_accession")),
     "identities": ((PATIENT, ("site",), "id_value"), (CASE, ("site",), "id_value"), (CARD, (), "id_value")),
@@ -187,4 +188,3 @@ def is_unfinished(vault: Path) -> bool:
 def end(vault: Path) -> None:
     """The erasure is done: nothing of what it had to do is kept."""
     (vault / _ERASING).unlink(missing_ok=True)
-

@@ -1,4 +1,4 @@
-"""What is written below ``catalog/review/`` for a person to check: it identifies patients, so it comes whole and comes to an end."""
+"""What is written below ``catalog/review/`` for people to check. It identifies patients: it comes whole, and it ends."""
 
 import json
 import shutil

@@ -204,7 +204,7 @@ def _evaluation_findings(directory: Path, manifest: Mapping[str, Any]) -> Iterat
     """Whether the evaluation is there, and of this release."""
     if "deid" not in manifest:
         what = f"{MANIFEST_NAME} does not say what the release tells about people"
-        yield _finding("PC-PRIV-006", Severity.WARNING, f"{what}; it was built by 0.1.0, or somebody took it out")
+        yield _finding("PC-PRIV-006", Severity.WARNING, f"{what}; it was built before 0.6.0, or somebody took it out")
         return
     path = directory / EVALUATION_PATH
     if not path.is_file():

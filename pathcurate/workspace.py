@@ -305,9 +305,15 @@ class LinkRules(_Part):
 
 
 class Deid(_Part):
-    """How tables and texts are de-identified; ``profile`` is the name of a shipped one, or the path of a file."""
+    """How tables and texts are de-identified.
+
+    Attributes:
+        profile: the name of a shipped one, or the path of a file.
+        risk: path of a file by which the risk of a release is judged, in place of the shipped GB/T 42460.
+    """
 
     profile: Text = "default"
+    risk: Text | None = None
 
 
 class Roles(_Part):

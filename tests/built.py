@@ -54,7 +54,7 @@ def build_release(
     version: str = "1.0.0",
     permissions: bool = True,
     rows: Rows | None = None,
-    recipe: str = _RECIPE,
+    recipe: str | None = None,
     profile: str = "default",
 ) -> Path:
     """A workspace below ``root`` with one release; the release's directory.
@@ -64,12 +64,12 @@ def build_release(
         version: of the release.
         permissions: whether a permission list is configured.
         rows: of ``deid/``, as if a profile had made them; those of six patients if None.
-        recipe: text of the recipe, whose name is ``small``.
+        recipe: text of the recipe, whose name is ``small``; that of twelve slides if None.
         profile: that the workspace names.
     """
     workspace = _workspace(root, permissions=permissions, rows=rows or _rows(), profile=profile)
     file = root / "small.yaml"
-    file.write_text(recipe.replace("1.0.0", version))
+    file.write_text((recipe or _RECIPE).replace("1.0.0", version))
     source = read_recipe(file)
     with Embedded(workers=1, temp_directory=root / "spill") as engine:
         select(workspace, engine, source, now=NOW)

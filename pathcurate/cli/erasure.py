@@ -27,7 +27,7 @@ def erase(session: Session, given: str, site: str | None, purpose: str | None, *
     from pathcurate.erasure import erase_person, finish, plan_erasure
 
     number = _number(session, given)
-    with session.locked("forget") as workspace:
+    with session.locked("forget --patient") as workspace:
         if site is not None:
             workspace.site(site)
         if finish(workspace):
@@ -75,9 +75,12 @@ def _number(session: Session, given: str) -> str:
         text = path_text(os.fsencode(given))
     else:
         try:
-            text = (sys.stdin.buffer.read(_MOST_BYTES) if given == "-" else _beginning(Path(given[1:]))).decode("utf-8-sig")
+            content = sys.stdin.buffer.read(_MOST_BYTES) if given == "-" else _beginning(Path(given[1:]))
+            text = content.decode("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
-            raise InputOutputError(f"the number cannot be read ({type(error).__name__})", "Give one line of UTF-8.") from None
+            raise InputOutputError(
+                f"the number cannot be read ({type(error).__name__})", "Give one line of UTF-8."
+            ) from None
     text = text.strip()
     if not text or len(text.splitlines()) != 1:
         raise UsageError("one number is needed", "Give one patient's or identity card's number alone.")

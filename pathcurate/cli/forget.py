@@ -19,7 +19,7 @@ _FOLLOWING = {"reports": "link", "materials": "link", "scanner_index": "link", "
 
 
 @click.command("forget")
-@click.option("--source", metavar="FILE", help="Undo the import of this file, by its name or path; it may be gone from disk.")
+@click.option("--source", metavar="FILE", help="Undo the import of this file; its name or path, it may be gone.")
 @click.option("--table", help="The table that the file was imported into, if there are several.")
 @click.option("--patient", metavar="-|@FILE", help="Erase a person: a patient's or identity card's number.")
 @click.option("--site", metavar="CODE", help="Whose patient number it is.")

@@ -1,8 +1,8 @@
 """``pathcurate manifest``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -53,13 +53,14 @@ def build_command(session: Session, recipe: Path, *, no_permissions: bool) -> No
     )  # fmt: skip
 
 
-def _disclosure_lines(evaluation: "Evaluation") -> "Iterator[str]":
+def _disclosure_lines(evaluation: "Evaluation") -> Iterator[str]:
     if evaluation.k_required is None:
         return
     yield f"  profile {evaluation.profile}: k = {evaluation.figures.k}, at least {evaluation.k_required} asked for"
     yield from (f"    {step}" for step in evaluation.steps)
     if evaluation.suppressed_rows:
-        yield f"    {counted(evaluation.suppressed_rows, 'row')} of {counted(evaluation.suppressed_persons, 'person')} left out"
+        rows, persons = counted(evaluation.suppressed_rows, "row"), counted(evaluation.suppressed_persons, "person")
+        yield f"    {rows} of {persons} left out"
 
 
 @command.command("diff")
@@ -222,9 +223,16 @@ def show_command(session: Session, release: str) -> None:
         f"  content  {manifest['content_digest']}",
         f"  recipe   {manifest['recipe']['canonical_sha256']}",
         f"  built by {manifest['tool']['name']} {manifest['tool']['version']}",
+        *_deid_lines(manifest),
         f"  {shown.directory / 'report.html'}",
     ]
     session.show({**manifest, "release_digest": shown.digest, "directory": str(shown.directory)}, lines)
+
+
+def _deid_lines(manifest: Mapping[str, Any]) -> Iterator[str]:
+    if "deid" in manifest:  # releases of before 0.6.0 do not say it
+        deid = manifest["deid"]
+        yield f"  profile  {deid['profile']}, k = {deid['k_min']}, level {deid['gbt42460_level']} of GB/T 42460"
 
 
 def _directory(session: Session, text: str) -> Path:

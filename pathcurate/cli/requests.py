@@ -78,9 +78,7 @@ def _answer(session: Session, workspace: "Workspace", engine: "Engine", request:
         # Counted first: the error about an empty cohort would tell a count.
         result = None if reason else select(workspace, engine, source, now=now, dry_run=True)
     except RecipeError as error:
-        requests.answer(
-            workspace, request, source=None, attrition=None, reason=error.message, actor=actor, now=now
-        )
+        requests.answer(workspace, request, source=None, attrition=None, reason=error.message, actor=actor, now=now)
         return "refused"
     if result is not None and not request.dry_run:
         reason = requests.too_few(result.attrition)

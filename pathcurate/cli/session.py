@@ -62,7 +62,7 @@ class Session:
 
         workspace = self.workspace()
         with locked(workspace.root, command):
-            if command != "forget" and is_unfinished(workspace.vault):
+            if command != "forget --patient" and is_unfinished(workspace.vault):
                 raise PlanIncompleteError(
                     "the erasure of a patient was interrupted, so the workspace still holds some of them",
                     "Run `pathcurate forget --patient -` again, which ends it first; nothing else was done.",

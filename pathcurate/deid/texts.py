@@ -94,6 +94,31 @@ def _cohort_file(workspace: Workspace, name: str) -> Path:
     return workspace.cohorts / name / COHORT_FILE
 
 
+def report_codes(catalog: Catalog, layer: Layer) -> pa.Table:
+    """Every report of the catalog, ``report_id``, with its code in a layer, ``report_code``."""
+    ids = catalog.read(REPORTS, columns=("report_id",))["report_id"]
+    codes = pa.array(layer.codes.codes("R", ids.to_pylist()), pa.string())
+    return pa.table({"report_id": ids, "report_code": codes})
+
+
+def members(workspace: Workspace, rows: pa.Table, cohorts: Sequence[str]) -> Any:
+    """Which rows are of the cases of some cohorts; of a cohort of patients, of all their cases.
+
+    Args:
+        workspace: the workspace.
+        rows: with ``case_id`` and ``patient_id``.
+        cohorts: names of cohorts that are there.
+    """
+    chosen: Any = pa.chunked_array([pa.array([False] * rows.num_rows)])
+    for name in cohorts:
+        path = workspace.cohorts / name
+        facts = json.loads((path / COHORT_FILE).read_bytes())
+        level = "patient_id" if facts.get("unit") == "patient" else "case_id"
+        selected = pc.unique(read_parquet(path / "cohort.parquet", (level,))[level]).drop_null()
+        chosen = pc.or_(chosen, pc.is_in(rows[level], value_set=selected))
+    return chosen
+
+
 class TextScrubbing:
     """One run over the texts that are wanted.
 
@@ -130,23 +155,11 @@ class TextScrubbing:
         names = ("report_id", "case_id", "patient_id", "group_id", "language")
         shown = read_parquet(self._workspace.deid / "reports.parquet", names)
         if ALL not in cohorts:
-            shown = shown.filter(self._of_cohorts(shown, cohorts))
-        ids = self._catalog.read(REPORTS, columns=("report_id",))["report_id"]
-        codes = pa.chunked_array([pa.array(self._layer.codes.codes("R", ids.to_pylist()), pa.string())])
-        place = pc.index_in(shown["report_id"], value_set=codes.combine_chunks())
+            shown = shown.filter(members(self._workspace, shown, cohorts))
+        known = report_codes(self._catalog, self._layer)
+        place = pc.index_in(shown["report_id"], value_set=known["report_code"].combine_chunks())
         renamed = shown.rename_columns(["report_code", *names[1:]])
-        return renamed.append_column("report_id", ids.take(place))
-
-    def _of_cohorts(self, reports: pa.Table, cohorts: Sequence[str]) -> Any:
-        """Which reports are of the cases of these cohorts; of a cohort of patients, of all their cases."""
-        chosen: Any = pa.chunked_array([pa.array([False] * reports.num_rows)])
-        for name in cohorts:
-            path = self._workspace.cohorts / name
-            facts = json.loads((path / COHORT_FILE).read_bytes())
-            level = "patient_id" if facts.get("unit") == "patient" else "case_id"
-            members = pc.unique(read_parquet(path / "cohort.parquet", (level,))[level]).drop_null()
-            chosen = pc.or_(chosen, pc.is_in(reports[level], value_set=members))
-        return chosen
+        return renamed.append_column("report_id", known["report_id"].take(place))
 
     def _fill_cache(self, total: int, progress: Callable[[int, int], None]) -> tuple[dict[str, str], int]:
         """Scrub what is new or has changed; gives the reports that failed with the reason, and how many were scrubbed."""

@@ -5,8 +5,19 @@ from pathlib import Path
 from pathcurate import yamlsource
 from pathcurate.errors import UsageError
 from pathcurate.model.evaluation import Standard
+from pathcurate.workspace import Workspace
 
 SHIPPED = Path(__file__).parent / "gbt42460.yaml"
+
+
+def load_standard(workspace: Workspace) -> Standard:
+    """The standard that a workspace names, else the shipped one.
+
+    Raises:
+        UsageError: as :func:`read_standard`.
+    """
+    file = workspace.settings.deid.risk
+    return read_standard(SHIPPED if file is None else workspace.root / file)
 
 
 def read_standard(file: Path = SHIPPED) -> Standard:

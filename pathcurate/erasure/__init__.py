@@ -24,9 +24,10 @@ from pathcurate.erasure.elsewhere import (
     remove_derived,
     remove_pages,
 )
-from pathcurate.erasure.scope import Scope, among, find_scope, names_person
+from pathcurate.erasure.scope import Scope, among, find_scope, mentions, names_person
 from pathcurate.lookup import keep_filters
 from pathcurate.model.annotation import ANNOTATIONS
+from pathcurate.model.case import CASES
 from pathcurate.model.column import Table
 from pathcurate.model.diagnosis import DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS
 from pathcurate.model.event import EVENTS
@@ -52,7 +53,8 @@ _BY_ID: tuple[tuple[Table, tuple[str, ...]], ...] = (
     (MERGES, ("merge_id",)), (SLIDES, ("slide_id",)), (SLIDE_KEYS, ("slide_id",)), (ARRIVALS, ("slide_id",)),
     (FILES, ("owner",)), (SERIES, ("series_id",)), (LINKS, ("slide_id", "series_id", "person_id")),
     (LINK_DECISIONS, ("slide_id", "report_id")), (ANNOTATIONS, ("annotation_id", "slide_id")), (PERSONS, ("person_id",)),
-    (IDENTITIES, ("person_id",)), (PERMISSIONS, ()), (FINDINGS, ("subject",)), (SOURCE_ROWS, ("row_id",)),
+    (IDENTITIES, ("person_id",)), (CASES, ("person_id", "report_id")), (PERMISSIONS, ()), (FINDINGS, ("subject",)),
+    (SOURCE_ROWS, ("row_id",)), (SOURCES, ()), (TEXT_DECISIONS, ()),
 )  # fmt: skip
 """Tables with rows about people, and the columns of which one names a row that goes."""
 
@@ -112,17 +114,19 @@ def _plan(workspace: Workspace, scope: Scope) -> ErasurePlan:
 
 def _rows_that_go(scope: Scope) -> list[tuple[Table, tuple[str, ...], Callable[[pa.Table], Any]]]:
     """Each table with the columns that its mask asks for."""
-    masks = [(table, *_mask(table, keys, scope)) for table, keys in _BY_ID]
-    paths = pa.array(sorted({mark[-1] for mark in scope.files}), pa.string())
-    masks.append((SOURCES, ("source_file",), lambda data: pc.is_in(data["source_file"].combine_chunks(), value_set=paths)))
-    masks.append((TEXT_DECISIONS, ("word",), among("word", scope.texts)))
-    return masks
+    return [(table, *_mask(table, keys, scope)) for table, keys in _BY_ID]
 
 
 def _mask(table: Table, keys: tuple[str, ...], scope: Scope) -> tuple[tuple[str, ...], Callable[[pa.Table], Any]]:
     columns, named = names_person(table, scope.numbers)
-    ids = {*scope.ids, *scope.subjects} if table is FINDINGS else scope.ids
-    own = [among(key, ids) for key in keys]
+    own = [among(key, scope.ids) for key in keys]
+    files = {mark[-1] for mark in scope.files}
+    if table is FINDINGS:
+        own += [among("subject", scope.subjects), mentions("subject", files)]
+    elif table is SOURCES:
+        keys, own = ("source_file",), [among("source_file", files)]
+    elif table is TEXT_DECISIONS:
+        keys, own = ("word",), [among("word", scope.texts)]
 
     def mask(data: pa.Table) -> Any:
         found = named(data)

@@ -23,7 +23,7 @@ from pathcurate.forgotten import (
     slide_name_mark,
 )  # fmt: skip
 from pathcurate.leaksearch.identifiers import Identifiers
-from pathcurate.lookup import Alike, Lookup, OneOf, Row
+from pathcurate.lookup import Alike, Condition, Lookup, OneOf, Row
 from pathcurate.model.annotation import ANNOTATIONS
 from pathcurate.model.column import Table
 from pathcurate.model.event import EVENTS
@@ -137,6 +137,20 @@ def among(column: str, ids: Iterable[str]) -> Callable[[pa.Table], Any]:
     return lambda data: pc.is_in(data[column].combine_chunks(), value_set=chosen)
 
 
+def mentions(column: str, texts: Iterable[str]) -> Callable[[pa.Table], Any]:
+    """The mask of the rows of which a column holds one of some texts, among others."""
+    chosen = sorted(texts)
+
+    def mask(data: pa.Table) -> Any:
+        found: Any = pa.array([False] * data.num_rows, pa.bool_())
+        for text in chosen:
+            here: Any = pc.match_substring(data[column].combine_chunks(), text)
+            found = pc.or_(found, pc.fill_null(here, False))
+        return found
+
+    return mask
+
+
 def find_scope(directory: Path, text: str, site: str | None) -> Scope | None:
     """What goes with the one person who has a number; None if nothing here has it.
 
@@ -173,9 +187,8 @@ def _person(lookup: Lookup, text: str, site: str | None) -> str | None:
         )
     if persons:
         return str(persons.pop())
-    alike = Alike({text})
-    there = any(lookup.rows(table, ("site",), {"patient_id": alike}) for table in (REPORTS, EVENTS))
-    if there:
+    alike: dict[str, Condition] = {"patient_id": Alike({text}), **({"site": OneOf({site})} if site else {})}
+    if any(lookup.rows(table, ("site",), alike) for table in (REPORTS, EVENTS)):
         raise UsageError(
             "reports or events have that number, but it is of no one person: two may share it, or nothing was linked since",
             "Run `pathcurate link`; if it stays so, give the number of the identity card.",
@@ -197,6 +210,7 @@ class _Collector:
         self._numbers = self._certain_numbers()
         for table in (REPORTS, EVENTS, MATERIALS, SCANNER_INDEX, MERGES):
             self._collect(table, *names_person(table, self._numbers))
+        self._ids |= self._former_persons()
         slides, bearing = self._slides()
         series = self._series()
         self._ids |= slides | series
@@ -227,6 +241,18 @@ class _Collector:
                 if not self._lookup.rows(IDENTITIES, ("person_id",), case):
                     numbers.add((CASE, row["site"], row["accession"]))
         return numbers
+
+    def _former_persons(self) -> set[str]:
+        """Codes that the person had in earlier states, and that are nobody else's now."""
+        columns, mask = names_person(IDENTITIES, self._numbers)
+        former: set[str] = set()
+        for path in all_parts(self._directory, IDENTITIES):
+            former.update(map(str, rows_of(path, IDENTITIES, (*columns, "person_id"), mask)["person_id"].to_pylist()))
+        for path in newest_parts(self._directory, IDENTITIES):
+            now = rows_of(path, IDENTITIES, tuple({*columns, "person_id"}), among("person_id", former))
+            others: Any = pc.invert(mask(now))
+            former -= set(map(str, now.filter(others)["person_id"].to_pylist()))
+        return former
 
     def _collect(self, table: Table, columns: Sequence[str], mask: Callable[[pa.Table], Any]) -> None:
         """Identifiers and texts of the rows of a table in all of its states."""
@@ -300,9 +326,7 @@ class _Collector:
             rows[file] += 1
             gone[file] += row["row_id"] in self._ids
         return sorted(
-            (FILE, *file)
-            for file, count in gone.items()
-            if count == rows[file] and next(self._known.find(file[-1]), None)
+            (FILE, *file) for file, count in gone.items() if count == rows[file] and next(self._known.find(file[-1]), None)
         )
 
     def _possible(self) -> int:

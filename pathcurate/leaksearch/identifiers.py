@@ -74,7 +74,8 @@ _OPAQUE = re.compile(
     r"[A-Z]-[0-9A-HJKMNP-TV-Z]{16}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32,}"
 )
 _CHANGE = re.compile(r"[0-9](?=[A-Za-z])|[A-Za-z](?=[0-9])")
-_RANDOM_LENGTH, _RANDOM_CHANGES, _LONGEST_IN_RANDOM = 24, 6, 8
+# Base64 and its like: digits and letters change all the time.
+_RANDOM_LENGTH, _RANDOM_CHANGES, _LONGEST_IN_RANDOM = 24, 6, 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +216,7 @@ class Identifiers:
         candidates = np.flatnonzero((marks & folding.CANDIDATE) != 0)
         starts = candidates[self._grams.holds(_gram(codes, candidates, 3))]
         pairs = candidates[self._pairs.holds(_gram(codes, candidates, 2))] if self._pairs.used else candidates[:0]
-        numbers = self._numbers_at_letters(folded)
+        numbers, behind_numbers = self._numbers_at_letters(folded)
         if not len(starts) and not len(pairs) and not len(numbers):
             return set()
         prefix = _prefix(codes)
@@ -224,29 +225,28 @@ class Identifiers:
         if len(pairs):
             found |= {hit for hit in self._known(prefix, pairs, ends, 2) if hit[1] - hit[0] == 2}
         if len(numbers):
-            found |= self._known(prefix, numbers, np.flatnonzero((marks & folding.DIGIT_END) != 0) + 1, WORDS)
+            found |= self._known(prefix, numbers, behind_numbers, WORDS)
         return found
 
-    def _numbers_at_letters(self, folded: Folded) -> Positions:
-        """Where a number may begin that has a letter at one of its ends: others begin and end with words."""
+    def _numbers_at_letters(self, folded: Folded) -> tuple[Positions, Positions]:
+        """Where a number may begin and where one may end that has a letter beside it: others begin and end with words."""
         codes, marks = folded.codes, folded.marks
         is_digit = (codes >= ord("0")) & (codes <= ord("9"))
-        enough = is_digit[_LEAST_DIGITS - 1 :].copy()
-        for step in range(_LEAST_DIGITS - 1):
-            enough &= is_digit[step : step + len(enough)]
-        if not enough.any():
-            return np.zeros(0, dtype=np.intp)
-        turns = np.flatnonzero(np.diff(enough, prepend=False, append=False))
-        first, last = turns[::2], turns[1::2] + (_LEAST_DIGITS - 2)
+        # True where enough digits begin, between two that are False.
+        enough = np.zeros(max(0, len(codes) - _LEAST_DIGITS + 1) + 2, dtype=bool)
+        inner = enough[1:-1]
+        inner[:] = is_digit[: len(inner)]
+        for step in range(1, _LEAST_DIGITS):
+            inner &= is_digit[step : step + len(inner)]
+        turns = np.flatnonzero(enough[1:] != enough[:-1])
+        first, behind = turns[::2], turns[1::2] + (_LEAST_DIGITS - 1)
         # What stands within such a row of digits are separators that were left out: letters can only be at its ends.
-        mixed = ((marks[first] | marks[last]) & folding.MIXED) != 0
-        if not mixed.any():
-            return np.zeros(0, dtype=np.intp)
-        begins = np.flatnonzero((marks & folding.DIGIT_START) != 0)
-        row = np.searchsorted(first, begins, side="right") - 1
-        starts = begins[(row >= 0) & mixed[row] & (begins <= last[row])]
-        numbers: Positions = starts[self._grams.holds(_gram(codes, starts, 3))]
-        return numbers
+        mixed = ((marks[first] | marks[behind - 1]) & folding.MIXED) != 0
+        first, lengths = first[mixed], (behind - first)[mixed]
+        digits = np.arange(lengths.sum()) + np.repeat(first - (np.cumsum(lengths) - lengths), lengths)
+        starts = digits[(marks[digits] & folding.DIGIT_START) != 0]
+        ends = digits[(marks[digits] & folding.DIGIT_END) != 0] + 1
+        return starts[self._grams.holds(_gram(codes, starts, 3))], ends
 
     def _known(self, prefix: Hashes, starts: Positions, ends: Positions, words: int) -> set[tuple[int, int, int]]:
         """Known windows of one word to so many from each start, and longer ones that begin with such a window."""
@@ -404,9 +404,10 @@ def _is_part(units: NDArray[Any], start: int, end: int) -> bool:
     if token == number:
         return False
     begin, last = len(left), len(left) + len(number)
-    return any(opaque.start() <= begin and last <= opaque.end() for opaque in _OPAQUE.finditer(token)) or (
-        digits <= _LONGEST_IN_RANDOM and len(token) >= _RANDOM_LENGTH and len(_CHANGE.findall(token)) >= _RANDOM_CHANGES
-    )  # fmt: skip
+    if any(opaque.start() <= begin and last <= opaque.end() for opaque in _OPAQUE.finditer(token)):
+        return True
+    run = left.rpartition("-")[2] + number + right.partition("-")[0]
+    return digits <= _LONGEST_IN_RANDOM and len(run) >= _RANDOM_LENGTH and len(_CHANGE.findall(run)) >= _RANDOM_CHANGES
 
 
 def _fold_batch(values: Sequence[str], plain: Classes) -> _Batch:

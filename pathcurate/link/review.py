@@ -12,8 +12,7 @@ from pathcurate.reviews import SHEET_FILE, review_folder
 from pathcurate.tables import Catalog, from_rows
 from pathcurate.workspace import Workspace
 
-PREFIX: Final = "link-"
-"""How the names of sheets begin."""
+_PREFIX: Final = "link-"
 PAGE_FILE: Final = "review.html"
 ANSWERS_FILE: Final = "decisions.csv"
 _ORDER: Final = ("decided_at", "decision_id")
@@ -93,7 +92,7 @@ def newest_answers(workspace: Workspace) -> Path:
     Raises:
         UsageError: there is no sheet.
     """
-    folders = [path for path in review_folder(workspace).glob(f"{PREFIX}*") if (path / SHEET_FILE).is_file()]
+    folders = [path for path in review_folder(workspace).glob(f"{_PREFIX}*") if (path / SHEET_FILE).is_file()]
     if not folders:
         raise UsageError(
             "there is no review of links below catalog/review/",

@@ -16,7 +16,7 @@ from pathcurate.engines import Engine
 from pathcurate.errors import PlanIncompleteError
 from pathcurate.htmlreport.linkreview import FLAGS, CaseView, Flag, Reading, ReviewItem, ReviewSheet, review_page
 from pathcurate.link.crops import Crop, read_crops
-from pathcurate.link.review import ANSWERS_FILE, PAGE_FILE, PREFIX
+from pathcurate.link.review import ANSWERS_FILE, PAGE_FILE
 from pathcurate.link.reviewdraw import REASONS, Choice, Drawn, draw
 from pathcurate.model.column import Table
 from pathcurate.model.link import LINKS

@@ -21,7 +21,6 @@ from pathcurate.digests import (
     write_checksums,
 )
 from pathcurate.disclosure.criteria import telling_criteria
-from pathcurate.disclosure.standard import read_standard
 from pathcurate.errors import DisclosureRefusedError, PlanIncompleteError, VersionError
 from pathcurate.htmlreport.disclosure import disclosure_svg
 from pathcurate.htmlreport.page import ColumnFacts, ReleaseFacts, TableFacts, release_page
@@ -30,7 +29,7 @@ from pathcurate.manifest.evaluation import narrowed, write_suppressed
 from pathcurate.model.attrition import COHORT_FILE, Attrition
 from pathcurate.model.deidentified import TOP_AGE
 from pathcurate.model.diff import Difference
-from pathcurate.model.evaluation import CHART_PATH, EVALUATION_PATH, Evaluation
+from pathcurate.model.evaluation import CHART_PATH, EVALUATION_PATH, Evaluation, Standard
 from pathcurate.model.manifest import MANIFEST_NAME, MANIFEST_SCHEMA
 from pathcurate.profiles import load_profile
 from pathcurate.recipefile import RecipeSource
@@ -137,6 +136,7 @@ class _Draft:
         cohort: the cohort's facts.
         tables: its tables by name, that of its unit first.
         evaluation: what they tell about people.
+        standard: by which that is judged.
         manifest: ``MANIFEST.json``, without what only the written files and the version before can tell.
     """
 
@@ -144,6 +144,7 @@ class _Draft:
     cohort: Mapping[str, Any]
     tables: Mapping[str, ReleaseTable]
     evaluation: Evaluation
+    standard: Standard
     manifest: Mapping[str, Any]
 
     @property
@@ -155,7 +156,7 @@ class _Draft:
 def _draft(source: RecipeSource, cohort: Mapping[str, Any], built: Built) -> _Draft:
     recipe, tables = source.recipe, built.tables
     kept = Attrition.from_dict(cohort["attrition"]).kept
-    draft = _Draft(source, cohort, tables, built.evaluation, {})
+    draft = _Draft(source, cohort, tables, built.evaluation, built.standard, {})
     manifest = {
         "schema": MANIFEST_SCHEMA,
         "kind": "manifest-only",
@@ -183,7 +184,7 @@ def _found(directory: Path, draft: _Draft) -> BuildResult:
     """
     there = read_release(directory)
     facts = ("content_digest", "recipe", "permissions", "title", "deid")
-    # Releases of before there were profiles do not say by which they were made.
+    # Releases of before 0.6.0 do not say by which profile they were made.
     if all(there.manifest.get(fact, draft.manifest[fact]) == draft.manifest[fact] for fact in facts):
         return BuildResult(there, False, draft.evaluation)
     raise VersionError(
@@ -256,7 +257,7 @@ def _write(directory: Path, draft: _Draft, since: _Since | None) -> None:
         "provenance/recipe.lock.yaml": draft.lock,
         f"provenance/queries/{unit}.sql": cohort["sql"],
         "quality/attrition.json": _json(cohort["attrition"]),
-        EVALUATION_PATH: _json(evaluation.as_dict(read_standard(), manifest["content_digest"])),
+        EVALUATION_PATH: _json(evaluation.as_dict(draft.standard, manifest["content_digest"])),
         CHART_PATH: chart,
         "metadata/dictionary.json": _json([_dictionary(table) for table in draft.tables.values()]),
         MANIFEST_NAME: _json(manifest),
@@ -317,7 +318,7 @@ def _facts(manifest: Mapping[str, Any], draft: _Draft) -> ReleaseFacts:
         has_permissions=manifest["permissions"]["configured"],
         tool=f"pathcurate {__version__}",
         evaluation=draft.evaluation,
-        standard=read_standard(),
+        standard=draft.standard,
     )
 
 

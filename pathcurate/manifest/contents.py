@@ -9,11 +9,12 @@ import pyarrow.compute as pc
 
 from pathcurate import placeholders
 from pathcurate.digests import TableIdentity, table_identity
+from pathcurate.disclosure.standard import load_standard
 from pathcurate.errors import DigestMismatchError, DisclosureRefusedError, PlanIncompleteError
 from pathcurate.manifest.evaluation import disclose
 from pathcurate.model.column import Table, Type
 from pathcurate.model.deidentified import DEID_TABLES, PSEUDONYM_KINDS, UNIT_KEYS, UNIT_TABLES, pseudonym_pattern, released
-from pathcurate.model.evaluation import Evaluation
+from pathcurate.model.evaluation import Evaluation, Standard
 from pathcurate.model.profile import Profile
 from pathcurate.model.recipe import Recipe
 from pathcurate.model.text import REMOVALS, TEXT_REPORTS, TEXT_SPANS, TEXT_TABLES, TEXTS
@@ -48,12 +49,14 @@ class Built:
     Attributes:
         tables: its tables by name; the unit's table is the first.
         evaluation: what that one tells about people.
+        standard: by which that is judged.
         released: the rows of the cohort that go out, by internal pseudonym.
         suppressed: the others.
     """
 
     tables: dict[str, ReleaseTable]
     evaluation: Evaluation
+    standard: Standard
     released: pa.Table
     suppressed: pa.Table
 
@@ -84,13 +87,14 @@ class Contents:
         rows = read_parquet(self._workspace.cohorts / self._recipe.name / "cohort.parquet")
         unit = released(DEID_TABLES[UNIT_TABLES[self._recipe.unit]], self._recipe.columns)
         recoded = self._recoded(unit, conform(unit, rows), self._owners(rows))
-        disclosed = disclose(unit, recoded, rows["group_id"], self._profile, has_texts=bool(self._recipe.texts))
+        standard, has_texts = load_standard(self._workspace), bool(self._recipe.texts)
+        disclosed = disclose(unit, recoded, rows["group_id"], self._profile, standard, has_texts=has_texts)
         going = rows.filter(disclosed.is_kept)
         tables = [_release_table(disclosed.table, disclosed.data)]
-        if self._recipe.texts:
+        if has_texts:
             tables += [_release_table(TEXT_TABLES[name], data) for name, data in self._texts(going).items()]
         return Built(
-            {table.table.name: table for table in tables}, disclosed.evaluation, going,
+            {table.table.name: table for table in tables}, disclosed.evaluation, standard, going,
             rows.filter(pc.invert(disclosed.is_kept)),
         )  # fmt: skip
 

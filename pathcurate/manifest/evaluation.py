@@ -11,11 +11,10 @@ import pyarrow.compute as pc
 
 from pathcurate.disclosure.generalisation import Columns, Reached, reach
 from pathcurate.disclosure.risk import evaluate
-from pathcurate.disclosure.standard import read_standard
 from pathcurate.model.attrition import Attrition, AttritionStep, Counts
 from pathcurate.model.column import Identifying, Table
 from pathcurate.model.deidentified import DEID_TABLES, UNIT_KEYS, UNIT_TABLES
-from pathcurate.model.evaluation import Evaluation
+from pathcurate.model.evaluation import Evaluation, Standard
 from pathcurate.model.profile import Profile
 from pathcurate.model.recipe import Recipe
 from pathcurate.tables import column_values, conform, read_parquet, write_parquet
@@ -43,7 +42,7 @@ class Disclosed:
 
 
 def disclose(
-    table: Table, data: pa.Table, persons: "pa.ChunkedArray[Any]", profile: Profile, *, has_texts: bool
+    table: Table, data: pa.Table, persons: "pa.ChunkedArray[Any]", profile: Profile, standard: Standard, *, has_texts: bool
 ) -> Disclosed:
     """Make a table coarse enough for its profile, if that asks for a k, and evaluate what is left.
 
@@ -52,6 +51,7 @@ def disclose(
         data: its rows, with the codes and days that go out.
         persons: whose each row is, by any codes.
         profile: what is asked for.
+        standard: by which the risk is judged.
         has_texts: whether texts go out too.
 
     Raises:
@@ -67,7 +67,7 @@ def disclose(
     left = conform(declared, pa.Table.from_arrays(columns, names=list(declared.names))).filter(kept)
     figures = evaluate(
         left, _of_class(declared, Identifying.QUASI), _of_class(declared, Identifying.SENSITIVE), persons.filter(kept),
-        read_standard(), profile.k,
+        standard, profile.k,
     )  # fmt: skip
     evaluation = Evaluation(
         figures, profile.name, profile.digest, profile.sharing, profile.k, reached.steps, data.num_rows - left.num_rows,

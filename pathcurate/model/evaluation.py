@@ -230,7 +230,8 @@ class Evaluation:
         figures, risk = self.figures, self.risk
         yield f"Quasi-identifiers in the table: {', '.join(figures.quasi) or 'none'}."
         asked = f"; profile {self.profile} asks for at least {self.k_required}" if self.k_required is not None else ""
-        yield f"Each combination of their values is that of at least {_counted(figures.k, 'person')} (k = {figures.k}){asked}."
+        least = _counted(figures.k, "person")
+        yield f"Each combination of their values is that of at least {least} (k = {figures.k}){asked}."
         yield (
             f"Somebody who knows these values of a person picks the right one with a chance of at most "
             f"{percent(figures.highest)}; somebody who looks for everybody finds {percent(figures.expected)} of them."

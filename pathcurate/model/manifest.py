@@ -66,7 +66,7 @@ MANIFEST_JSON_SCHEMA: dict[str, Any] = {
             "recipe": _object({"name": _NAME, "lock_sha256": _DIGEST, "canonical_sha256": _DIGEST}),
             "inputs": {"type": "object", "additionalProperties": _DIGEST},
             "permissions": _object({"configured": {"type": "boolean"}, "purpose": {"type": "string"}}),
-            # What the release tells about people; releases of 0.1.0 do not say it.
+            # What the release tells about people; releases of before 0.6.0 do not say it.
             "deid": _object(
                 {
                     "profile": _PROFILE,

@@ -135,7 +135,7 @@ class Intake:
     forgotten: Forgotten = NOBODY
 
     def takes(self, file: SourceFile) -> bool:
-        """Whether a file is not about an erased person alone, as its name would tell."""
+        """Whether a file's name does not tell that it is about an erased person."""
         return not self.forgotten.holds((FILE, self.table.name, *file.key))
 
     def wanted(self, file: SourceFile) -> Iterable[SourceRow | Finding]:

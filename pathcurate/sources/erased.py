@@ -35,9 +35,7 @@ class _File(Protocol):
 Item = TypeVar("Item", bound=_Row)
 
 
-def without(
-    forgotten: Forgotten, table: str, file: _File, items: Iterable[Item | Finding]
-) -> Iterator[Item | Finding]:
+def without(forgotten: Forgotten, table: str, file: _File, items: Iterable[Item | Finding]) -> Iterator[Item | Finding]:
     """The items of a file but for those of erased persons; then a finding that counts these.
 
     Args:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import defusedxml.ElementTree
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -28,7 +29,7 @@ from pathcurate.resources import shipped
 from pathcurate.tables import read_parquet
 from pathcurate.validate import validate
 from pathcurate.workspace import load_workspace
-from tests.built import Rows, build_release
+from tests.built import Rows, build_release, copy_release, rewrite_manifest
 
 STANDARD = read_standard()
 REPOSITORY = Path(__file__).parents[2]
@@ -404,6 +405,26 @@ def test_the_same_version_by_another_profile_is_another_release(tmp_path: Path) 
         build(load_workspace(settings), source, actor="tester")
 
 
+def test_a_workspace_may_bring_its_own_standard(tmp_path: Path) -> None:
+    (tmp_path / "w").mkdir()
+    own = SHIPPED.read_text().replace("standard: GB/T 42460-2023", "standard: OURS-1").replace("tau: 1/20", "tau: 1/50")
+    (tmp_path / "w" / "own.yaml").write_text(own)
+    release = build_release(tmp_path / "w", rows=clinic(), recipe=CASES, profile="public, risk: own.yaml")
+    assert content(release, EVALUATION_PATH)["standard"]["standard"] == "OURS-1"
+    assert content(release, MANIFEST_NAME)["deid"]["gbt42460_level"] == 2
+    assert validate(release).findings == ()
+
+
+def test_a_release_of_before_profiles_is_found_again(tmp_path: Path) -> None:
+    release = build_release(tmp_path / "w")
+    manifest = content(release, MANIFEST_NAME)
+    del manifest["deid"]
+    release.rename(tmp_path / "built")
+    rewrite_manifest(copy_release(tmp_path / "built", release), json.dumps(manifest))
+    workspace = load_workspace(tmp_path / "w" / "pathcurate.yaml")
+    assert not build(workspace, read_recipe(tmp_path / "w" / "small.yaml"), actor="tester").is_new
+
+
 def test_a_default_release_is_only_evaluated(tmp_path: Path) -> None:
     release = build_release(tmp_path / "w")
     evaluation = content(release, EVALUATION_PATH)
@@ -426,6 +447,7 @@ def evaluation(**values: Any) -> Evaluation:
 
 def test_the_chart_parts_the_classes_at_k() -> None:
     drawn = disclosure_svg(evaluation(k_required=20))
+    assert defusedxml.ElementTree.fromstring(drawn).tag.endswith("svg")
     assert drawn.count('class="below"') == 1
     assert drawn.count('class="enough"') == 1
     assert "k = 20" in drawn

@@ -118,6 +118,11 @@ ENGLISH = {
         "Dr. <St. John>",
     ],
     "title.person": ["Mr. <O'Brien>'s tissue", "Mrs. <van der Berg>", "Ms. <Alvarez-Ortiz>, a"],
+    "apposition.patient": [
+        "a 52-year-old male, <Robert Lewis>, who lives",
+        "a diabetic patient, <Sarah White>, who was",
+        "an 18-year-old, <Emily R.>, seen at",
+    ],
     "relation.person": ["his wife <Mary Jones> said", "her daughter, <Ann> (555)", "the patient's mother <Jane Roe>"],
     "named.person": ["a man named <John Smith> came", "a.k.a. <Johnny Smith>", "whose name is <Mary Jones>"],
     "degree.staff": ["<J. R. Smith>, MD", "<LIN, MEI-LING>, M.D.", "<Amy Wong> FRCPath"],
@@ -176,6 +181,7 @@ NO_CHINESE_NAMES = [
 ]
 
 NO_ENGLISH_NAMES = [
+    "a 52-year-old male, Gleason score, who; a woman, Left Breast, mass; the patient, However, was",
     "Patient presented with pain",
     "Mr imaging; MR Imaging; MS Contin",
     "Name: unknown. Name: Not provided",

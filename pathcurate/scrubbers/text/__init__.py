@@ -65,7 +65,8 @@ class TextScrubber:
         normals = [half_width(text).translate(_NO_BRACKETS) if text else "" for text in texts]
         search = KnownSearch(known)
         named = [find_names(normal, language) for normal in normals]
-        again = repeated(normals, [name for names in named for name in names])
+        # What is known already is found by the search.
+        again = repeated(normals, [name for names in named for name in names if name.value not in search.names])
         return [
             self._merged(
                 text, normal,

@@ -11,7 +11,12 @@ from pathcurate.text.accession import AccessionPatterns
 _NORMAL_FORM = re.compile(r"(?P<prefix>[A-Z]*)(?P<year>[0-9]{2})-(?P<number>[0-9]+)")
 _CHUNK = re.compile(r"[0-9]+|[^\W0-9_]+")
 _CANDIDATE = re.compile(r"[0-9A-Za-z](?<![0-9A-Za-z-][0-9A-Za-z])[0-9A-Za-z]{0,20}(?:[-_/.#][0-9A-Za-z]{1,20}){0,5}")
-_SUFFIX = (
+_BEFORE = re.compile(
+    r"(?<![0-9A-Z])(?:(?P<prefix>[A-Z]{1,5})[ ]{0,2}[-_/]?[ ]{0,2})?(?:19|20)?(?P<year>[0-9]{2})"
+    r"(?P<gap>[ ]{0,2}[-_/]?[ ]{0,2}(?:字?第)?)0{0,5}$"
+)
+_REACH = 24
+_SUFFIX = re.compile(
     r"(?:[ ]?[-#/][ ]?(?:[A-Z]{1,2}-?[0-9]{0,3}|[0-9]{1,3})(?![0-9A-Z])|"
     r"[A-Z][0-9]{1,3}(?![0-9A-Z]))?(?:-[0-9]{1,3}(?![0-9A-Z]))?"
 )
@@ -20,7 +25,7 @@ _SPELT = re.compile(
     r"(?P<number>[A-Z]{0,5}-?[0-9]{2,4}-[0-9]{3,8}|"
     r"[A-Z]{0,5}-?[0-9]{5,14})(?P<suffix>[-#/]?[A-Z]{0,2}[0-9]{0,3}(?:-[0-9]{1,3})?)"
 )
-_LEAST_DIGITS, _LEAST_BARE, _LEAST_KNOWN = 5, 6, 4
+_LEAST_DIGITS, _LEAST_BARE, _LEAST_KNOWN, _LEAST_NUMBER = 5, 6, 4, 2
 _LONGEST_SUFFIX = 8
 
 
@@ -41,12 +46,19 @@ class CaseNumbers:
             normal: a text of half width.
             cases: numbers in normal form.
         """
-        upper = normal.upper() if cases and len(normal.upper()) == len(normal) else normal
+        upper = normal.upper()
+        if len(upper) != len(normal):  # ß becomes SS
+            upper = "".join(sign.upper() if sign.isascii() else sign for sign in normal)
         for case in cases:
-            needle = max(re.findall("[0-9]+", case) or [case], key=len)
-            pattern = _spellings(case) if needle and needle.lstrip("0") in upper else None
-            for match in pattern.finditer(upper) if pattern else ():
-                yield Removal(*match.span(), Kind.CASE, "known.case", case, _form(match["suffix"]))
+            parts = _NORMAL_FORM.fullmatch(case)
+            if parts and len(parts["number"]) >= _LEAST_NUMBER:
+                spans = _spelt(upper, *parts.groups())
+            else:
+                spans = _spelt_in_chunks(upper, case)
+            for start, end in spans:
+                suffix = _SUFFIX.match(upper, end)
+                behind = suffix[0] if suffix else ""
+                yield Removal(start, end + len(behind), Kind.CASE, "known.case", case, _form(behind))
 
     def by_pattern(self, normal: str, found: Sequence[Removal]) -> Iterator[Removal]:
         """Numbers that nothing else has found and that the site's own patterns know.
@@ -82,27 +94,29 @@ class CaseNumbers:
         return replace(removal, form=_form(spelt["suffix"])) if spelt else removal
 
 
-def _spellings(case: str) -> re.Pattern[str] | None:
-    """A pattern for one number: with or without its prefix, century, dash and leading zeros."""
-    parts = _NORMAL_FORM.fullmatch(case)
-    if parts and len(parts["number"]) + 2 >= _LEAST_KNOWN:
-        prefix, year, number = parts.groups()
-        gap = "[ ]{0,2}[-_/]?[ ]{0,2}"
-        lead = f"(?:{re.escape(prefix)}{gap})" if prefix else ""
-        # Without prefix and dash it is only a number: five digits may be a count.
-        bare = f"|(?:19|20)?{year}-0*{number}" + (f"|(?:19|20)?{year}0*{number}" if len(number) >= _LEAST_KNOWN else "")
-        body = (
-            f"{lead}(?:19|20)?{year}{gap}(?:字?第?)0{{0,5}}{number}"
-            if lead
-            else f"(?:19|20)?{year}[ ]?-[ ]?0{{0,5}}{number}"
-        )
-        pattern = f"(?:(?<![A-Z]){body}{bare.replace('0*', '0{0,5}')})"
-    else:
-        chunks = _CHUNK.findall(case)
-        if sum(map(len, chunks)) < _LEAST_KNOWN:
-            return None
-        pattern = "[-_./# ]{0,3}".join(map(re.escape, chunks))
-    return re.compile(f"(?<![0-9]){pattern}(?![0-9])(?P<suffix>{_SUFFIX})")
+def _spelt(upper: str, prefix: str, year: str, number: str) -> Iterator[tuple[int, int]]:
+    """Where a number stands, with or without prefix, century, dash and leading zeros: found by its digits, read leftward.
+
+    No pattern is made for it: compiling one takes as long as the rest of the report.
+    """
+    at = upper.find(number)
+    while at >= 0:
+        end = at + len(number)
+        before = _BEFORE.search(upper, max(0, at - _REACH), at)
+        if before and before["year"] == year and not upper[end : end + 1].isdecimal():
+            # Without prefix and dash it is only a number: five digits may be a count.
+            is_long = bool(before["gap"].strip()) or len(number) >= _LEAST_KNOWN
+            if before["prefix"] == prefix if before["prefix"] else is_long:
+                yield before.start(), end
+        at = upper.find(number, at + 1)
+
+
+def _spelt_in_chunks(upper: str, case: str) -> Iterator[tuple[int, int]]:
+    """Where a number that is of no common form stands, whatever is between its letters and digits."""
+    chunks = _CHUNK.findall(case)
+    if chunks and sum(map(len, chunks)) >= _LEAST_KNOWN and max(chunks, key=len) in upper:
+        for match in re.finditer("(?<![0-9A-Z])" + "[-_./# ]{0,3}".join(map(re.escape, chunks)) + "(?![0-9])", upper):
+            yield match.span()
 
 
 def _form(suffix: str) -> str:

@@ -49,6 +49,11 @@ class KnownSearch:
     def __repr__(self) -> str:
         return "KnownSearch()"
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names that are searched for, folded: no other search needs to look for them again."""
+        return frozenset(name.value for name in self._names)
+
     def find(self, normal: str) -> list[Removal]:
         """The places of all values in a text, from left to right, none inside another.
 

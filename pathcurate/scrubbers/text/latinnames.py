@@ -28,6 +28,8 @@ _POSSESSOR = re.compile(
     r"(?i)(?<![a-z])(?:his|her|their|the|a|\w+['’]s)[ ](?:late[ ]|ex-|(?:old|young|eld)(?:er|est)[ ]|twin[ ])?$"
 )
 _AFTER_RELATION = re.compile(r"(?:[ ]is|[ ]named)?(?:,[ ]?|[ ]?\([ ]?|[ ])(?=[A-Z])")
+_COMMA = re.compile(r",?[ ]")
+_APPOSITION = re.compile(r",?[ ][A-Z][a-z]{2,}[ ](?:[A-Z]\.|[A-Z][a-z]+(?:-[A-Z][a-z]+)?),(?=[ ](?:[a-z0-9]|MRN|DOB))")
 _AFTER_NAMED = re.compile(r"[ ]{1,2}[\"“']?(?=[A-Z])")
 _AFTER_TITLE = re.compile(r"(?<=\.)[ \t]{0,2}\n?(?=[A-Za-z])|[ \t]{1,2}\n?(?=[A-Za-z])")
 _BEFORE_DEGREE = re.compile(
@@ -94,6 +96,8 @@ def _beside(normal: str, start: int, end: int, what: str) -> Iterator[Removal]:
         if _POSSESSOR.search(normal, max(0, start - 24), start):
             yield from _behind(normal, _AFTER_RELATION.match(normal, end), Kind.PERSON, "relation.person")
         yield from _labelled(normal, end, Kind.PERSON, fewest=2, needs_colon=True)
+    elif what == "apposition":
+        yield from _in_apposition(normal, end)
     elif what == "named":
         yield from _behind(normal, _AFTER_NAMED.match(normal, end), Kind.PERSON, "named.person", fewest=2)
     elif what.startswith("title"):
@@ -104,9 +108,18 @@ def _beside(normal: str, start: int, end: int, what: str) -> Iterator[Removal]:
             yield from _labelled(normal, end, kind, fewest=1, needs_colon=True)
     else:
         label = normal[start:end].lower()
+        if label == "patient":
+            yield from _in_apposition(normal, end)
         yield from _labelled(normal, end, Kind(what), fewest=1, says_name=label.endswith("name"), needs_colon=label == "by")
         if label in _SIGNERS:
             yield from _behind(normal, _ONE_WORD.match(normal, end), Kind.STAFF, _RULES[Kind.STAFF])
+
+
+def _in_apposition(normal: str, end: int) -> Iterator[Removal]:
+    """``a 52-year-old male, Robert Lewis, who``: a name of two words or a word and an initial, between commas."""
+    found = _APPOSITION.match(normal, end)
+    if found is not None:
+        yield from _behind(normal, _COMMA.match(normal, end), Kind.PATIENT, "apposition.patient", fewest=2)
 
 
 def _is_title(normal: str, start: int, end: int) -> bool:
@@ -203,8 +216,8 @@ def _are_name(words: list[str], fewest: int, *, is_called: bool) -> bool:
         return False
     if is_called:
         return True
-    words_too = lists.latin_both | medical_latin()
-    return not all(word.split("-")[0] in lists.eponyms or word in words_too for word in full)
+    words_too = (lists.latin, lists.latin_both, lists.eponyms, medical_latin())
+    return not all(any(part in some for some in words_too) for word in full for part in re.split("['’-]", word))
 
 
 def _particle(normal: str, place: int, *, is_first: bool) -> "re.Match[str] | None":

@@ -79,12 +79,11 @@ def find_staff(normal: str, staff: StaffList) -> list[Removal]:
         return []
     text = spelling(normal)
     removals = []
-    for index, start, end in automaton.find_matches_as_indexes(text.compact):
+    for index in {index for index, *_ in automaton.find_matches_as_indexes(text.compact)}:
         form, name = forms[index]
-        span = text.span(start, end, HAN_GAPS if is_han(form) else LATIN_GAPS)
-        if span is not None and _is_staff(normal, *span, form):
-            removals.append(Removal(*span, Kind.STAFF, "site.staff", name))
-    return removals
+        spans = text.find(form, HAN_GAPS if is_han(form) else LATIN_GAPS)
+        removals += [Removal(*span, Kind.STAFF, "site.staff", name) for span in spans if _is_staff(normal, *span, form)]
+    return outermost(removals)
 
 
 def _is_staff(normal: str, start: int, end: int, form: str) -> bool:

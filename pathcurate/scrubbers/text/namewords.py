@@ -22,7 +22,9 @@ _NO_HAN_NAME = re.compile(f"[^{HAN}]+")
 _PLAIN_NAME = re.compile("[\u4e00-\u9fa5]+")
 _LATIN_WORD = re.compile(r"[^\W\d_]+", re.ASCII)
 _SHORTEST_WORD, _LONGEST_WORD = 2, 7
-_TERMS = tuple(Path(__file__).parents[2].joinpath("text", "terms", f"{name}.yaml") for name in ("morphologies", "topographies"))
+_TERMS = tuple(
+    Path(__file__).parents[2].joinpath("text", "terms", f"{name}.yaml") for name in ("morphologies", "topographies")
+)
 _VOCABULARIES = ("organs", "lateralities", "material_kinds", "preparations", "stains")
 
 

@@ -1,0 +1,260 @@
+"""Which scrubbed texts people are asked about: a random sample, those with something suspicious, those of rare rules."""
+
+import json
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+
+from pathcurate.deid.texts import members, report_codes
+from pathcurate.engines import Engine, LossReason
+from pathcurate.model.report import REPORTS, TEXT_COLUMNS
+from pathcurate.model.text import SCRUBBED_TEXTS, TEXT_DECISIONS
+from pathcurate.pseudonyms import Layer
+from pathcurate.relations import relation
+from pathcurate.scrubbers.text.suspicion import REASONS, find_suspicions
+from pathcurate.sqlplan.expressions import literal
+from pathcurate.tables import Catalog, column_values, read_parquet
+from pathcurate.workspace import Workspace
+
+MOST_READ: Final = 100_000
+"""Texts that are looked through, drawn at random; with more a sheet would take hours and be no better."""
+_BATCH_ROWS: Final = 500
+_CERTAIN: Final = ("known.", "site.", "date.", "shape.bracket")
+"""How the names of rules begin whose hits nobody is asked about: what is known of the patient, what reviewers decided, days."""
+_SHOWN: Final = "text_review_shown"
+_CODES: Final = "text_review_codes"
+_TIMEOUT: Final = 30.0  # seconds a text
+_FOUND: "Final[Sequence[tuple[str, pa.DataType]]]" = (
+    ("start", pa.int64()), ("end", pa.int64()), ("why", pa.string()),
+)  # fmt: skip
+_RESULT: "Final[Sequence[tuple[str, pa.DataType]]]" = (
+    ("error", pa.string()), ("suspicious", pa.list_(pa.struct(_FOUND))),
+)  # fmt: skip
+SUSPICIONS_FOUND: Final = pa.schema(_RESULT)
+
+Row = Mapping[str, Any]
+Word = tuple[str, str]
+"""A site and a word as it stands in its texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a sheet shall hold.
+
+    Attributes:
+        cohort: only texts of this cohort; None for all that were scrubbed.
+        sites: only texts of these sites; all if empty.
+        sample: texts drawn at random of all, whatever is in them.
+        suspicious: texts that hold something suspicious which nobody has decided about.
+        rare: texts out of which a rule that seldom finds anything took something.
+        seed: of what is drawn.
+    """
+
+    cohort: str | None = None
+    sites: tuple[str, ...] = ()
+    sample: int = 30
+    suspicious: int = 30
+    rare: int = 10
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Seen:
+    """A text that was looked through.
+
+    Attributes:
+        report_id: its report, in the catalog.
+        text_column: its column.
+        site: its site.
+        text: as it is in the catalog.
+        removals: what was taken out of it: start, end, kind and rule.
+        suspicions: what is suspicious in the rest: start, end and reason.
+    """
+
+    report_id: str
+    text_column: str
+    site: str
+    text: str
+    removals: tuple[tuple[int, int, str, str], ...]
+    suspicions: tuple[tuple[int, int, str], ...]
+
+    def suspicious_words(self) -> dict[str, str]:
+        """Each suspicious word with its reason."""
+        return {self.text[start:end]: why for start, end, why in self.suspicions if is_word(self.text[start:end])}
+
+    def doubtful_words(self) -> dict[str, str]:
+        """Each word that a rule took out which may be wrong, with the rule."""
+        spans = ((self.text[start:end], rule) for start, end, _, rule in self.removals if not rule.startswith(_CERTAIN))
+        return {word: rule for word, rule in spans if is_word(word)}
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a sheet will show.
+
+    Attributes:
+        texts: the texts with why each is shown: ``sample``, ``suspicious`` or ``rare``.
+        counts: how often each suspicious or doubtful word was seen.
+        read: texts that were looked through.
+        failed: of these, texts that could not be.
+    """
+
+    texts: tuple[tuple[Seen, str], ...]
+    counts: Mapping[Word, int]
+    read: int
+    failed: int
+
+
+def is_word(text: str) -> bool:
+    """Whether a piece of a text can be decided about: neither one character nor a paragraph, on one line."""
+    return 2 <= len(text.strip()) and len(text) <= 100 and text == text.strip() and text.isprintable()
+
+
+def draw(workspace: Workspace, engine: Engine, layer: Layer, choice: Choice, progress: Callable[[int, int], None]) -> Drawn:
+    """Look through the scrubbed texts and choose.
+
+    The sample is drawn from all of them, so that it says how good scrubbing is. Suspicious texts are taken in turn for each
+    reason, each for a word that no other shows, so that the many of one kind do not hide the few of another.
+
+    Args:
+        workspace: the workspace, whose scrubbed texts are up to date.
+        engine: for SQL and the search.
+        layer: the internal layer.
+        choice: what is wanted.
+        progress: called with the number of texts looked through, and of all.
+    """
+    catalog = Catalog(workspace.catalog)
+    sql, total = _sql(workspace, engine, layer, choice)
+    decided = {(row["site"], row["word"]) for row in catalog.read(TEXT_DECISIONS, columns=("site", "word")).to_pylist()}
+    sample: list[Seen] = []
+    counts: Counter[Word] = Counter()
+    by_reason: dict[str, dict[Word, Seen]] = {reason: {} for reason in REASONS}
+    by_rule: dict[str, dict[Word, Seen]] = {}
+    rules: Counter[str] = Counter()
+    read = failed = 0
+    for seen in _look_through(engine, sql, total, progress):
+        read += 1
+        if seen is None:
+            failed += 1
+            continue
+        if len(sample) < choice.sample:
+            sample.append(seen)
+        for word, why in seen.suspicious_words().items():
+            counts[seen.site, word] += 1
+            if (seen.site, word) not in decided and len(by_reason[why]) < choice.suspicious:
+                by_reason[why].setdefault((seen.site, word), seen)
+        for word, rule in seen.doubtful_words().items():
+            counts[seen.site, word] += 1
+            rules[rule] += 1
+            if len(found := by_rule.setdefault(rule, {})) < choice.rare:
+                found.setdefault((seen.site, word), seen)
+    taken = {_key(seen) for seen in sample}
+    suspicious = _in_turn([list(words.values()) for words in by_reason.values()], choice.suspicious, taken)
+    rarest = sorted(by_rule, key=lambda rule: (rules[rule], rule))
+    rare = _in_turn([list(by_rule[rule].values()) for rule in rarest], choice.rare, taken)
+    texts = [*((seen, "sample") for seen in sample), *((seen, "suspicious") for seen in suspicious),
+             *((seen, "rare") for seen in rare)]  # fmt: skip
+    return Drawn(tuple(texts), counts, read, failed)
+
+
+def _key(seen: Seen) -> tuple[str, str]:
+    return seen.report_id, seen.text_column
+
+
+def _in_turn(groups: Iterable[Sequence[Seen]], wanted: int, taken: set[tuple[str, str]]) -> list[Seen]:
+    """One text of each group in turn, none twice, until there are enough or none is left."""
+    chosen: list[Seen] = []
+    waiting = [iter(group) for group in groups]
+    while waiting and len(chosen) < wanted:
+        left = []
+        for group in waiting:
+            following = next((seen for seen in group if _key(seen) not in taken), None)
+            if following is not None and len(chosen) < wanted:
+                taken.add(_key(following))
+                chosen.append(following)
+                left.append(group)
+        waiting = left
+    return chosen
+
+
+# --- Looking through -----------------------------------------------------------------------------------------------
+
+
+def _sql(workspace: Workspace, engine: Engine, layer: Layer, choice: Choice) -> tuple[str, int]:
+    """SQL for the scrubbed texts in the order of their lots, each as it is in the catalog; and at most how many there are."""
+    catalog = Catalog(workspace.catalog)
+    # The cache may hold what is wanted no longer; the table of scrubbed texts is what was verified.
+    shown = read_parquet(workspace.deid / "texts" / "texts.parquet", ("report_id", "text_column", "case_id", "patient_id"))
+    if choice.cohort is not None:
+        shown = shown.filter(members(workspace, shown, [choice.cohort]))
+    keys = shown.select(["report_id", "text_column"]).rename_columns(["report_code", "text_column"])
+    engine.view(_SHOWN, keys)
+    engine.view(_CODES, report_codes(catalog, layer))
+    cache = relation(engine, catalog, SCRUBBED_TEXTS, ("report_id", "text_column", "removals"))
+    reports = relation(engine, catalog, REPORTS, ("report_id", "site", *TEXT_COLUMNS))
+    where = f" WHERE r.site IN ({', '.join(literal(code) for code in choice.sites)})" if choice.sites else ""
+    # A digest of seed and text is its lot: it depends neither on the order of rows nor on what else is there.
+    lots = (
+        f"SELECT c.report_id, c.text_column, c.removals, md5('{choice.seed}:' || c.report_id || ':' || c.text_column) AS lot "
+        f"FROM {cache} c JOIN {_CODES} k ON c.report_id = k.report_id "
+        f"JOIN {_SHOWN} s ON s.report_code = k.report_code AND s.text_column = c.text_column"
+    )
+    if choice.sites:
+        lots += f" JOIN {reports} r ON r.report_id = c.report_id{where}"
+    text = " ".join(f"WHEN '{name}' THEN r.{name}" for name in TEXT_COLUMNS)
+    return (
+        f"SELECT t.report_id, t.text_column, r.site, CASE t.text_column {text} END AS text, t.removals "
+        f"FROM ({lots} ORDER BY lot LIMIT {MOST_READ}) t JOIN {reports} r ON r.report_id = t.report_id "
+        "ORDER BY t.lot, t.report_id, t.text_column"
+    ), min(keys.num_rows, MOST_READ)
+
+
+def _look_through(engine: Engine, sql: str, total: int, progress: Callable[[int, int], None]) -> Iterator[Seen | None]:
+    """The texts in order; None for one that could not be looked through."""
+    waiting: deque[Row] = deque()
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in engine.batches(sql):
+            for start in range(0, batch.num_rows, _BATCH_ROWS):
+                piece = batch.slice(start, _BATCH_ROWS)
+                waiting.extend(piece.to_pylist())
+                yield piece.select(["text", "removals"])
+
+    done = 0
+    for batch in engine.run(find_suspicious, batches(), None, SUSPICIONS_FOUND, on_crash=_lost, timeout=_TIMEOUT):
+        for result in batch.to_pylist():
+            row = waiting.popleft()
+            if result["error"] is not None:
+                yield None
+                continue
+            # Kind, rule, place in the catalog's text, place in the scrubbed one: as scrubbing notes them.
+            removals = tuple((start, end, kind, rule) for kind, rule, start, end, *_ in json.loads(row["removals"]))
+            suspicions = tuple((found["start"], found["end"], found["why"]) for found in result["suspicious"])
+            yield Seen(row["report_id"], row["text_column"], row["site"], row["text"], removals, suspicions)
+        done += batch.num_rows
+        progress(done, total)
+
+
+def find_suspicious(batch: pa.RecordBatch, _spec: object) -> pa.RecordBatch:
+    """Kernel: what is suspicious in each text; one that cannot be searched has ``error``.
+
+    Args:
+        batch: texts with ``text`` and ``removals``, as the cache of scrubbed texts keeps them.
+    """
+    rows: list[Row] = []
+    for text, removals in zip(column_values(batch, "text"), column_values(batch, "removals"), strict=True):
+        error, found = None, []
+        try:
+            removed = [(place[2], place[3]) for place in json.loads(removals)]
+            found = [{"start": one.start, "end": one.end, "why": one.reason} for one in find_suspicions(text, removed)]
+        except Exception as failure:  # noqa: BLE001  one text must not end the run for all others
+            error = type(failure).__name__
+        rows.append({"error": error, "suspicious": found})
+    return pa.RecordBatch.from_pylist(rows, schema=SUSPICIONS_FOUND)
+
+
+def _lost(_row: pa.RecordBatch, reason: LossReason) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([{"error": reason, "suspicious": []}], schema=SUSPICIONS_FOUND)
