@@ -25,6 +25,7 @@ from pathcurate.model.series import SERIES
 from pathcurate.model.slide import ARRIVALS, FILES, SLIDE_KEYS, SLIDES
 from pathcurate.model.source import SOURCE_ROWS, SOURCES
 from pathcurate.model.text import SCRUBBED_TEXTS, TEXT_DECISIONS, TEXT_TABLES
+from pathcurate.model.textreview import TEXT_REVIEWS
 from pathcurate.model.waiver import WAIVERS
 from pathcurate.storage import write_bytes
 
@@ -55,6 +56,7 @@ _CATALOG = (
     LINK_RUNS,
     SCRUBBED_TEXTS,
     TEXT_DECISIONS,
+    TEXT_REVIEWS,
     FINDINGS,
     WAIVERS,
 )

@@ -34,7 +34,7 @@ from pathcurate.model.deidentified import (
     pseudonym_pattern,
     released,
 )
-from pathcurate.model.evaluation import EVALUATION_PATH
+from pathcurate.model.evaluation import EVALUATION_PATH, quasi_identifiers
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.manifest import MANIFEST_NAME
 from pathcurate.model.permission import PERMISSIONS
@@ -315,7 +315,7 @@ def _count_findings(name: str, data: pa.Table, manifest: Mapping[str, Any]) -> I
 
 def _class_findings(name: str, data: pa.Table, stated: Mapping[str, Any]) -> Iterator[Finding]:
     """Classes that are smaller than the manifest says, or than its profile allows; counted in persons if these are there."""
-    quasi = [column for column in data.column_names if _identifying(name, column) is Identifying.QUASI]
+    quasi = [column for column in quasi_identifiers(_TABLES[name]) if column in data.column_names]
     owner = next((column for column in (*_GROUPS, "case_id") if column in data.column_names), None)
     required = stated["k_required"] or 0
     figures = evaluate(data, quasi, (), data[owner] if owner else None, read_standard(), required)
@@ -327,10 +327,6 @@ def _class_findings(name: str, data: pa.Table, stated: Mapping[str, Any]) -> Ite
     # Without groups the table can only show that classes are smaller, not that they are larger.
     if figures.k < stated["k_min"] or (owner == _GROUPS[0] and figures.k != stated["k_min"]):
         yield _finding("PC-PRIV-006", Severity.ERROR, f"{MANIFEST_NAME} states another k than the table has", name)
-
-
-def _identifying(table: str, column: str) -> Identifying:
-    return released(_TABLES[table], (column,))[column].identifying
 
 
 def _table_findings(name: str, data: pa.Table) -> Iterator[Finding]:

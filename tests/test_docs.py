@@ -194,7 +194,7 @@ def resolve(words: list[str]) -> tuple[str, ...] | None:
 @pytest.mark.parametrize(
     ("line", "is_good"),
     [
-        ("scan --workers 2", True), ("scan --wokers 2", False), ("frob", False), ("cohort", False), ("--version", True),
+        ("scan --workers 2", True), ("scan --wokers 2", False), ("frob", False), ("manifest build", False), ("--version", True),
         ("cohort r.yaml --dry-run", True), ("scan --fail-on never", True), ("scan --fail-on rarely", False),
         ("deid apply", True), ("deid frob", False), ("scan slides", True), ("reports import a.csv b.csv", True),
         ("manifest show --help", True),

@@ -24,7 +24,7 @@ FLOORS = {
         "glassrow", "images", "leaksearch", "lookup", "mapping", "objectstore", "pacing", "roots",
         "peoplecsv", "placeholders", "pluginhost", "profiles", "pseudonyms",
         "recipefile", "relations", "releases", "reviews",
-        "forgotten", "resources", "roles", "rowtable", "sources", "splits", "spreadsheet", "sqlplan", "stamps", "storage", "tables",
+        "forgotten", "resources", "rewriting", "roles", "rowtable", "sources", "splits", "spreadsheet", "sqlplan", "stamps", "storage", "tables",
         "text", "vault", "verification",
         "workspace", "yamlsource",
     },

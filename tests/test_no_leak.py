@@ -65,6 +65,8 @@ RECORDED: dict[str, str | date] = {
 # In the slide files only: pathcurate never reads them into any table.
 UNRECORDED = {"user": "USERCANARY88", "artist": "ARTISTCANARY77", "host": "HOSTCANARY66", "custom": "CUSTOMCANARY55",
               "slide_patient": "SLIDEPATIENT44"}  # fmt: skip
+_TEXTS = ("deid/texts/texts.parquet", "releases/told/1.0.0/data/texts.parquet")
+"""Where scrubbed texts are."""
 _HEADS = (
     "病理号,外院病理号,姓名,性别,年龄,出生日期,身份证号,住院号,联系电话,送检单位,送检医师,标本名称,临床诊断,肉眼所见,镜下所见,"
     "病理诊断,免疫组化,备注,报告医师,审核医师,接收日期,报告日期,报告类型,报告状态"
@@ -150,6 +152,16 @@ def _make_slides(root: Path) -> None:
     (folder / "broken.dcm").write_bytes(radiology(3, series=2, **people).replace(b"\x20\0\x0d\0UI", b"\x20\0\x0d\0US"))
 
 
+def _told() -> str:
+    """A diagnosis with all that a text may hold of the persons of its report."""
+    c = RECORDED
+    return (
+        f"导管癌。患者{c['second_name']}，住院号{c['second_patient_id']}，电话{c['phone']}，身份证{c['id_number']}，"
+        f"{c['received_second'].strftime('%Y年%-m月%-d日')}送检，病理号{c['second_accession']}，原号{c['accession_raw']}，"
+        f"送检医师{c['doctor']}，报告医师：{c['pathologist']}，审核：{c['reviewer']}"
+    )
+
+
 def _make_lists(inputs: Path) -> None:
     c = RECORDED
     first = (
@@ -158,7 +170,7 @@ def _make_lists(inputs: Path) -> None:
         f"{c['comment']},{c['pathologist']},{c['reviewer']},{c['received']},{c['reported']},常规,已审核"
     )
     second = (
-        f"{c['second_accession']},,{c['second_name']},男,91岁,,,{c['second_patient_id']},,,,右乳肿物,,,,导管癌,,,,,"
+        f"{c['second_accession']},,{c['second_name']},男,91岁,,,{c['second_patient_id']},,,,右乳肿物,,,,{_told()},,,,,"
         f"{c['received_second']},{c['received_second']},常规,已审核"
     )
     not_understood = (
@@ -269,6 +281,9 @@ def _make_workspace(workspace: Path, inputs: Path) -> None:
 
     columns = ", ".join(name for name in (*SLIDES_DEID.names, "split"))
     (workspace / "recipe.yaml").write_text(_RECIPE.replace("COLUMNS", columns), encoding="utf-8")
+    texts = "texts: [clinical_diagnosis, gross, microscopy, diagnosis, ihc, comment, text_raw]\n"
+    told = _RECIPE.replace("COLUMNS", columns).replace("name: canary", "name: told") + texts
+    (workspace / "told.yaml").write_text(told, encoding="utf-8")
     (workspace / "recipes").mkdir()
     concepts = "concepts: {carcinoma: {any: [癌, carcinoma, 细胞]}}\ninclude:"
     sought = _RECIPE.replace("COLUMNS", "slide_id").replace("include:", concepts).replace("name: canary", "name: sought")
@@ -279,7 +294,7 @@ def _run_everything(workspace: Path, inputs: Path) -> Corpus:
     printed: list[str] = []
     listed: list[str] = []
     exit_codes: dict[str, int] = {}
-    recipe, release = str(workspace / "recipe.yaml"), str(workspace / "releases" / "canary" / "1.0.0")
+    recipe, told, release = str(workspace / "recipe.yaml"), str(workspace / "told.yaml"), str(workspace / "releases" / "canary" / "1.0.0")
     export = str(workspace / "profile.json")
     deep = ("scan", "--labels", "--qc", "--check", "tiles", "--report")
     waive = ("findings", "waive", "--by", "rule=scan.truncated", "--until", "30d")
@@ -303,6 +318,13 @@ def _run_everything(workspace: Path, inputs: Path) -> Corpus:
         ("validate", str(workspace / "deid" / "slides.parquet")), ("product", "register", release), ("product", "list"),
         ("findings", "list"), ("product", "show", "canary"), ("find", "--help"),
         ("find", f"@{inputs}/number.txt", "--to-review"), ("run", recipe),
+        ("run", told), ("deid", "apply", "--texts", "all"), ("deid", "verify"), ("deid", "plan"),
+        ("deid", "verify", str(workspace / "releases")), ("validate", str(workspace / "releases" / "told" / "1.0.0")),
+        ("deid", "review", "export"), ("deid", "review", "import"), ("cohort", told),
+        ("vault", "people", "add", "Li", "Zhang", "--role", "approver"),
+        ("deid", "reidentify", f"@{workspace}/codes.txt", "--reason", "test", "--requested-by", "Li",
+         "--approved-by", "Zhang", "--to-review"),
+        ("audit", "report"), ("forget", "--patient", f"@{inputs}/number.txt"),
     ]  # fmt: skip
     for command in (("scan", "-v"), waive):
         done = subprocess.run(
@@ -365,7 +387,18 @@ def test_catalog_holds_every_canary_so_the_search_can_see(corpus: Corpus) -> Non
 
 def test_no_file_outside_catalog_and_vault_holds_a_canary(corpus: Corpus) -> None:
     search = Search({**RECORDED, **UNRECORDED})
-    assert search.in_tree(corpus.workspace, without=("catalog", "vault")) == {}
+    found = search.in_tree(corpus.workspace, without=("catalog", "vault"))
+    # What a text says of a disease is released where a recipe asks for texts; what it says of persons nowhere.
+    texts = {path: canaries for path, canaries in found.items() if path in _TEXTS}
+    assert found == texts
+    assert set().union(*texts.values()) == {"gross", "microscopy", "clinical", "ihc", "comment", "message_text"}
+
+
+def test_texts_were_scrubbed_and_released(corpus: Corpus) -> None:
+    text = " ".join(pq.read_table(corpus.workspace / "releases" / "told" / "1.0.0" / "data" / "texts.parquet")["text"].to_pylist())
+    assert "导管癌" in text
+    assert "灰白结节麣一枚" in text
+    assert "住院号P-" in text
 
 
 def test_no_command_prints_a_canary(corpus: Corpus) -> None:

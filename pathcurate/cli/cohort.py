@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pathcurate.cli.requests import ask, recipe_or_requests, show_standings
 from pathcurate.cli.session import Session, common_options
 
 if TYPE_CHECKING:
@@ -14,9 +15,13 @@ if TYPE_CHECKING:
 
 
 @click.command("cohort")
-@click.argument("recipe", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "recipe", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path), callback=recipe_or_requests
+)
 @click.option("--dry-run", is_flag=True, help="Print the attrition only; write nothing.")
-@click.option("--requests", is_flag=True, help="Show what became of requests: your own, or everybody's to the curator.")
+@click.option(
+    "--requests", is_flag=True, is_eager=True, help="Show what became of requests: your own, or all of them to the curator."
+)
 @common_options
 def command(session: Session, recipe: Path | None, *, dry_run: bool, requests: bool) -> None:
     """Select the cohort of RECIPE.
@@ -29,14 +34,10 @@ def command(session: Session, recipe: Path | None, *, dry_run: bool, requests: b
     Example:
       pathcurate cohort recipes/demo_he_2023.yaml --dry-run
     """
-    from pathcurate.cli.requests import ask, show_standings
     from pathcurate.cohort import read_recipe, select
-    from pathcurate.errors import UsageError
     from pathcurate.roles import is_curator
 
-    if requests == (recipe is not None):
-        raise UsageError("a recipe is needed, or --requests alone", "Give RECIPE to select a cohort.")
-    if recipe is None:
+    if requests or recipe is None:
         show_standings(session)
         return
     source = read_recipe(recipe)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pathcurate.cli.deidreview import command as review_command
 from pathcurate.cli.reidentify import command as reidentify_command
 from pathcurate.cli.session import Session, common_options, count_lines, counted
 
@@ -25,6 +26,7 @@ def command() -> None:
 
 
 command.add_command(reidentify_command)
+command.add_command(review_command)
 
 
 @command.command("explain")
@@ -128,7 +130,7 @@ def apply_command(session: Session, texts: str | None) -> None:
 @command.command("verify")
 @click.argument("directory", required=False, type=click.Path(path_type=Path))
 @common_options
-def verify_command(session: Session, directory: Path | None) -> None:
+def verify_command(session: Session, directory: Path | None) -> int:
     """Check the de-identified tables again, or search a DIRECTORY.
 
     Against every identifier that the catalog knows, as it is now. A directory may be a release, a delivery or anything else:
@@ -143,13 +145,14 @@ def verify_command(session: Session, directory: Path | None) -> None:
     from pathcurate.deid.faults import search
 
     with session.locked("deid verify") as workspace:
-        if directory is None:
-            _show(session, verify(workspace, actor=session.actor))
-        else:
-            _show_search(session, search(workspace, directory, actor=session.actor))
+        if directory is not None:
+            return _show_search(session, search(workspace, directory, actor=session.actor))
+        _show(session, verify(workspace, actor=session.actor))
+        return 0
 
 
-def _show_search(session: Session, summary: "SearchSummary") -> None:
+def _show_search(session: Session, summary: "SearchSummary") -> int:
+    """Show what a search found; the exit code."""
     from pathcurate.errors import DisclosureRefusedError
     from pathcurate.leaksearch.search import NOT_SEARCHED
 
@@ -164,11 +167,11 @@ def _show_search(session: Session, summary: "SearchSummary") -> None:
         "verified: passed" if not summary.leaks else "verified: FAILED",
     ]  # fmt: skip
     session.show(asdict(summary), lines)
-    if summary.leaks:
-        raise DisclosureRefusedError(
-            f"{counted(len(leaks), 'leak')} found, and {counted(len(unsearched), 'part')} not searched",
-            "Do not give this directory away; make it anew, or open what is packed and verify it again.",
-        )
+    if not summary.leaks:
+        return 0
+    # Not raised: the document with the leaks is the one that --json prints.
+    session.say("Do not give this directory away: make it anew, or open what is packed, and verify it again.")
+    return DisclosureRefusedError.exit_code
 
 
 def _place(leak: "Leak") -> str:

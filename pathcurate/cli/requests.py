@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from pathcurate.cli.session import Session, counted
 
 if TYPE_CHECKING:
@@ -12,6 +14,15 @@ if TYPE_CHECKING:
     from pathcurate.recipefile import RecipeSource
     from pathcurate.requests import Request, Standing
     from pathcurate.workspace import Workspace
+
+
+def recipe_or_requests(context: click.Context, parameter: click.Parameter, recipe: Path | None) -> Path | None:
+    """Callback of a RECIPE that is needed unless ``--requests`` is given in its place."""
+    if recipe is None and not context.params["requests"]:
+        raise click.MissingParameter(ctx=context, param=parameter)
+    if recipe is not None and context.params["requests"]:
+        raise click.UsageError("RECIPE and --requests do not go together.", context)
+    return recipe
 
 
 def ask(session: Session, source: "RecipeSource", recipe: Path, *, dry_run: bool) -> None:

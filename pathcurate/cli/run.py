@@ -12,6 +12,7 @@ import click
 
 from pathcurate.cli.imported import import_line
 from pathcurate.cli.progress import phases, progress
+from pathcurate.cli.requests import answer_all, recipe_or_requests
 from pathcurate.cli.session import Session, common_options, count_lines, finding_lines
 
 if TYPE_CHECKING:
@@ -30,8 +31,10 @@ _COHORT_FILES = ("cohort.json", "cohort.parquet", "ledger.parquet", "attrition.s
 
 
 @click.command("run")
-@click.argument("recipe", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--requests", is_flag=True, help="Answer the analysts' open requests instead; needs no RECIPE.")
+@click.argument(
+    "recipe", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path), callback=recipe_or_requests
+)
+@click.option("--requests", is_flag=True, is_eager=True, help="Answer the analysts' open requests instead; needs no RECIPE.")
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes that read headers.  [default: one per core]")
 @click.option("--no-permissions", is_flag=True, help="Build although no permission list is configured; the release says so.")
 @click.option("--fresh", is_flag=True, help="Run every stage, also those that are up to date.")
@@ -47,13 +50,10 @@ def command(
     Example:
       pathcurate run recipes/demo_he_2023.yaml
     """
-    from pathcurate.cli.requests import answer_all
     from pathcurate.cohort import read_recipe
-    from pathcurate.errors import DisclosureRefusedError, UsageError
+    from pathcurate.errors import DisclosureRefusedError
 
-    if requests == (recipe is not None):
-        raise UsageError("a recipe is needed, or --requests alone", "Give RECIPE to run all stages for it.")
-    if recipe is None:
+    if requests or recipe is None:
         answer_all(session)
         return
     source = read_recipe(recipe)

@@ -93,14 +93,14 @@ def _dates(profile: Profile, language: Language) -> str:
 def _groups(profile: Profile) -> str:
     if profile.k is None:
         return "no least number of persons is asked for"
-    most = "" if profile.most_suppressed is None else f"; at most {profile.most_suppressed:.0%} of rows are left out for it"
+    most = "" if profile.most_suppressed is None else f"; at most {profile.most_suppressed:.0%} of persons lose rows"
     return f"at least {profile.k} persons share each combination of quasi-identifiers{most}"
 
 
 def _groups_zh(profile: Profile) -> str:
     if profile.k is None:
         return "不要求最小人数"
-    most = "" if profile.most_suppressed is None else f"；为此最多删去 {profile.most_suppressed:.0%} 的行"
+    most = "" if profile.most_suppressed is None else f"；为此最多涉及 {profile.most_suppressed:.0%} 的人员的行被删去"
     return f"每个准标识符组合至少 {profile.k} 人{most}"
 
 

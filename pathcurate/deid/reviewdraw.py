@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from pathcurate.deid.texts import members, report_codes
 from pathcurate.engines import Engine, LossReason
+from pathcurate.model.removal import NAMES, Kind
 from pathcurate.model.report import REPORTS, TEXT_COLUMNS
 from pathcurate.model.text import SCRUBBED_TEXTS, TEXT_DECISIONS
 from pathcurate.pseudonyms import Layer
@@ -17,13 +18,16 @@ from pathcurate.relations import relation
 from pathcurate.scrubbers.text.suspicion import REASONS, find_suspicions
 from pathcurate.sqlplan.expressions import literal
 from pathcurate.tables import Catalog, column_values, read_parquet
+from pathcurate.text.folding import half_width
 from pathcurate.workspace import Workspace
 
 MOST_READ: Final = 100_000
 """Texts that are looked through, drawn at random; with more a sheet would take hours and be no better."""
 _BATCH_ROWS: Final = 500
 _CERTAIN: Final = ("known.", "site.", "date.", "shape.bracket")
-"""How the names of rules begin whose hits nobody is asked about: what is known of the patient, what reviewers decided, days."""
+"""How the names of rules begin whose hits nobody is asked about: what is known, what reviewers decided, days."""
+_OFTEN_WRONG: Final = frozenset((*NAMES, Kind.HOSPITAL, Kind.UNIT, Kind.ADDRESS, Kind.CASE, Kind.NUMBER))
+"""Kinds of removals whose words are asked about: other words are taken for them more often than for telephones."""
 _SHOWN: Final = "text_review_shown"
 _CODES: Final = "text_review_codes"
 _TIMEOUT: Final = 30.0  # seconds a text
@@ -87,8 +91,15 @@ class Seen:
 
     def doubtful_words(self) -> dict[str, str]:
         """Each word that a rule took out which may be wrong, with the rule."""
-        spans = ((self.text[start:end], rule) for start, end, _, rule in self.removals if not rule.startswith(_CERTAIN))
-        return {word: rule for word, rule in spans if is_word(word)}
+        return {
+            word: rule
+            for start, end, kind, rule in self.removals
+            if kind in _OFTEN_WRONG and not rule.startswith(_CERTAIN) and is_word(word := self.text[start:end])
+        }
+
+    def rules(self) -> set[str]:
+        """The rules that took something out of it, but for certain ones."""
+        return {rule for *_, rule in self.removals if not rule.startswith(_CERTAIN)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +121,7 @@ class Drawn:
 
 def is_word(text: str) -> bool:
     """Whether a piece of a text can be decided about: neither one character nor a paragraph, on one line."""
-    return 2 <= len(text.strip()) and len(text) <= 100 and text == text.strip() and text.isprintable()
+    return len(text) >= 2 and len(text) <= 100 and text == text.strip() and text.isprintable()
 
 
 def draw(workspace: Workspace, engine: Engine, layer: Layer, choice: Choice, progress: Callable[[int, int], None]) -> Drawn:
@@ -132,7 +143,7 @@ def draw(workspace: Workspace, engine: Engine, layer: Layer, choice: Choice, pro
     sample: list[Seen] = []
     counts: Counter[Word] = Counter()
     by_reason: dict[str, dict[Word, Seen]] = {reason: {} for reason in REASONS}
-    by_rule: dict[str, dict[Word, Seen]] = {}
+    by_rule: dict[str, list[Seen]] = {}
     rules: Counter[str] = Counter()
     read = failed = 0
     for seen in _look_through(engine, sql, total, progress):
@@ -144,17 +155,17 @@ def draw(workspace: Workspace, engine: Engine, layer: Layer, choice: Choice, pro
             sample.append(seen)
         for word, why in seen.suspicious_words().items():
             counts[seen.site, word] += 1
-            if (seen.site, word) not in decided and len(by_reason[why]) < choice.suspicious:
+            if (seen.site, half_width(word)) not in decided and len(by_reason[why]) < choice.suspicious:
                 by_reason[why].setdefault((seen.site, word), seen)
-        for word, rule in seen.doubtful_words().items():
-            counts[seen.site, word] += 1
+        counts.update((seen.site, word) for word in seen.doubtful_words())
+        for rule in seen.rules():
             rules[rule] += 1
-            if len(found := by_rule.setdefault(rule, {})) < choice.rare:
-                found.setdefault((seen.site, word), seen)
+            if len(found := by_rule.setdefault(rule, [])) < choice.rare:
+                found.append(seen)
     taken = {_key(seen) for seen in sample}
     suspicious = _in_turn([list(words.values()) for words in by_reason.values()], choice.suspicious, taken)
     rarest = sorted(by_rule, key=lambda rule: (rules[rule], rule))
-    rare = _in_turn([list(by_rule[rule].values()) for rule in rarest], choice.rare, taken)
+    rare = _in_turn([by_rule[rule] for rule in rarest], choice.rare, taken)
     texts = [*((seen, "sample") for seen in sample), *((seen, "suspicious") for seen in suspicious),
              *((seen, "rare") for seen in rare)]  # fmt: skip
     return Drawn(tuple(texts), counts, read, failed)
@@ -184,7 +195,7 @@ def _in_turn(groups: Iterable[Sequence[Seen]], wanted: int, taken: set[tuple[str
 
 
 def _sql(workspace: Workspace, engine: Engine, layer: Layer, choice: Choice) -> tuple[str, int]:
-    """SQL for the scrubbed texts in the order of their lots, each as it is in the catalog; and at most how many there are."""
+    """SQL for the scrubbed texts by their lots, each as it is in the catalog; and at most how many there are."""
     catalog = Catalog(workspace.catalog)
     # The cache may hold what is wanted no longer; the table of scrubbed texts is what was verified.
     shown = read_parquet(workspace.deid / "texts" / "texts.parquet", ("report_id", "text_column", "case_id", "patient_id"))
@@ -198,7 +209,8 @@ def _sql(workspace: Workspace, engine: Engine, layer: Layer, choice: Choice) -> 
     where = f" WHERE r.site IN ({', '.join(literal(code) for code in choice.sites)})" if choice.sites else ""
     # A digest of seed and text is its lot: it depends neither on the order of rows nor on what else is there.
     lots = (
-        f"SELECT c.report_id, c.text_column, c.removals, md5('{choice.seed}:' || c.report_id || ':' || c.text_column) AS lot "
+        "SELECT c.report_id, c.text_column, c.removals, "
+        f"md5('{choice.seed}:' || c.report_id || ':' || c.text_column) AS lot "
         f"FROM {cache} c JOIN {_CODES} k ON c.report_id = k.report_id "
         f"JOIN {_SHOWN} s ON s.report_code = k.report_code AND s.text_column = c.text_column"
     )

@@ -98,7 +98,7 @@ def report_codes(catalog: Catalog, layer: Layer) -> pa.Table:
     """Every report of the catalog, ``report_id``, with its code in a layer, ``report_code``."""
     ids = catalog.read(REPORTS, columns=("report_id",))["report_id"]
     codes = pa.array(layer.codes.codes("R", ids.to_pylist()), pa.string())
-    return pa.table({"report_id": ids, "report_code": codes})
+    return pa.table([ids.combine_chunks(), codes], names=["report_id", "report_code"])
 
 
 def members(workspace: Workspace, rows: pa.Table, cohorts: Sequence[str]) -> Any:

@@ -100,8 +100,10 @@ def plan_erasure(workspace: Workspace, number: str, site: str | None) -> tuple[E
 def _plan(workspace: Workspace, scope: Scope) -> ErasurePlan:
     rows = {}
     for table, columns, mask in _rows_that_go(scope):
-        parts = newest_parts(workspace.catalog, table)
-        rows[table.name] = sum(rows_of(part, table, columns, mask).num_rows for part in parts)
+        names = tuple({*columns, *table.key})
+        found = [rows_of(part, table, names, mask) for part in newest_parts(workspace.catalog, table)]
+        # A later part may have another row for the same key.
+        rows[table.name] = len({tuple(row[name] for name in table.key) for part in found for row in part.to_pylist()})
     return ErasurePlan(
         rows={name: count for name, count in rows.items() if count},
         pages=sum(1 for _ in pages_with(workspace, scope)),

@@ -70,9 +70,7 @@ _HAN_FROM = 0x2E80
 _CONTEXT = 80
 _TOKEN_BEFORE = re.compile(r"[0-9A-Za-z-]*\Z")
 _TOKEN_BEHIND = re.compile(r"[0-9A-Za-z-]*")
-_OPAQUE = re.compile(
-    r"[A-Z]-[0-9A-HJKMNP-TV-Z]{16}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32,}"
-)
+_OPAQUE = re.compile(r"[A-Z]-[0-9A-HJKMNP-TV-Z]{16}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32,}")
 _CHANGE = re.compile(r"[0-9](?=[A-Za-z])|[A-Za-z](?=[0-9])")
 # Base64 and its like: digits and letters change all the time.
 _RANDOM_LENGTH, _RANDOM_CHANGES, _LONGEST_IN_RANDOM = 24, 6, 7
@@ -366,7 +364,8 @@ def _gram(codes: NDArray[Any], starts: NDArray[Any], signs: int) -> NDArray[np.u
 def _prefix(codes: NDArray[Any]) -> Hashes:
     """Hash of what is before each unit, and of all."""
     prefix = np.zeros(len(codes) + 1, dtype=np.uint64)
-    np.cumsum(codes * _POWERS[: len(codes)], out=prefix[1:])
+    np.multiply(codes, _POWERS[: len(codes)], out=prefix[1:])
+    np.cumsum(prefix[1:], out=prefix[1:])
     return prefix
 
 

@@ -27,7 +27,7 @@ IDENTIFIED: Final = (
 )  # fmt: skip
 """Tables whose direct identifiers are searched for."""
 
-_KINDS: Final[Mapping[str, str]] = {
+KINDS: Final[Mapping[str, str]] = {
     "patient_name": "name",
     "submitting_doctor": "staff", "pathologist": "staff", "reviewer": "staff",
     "patient_id": "number", "other_patient_id": "number", "master_id": "number", "id_value": "number",
@@ -136,7 +136,7 @@ def _selects(columns: Sequence[Column], source: str) -> Iterator[str]:
     names = [
         _item(column, f"""unnest(regexp_split_to_array("{column.name}", '{_BETWEEN_NAMES}'))""")
         for column in columns
-        if _KINDS[column.name] in _LISTS
+        if KINDS[column.name] in _LISTS
     ]
     lists = [_item(column, f'unnest("{column.name}")') for column in columns if column.type is Type.STRINGS]
     if plain:
@@ -145,7 +145,7 @@ def _selects(columns: Sequence[Column], source: str) -> Iterator[str]:
 
 
 def _item(column: Column, value: str) -> str:
-    return f"{{'kind': '{_KINDS[column.name]}', 'value': {value}}}"
+    return f"{{'kind': '{KINDS[column.name]}', 'value': {value}}}"
 
 
 def _telling(kind: str, values: Iterable[str]) -> Iterable[str]:

@@ -30,9 +30,7 @@ ALL: Final = (UTF_8, UTF_16, GB18030, MISREAD, BASE64, PERCENT, ESCAPES, MARKUP)
 
 # Windows-1252 stands for latin-1 wherever a web page or a spreadsheet misread: its signs give back their bytes.
 _WINDOWS = {
-    ord(sign): byte
-    for byte in range(0x80, 0xA0)
-    if (sign := bytes([byte]).decode("cp1252", "ignore")) and ord(sign) > 0xFF
+    ord(sign): byte for byte in range(0x80, 0xA0) if (sign := bytes([byte]).decode("cp1252", "ignore")) and ord(sign) > 0xFF
 }
 _WIDE = re.compile(f"[\x80-\xff{''.join(map(chr, _WINDOWS))}]{{2}}")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]+)*")

@@ -76,10 +76,14 @@ def search_directory(
         limits: makes what one file may cost.
     """
     look = _Look(identifiers, passes, detectors)
-    root = os.fsencode(path).rstrip(b"/") or b"/"
-    for number, relpath in enumerate(_entries(path, root), 1):
-        name_leaks = look.in_part(_names_of(relpath))
-        shown = f"file {number}" if name_leaks else relpath.decode("utf-8", "backslashreplace")
+    root = os.fsencode(path.resolve())
+    is_file = not stat.S_ISDIR(path.stat().st_mode)
+    # What cannot be listed is met again, and named, when it is its turn.
+    below = [folder + b"/" + name for folder, folders, names in os.walk(root) for name in (*folders, *names)]
+    for number, relpath in enumerate([b"", *sorted(entry[len(root.rstrip(b"/")) + 1 :] for entry in below)]):
+        named = root.rpartition(b"/")[2] if is_file else relpath
+        name_leaks = look.in_part(_names_of(named)) if named else []
+        shown = f"file {number or 1}" if name_leaks else named.decode("utf-8", "backslashreplace") or "."
         found = _Found(shown)
         found.add(name_leaks)
         try:
@@ -87,15 +91,6 @@ def search_directory(
         except OSError as error:
             found.add([("", 0, NOT_SEARCHED, _reason(error))])
         yield from found.leaks()
-
-
-def _entries(path: Path, root: bytes) -> list[bytes]:
-    """Everything below a directory, in the order of paths; links to directories are not entered."""
-    if not stat.S_ISDIR(path.stat().st_mode):
-        return [b""]
-    # What cannot be listed is met again, and named, when it is its turn.
-    found = [folder + b"/" + name for folder, folders, names in os.walk(root) for name in (*folders, *names)]
-    return [b"", *sorted(path[len(root) + 1 :] for path in found)]
 
 
 def _names_of(relpath: bytes) -> Part:
@@ -123,10 +118,10 @@ def _search_entry(path: bytes, root: bytes, look: "_Look", found: "_Found", limi
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(handle, "rb") as file:
         limits.open(os.fstat(handle).st_size)
-        search_file(file, look, found, limits)
+        _search_file(file, look, found, limits)
 
 
-def search_file(file: BinaryIO, look: "_Look", found: "_Found", limits: Limits) -> None:
+def _search_file(file: BinaryIO, look: "_Look", found: "_Found", limits: Limits) -> None:
     """Search one opened file."""
     for part in parts(file, "", limits):
         if isinstance(part, Unsearched):

@@ -14,7 +14,7 @@ from pathcurate.disclosure.risk import evaluate
 from pathcurate.model.attrition import Attrition, AttritionStep, Counts
 from pathcurate.model.column import Identifying, Table
 from pathcurate.model.deidentified import DEID_TABLES, UNIT_KEYS, UNIT_TABLES
-from pathcurate.model.evaluation import Evaluation, Standard
+from pathcurate.model.evaluation import Evaluation, Standard, moved_days, quasi_identifiers
 from pathcurate.model.profile import Profile
 from pathcurate.model.recipe import Recipe
 from pathcurate.tables import column_values, conform, read_parquet, write_parquet
@@ -57,7 +57,7 @@ def disclose(
     Raises:
         DisclosureRefusedError: it cannot be made coarse enough.
     """
-    quasi = _of_class(table, Identifying.QUASI)
+    quasi = quasi_identifiers(table)
     if profile.k is None:
         reached = Reached({name: data[name] for name in quasi}, np.ones(data.num_rows, np.bool_), (), 0)
     else:
@@ -66,27 +66,27 @@ def disclose(
     columns = [reached.columns[name] if name in reached.columns else data[name] for name in declared.names]
     left = conform(declared, pa.Table.from_arrays(columns, names=list(declared.names))).filter(kept)
     figures = evaluate(
-        left, _of_class(declared, Identifying.QUASI), _of_class(declared, Identifying.SENSITIVE), persons.filter(kept),
-        standard, profile.k,
+        left, quasi_identifiers(declared), _sensitive(declared), persons.filter(kept), standard, profile.k,
     )  # fmt: skip
     evaluation = Evaluation(
         figures, profile.name, profile.digest, profile.sharing, profile.k, reached.steps, data.num_rows - left.num_rows,
-        reached.suppressed, has_texts,
+        reached.suppressed, has_texts, tuple(moved_days(declared)),
     )  # fmt: skip
     return Disclosed(declared, left, kept, evaluation)
 
 
-def _of_class(table: Table, identifying: Identifying) -> list[str]:
-    return [column.name for column in table.columns if column.identifying is identifying]
+def _sensitive(table: Table) -> list[str]:
+    return [column.name for column in table.columns if column.identifying is Identifying.SENSITIVE]
 
 
 def _left(table: Table, shown: Columns) -> Table:
     """The declaration of what is shown: bands stand where ages were."""
     columns = []
+    judged = quasi_identifiers(table)
     for column in table.columns:
         if column.name == "age" and "age_band" in shown and "age_band" not in table:
             columns.append(DEID_TABLES[table.name]["age_band"])
-        elif column.identifying is not Identifying.QUASI or column.name in shown:
+        elif column.name not in judged or column.name in shown:
             columns.append(column)
     kept = {column.name for column in columns}
     return replace(table, columns=tuple(columns), key=table.key if kept.issuperset(table.key) else ())

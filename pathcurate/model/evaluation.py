@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, Strict, StringConstraints
 
+from pathcurate.model.column import Identifying, Table, Type
+
 EVALUATION_PATH = "quality/deid-evaluation.json"
 CHART_PATH = "quality/deid-evaluation.svg"
 SHARINGS = ("public", "agreement", "enclave")
@@ -163,6 +165,8 @@ class Figures:
             easiest to find (journalist).
         mean: mean risk of the classes, by which R is measured except for publication.
         expected: share of the persons that somebody finds who looks for all of them (marketer).
+        alone: persons whose set of classes is nobody else's: who knows several rows of theirs, and sees that they belong
+            together, can tell them apart although each row is like those of others.
         diversity: by sensitive column.
         risks: by way of sharing.
     """
@@ -176,8 +180,25 @@ class Figures:
     highest: float
     mean: float
     expected: float
+    alone: int
     diversity: tuple[Diversity, ...]
     risks: tuple[Risk, ...]
+
+
+def quasi_identifiers(table: Table) -> list[str]:
+    """The columns by which somebody can look for a person: the declared ones without days.
+
+    Days of a release are moved by a secret offset of each patient. They say nothing to whoever knows the true ones, but for
+    the time between two of them.
+    """
+    return [
+        column.name for column in table.columns if column.identifying is Identifying.QUASI and column.type is not Type.DATE
+    ]
+
+
+def moved_days(table: Table) -> list[str]:
+    """The columns of days."""
+    return [column.name for column in table.columns if column.type is Type.DATE]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +215,7 @@ class Evaluation:
         suppressed_rows: rows that were left out to reach it.
         suppressed_persons: persons whose rows these are; some may have other rows in the table.
         has_texts: whether texts go out too.
+        moved: columns of days, which are moved by an offset that nobody knows.
     """
 
     figures: Figures
@@ -205,6 +227,7 @@ class Evaluation:
     suppressed_rows: int
     suppressed_persons: int
     has_texts: bool
+    moved: tuple[str, ...] = ()
 
     @property
     def risk(self) -> Risk:
@@ -229,6 +252,11 @@ class Evaluation:
         """The evaluation for people, a sentence each."""
         figures, risk = self.figures, self.risk
         yield f"Quasi-identifiers in the table: {', '.join(figures.quasi) or 'none'}."
+        if self.moved:
+            yield (
+                f"Days are moved by a secret offset of each patient ({', '.join(self.moved)}), so nobody can look for one "
+                "and they are not counted; the time between two days of a patient is true."
+            )
         asked = f"; profile {self.profile} asks for at least {self.k_required}" if self.k_required is not None else ""
         least = _counted(figures.k, "person")
         yield f"Each combination of their values is that of at least {least} (k = {figures.k}){asked}."
@@ -236,6 +264,9 @@ class Evaluation:
             f"Somebody who knows these values of a person picks the right one with a chance of at most "
             f"{percent(figures.highest)}; somebody who looks for everybody finds {percent(figures.expected)} of them."
         )
+        if figures.alone and figures.k > 1:
+            persons = _counted(figures.alone, "person")
+            yield f"All rows of a person taken together, {persons} can be told apart by whoever knows several of them."
         if self.suppressed_rows:
             rows, persons = _counted(self.suppressed_rows, "row"), _counted(self.suppressed_persons, "person")
             yield f"Left out to reach that: {rows} of {persons}."

@@ -127,7 +127,7 @@ class Profile(_Part):
         sharing: for whom: everybody, partners by agreement, users of an enclave (GB/T 37964-2019, 3.12 to 3.14), or nobody
             outside.
         k: least persons who share each combination of quasi-identifiers; None for no limit.
-        most_suppressed: share of rows that may be left out to reach it.
+        most_suppressed: share of persons of whom rows may be left out to reach it.
         classes: for each identifying class what is done to its columns; what cannot be done with a column drops it.
         columns: the same for single columns of the catalog, as ``table.column``.
         texts: what becomes of free texts.

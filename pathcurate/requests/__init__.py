@@ -158,11 +158,12 @@ def _plain_file(path: Path) -> tuple[int, dict[str, Any]] | None:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
+    state = os.fstat(handle)
+    # A second name of another's file would make them the one who asked.
+    if not stat.S_ISREG(state.st_mode) or state.st_nlink != 1:
+        os.close(handle)
+        return None
     with os.fdopen(handle, "rb") as file:
-        state = os.fstat(handle)
-        # A second name of another's file would make them the one who asked.
-        if not stat.S_ISREG(state.st_mode) or state.st_nlink != 1 or state.st_size > _MOST_BYTES:
-            return None
         data = file.read(_MOST_BYTES + 1)
     try:
         content = json.loads(data.decode())

@@ -138,10 +138,6 @@ class Intake:
         """Whether a file's name does not tell that it is about an erased person."""
         return not self.forgotten.holds((FILE, self.table.name, *file.key))
 
-    def wanted(self, file: SourceFile) -> Iterable[SourceRow | Finding]:
-        """What ``read`` gives, without rows of erased persons."""
-        return without(self.forgotten, self.table.name, file, self.read(file))
-
     def state(self, catalog: Catalog) -> str:
         """Names of the newest states of all its tables."""
         return " ".join(catalog.state(table) for table in (self.table, *self.derived))
@@ -416,7 +412,7 @@ class Reading:
         }  # fmt: skip
         seen: set[bytes] = set()
         repeated: list[int] = []
-        for item in self.intake.wanted(file):
+        for item in without(self.intake.forgotten, self.intake.table.name, file, self.intake.read(file)):
             if isinstance(item, Finding):
                 self.findings.append(item)
             elif item.content in seen:

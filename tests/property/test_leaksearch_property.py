@@ -11,7 +11,10 @@ from pathcurate.leaksearch.identifiers import Identifiers
 from pathcurate.leaksearch.search import search_directory
 from tests.unit.test_leaksearch_files import CONTAINERS, ENCODED, IDENTIFIERS
 
-_WORDS = ("张三丰", "李四", "S24-01234", "12345678", "1234", "54321", "ZHANG SAN", "A1", "a", "7", "三", " ", "-", ",", "\n", "。", "/")
+_WORDS = (
+    "张三丰", "李四", "S24-01234", "12345678", "1234", "54321", "ZHANG SAN", "A1", "a", "7", "三", " ", "-", ",", "\n",
+    "。", "/",
+)  # fmt: skip
 _MANY = Identifiers.of({
     "name": ["张三丰", "三丰李", "欧阳 三丰", "ZHANG SAN", "SAN ZHANG"], "case": ["S24-01234", "A1S24"],
     "number": ["12345678", "54321", "77777", "1234-54321"],
@@ -57,7 +60,7 @@ def test_the_search_finds_what_looking_everywhere_finds(text: str) -> None:
 def test_an_identifier_planted_anywhere_in_anything_is_found(
     tmp_path: Path, container: str, encoding: str, before: int, behind: int, seed: int
 ) -> None:
-    filler = random.Random(seed)  # noqa: S311 -- letters to hide it in
+    filler = random.Random(seed)
     lead, rest = ("".join(filler.choices("abc ,.\n", k=length)).encode() + b"\n" for length in (before, behind))
     # What is of two bytes a sign may begin at an odd place, and what was cut may be Base64 again.
     (tmp_path / "m").write_bytes(CONTAINERS[container](lead + ENCODED[encoding] + b"\n" + rest))

@@ -63,6 +63,14 @@ def test_a_person_in_two_classes_counts_in_both() -> None:
     assert found.expected == 0.5
 
 
+def test_rows_that_are_common_one_by_one_are_rare_together() -> None:
+    sites = {"a": ["NB01", "NB02"], "b": ["NB01"], "c": ["NB02"], "d": ["NB01"], "e": ["NB02"]}
+    pairs = [(person, site) for person, known in sites.items() for site in known]
+    found = figures({"site": [site for _, site in pairs]}, [person for person, _ in pairs])
+    assert (found.k, found.alone) == (3, 1)
+    assert "1 person can be told apart" in " ".join(evaluation(figures=found).words())
+
+
 def test_no_value_is_a_value() -> None:
     assert figures({"sex": ["male", None, "male"]}, ["a", "b", "c"]).k == 1
     assert figures({"sex": [None, None, None]}, ["a", "b", "c"]).k == 3

@@ -158,7 +158,8 @@ def test_an_identifier_is_found_in_every_encoding(container: str, tmp_path: Path
 
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_where_no_identifier_is_none_is_found(container: str, tmp_path: Path) -> None:
-    (tmp_path / "m").write_bytes(CONTAINERS[container](b"138001380001 C50.9 \xe5\xbc\xa0, \xe4\xb8\x89 " + b"Zm9vYmFyYmF6cXV4" * 9))
+    data = "138001380001 C50.9 张, 三 丰三张".encode() + b"Zm9vYmFyYmF6cXV4" * 9
+    (tmp_path / "m").write_bytes(CONTAINERS[container](data))
     assert leaks(tmp_path) == []
 
 
@@ -167,8 +168,9 @@ def test_where_no_identifier_is_none_is_found(container: str, tmp_path: Path) ->
     [
         pa.array([NAME]), pa.array([[NAME]]), pa.array([{"a": [{"b": NAME}]}]), pa.array([{"k": 1, NAME: 2}]),
         pa.array([NAME]).dictionary_encode(), pa.array([[("k", NAME)]], pa.map_(pa.string(), pa.string())),
-        pa.array([int(NUMBER)]), pa.array([float(NUMBER), float("nan"), 0.5]), pa.array([int(NUMBER)]).cast(pa.decimal128(30, 2)),
-        pa.array([NAME.encode().ljust(16)], pa.binary(16)), pa.array([NAME], pa.large_string()), pa.array([NAME], pa.string_view()),
+        pa.array([int(NUMBER)]), pa.array([float(NUMBER), float("nan"), 0.5]),
+        pa.array([int(NUMBER)]).cast(pa.decimal128(30, 2)), pa.array([NAME.encode().ljust(16)], pa.binary(16)),
+        pa.array([NAME], pa.large_string()), pa.array([NAME], pa.string_view()),
     ],
     ids=lambda column: str(column.type)[:30],
 )  # fmt: skip
@@ -176,7 +178,7 @@ def test_a_column_of_any_type_is_searched(column: "pa.Array[pa.Scalar[pa.DataTyp
     if not pa.types.is_string_view(column.type):
         (tmp_path / "m").write_bytes(parquet(column))
         assert any(leak.where in {"column 2", "footer"} for leak in leaks(tmp_path))
-    with pa.ipc.new_file(tmp_path / "n", pa.schema([("c", column.type)])) as writer:
+    with pa.ipc.new_file(str(tmp_path / "n"), pa.schema([("c", column.type)])) as writer:
         writer.write_batch(pa.record_batch([column], ["c"]))
     assert any(leak.where == "column 1" for leak in leaks(tmp_path / "n")) or NAME in str(column.type)
     assert leaks(tmp_path / "n")
@@ -199,7 +201,7 @@ def test_a_footer_statistics_and_unused_words_are_searched(tmp_path: Path) -> No
 def test_names_of_files_folders_and_members_leak_and_are_not_shown(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / f"{NAME}.svs").write_bytes(b"")
-    os.mkdir(os.fsencode(tmp_path) + b"/" + NAME.encode("gb18030"))
+    (tmp_path / os.fsdecode(NAME.encode("gb18030"))).mkdir()
     (tmp_path / "m.zip").write_bytes(zipped(b"", f"{NAME}.txt"))
     (tmp_path / "gb.zip").write_bytes(zipped(b"", "xxxxxx.txt").replace(b"xxxxxx", NAME.encode("gb18030")))
     found = leaks(tmp_path)
@@ -214,6 +216,7 @@ def test_where_a_leak_is_said_to_be_it_is(tmp_path: Path) -> None:
     lead = "肿物大小\n" * (BLOCK // 10)
     (tmp_path / "utf-8").write_text(lead + TEXT, encoding="utf-8")
     (tmp_path / "utf-16").write_bytes(b"." + (lead + TEXT).encode("utf-16-be"))
+    assert [leak.file for leak in leaks(tmp_path / "utf-8")] == ["utf-8"]
     by_file = {leak.file: leak for leak in leaks(tmp_path)}
     assert by_file["utf-8"].offset == len((lead + "x ").encode())
     assert by_file["utf-16"].offset == 1 + 2 * len(lead + "x ")
@@ -262,7 +265,9 @@ def test_detectors_see_texts_and_never_what_is_packed(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(b"13900139000")
     (tmp_path / "n").write_bytes(gzip.compress(b"call 13900139000"))
     found = list(search_directory(tmp_path, IDENTIFIERS, detectors=detector))
-    assert {(leak.file, leak.kind, leak.encoding) for leak in found} == {("m", "phone", "pattern"), ("n", "phone", "pattern")}
+    assert {(leak.file, leak.kind, leak.encoding) for leak in found} == {
+        ("m", "phone", "pattern"), ("n", "phone", "pattern"),
+    }  # fmt: skip
     assert "call 13900139000" in seen
     assert not any("\x1f" in text for text in seen)
 
@@ -348,6 +353,14 @@ def test_links_pipes_and_sockets_are_not_followed(tmp_path: Path, monkeypatch: p
         ("socket", NOT_SEARCHED, "no regular file"), ("dangling", NOT_SEARCHED, "a link to elsewhere"),
         ("dangling", "name", "target"),
     }  # fmt: skip
+
+
+def test_a_link_that_is_named_itself_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "m").write_text(TEXT)
+    (tmp_path / "link").symlink_to("m")
+    assert [leak.kind for leak in leaks(tmp_path / "link")] == ["name"]
+    (tmp_path / "folder").symlink_to(".")
+    assert {leak.kind for leak in leaks(tmp_path / "folder")} == {"name"}
 
 
 def test_what_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

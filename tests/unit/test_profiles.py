@@ -183,7 +183,7 @@ def test_every_column_is_explained_as_it_is_treated(name: str, language: Any) ->
 
 def test_the_four_openings_say_what_differs() -> None:
     said = {name: deid.explain(shipped(name))[:4] for name in SHIPPED}
-    assert said["public"][3].endswith("share each combination of quasi-identifiers; at most 10% of rows are left out for it")
+    assert said["public"][3].endswith("share each combination of quasi-identifiers; at most 10% of persons lose rows")
     assert said["public"][:3] == [
         "profile public: Publication, for everybody",
         "texts: no release holds any",
