@@ -46,6 +46,7 @@ bench: setup  ## Measure on small inputs, in a few minutes
 	$(BIN)/python tests/bench/link_scale.py --slides 700000
 	$(BIN)/python tests/bench/persons_speed.py
 	$(BIN)/python tests/bench/find_speed.py --slides 140000 --repeat 3
+	$(BIN)/python tests/bench/deid_speed.py --repeat 3
 
 bench-full: setup  ## Measure at the size of an archive, in an hour
 	$(BIN)/python tests/bench/scan_speed.py --repeat 5
@@ -58,6 +59,7 @@ bench-full: setup  ## Measure at the size of an archive, in an hour
 	$(BIN)/python tests/bench/link_scale.py
 	$(BIN)/python tests/bench/persons_speed.py --reports 1000000 5000000
 	$(BIN)/python tests/bench/find_speed.py
+	$(BIN)/python tests/bench/deid_speed.py --repeat 9 $(if $(PATHCURATE_REAL_DATA),--foreign $(PATHCURATE_REAL_DATA)/deid_text)
 
 clean:  ## Remove everything that make made
 	rm -rf $(VENV) .venv-* $(DEMO) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

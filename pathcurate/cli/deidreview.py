@@ -31,6 +31,7 @@ def command() -> None:
 @command.command("export")
 @click.option("--cohort", metavar="NAME", help="Only texts of this cohort.")
 @click.option("--site", "sites", multiple=True, metavar="CODE", help="Only this site; may be given again.")
+@click.option("--withheld", type=click.IntRange(0, 1000), default=30, show_default=True, help="Texts that are left out.")
 @click.option("--sample", type=click.IntRange(0, 1000), default=30, show_default=True, help="Texts drawn at random.")
 @click.option(
     "--suspicious", type=click.IntRange(0, 1000), default=30, show_default=True, help="Texts with suspicious words."
@@ -47,6 +48,7 @@ def export_command(  # one argument for each option
     *,
     cohort: str | None,
     sites: tuple[str, ...],
+    withheld: int,
     sample: int,
     suspicious: int,
     rare: int,
@@ -58,9 +60,9 @@ def export_command(  # one argument for each option
 
     The page shows each text with what was taken out as marks and what looks suspicious underlined. Both identify patients,
     so they lie below catalog/review/ only, the audit trail notes them, and they are removed when their time is over. Shown
-    are texts drawn at random, by which the quality of scrubbing can be told, texts with words that still look like
-    identifiers, and texts out of which a rule that seldom acts took something. Answer on the page, or in the CSV below
-    `answer`, and give the file to `deid review import`.
+    are texts that are left out because something in them may still identify somebody, texts drawn at random of the others,
+    by which the quality of scrubbing can be told, texts with suspicious words, and texts out of which a rule that seldom
+    acts took something. Answer on the page, or in the CSV below `answer`, and give the file to `deid review import`.
 
     \b
     Example:
@@ -76,7 +78,7 @@ def export_command(  # one argument for each option
         progress("review", "texts", quiet=session.quiet) as advance,
     ):
         codes = tuple(workspace.site(code).code for code in sites)
-        choice = Choice(cohort, codes, sample, suspicious, rare, seed)
+        choice = Choice(cohort, codes, withheld, sample, suspicious, rare, seed)
         exported = export_review(
             workspace, engine, choice, now=session.now, expires_days=expires_days, actor=session.actor, purpose=purpose,
             progress=advance,

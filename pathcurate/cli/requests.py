@@ -66,7 +66,11 @@ def answer_all(session: Session) -> None:
                 state = _answer(session, workspace, engine, request)
             except PathcurateError as error:
                 counts["left_open"] += 1
-                session.say(f"{request.name} stays open: {error.message}")
+                session.say(_printable(f"{request.name} stays open: {error.message}"))
+                continue
+            except Exception as error:  # noqa: BLE001  what one analyst wrote must not keep the others from their answers
+                counts["left_open"] += 1
+                session.say(f"{request.name} stays open: internal error ({type(error).__name__})")
                 continue
             counts[state] += 1
             session.say(f"{request.name} of {request.analyst}: {state}")
@@ -111,7 +115,12 @@ def show_standings(session: Session) -> None:
     known = list(standings(workspace, None if is_curator(workspace) else os.getuid()))
     document = {"requests": [{"request": one.name, "analyst": one.analyst, "state": one.state, "answer": dict(one.answer)}
                              for one in known]}  # fmt: skip
-    session.show(document, [line for one in known for line in _lines(one)] or ["no requests"])
+    session.show(document, [_printable(line) for one in known for line in _lines(one)] or ["no requests"])
+
+
+def _printable(text: str) -> str:
+    """The text without characters that would steer a terminal: what a recipe says comes back in its answer."""
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
 
 
 def _lines(standing: "Standing") -> Iterator[str]:

@@ -1,6 +1,5 @@
 """What every command shares: its options, its workspace, and how it shows results."""
 
-import getpass
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -85,11 +84,10 @@ class Session:
 
     @property
     def actor(self) -> str:
-        """The operating system's user."""
-        try:
-            return getpass.getuser()
-        except (KeyError, OSError):
-            return f"uid {os.getuid()}"
+        """The operating system's user, as the system and not the environment says."""
+        from pathcurate.roles import user_name
+
+        return user_name(os.getuid())
 
     @property
     def now(self) -> datetime:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathcurate import __version__
 from pathcurate.deid.build import Built, build
 from pathcurate.deid.explained import explain, plan, unruled
-from pathcurate.deid.faults import find_faults, find_text_faults
+from pathcurate.deid.faults import find_faults, find_text_faults, known
 from pathcurate.deid.originals import record_originals
 from pathcurate.deid.siterules import site_rules
 from pathcurate.deid.texts import TextScrubbing, TextSummary, wanted_cohorts
@@ -126,7 +126,7 @@ def _apply_tables(workspace: Workspace, actor: str) -> DeidSummary:
     for name, data in built.criteria.items():
         write_parquet(vault.criteria / f"{name}.parquet", data, mode=0o600)
     record_findings(Catalog(workspace.catalog), "deid", _findings(built))
-    faults = find_faults(workspace)
+    faults = find_faults(workspace, known(workspace))
     rows = {name: data.num_rows for name, data in built.tables.items()}
     append_event(
         workspace.vault, actor, "deid apply",
@@ -145,13 +145,14 @@ def _apply_texts(
     rules = site_rules(workspace, catalog)
     break_text_seal(workspace)
     inputs = text_inputs(workspace)
-    scrubbing = TextScrubbing(workspace, engine, internal(vault.key), vault.fingerprint, rules)
+    identifiers = known(workspace)
+    scrubbing = TextScrubbing(workspace, engine, internal(vault.key), vault.fingerprint, rules, identifiers)
     summary = scrubbing.run(cohorts, progress)
     record_findings(catalog, "deid_texts", scrubbing.findings)
-    faults = find_text_faults(workspace)
+    faults = find_text_faults(workspace, identifiers)
     facts = {
         "reports": summary.reports, "scrubbed": summary.scrubbed, "texts": summary.texts, "failed": summary.failed,
-        "removals": sum(summary.removals.values()), "faults": len(faults),
+        "withheld": summary.withheld, "removals": sum(summary.removals.values()), "faults": len(faults),
     }  # fmt: skip
     append_event(workspace.vault, actor, "deid texts", {**facts, "key": vault.fingerprint, "version": __version__})
     write_text_seal(workspace, inputs, vault.fingerprint, faults, cohorts)
@@ -170,10 +171,11 @@ def verify(workspace: Workspace, *, actor: str) -> DeidSummary:
     if not all((workspace.deid / f"{name}.parquet").is_file() for name in DEID_TABLES):
         raise PlanIncompleteError("the workspace has no de-identified tables", "Run `pathcurate deid apply`.")
     open_vault(workspace.vault)
-    faults = find_faults(workspace)
+    identifiers = known(workspace)
+    faults = find_faults(workspace, identifiers)
     if faults:
         break_seal(workspace)
-    text_faults = find_text_faults(workspace) if read_text_seal(workspace) is not None else []
+    text_faults = find_text_faults(workspace, identifiers) if read_text_seal(workspace) is not None else []
     if text_faults:
         break_text_seal(workspace)
     both = (*faults, *text_faults)

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,6 +19,7 @@ from pathcurate.leaksearch.search import NOT_SEARCHED, Leak, search_directory
 from pathcurate.model.column import Action, Table, Type
 from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES
 from pathcurate.model.text import TEXT_TABLES
+from pathcurate.profiles import load_profile
 from pathcurate.scrubbers.table import verify
 from pathcurate.tables import Catalog, arrow_schema, read_parquet
 from pathcurate.vault import append_event, open_vault
@@ -48,9 +49,14 @@ class SearchSummary:
     leaks: tuple[Leak, ...]
 
 
-def find_faults(workspace: Workspace) -> list[str]:
-    """What is wrong with the de-identified tables, in words without any value; empty if nothing is."""
-    identifiers = known(workspace)
+def find_faults(workspace: Workspace, identifiers: Identifiers) -> list[str]:
+    """What is wrong with the de-identified tables, in words without any value; empty if nothing is.
+
+    Args:
+        workspace: the workspace.
+        identifiers: what :func:`known` gives.
+    """
+    profile = load_profile(workspace)
     faults = []
     if strays := _strays(workspace.deid, {f"{name}.parquet" for name in DEID_TABLES} | {SEAL_FILE, _TEXTS}):
         # Their names are anybody's, and may name a patient.
@@ -58,17 +64,21 @@ def find_faults(workspace: Workspace) -> list[str]:
     for name, table in DEID_TABLES.items():
         path = workspace.deid / f"{name}.parquet"
         data = read_parquet(path)
-        faults += _of_table(path, table, data, identifiers)
+        faults += _of_table(path, table, data, identifiers, profile.filled(name))
         if name in CRITERIA_TABLES:
             true = read_parquet(workspace.vault / "criteria" / f"{name}.parquet")
             faults += [f"{name}.{column} {what}" for column, what in _unshifted(table, data, true)]
     return faults
 
 
-def find_text_faults(workspace: Workspace) -> list[str]:
-    """What is wrong with the scrubbed texts, in words without any value; empty if nothing is."""
+def find_text_faults(workspace: Workspace, identifiers: Identifiers) -> list[str]:
+    """What is wrong with the scrubbed texts, in words without any value; empty if nothing is.
+
+    Args:
+        workspace: the workspace.
+        identifiers: what :func:`known` gives.
+    """
     directory = workspace.deid / _TEXTS
-    identifiers = known(workspace)
     faults = []
     if strays := _strays(directory, {f"{name}.parquet" for name in TEXT_TABLES} | {SEAL_FILE}):
         faults.append(f"deid/texts/ holds {strays} files or folders that do not belong there")
@@ -130,9 +140,11 @@ def _control(workspace: Workspace, identifiers: Identifiers) -> Mapping[str, int
     return dict(sorted(found.items()))
 
 
-def _of_table(path: Path, table: Table, data: pa.Table, identifiers: Identifiers) -> list[str]:
+def _of_table(
+    path: Path, table: Table, data: pa.Table, identifiers: Identifiers, filled: Set[str] | None = None
+) -> list[str]:
     """What is wrong with a de-identified table and with its file."""
-    faults = [f"{table.name}.{column} {what}" for column, what in verify(table, data, frozenset())]
+    faults = [f"{table.name}.{column} {what}" for column, what in verify(table, data, filled)]
     in_columns, elsewhere = _held(path, table, data.schema, identifiers)
     faults += [f"{table.name}.{column} has {count} values that hold a known direct identifier"
                for column, count in in_columns.items()]  # fmt: skip

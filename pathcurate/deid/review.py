@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from pathcurate.pseudonyms import internal
 from pathcurate.reviews import SHEET_FILE, new_sheet, remove_expired, review_folder
 from pathcurate.storage import write_bytes
 from pathcurate.tables import Catalog
+from pathcurate.text.folding import half_width
 from pathcurate.vault import append_event, open_vault
 from pathcurate.verification import demand_texts
 from pathcurate.workspace import Workspace
@@ -66,7 +68,7 @@ class Asked:
 
     Attributes:
         texts: item to report, column, site and purpose of a text.
-        words: item to site and word.
+        words: item to site, word, and why it was asked about.
         version: of pathcurate, which had scrubbed the texts.
         expires_at: when no answer is taken any more.
     """
@@ -116,10 +118,17 @@ def export_review(
     items = _items(drawn)
     content = {
         "made_at": now.astimezone(UTC).isoformat(), "expires_at": expires_at.astimezone(UTC).isoformat(),
-        "version": __version__,
-        "texts": [{"item": item.item, "report_id": seen.report_id, "text_column": seen.text_column, "site": seen.site,
-                   "purpose": why} for item, (seen, why) in zip(items, drawn.texts, strict=True)],
-        "words": [{"item": word.item, "site": item.site, "word": word.word} for item in items for word in item.words],
+        "version": __version__, "salt": secrets.token_hex(8),
+        "texts": [
+            {"item": item.item, "report_id": seen.report_id, "text_column": seen.text_column, "site": seen.site,
+             "purpose": why}
+            for item, (seen, why) in zip(items, drawn.texts, strict=True)
+        ],
+        "words": [
+            {"item": word.item, "site": item.site, "word": word.word, "why": word.why}
+            for item in items
+            for word in item.words
+        ],
     }  # fmt: skip
     name = f"text-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{_digest(content)}"
     sheet = TextSheet(name, workspace.name, _minute(now), _minute(expires_at), items)
@@ -227,7 +236,8 @@ def _items(drawn: Drawn) -> tuple[TextItem, ...]:
         found = {word: (rule, False) for word, rule in seen.doubtful_words().items()}
         found |= {word: (reason, True) for word, reason in seen.suspicious_words().items()}
         for word, (why, is_suspicious) in found.items():
-            if (seen.site, word) not in asked:
+            is_decided = (seen.site, half_width(word)) in drawn.decided
+            if (seen.site, word) not in asked and (why == "known" or not is_decided):
                 asked[seen.site, word] = f"W{len(asked) + 1}"
                 words.append(WordItem(asked[seen.site, word], word, why, drawn.counts[seen.site, word], is_suspicious))
         names = {word: item for (site, word), item in asked.items() if site == seen.site}

@@ -176,6 +176,9 @@ def _answers(
             findings.append(_finding(number, "deid.review_word", f"no answer that is known: {', '.join(kinds)}"))
         elif question is not None and word and word.split() != question["word"].split():
             findings.append(_finding(number, "deid.review_other_word", "another word than its item had on the sheet"))
+        elif question is not None and question["why"] == "known" and meaning == "keep":
+            what = "a word kept that the catalog knows of somebody, which no decision can keep"
+            findings.append(_finding(number, "deid.review_known", what))
         elif question is not None:
             words.append(_Answer(number, row["item"], question["site"], question["word"], meaning))
         elif text is not None and word:

@@ -6,12 +6,14 @@ and days. ``manifest build`` and ``deliver`` render these in the codes and days 
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -20,6 +22,7 @@ from pathcurate import placeholders
 from pathcurate.digests import canonical_json
 from pathcurate.engines import Engine
 from pathcurate.errors import PlanIncompleteError
+from pathcurate.leaksearch.identifiers import Identifiers
 from pathcurate.model.attrition import COHORT_FILE
 from pathcurate.model.column import Table
 from pathcurate.model.diagnosis import DIAGNOSES, REPORT_CONCEPTS
@@ -41,6 +44,7 @@ from pathcurate.workspace import Workspace
 ALL = "*"
 """Stands for the texts of the whole archive, among names of cohorts."""
 _BATCH_ROWS = 500
+_BETWEEN = "\nq\nq\nq\nq\nq\nq\n"
 _COMMIT_TEXTS = 50_000
 _KNOWN: dict[str, str] = {
     "names": "patient_name", "numbers": "patient_id", "ids": "id_number", "phones": "phone", "cases": "accession",
@@ -65,6 +69,7 @@ class TextSummary:
         texts: texts.
         removals: places where something was removed, by kind.
         failed: reports whose texts could not be scrubbed; they are left out.
+        withheld: texts that are left out because they still hold, or seem to hold, an identifier.
     """
 
     cohorts: tuple[str, ...]
@@ -73,6 +78,7 @@ class TextSummary:
     texts: int
     removals: Mapping[str, int]
     failed: int
+    withheld: int
 
 
 def wanted_cohorts(workspace: Workspace, more: str | None) -> tuple[str, ...]:
@@ -128,12 +134,17 @@ class TextScrubbing:
         layer: the internal layer.
         key: fingerprint of the vault's key.
         rules: the rules of each site.
+        identifiers: all that the catalog knows; no text that holds one is shown.
     """
 
-    def __init__(self, workspace: Workspace, engine: Engine, layer: Layer, key: str, rules: Sequence[SiteRules]) -> None:
+    def __init__(
+        self, workspace: Workspace, engine: Engine, layer: Layer, key: str, rules: Sequence[SiteRules],
+        identifiers: Identifiers,
+    ) -> None:  # fmt: skip
         self._workspace, self._engine, self._layer, self._key = workspace, engine, layer, key
         self._catalog = Catalog(workspace.catalog)
         self._rules = tuple(rules)
+        self._identifiers = identifiers
         self._digests = {rule.site: rules_digest(rule) for rule in rules}
         self._current: dict[str, str] = {}
         self.findings: list[Finding] = []
@@ -191,7 +202,7 @@ class TextScrubbing:
                     failed[report.report_id] = result["error"]
                     del self._current[report.report_id]
                     continue
-                rows += self._assembled(report, result["removals"])
+                rows += self._assembled(report, result["removals"], set(result["suspicious"]))
             if len(rows) >= _COMMIT_TEXTS:
                 self._keep(rows)
                 rows = []
@@ -229,7 +240,9 @@ class TextScrubbing:
     def _report(self, row: Mapping[str, Any]) -> "_Report":
         return _Report.of(row, self._digests[row["site"]], self._key)
 
-    def _assembled(self, report: "_Report", removals: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    def _assembled(
+        self, report: "_Report", removals: Iterable[Mapping[str, Any]], suspicious: Collection[str]
+    ) -> Iterator[dict[str, Any]]:
         """Rows of the cache for one report."""
         found: dict[str, list[Removal]] = {}
         for item in removals:
@@ -242,7 +255,7 @@ class TextScrubbing:
             whole = placeholders.assemble(text, found.get(name, []), encode)
             yield {
                 "report_id": report.report_id, "text_column": name, "made_of": report.made_of, "text": whole.text,
-                "removals": json.dumps(_noted(found.get(name, []), whole)),
+                "is_suspicious": name in suspicious, "removals": json.dumps(_noted(found.get(name, []), whole)),
             }  # fmt: skip
 
     def _keep(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -253,35 +266,71 @@ class TextScrubbing:
         folder = self._workspace.deid / "texts"
         folder.mkdir(parents=True, exist_ok=True)
         self._engine.view("scrubbed_now", _made_of(self._current))
-        columns = ("report_id", "text_column", "made_of", "text", "removals")
+        columns = ("report_id", "text_column", "made_of", "text", "is_suspicious", "removals")
         cache = relation(self._engine, self._catalog, SCRUBBED_TEXTS, columns)
         # A text that its report has lost since is in the cache still, made of what was there then.
         good = f"(SELECT * FROM {cache} SEMI JOIN scrubbed_now USING (report_id, made_of))"
         sql = (
             "SELECT w.report_code AS report_id, t.text_column, w.case_id, w.patient_id, w.group_id, w.language, t.text, "
-            f"t.removals FROM {good} t JOIN wanted_reports w USING (report_id) ORDER BY ALL"
+            f"t.removals, t.is_suspicious FROM {good} t JOIN wanted_reports w USING (report_id) ORDER BY ALL"
         )
-        kinds: dict[str, int] = {}
+        kinds: Counter[str] = Counter()
         texts = 0
+        withheld: list[tuple[str, str, str]] = []
         with _writer(folder, TEXTS) as write_texts, _writer(folder, REMOVALS) as write_removals:
             for batch in self._engine.batches(sql):
                 rows = batch.to_pylist()
-                removed = [(row, json.loads(row.pop("removals"))) for row in rows]
-                write_texts([{**row, "removal_count": len(places)} for row, places in removed])
-                write_removals([_removal_row(row, place) for row, places in removed for place in places])
-                for kind in (place[0] for _, places in removed for place in places):
-                    kinds[kind] = kinds.get(kind, 0) + 1
-                texts += len(rows)
+                leaking = self._leaking([row["text"] for row in rows])
+                why = ["known" if index in leaking else "look" * row["is_suspicious"] for index, row in enumerate(rows)]
+                withheld += [(row["report_id"], row["text_column"], of) for row, of in zip(rows, why, strict=True) if of]
+                shown = [(row, json.loads(row["removals"])) for row, of in zip(rows, why, strict=True) if not of]
+                write_texts([{**row, "removal_count": len(places)} for row, places in shown])
+                write_removals([_removal_row(row, place) for row, places in shown for place in places])
+                kinds.update(place[0] for _, places in shown for place in places)
+                texts += len(shown)
+        left_out = {"report_id": [place[0] for place in withheld], "text_column": [place[1] for place in withheld]}
+        self._engine.view(
+            "withheld_texts", pa.table(left_out, schema=arrow_schema(TEXTS.select(("report_id", "text_column"))))
+        )
         with _writer(folder, TEXT_SPANS) as write_spans:
             for batch in self._engine.batches(self._spans_sql(good)):
                 write_spans([span for row in batch.to_pylist() if (span := _span_row(row)) is not None])
-        reports = self._engine.table("SELECT report_code, report_id FROM wanted_reports ORDER BY 1")
+        reports = self._engine.table("SELECT report_code, report_id FROM wanted_reports ORDER BY 1").to_pylist()
+        self._tell(reports, withheld)
+        states = {**dict.fromkeys((code for code, *_ in withheld), "withheld")}
         with _writer(folder, TEXT_REPORTS) as write_reports:
             write_reports([
-                {"report_id": row["report_code"], "status": "failed" if row["report_id"] in failed else "ok"}
-                for row in reports.to_pylist()
+                {"report_id": row["report_code"],
+                 "status": "failed" if row["report_id"] in failed else states.get(row["report_code"], "ok")}
+                for row in reports
             ])  # fmt: skip
-        return TextSummary(tuple(cohorts), reports.num_rows, scrubbed, texts, dict(sorted(kinds.items())), len(failed))
+        return TextSummary(
+            tuple(cohorts), len(reports), scrubbed, texts, dict(sorted(kinds.items())), len(failed), len(withheld)
+        )
+
+    def _leaking(self, texts: Sequence[str]) -> set[int]:
+        """Which of these texts hold an identifier that the catalog knows, of whomever."""
+        # One search for all of them; no identifier has as many pieces as stand between two texts.
+        ends = np.cumsum([len(text.encode("utf-16-le")) // 2 + len(_BETWEEN) for text in texts])
+        hits = [hit.start for hit in self._identifiers.find(_BETWEEN.join(texts))]
+        return set(np.searchsorted(ends, hits, side="right").tolist())
+
+    def _tell(self, reports: Sequence[Mapping[str, str]], withheld: Sequence[tuple[str, str, str]]) -> None:
+        """A finding for each text that is withheld."""
+        ids = {row["report_code"]: row["report_id"] for row in reports}
+        for code, column, why in withheld:
+            what = "an identifier that the catalog knows" if why == "known" else "what looks like an identifier"
+            self.findings.append(
+                Finding(
+                    "deid.text_withheld",
+                    Severity.WARNING,
+                    f"a text is left out because it still holds {what}",
+                    stage="deid_texts",
+                    table="reports",
+                    column=column,
+                    subject=ids[code],
+                )
+            )
 
     def _spans_sql(self, good: str) -> str:
         """Places of lines of diagnoses and of mentions of concepts, each with the removals of its text."""
@@ -296,6 +345,7 @@ class TextScrubbing:
         return (
             "SELECT w.report_code AS report_id, s.text_column, s.source, s.name, s.concept_sha, s.start, s.end, t.removals "
             f"FROM ({both}) s JOIN {good} t USING (report_id, text_column) JOIN wanted_reports w USING (report_id) "
+            "ANTI JOIN withheld_texts h ON h.report_id = w.report_code AND h.text_column = s.text_column "
             "WHERE s.start IS NOT NULL AND s.end IS NOT NULL ORDER BY ALL"
         )
 

@@ -41,6 +41,7 @@ from pathcurate.model.series import SERIES
 from pathcurate.model.slide import ARRIVALS, FILES, SLIDE_KEYS, SLIDES
 from pathcurate.model.source import SOURCE_ROWS, SOURCES
 from pathcurate.model.text import SCRUBBED_TEXTS, TEXT_DECISIONS
+from pathcurate.model.textreview import TEXT_REVIEWS
 from pathcurate.rewriting import newest_parts, rewrite_without, rows_of
 from pathcurate.tables import Catalog
 from pathcurate.vault import append_event, read_events
@@ -49,7 +50,8 @@ from pathcurate.workspace import Workspace
 ACTION = "forget --patient"
 _BY_ID: tuple[tuple[Table, tuple[str, ...]], ...] = (
     (REPORTS, ("report_id",)), (DIAGNOSES, ("report_id",)), (IHC_RESULTS, ("report_id",)), (REPORT_CONCEPTS, ("report_id",)),
-    (SCRUBBED_TEXTS, ("report_id",)), (EVENTS, ("event_id",)), (MATERIALS, ("material_id",)), (SCANNER_INDEX, ("entry_id",)),
+    (SCRUBBED_TEXTS, ("report_id",)), (TEXT_REVIEWS, ("report_id",)),
+    (EVENTS, ("event_id",)), (MATERIALS, ("material_id",)), (SCANNER_INDEX, ("entry_id",)),
     (MERGES, ("merge_id",)), (SLIDES, ("slide_id",)), (SLIDE_KEYS, ("slide_id",)), (ARRIVALS, ("slide_id",)),
     (FILES, ("owner",)), (SERIES, ("series_id",)), (LINKS, ("slide_id", "series_id", "person_id")),
     (LINK_DECISIONS, ("slide_id", "report_id")), (ANNOTATIONS, ("annotation_id", "slide_id")), (PERSONS, ("person_id",)),

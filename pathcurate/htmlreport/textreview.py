@@ -17,12 +17,15 @@ from markupsafe import Markup
 from pathcurate.htmlreport.template import render
 
 PURPOSES: Final[Mapping[str, tuple[str, str]]] = {
+    "withheld": ("left out: may still identify somebody", "暂不发布：可能仍含身份信息"),
     "sample": ("drawn at random", "随机抽样"),
     "suspicious": ("suspicious words", "有可疑词"),
     "rare": ("a rule that seldom finds anything", "少见规则"),
 }
 """Why a text is shown, in English and Chinese."""
 REASONS: Final[Mapping[str, tuple[str, str]]] = {
+    "known": ("known of somebody in the catalog; cannot be kept", "目录中已知的身份信息，不能保留"),
+    "detected": ("looks like an identifier to the rules", "规则认为含身份信息"),
     "han_name": ("may be a Chinese name", "疑似姓名"),
     "latin_name": ("may be a name", "疑似外文姓名"),
     "digits": ("a long number", "长号码"),

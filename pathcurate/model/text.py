@@ -79,8 +79,9 @@ TEXT_REPORTS = Table(
     key=("report_id",),
     columns=(
         _REPORT,
-        Column("status", Type.STRING, "failed: its texts could not be scrubbed and are left out.", values=("ok", "failed"),
-               required=True),
+        Column("status", Type.STRING, "failed: its texts could not be scrubbed and are left out; withheld: at least one is "
+               "left out because something in it still looks as if it identified somebody.",
+               values=("ok", "failed", "withheld"), required=True),
     ),
 )  # fmt: skip
 
@@ -97,6 +98,7 @@ SCRUBBED_TEXTS = Table(
         Column("made_of", Type.STRING, "Digest of the text, of what is known of its persons, of the rules and of the key.",
                Identifying.DIRECT, Action.DROP, required=True),
         Column("text", Type.STRING, "The text with placeholders.", Identifying.DIRECT, Action.WITHHOLD, required=True),
+        Column("is_suspicious", Type.BOOLEAN, "Whether the detectors still find something in it.", required=True),
         Column("removals", Type.STRING, "Its removals as JSON: kind, rule, start and end in the catalog's text and in this "
                "one.", Identifying.QUASI, Action.DROP, required=True),
     ),

@@ -9,9 +9,10 @@ from pathcurate.model.linkquality import wilson_interval
 from pathcurate.model.report import TEXT_COLUMNS
 from pathcurate.model.slide import SITE
 
-PURPOSES = ("sample", "suspicious", "rare")
-"""Why a text is shown: drawn at random of all; something in it still looks as if it identified somebody; a rule that seldom
-finds anything took something out of it. Only the first may be used for estimates."""
+PURPOSES = ("withheld", "sample", "suspicious", "rare")
+"""Why a text is shown: it is left out because it may still identify somebody; it was drawn at random of the others;
+something in it looks suspicious; a rule that seldom finds anything took something out of it. Only the sample may be used
+for estimates."""
 
 TEXT_REVIEWS = Table(
     name="text_reviews",

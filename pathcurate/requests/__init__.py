@@ -30,11 +30,12 @@ from pathcurate.workspace import Workspace
 
 MOST_A_DAY = 50
 """Requests of one person that are answered on one day: each answer tells a little more of what the others hide."""
-_MOST_BYTES = 2 << 20
+_MOST_BYTES = 1 << 18
+"""Of a request; people write recipes of a few kilobytes, and each criterion of one costs the curator's machine time."""
 _MODE = 0o640
 _NAME = re.compile(r"[a-z0-9_]{1,64}-[0-9a-f]{12}")
 _ASKED, _ANSWERED = ".json", ".answer.json"
-_NOT_SAFE = "Run `pathcurate doctor`, which says how requests/ is to be."
+_NOT_SAFE = "Name the analysts' group under `roles:` in pathcurate.yaml; `pathcurate doctor` says how requests/ is to be."
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +95,15 @@ def ask(workspace: Workspace, source: RecipeSource, text: str, *, dry_run: bool,
         "request": 1, "recipe": text, "recipe_sha256": source.sha256, "asked_by": user_name(uid),
         "asked_at": now.isoformat(timespec="seconds"), "purpose": recipe.purpose, "dry_run": dry_run,
     }  # fmt: skip
+    written = json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n"
+    if len(written) > _MOST_BYTES:
+        raise UsageError("the recipe is too long to be asked for", "Leave out what it does not need.")
     if not os.access(workspace.requests, os.W_OK | os.X_OK):
         raise UsageError(
             "this user may not select a cohort here, nor ask for one: catalog/, vault/ and requests/ are closed to them",
             "Ask the workspace's curator to run `pathcurate doctor`, which says how analysts get requests/.",
         )
-    is_new = create_exclusively(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n", _MODE)
+    is_new = create_exclusively(path, written, _MODE)
     if is_new:
         # Whatever the user's umask takes away, the curator has to read it.
         path.chmod(_MODE)

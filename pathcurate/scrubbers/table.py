@@ -13,8 +13,6 @@ from pathcurate.model.column import Action, Column, Identifying, Table, Type
 from pathcurate.model.deidentified import (
     COMPANIONS,
     CRITERIA_TABLES,
-    PSEUDONYM_BODY,
-    PSEUDONYM_KINDS,
     TOP_AGE,
     age_band,
     criterion,
@@ -22,7 +20,6 @@ from pathcurate.model.deidentified import (
 )
 from pathcurate.model.profile import WIDTHS, Coarse, Profile, Treatment, gives
 from pathcurate.pseudonyms import Layer
-from pathcurate.storage import path_text
 from pathcurate.tables import arrow_schema
 from pathcurate.text.provinces import province
 from pathcurate.text.vocabulary import vocabulary
@@ -75,11 +72,6 @@ _ALSO: Mapping[Language, str] = {
     "zh": "；无论何种形式，均另存保险库，仅用于入排条件",
 }
 _WORDS: Mapping[Language, Mapping[bool, str]] = {"en": {True: "age", False: "date"}, "zh": {True: "年龄", False: "日期"}}
-_CODE = re.compile(rf"[{''.join(PSEUDONYM_KINDS)}]-{PSEUDONYM_BODY}")
-# Shorter ones occur by chance in codes and words: a telephone extension 8140 in the morphology 8140/3. Han names have two
-# characters.
-_LEAST_LENGTH, _LEAST_DIGITS, _LEAST_HAN = 4, 5, 2
-_MOST_SEARCHED = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,51 +289,12 @@ def _rule(column: Column) -> Callable[[str], str | None]:
     return lambda value: value if pattern.fullmatch(value) else None
 
 
-def identifier_columns(table: Table) -> list[Column]:
-    """The columns that :func:`known_identifiers` reads: direct identifiers, but for free text and digests of bytes."""
-    return [
-        column
-        for column in table.columns
-        if column.identifying is Identifying.DIRECT
-        and column.action is not Action.WITHHOLD
-        and column.type in {Type.STRING, Type.STRINGS, Type.BYTES}
-        and not column.name.endswith("fingerprint")
-    ]
-
-
-def known_identifiers(table: Table, data: pa.Table) -> set[str]:
-    """Every direct identifier of a catalog table that is long enough to be told from chance."""
-    found: set[str] = set()
-    for column in identifier_columns(table):
-        array = data[column.name]
-        if column.type is Type.BYTES:
-            # The file's own name; folders are named after years, organs and codes as well.
-            names = (path_text(value.rpartition(b"/")[2]) for value in _distinct(array) if value)
-            found.update(name.rpartition(".")[0] or name for name in names)
-        elif column.type is Type.STRINGS:
-            found.update(item for items in array.to_pylist() for item in items or ())
-        else:
-            found.update(value for value in _distinct(array) if value)
-    return {value for value in found if _is_telling(value)}
-
-
-def _distinct(array: Chunked) -> list[Any]:
-    return list(pc.unique(array).to_pylist())
-
-
-def _is_telling(value: str) -> bool:
-    if len(value) >= _LEAST_LENGTH:
-        return len(value) >= _LEAST_DIGITS or not value.isdigit()
-    return sum("\u3400" <= character <= "\u9fff" or character >= "\U00020000" for character in value) >= _LEAST_HAN
-
-
-def verify(table: Table, data: pa.Table, identifiers: Set[str], filled: Set[str] | None = None) -> Iterator[tuple[str, str]]:
-    """Check a de-identified table without trusting how it was made.
+def verify(table: Table, data: pa.Table, filled: Set[str] | None = None) -> Iterator[tuple[str, str]]:
+    """Check a de-identified table against its declaration, without trusting how it was made.
 
     Args:
         table: declaration of the de-identified table.
         data: its rows.
-        identifiers: direct identifiers that must not occur anywhere in it.
         filled: the columns that may have values under the profile; None for all.
 
     Yields:
@@ -349,7 +302,6 @@ def verify(table: Table, data: pa.Table, identifiers: Set[str], filled: Set[str]
     """
     yield from ((name, "is missing") for name in table.names if name not in data.column_names)
     types = {field.name: field.type for field in arrow_schema(table)}
-    lengths = sorted({len(identifier) for identifier in identifiers})
     for name in data.column_names:
         if name not in table:
             yield name, "is not declared"
@@ -363,38 +315,15 @@ def verify(table: Table, data: pa.Table, identifiers: Set[str], filled: Set[str]
         if column.identifying in {Identifying.DIRECT, Identifying.CRITERION_ONLY}:
             yield name, f"is of class {column.identifying}"
         if column.type in {Type.STRING, Type.STRINGS}:
-            yield from _verify_text(column, data[name], identifiers, lengths)
+            outside = _outside(column, data[name])
+            if outside:
+                yield name, f"has {outside} values outside its closed set"
         if name == "age" and (pc.max(data[name]).as_py() or 0) > TOP_AGE:
             yield name, f"has ages over {TOP_AGE}"
 
 
-def _verify_text(column: Column, array: Chunked, identifiers: Set[str], lengths: Sequence[int]) -> Iterator[tuple[str, str]]:
+def _outside(column: Column, array: Chunked) -> int:
+    """How many distinct texts are outside their column's closed set."""
     rule = _rule(column)
     items = pc.list_flatten(array) if column.type is Type.STRINGS else array
-    texts = [value for value in pc.unique(items).to_pylist() if value is not None]
-    outside = sum(rule(value) != value for value in texts)
-    if outside:
-        yield column.name, f"has {outside} values outside its closed set"
-    # A word that pathcurate ships says nothing about a person even if somebody is so named.
-    shipped = {*column.values, *(vocabulary(column.vocabulary).codes if column.vocabulary else ())}
-    found = sum(_holds(value, identifiers, lengths) for value in texts if value not in shipped)
-    if found:
-        yield column.name, f"has {found} values that hold a known direct identifier"
-
-
-def _holds(text: str, identifiers: Set[str], lengths: Sequence[int]) -> bool:
-    """Whether a text holds an identifier.
-
-    Texts of closed sets are few and short and identifiers are millions, so the parts of each text are looked up; a longer
-    text is outside every closed set and was found so already.
-    """
-    if _CODE.fullmatch(text):
-        # Parts of a code agree with short numbers by chance; the whole agrees only with an identifier of the catalog.
-        return text in identifiers
-    text = text[:_MOST_SEARCHED]
-    return any(
-        text[start : start + length] in identifiers
-        for length in lengths
-        if length <= len(text)
-        for start in range(len(text) - length + 1)
-    )
+    return sum(value is not None and rule(value) != value for value in pc.unique(items).to_pylist())

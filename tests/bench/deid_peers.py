@@ -1,8 +1,7 @@
 """One peer of the text scrubber on texts given as JSON; runs in an interpreter of its own, without pathcurate.
 
-Reads ``{"peer", "language", "texts", "patterns", "repeat"}`` from standard input and writes the places that the peer finds in
-each text, the processor's seconds of each repetition after the first, and the peer's version, to standard output. Texts go
-no further than this process.
+Reads ``{"peer", "language", "texts", "patterns", "least_score", "repeat"}`` from standard input. Writes to standard
+output the places that the peer finds in each text, the processor's seconds of each repetition, and the peer's version.
 """
 
 import importlib.metadata
@@ -19,8 +18,11 @@ Find = Callable[[str], list[tuple[int, int]]]
 _SCORE = 0.5
 
 
-def presidio(language: str, patterns: list[dict[str, Any]]) -> Find:
-    """Presidio without a language model: its own recognisers for the language, and one for each pattern given."""
+def presidio(language: str, patterns: list[dict[str, Any]], least_score: float) -> Find:
+    """Presidio without a language model: its own recognisers for the language, and one for each pattern given.
+
+    Of what they find, places with at least this score count.
+    """
     from presidio_analyzer import AnalyzerEngine, Pattern, PatternRecognizer
     from presidio_analyzer.nlp_engine import NlpEngineProvider
     from presidio_analyzer.predefined_recognizers import PhoneRecognizer
@@ -45,12 +47,12 @@ def presidio(language: str, patterns: list[dict[str, Any]]) -> Find:
     analyzer = AnalyzerEngine(registry=registry, nlp_engine=engine, supported_languages=[language])
 
     def find(text: str) -> list[tuple[int, int]]:
-        return [(result.start, result.end) for result in analyzer.analyze(text, language=language)]
+        return [(result.start, result.end) for result in analyzer.analyze(text, language, score_threshold=least_score)]
 
     return find
 
 
-def jieba_tags(language: str, patterns: list[dict[str, Any]]) -> Find:
+def jieba_tags() -> Find:
     """Words that jieba tags as a person's name, a place or an organisation."""
     import jieba
     import jieba.posseg
@@ -69,7 +71,7 @@ def jieba_tags(language: str, patterns: list[dict[str, Any]]) -> Find:
     return find
 
 
-def scrubadub_filth(language: str, patterns: list[dict[str, Any]]) -> Find:
+def scrubadub_filth(language: str) -> Find:
     """scrubadub with what it does by itself."""
     import scrubadub
 
@@ -81,20 +83,21 @@ def scrubadub_filth(language: str, patterns: list[dict[str, Any]]) -> Find:
     return find
 
 
-_PEERS: dict[str, tuple[str, Callable[..., Find]]] = {
-    "presidio": ("presidio-analyzer", presidio),
-    "jieba": ("jieba", jieba_tags),
-    "scrubadub": ("scrubadub", scrubadub_filth),
-}
+_PACKAGES = {"presidio": "presidio-analyzer", "jieba": "jieba", "scrubadub": "scrubadub"}
 
 
 def main() -> None:
     """Read, find, write."""
     order: dict[str, Any] = json.load(sys.stdin)
-    package, make = _PEERS[order["peer"]]
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    find = make(order["language"], order["patterns"])
+    match order["peer"]:
+        case "presidio":
+            find = presidio(order["language"], order["patterns"], order["least_score"])
+        case "jieba":
+            find = jieba_tags()
+        case _:
+            find = scrubadub_filth(order["language"])
     found = [find(text) for text in order["texts"]]
     seconds = []
     for _ in range(order["repeat"]):
@@ -102,7 +105,7 @@ def main() -> None:
         for text in order["texts"]:
             find(text)
         seconds.append(time.process_time() - begun)
-    version = importlib.metadata.version(package)
+    version = importlib.metadata.version(_PACKAGES[order["peer"]])
     json.dump({"version": version, "found": found, "seconds": seconds}, sys.stdout)
 
 

@@ -1,7 +1,7 @@
 """Texts with marked identifiers, and how much of what is marked a scrubber removes.
 
-``deid_texts/*.jsonl`` were written by hand by people who had not read the scrubber's rules. A line holds ``id``; ``marked``, a
-text in which every identifier stands as ``⟪kind|value⟫``; and ``known``, what the columns of the report's row would hold.
+``deid_texts/*.jsonl`` were written one by one by authors who had not seen the scrubber's rules. A line holds ``id``;
+``marked``, a text in which every identifier stands as ``⟪kind|value⟫``; and ``known``, what the report's columns would hold.
 """
 
 import json

@@ -1,8 +1,8 @@
 """How much of what identifies the text scrubber removes, how much else it removes, and how fast, beside other tools.
 
-The texts are those of ``deid_texts``, which people wrote who had not read the rules; the peers see the same texts in the same
-run, each in its own process of ``.venv-bench-deid``, which is made of ``requirements-deid.txt`` when it is missing. All run
-on one core, and the processor's seconds count. Prints tables in Markdown, or with --json one object.
+The texts are those of ``deid_texts``, whose authors had not seen the rules. The peers see the same texts in the same run,
+each in its own process of ``.venv-bench-deid``, which is made of ``requirements-deid.txt`` when it is missing. All run on
+one core, and the processor's seconds count. Prints tables in Markdown, or with --json one object.
 `python tests/bench/deid_speed.py --help` shows the settings.
 """
 
@@ -14,15 +14,20 @@ import subprocess
 import sys
 import time
 import venv
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import pyarrow as pa
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from pathcurate.model.report import TEXT_COLUMNS
 from pathcurate.scrubbers.text import KnownValues, SiteRules, TextScrubber
+from pathcurate.scrubbers.text.kernel import Scrub, find_text_removals
 from pathcurate.scrubbers.text.patterns import RULES
 from tests.bench.deid_foreign import foreign_sets
 from tests.bench.deid_scoring import DIRECT, PLANTED, QUASI, Sample, Score, Spans, read_corpus, score
@@ -41,15 +46,29 @@ PATTERNS = [
     for rule in RULES
 ]
 """Those of our rules that are a pattern; names, dates, hospitals and addresses are told by lists and code."""
-PEERS = (
-    ("Presidio, its own patterns", "presidio", "zh en", []),
-    (f"Presidio with {len(PATTERNS)} of our patterns", "presidio", "zh en", PATTERNS),
-    ("jieba, tags nr ns nt", "jieba", "zh", []),
-    ("scrubadub", "scrubadub", "zh en", []),
-)
 HEAD = (
-    "| tool | direct, in full | direct, touched | quasi, in full | character precision | hits per 1,000 texts without | "
-    "texts/s per core (range) |\n|---|---|---|---|---|---|---|"
+    "| tool | direct, in full | direct, touched | names, numbers, dates, phones | quasi, in full | character precision | "
+    "hits per 1,000 texts without | texts/s per core (range) |\n|---|---|---|---|---|---|---|---|"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another tool: how tables call it, how ``deid_peers.py`` does, which languages it knows, and how it is set."""
+
+    tool: str
+    peer: str
+    languages: tuple[str, ...] = ("zh", "en")
+    patterns: Sequence[dict[str, Any]] = ()
+    least_score: float = 0.0
+
+
+PEERS = (
+    Peer("Presidio, its own patterns, all scores", "presidio"),
+    Peer("Presidio, its own, 0.4 or more", "presidio", least_score=0.4),
+    Peer(f"Presidio, with {len(PATTERNS)} of our patterns, 0.4 or more", "presidio", patterns=PATTERNS, least_score=0.4),
+    Peer("jieba, tags nr ns nt", "jieba", languages=("zh",)),
+    Peer("scrubadub", "scrubadub"),
 )
 
 
@@ -74,6 +93,8 @@ def main() -> None:
     """Score, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeat", type=int, default=5, help="timed repetitions  [%(default)s]")
+    parser.add_argument("--chinese", nargs="+", default=["zh_a", "zh_b"], help="files of deid_texts  [%(default)s]")
+    parser.add_argument("--english", nargs="+", default=["en_b"], help="files of deid_texts  [%(default)s]")
     parser.add_argument("--no-peers", action="store_true", help="only our own scrubber")
     parser.add_argument("--foreign", type=Path, help="directory with the published sets, see deid_foreign.py")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
@@ -84,27 +105,27 @@ def main() -> None:
     if peers:
         install_peers()
     machine = describe_machine(options.repeat)
-    sets = {"zh": read_corpus("zh_a", "zh_b"), "en": read_corpus("en_b")}
+    sets = {"zh": read_corpus(*options.chinese), "en": read_corpus(*options.english)}
+    longer = list(long_reports(sets["zh"], options.repeat))
     outcomes = {
         language: [*ours(samples, language, options.repeat), *theirs(samples, language, peers, options.repeat)]
         for language, samples in sets.items()
     }
-    long_reports = [Outcome("ours, known values, reports of three texts", len(sets["zh"]) // 3, None,
-                            time_reports(sets["zh"], options.repeat))]  # fmt: skip
+    outcomes["zh"] += longer
     foreign = {
         name: [Outcome("ours", len(samples), score(samples, scrubbed(samples, language_of(name))), ())]
         for name, samples in (foreign_sets(options.foreign) if options.foreign else ())
     }
     if options.json:
-        tables = {"zh": outcomes["zh"] + long_reports, "en": outcomes["en"], **foreign}
+        tables = {**outcomes, **foreign}
         say(json.dumps({**machine, "sets": {name: list(map(as_json, rows)) for name, rows in tables.items()}}, indent=1))
         return
     say("\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in machine.items()))
-    titles = {"zh": "Chinese", "en": "English, planted"}
+    titles = {"zh": f"Chinese ({', '.join(options.chinese)})", "en": f"English, planted ({', '.join(options.english)})"}
     for language, samples in sets.items():
-        print_table(titles[language], samples, outcomes[language] + (long_reports if language == "zh" else []))
+        print_table(titles[language], samples, outcomes[language])
         print_kinds(outcomes[language][0].score)
-    print_wanted(outcomes["zh"][0], outcomes["en"][0])
+    print_wanted(outcomes["zh"][0], longer[0], outcomes["en"][0])
     for name, rows in foreign.items():
         say(f"\n### {name}: {rows[0].samples} texts\n\n{HEAD}\n{as_row(rows[0])}")
         print_kinds(rows[0].score)
@@ -114,12 +135,8 @@ def ours(samples: Sequence[Sample], language: str, repeat: int) -> Iterator[Outc
     """Our scrubber, with what is known of each report and without."""
     for tool, is_known in (("ours, known values", True), ("ours, nothing known", False)):
         found = scrubbed(samples, language, is_known=is_known)
-        seconds = []
-        for _ in range(repeat):
-            begun = time.process_time()
-            scrubbed(samples, language, is_known=is_known)
-            seconds.append(time.process_time() - begun)
-        yield Outcome(tool, len(samples), score(samples, found), tuple(seconds))
+        seconds = times(partial(scrubbed, samples, language, is_known=is_known), repeat)
+        yield Outcome(tool, len(samples), score(samples, found), seconds)
 
 
 def scrubbed(samples: Sequence[Sample], language: str | None, *, is_known: bool = True) -> list[Spans]:
@@ -133,23 +150,40 @@ def scrubbed(samples: Sequence[Sample], language: str | None, *, is_known: bool 
     return found
 
 
-def time_reports(samples: Sequence[Sample], repeat: int) -> tuple[float, ...]:
-    """Seconds for reports as long as real ones: three texts each, and what is known of all three."""
-    scrubber, seconds = TextScrubber(SiteRules("NB01")), []
+def long_reports(samples: Sequence[Sample], repeat: int) -> Iterator[Outcome]:
+    """Time reports as long as real ones: three of the texts, and what is known of the first of which anything is."""
+    scrubber, nothing = TextScrubber(SiteRules("NB01")), KnownValues()
     reports = [samples[first : first + 3] for first in range(0, len(samples) // 3 * 3, 3)]
-    inputs = [([sample.text for sample in report], joined([sample.known for sample in report])) for report in reports]
-    for _ in range(repeat):
-        begun = time.process_time()
+    inputs = [
+        ([sample.text for sample in report], next((one.known for one in report if one.known != nothing), nothing))
+        for report in reports
+    ]
+    batch = pa.RecordBatch.from_pylist([
+        {"report_id": f"R{number}", "site": "NB01", "language": "zh", "year": YEAR, "known": asdict(known),
+         **dict.fromkeys(TEXT_COLUMNS), **dict(zip(("gross", "microscopy", "diagnosis"), texts, strict=True))}
+        for number, (texts, known) in enumerate(inputs)
+    ])  # fmt: skip
+    spec = Scrub((SiteRules("NB01"),))
+
+    def scrub() -> None:
         for texts, known in inputs:
             scrubber.removals(texts, known, language="zh", year=YEAR)
+
+    length = sum(len(text) for texts, _ in inputs for text in texts) / len(inputs)
+    title = f"ours, known values, reports of {length:.0f} characters"
+    yield Outcome(title, len(inputs), None, times(scrub, repeat))
+    yield Outcome(f"{title}, as a kernel", len(inputs), None, times(lambda: find_text_removals(batch, spec), repeat))
+
+
+def times(action: Callable[[], object], repeat: int) -> tuple[float, ...]:
+    """The processor's seconds of each repetition, after a first one that is not counted."""
+    action()
+    seconds = []
+    for _ in range(repeat):
+        begun = time.process_time()
+        action()
         seconds.append(time.process_time() - begun)
     return tuple(seconds)
-
-
-def joined(known: Sequence[KnownValues]) -> KnownValues:
-    """What is known of several texts, as of one."""
-    names = ("names", "numbers", "ids", "phones", "cases", "staff", "units", "addresses")
-    return KnownValues(**{name: tuple(value for one in known for value in getattr(one, name)) for name in names})
 
 
 def install_peers() -> None:
@@ -166,24 +200,25 @@ def install_peers() -> None:
     made_of.write_text(wanted, encoding="utf-8")
 
 
-def theirs(
-    samples: Sequence[Sample], language: str, peers: Sequence[tuple[str, str, str, list[Any]]], repeat: int
-) -> Iterator[Outcome]:
+def theirs(samples: Sequence[Sample], language: str, peers: Sequence[Peer], repeat: int) -> Iterator[Outcome]:
     """The peers that know the language, one after the other."""
     program = [str(PEERS_VENV / "bin" / "python"), str(Path(__file__).with_name("deid_peers.py"))]
-    for tool, peer, languages, patterns in peers:
-        if language not in languages.split():
+    for peer in peers:
+        if language not in peer.languages:
             continue
-        order = {"peer": peer, "language": language, "patterns": patterns, "repeat": repeat}
-        asked = json.dumps({**order, "texts": [sample.text for sample in samples]})
+        asked = json.dumps({
+            "peer": peer.peer, "language": language, "patterns": list(peer.patterns), "least_score": peer.least_score,
+            "repeat": repeat, "texts": [sample.text for sample in samples],
+        })  # fmt: skip
         done = subprocess.run(program, input=asked, capture_output=True, text=True, encoding="utf-8", check=False)
         if done.returncode:
             # Without its message: that may quote a text.
             error = done.stderr.strip().rpartition("\n")[2].partition(":")[0] or f"exit {done.returncode}"
-            yield Outcome(tool, len(samples), None, (), error)
+            yield Outcome(peer.tool, len(samples), None, (), error)
             continue
         said = json.loads(done.stdout)
-        yield Outcome(f"{tool} ({said['version']})", len(samples), score(samples, said["found"]), tuple(said["seconds"]))
+        tool = f"{peer.tool} ({said['version']})"
+        yield Outcome(tool, len(samples), score(samples, said["found"]), tuple(said["seconds"]))
 
 
 def describe_machine(repeat: int) -> dict[str, str | int]:
@@ -214,29 +249,29 @@ def print_table(title: str, samples: Sequence[Sample], rows: Sequence[Outcome]) 
     direct = sum(mark.kind in DIRECT for sample in samples for mark in sample.marks)
     quasi = sum(mark.kind in QUASI for sample in samples for mark in sample.marks)
     clean = sum(sample.is_clean for sample in samples)
-    say(f"\n### {title}: {len(samples)} texts of {characters:.0f} characters, {direct} direct and {quasi} quasi identifiers, "
-        f"{clean} texts without\n\n{HEAD}\n" + "\n".join(map(as_row, rows)))  # fmt: skip
+    say(f"\n### {title}: {len(samples)} texts of {characters:.0f} characters, {direct} direct and {quasi} quasi "
+        f"identifiers, {clean} texts without\n\n{HEAD}\n" + "\n".join(map(as_row, rows)))  # fmt: skip
 
 
 def print_kinds(of: Score | None) -> None:
     """Recall of each kind."""
     if of is not None:
         kinds = [kind for kind in (*DIRECT, *QUASI) if of.marks[kind]]
-        say(
-            "\nOurs by kind, in full of all: "
-            + ", ".join(f"{kind} {of.full[kind]}/{of.marks[kind]}" for kind in kinds)
-            + "."
-        )
+        say("\nOurs by kind, in full of all: " + ", ".join(f"{kind} {of.full[kind]}/{of.marks[kind]}" for kind in kinds))
 
 
-def print_wanted(chinese: Outcome, english: Outcome) -> None:
+def print_wanted(chinese: Outcome, longer: Outcome, english: Outcome) -> None:
     """What was reached of what is wanted."""
-    of, planted, rates = chinese.score, english.score, chinese.rates()
-    assert of is not None and planted is not None and rates is not None
+    of, planted, rates, long_rates = chinese.score, english.score, chinese.rates(), longer.rates()
+    assert of is not None
+    assert planted is not None
+    assert rates is not None
+    assert long_rates is not None
     lines = [
         ("Chinese direct identifiers, recall", of.recall(DIRECT), LEAST_SHARE),
         ("Chinese, character precision", of.precision, LEAST_SHARE),
         ("Chinese texts/s per core with known values", rates[0], LEAST_RATE),
+        ("Chinese reports/s per core with known values, reports of three of the texts", long_rates[0], LEAST_RATE),
         ("English names, numbers, dates and phones, recall", planted.recall(PLANTED), LEAST_SHARE),
     ]
     say("\n### Wanted")
@@ -248,10 +283,10 @@ def print_wanted(chinese: Outcome, english: Outcome) -> None:
 def as_row(of: Outcome) -> str:
     """One row of a table."""
     if of.error:
-        return f"| {of.tool} | did not run: {of.error} | | | | | |"
+        return f"| {of.tool} | did not run: {of.error} | | | | | | |"
     rates = of.rates()
     speed = f"{rates[0]:,.0f} ({rates[1]:,.0f}-{rates[2]:,.0f})" if rates else "–"
-    shares = ["–"] * 5 if of.score is None else list(map(number, shares_of(of.score).values()))
+    shares = ["–"] * 6 if of.score is None else list(map(number, shares_of(of.score).values()))
     return f"| {of.tool} | {' | '.join(shares)} | {speed} |"
 
 
@@ -260,7 +295,6 @@ def as_json(of: Outcome) -> dict[str, Any]:
     counts = None if of.score is None else {
         "marks": of.score.marks, "full": of.score.full, "touched": of.score.touched, "removed": of.score.removed,
         "inside": of.score.inside, "clean": of.score.clean, "hits": of.score.hits, **shares_of(of.score),
-        "planted_full": of.score.recall(PLANTED),
     }  # fmt: skip
     return {"tool": of.tool, "texts": of.samples, "error": of.error, "seconds": of.seconds, "score": counts}
 
@@ -268,8 +302,8 @@ def as_json(of: Outcome) -> dict[str, Any]:
 def shares_of(of: Score) -> dict[str, float | None]:
     """The figures of a table's row."""
     return {
-        "direct_full": of.recall(DIRECT), "direct_touched": of.touched_share(DIRECT), "quasi_full": of.recall(QUASI),
-        "precision": of.precision, "hits_per_1000": of.hits_per_1000,
+        "direct_full": of.recall(DIRECT), "direct_touched": of.touched_share(DIRECT), "planted_full": of.recall(PLANTED),
+        "quasi_full": of.recall(QUASI), "precision": of.precision, "hits_per_1000": of.hits_per_1000,
     }  # fmt: skip
 
 

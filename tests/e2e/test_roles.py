@@ -255,10 +255,9 @@ def test_a_role_has_what_it_needs_and_what_is_too_open_is_told(people: dict[str,
     assert [(fault.message, fault.is_leak) for fault in faults] == [("deid/ can be read by everybody", True)]
     workspace.deid.chmod(0o750)
     assert len(list(role_faults(workspace))) == 1
-    for change in (lambda: workspace.catalog.chmod(0o750), lambda: workspace.requests.chmod(0o2770),
-                   lambda: workspace.cohorts.chmod(0o700), lambda: (workspace.cohorts / "small").chmod(0o700)):  # fmt: skip
-        before = len(list(role_faults(workspace)))
-        change()
-        assert len(list(role_faults(workspace))) == before + 1
+    too_open_or_closed = ((workspace.catalog, 0o750), (workspace.requests, 0o2770), (workspace.cohorts / "small", 0o700))
+    for number, (path, mode) in enumerate(too_open_or_closed, start=2):
+        path.chmod(mode)
+        assert len(list(role_faults(workspace))) == number
     assert steward.python("open('products/p.yaml', 'w').close(); open('registry/r', 'w').close()").code == 0
     assert steward.python("import os; os.listdir('requests')").code == 1

@@ -320,13 +320,15 @@ def test_progress_is_a_bar_on_a_terminal_and_nothing_if_quiet(monkeypatch: pytes
         assert ("scan" in terminal.getvalue()) is not quiet
 
 
-def test_the_actor_is_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert PLAIN.actor
+def test_the_actor_is_whom_the_system_knows_and_not_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    actor = PLAIN.actor
+    monkeypatch.setenv("LOGNAME", "somebody_else")
+    assert PLAIN.actor == actor != "somebody_else"
 
-    def nobody() -> Any:
+    def nobody(uid: int) -> Any:
         raise KeyError("uid not found")
 
-    monkeypatch.setattr("getpass.getuser", nobody)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
     assert PLAIN.actor == f"uid {os.getuid()}"
 
 

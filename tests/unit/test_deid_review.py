@@ -30,7 +30,7 @@ from pathcurate.model.finding import ADVICE
 from pathcurate.model.text import TEXT_DECISIONS
 from pathcurate.model.textreview import TEXT_REVIEWS, text_quality
 from pathcurate.reviews import SHEET_FILE
-from pathcurate.scrubbers.text.suspicion import REASONS, find_suspicions
+from pathcurate.scrubbers.text.suspicion import REASONS, find_suspicions, without
 from pathcurate.tables import Catalog, read_parquet
 from pathcurate.vault import broken_event
 from pathcurate.workspace import Workspace, load_workspace
@@ -49,7 +49,8 @@ TEXTS = {
     3: "镜下：肿瘤细胞呈巢状，核分裂象5/10HPF，CD117(+)。Zhang Wenbo 复阅，曾于杭州市第一医院就诊。",
     4: HOSTILE,
     5: "灰白结节一枚，大小2.5×2×1.8cm，A1-A3。",
-    6: ("肿瘤细胞大小一致，间质淋巴细胞浸润，请结合临床。" * 4200)[:100_000],
+    6: ("肿瘤细胞大小一致，间质淋巴细胞浸润，请结合临床。" * 1500)[:34_000],
+    7: f"左肺组织一块 {NAME} 无殊。",  # another patient's: the search for all known identifiers leaves the text out
 }
 Row = dict[str, Any]
 
@@ -110,7 +111,11 @@ class Desk:
     def scrub(self) -> str:
         """All texts as they are scrubbed now."""
         deid.apply(self.workspace, actor="tester", engine=self.engine, texts=ALL)
-        return "\n".join(read_parquet(self.workspace.deid / "texts" / "texts.parquet")["text"].to_pylist())
+        return self.texts()
+
+    def texts(self) -> str:
+        """All texts as they were scrubbed last."""
+        return "\n".join(map(str, read_parquet(self.workspace.deid / "texts" / "texts.parquet")["text"].to_pylist()))
 
     def decisions(self) -> dict[tuple[str, str], str]:
         rows = self.catalog.read(TEXT_DECISIONS).to_pylist()
@@ -195,7 +200,7 @@ def test_what_was_removed_is_not_suspicious_and_hides_nothing_beside_it() -> Non
     text = "患者张三，家属张伟，号13800138000"
     assert [one.reason for one in find_suspicions(text)] == ["han_name", "han_name", "digits"]
     removed = [(text.index("张三"), text.index("张三") + 2), (text.index("138"), len(text))]
-    assert [text[one.start : one.end] for one in find_suspicions(text, removed)] == ["张伟"]
+    assert [text[one.start : one.end] for one in find_suspicions(without(text, removed))] == ["张伟"]
 
 
 @settings(max_examples=60, deadline=None)
@@ -203,7 +208,7 @@ def test_what_was_removed_is_not_suspicious_and_hides_nothing_beside_it() -> Non
 def test_suspicions_lie_in_the_text_and_outside_removals(text: str, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
     removed = [span for span in zip(cuts[::2], cuts[1::2], strict=False) if span[0] < span[1]]
-    found = find_suspicions(text, removed)
+    found = find_suspicions(without(text, removed))
     ends = [0, *(one.end for one in found)]
     for one, before in zip(found, ends, strict=False):
         assert before <= one.start < one.end <= len(text)
@@ -229,7 +234,7 @@ def test_a_text_that_cannot_be_searched_ends_no_run() -> None:
 
 
 def test_a_sheet_shows_what_was_removed_and_asks_about_words_that_may_be_wrong(desk: Desk) -> None:
-    sheet = desk.export()
+    sheet = desk.export(withheld=0)
     assert f'<mark class="person" tabindex="0" data-note="patient · known.name"><bdi>{NAME}</bdi></mark>' in sheet.page
     assert '<mark class="date" tabindex="0"' in sheet.page
     assert {"刘洋", "杭州市第一医院"} <= set(sheet.words)
@@ -264,13 +269,14 @@ def test_hostile_texts_stay_text(desk: Desk) -> None:
     assert re.search(r"script-src 'sha256-[A-Za-z0-9+/=]{44}'", policy[1])
     assert "unsafe-inline" not in policy[1].partition("script-src")[2]
     assert not [cell for row in csv.reader(io.StringIO(sheet.raw)) for cell in row if cell[:1] in tuple("=+-@\t")]
-    assert "肿瘤细胞大小一致" * 1 in sheet.page  # the long one is there, whole
-    assert len(sheet.page) > 100_000
+    assert TEXTS[6] in sheet.page, "a text of 100 kB is shown whole"
 
 
 def test_a_larger_sample_holds_a_smaller_one_and_a_seed_draws_others(desk: Desk) -> None:
     def shown(number: int, seed: int = 0) -> list[str]:
-        sheet = desk.export(sample=number, suspicious=0, rare=0, seed=seed, now=NOW + timedelta(seconds=number + seed))
+        sheet = desk.export(
+            withheld=0, sample=number, suspicious=0, rare=0, seed=seed, now=NOW + timedelta(seconds=number + seed)
+        )
         asked = json.loads((sheet.folder / SHEET_FILE).read_bytes())
         return [row["report_id"] for row in asked["texts"]]
 
@@ -287,11 +293,25 @@ def test_suspicious_and_rare_texts_are_shown_beside_the_sample_and_none_twice(de
     assert "灰白结节" not in sheet.page, "nothing in it is suspicious, and nothing was removed"
 
 
+def test_a_text_that_is_left_out_shows_what_keeps_it_out_until_that_is_removed(desk: Desk) -> None:
+    assert "左肺组织" not in desk.texts()
+    sheet = desk.export(sample=0, suspicious=0, rare=0)
+    assert sheet.exported.purposes == {"withheld": 1}
+    assert re.search(rf'<span class="doubt" [^>]*known of somebody[^>]*><bdi>{NAME}</bdi></span>', sheet.page)
+    # Keeping it would show a patient's name; whoever finds a way to say so changes nothing.
+    refused = desk.answer([sheet.word(NAME, "keep")])
+    assert ([finding.rule for finding in refused.findings], refused.decisions) == (["deid.review_known"], {})
+    assert desk.answer([{**sheet.text("左肺组织"), "word": NAME, "answer": "keep"}]).decisions == {"keep": 1}
+    assert "左肺组织" not in desk.scrub()
+    sheet = desk.export(sample=0, suspicious=0, rare=0)
+    assert desk.answer([sheet.word(NAME, "remove")]).decisions == {"remove": 1}
+    assert "左肺组织一块 ⟦other⟧ 无殊" in desk.scrub()
+
+
 def test_one_site_alone(desk: Desk) -> None:
     sheet = desk.export(sites=("NB02",))
     assert "灰白结节" in sheet.page
-    assert NAME not in sheet.page
-    assert sheet.exported.read == 2
+    assert (sheet.exported.read, sheet.exported.purposes) == (2, {"withheld": 1, "sample": 2})
 
 
 def test_a_cohort_that_was_not_scrubbed_is_refused(desk: Desk) -> None:
@@ -310,16 +330,16 @@ def test_texts_that_were_not_scrubbed_or_are_out_of_date_are_not_shown(desk: Des
         desk.export()
 
 
-@pytest.mark.parametrize("step", ["text_review_page", "csv_for_people", "append_event"])
-def test_an_export_that_is_killed_leaves_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+def test_an_export_that_is_killed_leaves_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
-        patch.setattr(review, step, stop)
-        with pytest.raises(KeyboardInterrupt):
-            desk.export()
-    assert desk.review_folder() == []
+    for step in ("text_review_page", "csv_for_people", "append_event"):
+        with monkeypatch.context() as patch:
+            patch.setattr(review, step, stop)
+            with pytest.raises(KeyboardInterrupt):
+                desk.export(sample=1, suspicious=0, rare=0)
+        assert desk.review_folder() == []
     # A process that ends at once cannot tidy up; the next export does.
     (desk.workspace.catalog / "review" / ".text-half").mkdir()
     assert desk.export().exported.expired == 1
@@ -329,7 +349,7 @@ def test_an_export_that_is_killed_leaves_nothing(desk: Desk, monkeypatch: pytest
 
 
 def test_a_removed_word_goes_everywhere_and_a_kept_one_stays(desk: Desk) -> None:
-    before = desk.scrub()
+    before = desk.texts()
     assert "刘洋" not in before
     assert "纤维腺瘤" in before
     sheet = desk.export()
@@ -376,12 +396,14 @@ def test_a_later_decision_wins_and_the_same_file_again_adds_nothing(desk: Desk) 
 
 
 def test_words_that_were_decided_about_are_not_suspicious_again(desk: Desk) -> None:
-    first = desk.export(sample=0, rare=0)
+    first = desk.export(withheld=0, sample=0, rare=0)
     suspicious = [row for row in first.rows if row["word"] and row["why"] in REASONS]
     assert suspicious
     desk.answer([{**row, "answer": "keep"} for row in suspicious])
     desk.scrub()
-    exported = export_review(desk.workspace, desk.engine, Choice(sample=0, rare=0), now=NOW, expires_days=1, actor="expert")
+    exported = export_review(
+        desk.workspace, desk.engine, Choice(withheld=0, sample=0, rare=0), now=NOW, expires_days=1, actor="expert"
+    )
     assert exported.folder is None
     assert exported.quality is None
 
@@ -436,11 +458,11 @@ def test_a_page_whose_time_is_over_is_refused_and_goes(desk: Desk) -> None:
         desk.answer([row], now=NOW + timedelta(days=4))
 
 
-@pytest.mark.parametrize("name", ["", "../../../etc", "text-20260304T050600Z-0000000000000000", "=cmd", "text-", "x" * 300])
-def test_answers_to_what_was_not_exported_here_are_refused(desk: Desk, name: str) -> None:
+def test_answers_to_what_was_not_exported_here_are_refused(desk: Desk) -> None:
     sheet = desk.export()
-    with pytest.raises(UsageError, match="no review of texts that is open here"):
-        desk.answer([{**sheet.word("刘洋", "remove"), "sheet": name}])
+    for name in ("", "../../../etc", "text-20260304T050600Z-0000000000000000", "=cmd", "text-", "x" * 300):
+        with pytest.raises(UsageError, match="no review of texts that is open here"):
+            desk.answer([{**sheet.word("刘洋", "remove"), "sheet": name}])
 
 
 def test_a_sheet_that_was_changed_is_refused(desk: Desk) -> None:
@@ -508,7 +530,7 @@ def test_the_command_line(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: p
         return capsys.readouterr().out
 
     out = shown("export", "--sample", "6", "-q")
-    assert re.search(r"6 texts of 6 and \d words to review until", out)
+    assert re.search(r"7 texts of 6 and \d words to review until", out)
     assert "review.html" in out
     assert "刘洋" not in out
     (folder,) = (desk.workspace.catalog / "review").iterdir()
@@ -516,6 +538,6 @@ def test_the_command_line(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: p
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     path.write_text("\n".join(line[:-1] + ",right" if ",T" in line else line for line in lines), encoding="utf-8-sig")
     out = shown("import", "-q")
-    assert "0 decisions added; 0 known, 0 refused; 6 texts judged" in out
+    assert "0 decisions added; 0 known, 0 refused; 7 texts judged" in out
     assert re.search(r"nothing missed +100\.0 %  \(61\.0 to 100\.0 %\)", out)
     assert json.loads(shown("export", "--json", "-q"))["quality"]["careful"]["texts"] == 6

@@ -16,6 +16,7 @@ from pathcurate.cohort import read_recipe, select
 from pathcurate.deid.texts import ALL
 from pathcurate.engines.embedded import Embedded
 from pathcurate.errors import PlanIncompleteError
+from pathcurate.findings import read_findings
 from pathcurate.manifest import build
 from pathcurate.model.diagnosis import DIAGNOSES, REPORT_CONCEPTS
 from pathcurate.model.report import REPORTS
@@ -78,9 +79,9 @@ def _clinic(root: Path, reports: list[Row] | None = None) -> Workspace:
     return workspace
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Embedded]:
-    with Embedded(workers=1, temp_directory=tmp_path / ".spill") as running:
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    with Embedded(workers=1, temp_directory=tmp_path_factory.mktemp("spill")) as running:
         yield running
 
 
@@ -261,9 +262,41 @@ def test_a_hostile_text_is_scrubbed_or_left_out_and_never_stops_the_others(tmp_p
     workspace = _clinic(tmp_path / "hostile", rows)
     summary = scrub(workspace, engine)
     assert summary.texts is not None
-    assert summary.texts.reports == 4
-    assert "⟦case:C-0123456789ABCDEF" not in the_text(workspace, "(((")
-    assert NAME not in the_text(workspace, "(((")
+    assert (summary.texts.reports, summary.texts.texts, summary.texts.withheld, summary.texts.failed) == (4, 4, 1, 0)
+    states = [row["status"] for row in read_parquet(workspace.deid / "texts" / "text_reports.parquet").to_pylist()]
+    assert sorted(states) == ["ok", "ok", "ok", "withheld"]
+    (finding,) = read_findings(Catalog(workspace.catalog), "deid_texts")
+    assert (finding.rule, finding.subject, finding.column) == ("deid.text_withheld", "R-0000000000000009", "diagnosis")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"⟦case:C-0123456789ABCDEF:A1⟧，⟦date:ymd-han:{RECEIVED}⟧，⟦{NAME}⟧，腺癌。", "腺癌"),
+        ("腺癌。⟦patient:H-0123456789ABCDEF⟧⟧⟧⟦", "腺癌"),
+    ],
+)
+def test_no_text_brings_placeholders_along(tmp_path: Path, engine: Embedded, text: str, shown: str) -> None:
+    rows = [*_reports(), report(9, accession="S23-00009", patient_name=NAME, diagnosis=text, text_digest="9")]
+    workspace = _clinic(tmp_path / "forged", rows)
+    directory = release(workspace, engine, "one")
+    (released_text,) = [row["text"] for row in released(directory, "texts") if shown in row["text"]]
+    assert "0123456789ABCDEF" not in released_text
+    assert NAME not in released_text
+    assert "⟦" not in released_text
+
+
+def test_a_text_that_names_another_patient_is_withheld(tmp_path: Path, engine: Embedded) -> None:
+    stray = "胃窦黏膜慢性炎，司马相如如"
+    rows = [
+        *_reports(),
+        report(8, accession="S23-00008", patient_id="8888", patient_name="司马相如如", diagnosis="正常", text_digest="8"),
+        report(9, accession="S23-00009", patient_id="9999", diagnosis=stray, text_digest="9"),
+    ]
+    workspace = _clinic(tmp_path / "two", rows)
+    summary = scrub(workspace, engine)
+    assert summary.texts is not None
+    assert (summary.texts.withheld, "相如" in json.dumps([row["text"] for row in texts_of(workspace).values()])) == (1, False)
 
 
 def test_the_cache_is_in_the_catalog_and_nowhere_else(workspace: Workspace, engine: Embedded) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pathcurate import requests
+from pathcurate.cli.main import run
 from pathcurate.cohort import read_recipe
 from pathcurate.disclosure.counts import LEAST_COUNT, WITHHELD
 from pathcurate.errors import DisclosureRefusedError, InputOutputError, UsageError
@@ -132,6 +133,19 @@ def test_a_directory_in_which_others_could_be_spoken_for_is_refused(workspace: W
     workspace.requests.chmod(mode)
     with pytest.raises(DisclosureRefusedError, match="lets people change"):
         open_requests(workspace)
+
+
+def test_what_a_recipe_says_does_not_steer_the_terminal(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    asked(workspace, RECIPE + 'include: [{id: x, label: "\\u202egnp", level: case, where: {sex: female}, if_missing: fail}]\n')
+    request = the_request(workspace)
+    source = read_recipe(Path("some"), request.recipe)
+    step = AttritionStep("x", source.recipe.include[0].label or "", "case", "include", 50, 0, Counts(50, 40, 30))
+    found = Attrition("slide", Counts(100, 80, 60), (step,))
+    answer(workspace, request, source=source, attrition=found, reason=None, actor="tester", now=NOW)
+    assert run(["cohort", "--requests", "-w", str(workspace.root)]) == 0
+    out = capsys.readouterr().out
+    assert "\\u202egnp" in out
+    assert "\u202e" not in out
 
 
 def test_without_the_directory_nobody_asks(workspace: Workspace) -> None:

@@ -78,6 +78,10 @@ class TextScrubber:
             for text, normal, names, more in zip(texts, normals, named, again, strict=True)
         ]  # fmt: skip
 
+    def suspects(self, scrubbed: str) -> bool:
+        """Whether a text that was scrubbed still looks as if it identified somebody, by more than the words kept here."""
+        return bool(detect(scrubbed, self._keep))
+
     def _of_site(self, normal: str) -> Iterator[Removal]:
         """What only this site's rules find."""
         for word in self._remove:
@@ -102,14 +106,19 @@ class TextScrubber:
         return [self._cases.valued(removal, normal) for removal in removals]
 
 
-def detect(text: str) -> list[Removal]:
+def detect(text: str, keep: Sequence[str] = ()) -> list[Removal]:
     """What still looks like an identifier in a text that was scrubbed: by labels and shapes, with nothing known.
 
     Placeholders, codes and tags are passed over, and dates: those that were moved look like any others.
+
+    Args:
+        text: the text.
+        keep: words in half width that reviewers have declared harmless.
     """
     normal = _WRITTEN.sub(lambda written: _WALL * len(written[0]), half_width(text)).translate(_NO_BRACKETS)
     names = find_names(normal, None)
-    return merged([*names, *repeated([normal], names)[0], *find_shaped(normal)])
+    found = merged([*names, *repeated([normal], names)[0], *find_shaped(normal)])
+    return list(freed(normal, found, keep)) if keep else found
 
 
 def rules_digest(rules: SiteRules) -> str:

@@ -1,4 +1,4 @@
-"""Hospitals and employers in Chinese texts: what has no shape but its last word."""
+"""Hospitals in Chinese texts: what has no shape but its last word."""
 
 import re
 from collections.abc import Iterator
@@ -8,18 +8,27 @@ from pathcurate.scrubbers.text.accepting import holds
 from pathcurate.scrubbers.text.addresses import PROVINCE, run_before
 
 _CLINIC_ENDS = (
-    r"(?:医院|医学中心|医疗中心|卫生院|卫生室|卫生所|卫生服务(?:中心|站)|诊所|门诊部|保健院|保健所|保健站|妇幼保健(?:中心|"
+    r"(?:医院|醫院|醫學中心|診所|衛生所|衛生院|医学中心|医疗中心|卫生院|卫生室|卫生所|卫生服务(?:中心|站)|诊所|门诊部|保健院|保健所|保健站|妇幼保健(?:中心|"
     r"计划生育服务中心)|妇保院?(?!健)|"
     r"疾控中心|疾病预防控制中心|医学检验(?:所|实验室|中心)|检验所|检验中心|诊断中心|病理(?:诊断|会诊|学)?(?:中心|研究所)|"
-    r"肿瘤防治(?:中心|院|研究所)|防治院|疗养院|干休所|"
+    r"肿瘤防治(?:中心|院|研究所)|防治[院所站]|皮防[院所]|结防所|职防院|中心血站|急救中心|疗养院|干休所|"
     r"医学院(?!附属|第)|医科大学(?!附属|第)|肿瘤研究所|癌症中心|司法鉴定(?:中心|所))"
 )
 _HOSPITAL = re.compile(
     rf"{_CLINIC_ENDS}(?:\(?[\u4e00-\u9fff]{{1,6}}(?:院区|分院)\)?|[东西南北新老](?:院|区)(?![\u4e00-\u9fff]))?"
 )
-_HOSPITAL_NEEDS = ("院", "中心", "诊所", "门诊部", "卫生", "保健", "妇保", "所", "大学")
+_HOSPITAL_NEEDS = ("院", "診", "衛生", "站", "中心", "诊所", "门诊部", "卫生", "保健", "妇保", "所", "大学")
 _NUMBERED = re.compile("(?:[一二三四五六七八九十总附](?:附?院|附属医院)|附[一二三四五](?![一-鿿]))(?![区内长士校前后])")
 _LONGEST_NAME, _LONGEST_SHORT_NAME = 24, 8
+_FAMOUS = re.compile(
+    r"(?P<v>华西|湘雅|协和|齐鲁|瑞金|仁济|西京|盛京|宣武|天坛|积水潭|阜外|邵逸夫|长庚|同济|同仁)"
+    r"(?=\)|会诊|意见|病理|那边|专家|教授|大夫|医生|复查|手术|就诊|检查|的?切片|蜡块)"
+)
+_OF_A_PLACE = re.compile(
+    r"(?P<v>(?:[一-鿿]{2}(?=[市县])|(?<![城都一-鿿][一-鿿]))?(?<!本)(?<!我)[省市县](?:妇幼|疾控|(?:肿瘤|结核|胸科|口腔|眼科|精神|传染病?|儿童|中医|人民)"
+    r"(?=\)|[,，。;]|那边|会诊|病理|检查|看|就诊|住院|手术|大夫|医生|[主专教])))(?!医|院|保健|卫生|中心)"
+)
+"""A place and what is treated there: 县妇幼, 省肿瘤."""
 # Words that stand before a hospital's name and are no part of it; a character that names begin with is none: 和 in 和平医院.
 _LEAD = re.compile(
     r".*(?:送检单位|委托单位|送检医院|送检|单位|医院[至到转及和、]|就诊于|住院于|手术于|收治于|转入|转至|转到|转往|转诊至?|"
@@ -28,8 +37,9 @@ _LEAD = re.compile(
     r"手术|活检|治疗|检查|就诊|复查|住院|穿刺|门诊|"
     r"化疗|放疗|随访|建议|推荐|提供|标本|来源|出具|签发|名称|邀请|专家|教授|主任|医师|医生|大夫|"
     r"于(?![都洪田潜])|在(?!平)|经(?![济开])|向(?!阳)|(?<!协|仁|永|中|泰|安|同|康|人)和(?!平|睦|田|县|静|顺|硕)|自(?!贡|"
-    r"治)|前(?!进|海|锋|卫)|回(?!民|龙)|"
-    r"同(?![济仁德安心江和])|[赴由至到与及或被为系是的请曾后原年月日时次见持携借送转去示查做行因拟已再并且其此该另仍均先])"
+    r"治)|前(?!进|海|锋|卫|旗)|回(?!民|龙)|"
+    r"(?<!协)同(?![济仁德安心江和康善慈])|[送附奉寄]上|[赴由至到与及或被为系是的请曾后原年月日时次见持携借送转去示查做行因拟已再并且其此该另仍均先入寄她您]|他(?!里)|兹有|兹|地点|既往|转?交(?!城|口)|轉|"
+    r"住(?!院))"
 )
 _GENERIC = re.compile(
     r"(?:(?:当地|附近|我市|本市|我县)?(?:人民|中心)(?=医院)|[省市县区](?=医院)|我|本|外|他|该|贵|原|各|某|多|两|几|一|此|"
@@ -47,38 +57,26 @@ _LABEL_HOSPITAL = re.compile(
     r"院所)(?:名称)?[ ]{0,3}[:|][ ]{0,4}"
     r"(?P<v>[^\s,，。；;:：|()\[\]\n\ue000]{2,40})"
 )
-_LABEL_UNIT = re.compile(
-    r"(?P<label>工作单位|职业单位|就职单位|所在单位|单位名称|公司|学校|(?<![检量剂度托请诊院送])单位)(?:及住址|"
-    r"及地址)?[ ]{0,3}[:|][ ]{0,4}"
-    r"(?P<v>[^\s,，。；;:：|\[\]\n\ue000]{2,40})"
-)
-_NO_UNIT = re.compile(
+NO_UNIT = re.compile(
     r"(?:[0-9.µμ]*[ ]?(?:mm|cm|ml|nm|um|kg|mg|ug|ng|g|U|IU|个|例|张|块|枚|次|倍|年|月|天|岁)(?![a-zA-Z\u4e00-\u9fff])|"
     r"[厘毫微]米|毫升|平方|百分|%|μm|µm|[×x/*]|"
     r"不详|未知|未填|未提供|没有|同上|无(?:$|业|工作|固定)|暂无|自由职业|务农|农民|退休|离休|个体|职员|学生|本院|我院|外院|"
     r"病理|乳腺|[内外妇儿骨眼]科)"
 )
-_UNIT = re.compile(
-    r"(?:有限责任公司|有限公司|股份公司|公司|集团|大学|学院|中学|小学|幼儿园|厂|公安局|派出所|银行|局|煤矿|研究院|研究所)"
-    r"(?=[一-鿿]{0,4}(?:职工|员工|工作|教师|老师|工人|退休|任教|上班|学生|职员|任职|就读|干部|教授|员|财务|会计|工程师))"
-)
-_UNIT_LEAD = re.compile(r".*(?:系|为|是|在|于|单位|任职|就职|来自)")
 
 
 def find_hospitals(normal: str) -> Iterator[Removal]:
-    """Hospitals and employers in a text of half width."""
-    yield from _hospitals(normal)
-    yield from _units(normal)
-
-
-def _hospitals(normal: str) -> Iterator[Removal]:
+    """Hospitals in a text of half width."""
     if holds(normal, _HOSPITAL_NEEDS):
         yield from _named(normal, _HOSPITAL, "shape.hospital", _LONGEST_NAME)
     yield from _named(normal, _NUMBERED, "shape.hospital_short", _LONGEST_SHORT_NAME)
+    for pattern in (_FAMOUS, _OF_A_PLACE):
+        for match in pattern.finditer(normal):
+            yield Removal(*match.span("v"), Kind.HOSPITAL, "shape.hospital_short")
     if "单位" in normal or "医院" in normal or "机构" in normal or "院所" in normal:
         for match in _LABEL_HOSPITAL.finditer(normal):
             value = match["v"]
-            if not _GENERIC.fullmatch(value) and not _NO_UNIT.match(value):
+            if not _GENERIC.fullmatch(value) and not NO_UNIT.match(value):
                 yield Removal(*match.span("v"), Kind.HOSPITAL, "label.hospital")
 
 
@@ -104,16 +102,3 @@ def _named(normal: str, ends: re.Pattern[str], rule: str, longest: int) -> Itera
 def _is_short_name(name: str) -> bool:
     """Whether a short form begins with what hospitals are called after: 市二院, 湘雅二院; 同一院区 and 第一院 do not."""
     return not re.match("[同某每任另统单第]|[一二三四五六七八九十]", name)
-
-
-def _units(normal: str) -> Iterator[Removal]:
-    if "单位" in normal or "公司" in normal or "学校" in normal:
-        for match in _LABEL_UNIT.finditer(normal):
-            if not _NO_UNIT.match(match["v"]) and not _GENERIC.fullmatch(match["v"]):
-                kind = Kind.HOSPITAL if _HOSPITAL.search(match["v"]) else Kind.UNIT
-                yield Removal(*match.span("v"), kind, f"label.{kind}")
-    for match in _UNIT.finditer(normal):
-        run = run_before(normal, match.start(), 0, _LONGEST_NAME)
-        lead = _UNIT_LEAD.match(run)
-        if lead and len(run) - lead.end() > 1:
-            yield Removal(match.start() - len(run) + lead.end(), match.end(), Kind.UNIT, "shape.unit")

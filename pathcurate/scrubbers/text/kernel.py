@@ -1,6 +1,6 @@
 """What must be taken out of the texts of reports: a kernel over record batches of reports."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -20,8 +20,11 @@ _REMOVAL: Final = pa.struct(
     ]
 )  # fmt: skip
 REMOVALS_FOUND: Final[pa.Schema] = pa.schema(
-    [pa.field("report_id", pa.string()), pa.field("error", pa.string()), pa.field("removals", pa.list_(_REMOVAL))]
-)
+    [
+        pa.field("report_id", pa.string()), pa.field("error", pa.string()), pa.field("removals", pa.list_(_REMOVAL)),
+        pa.field("suspicious", pa.list_(pa.string())),
+    ]
+)  # fmt: skip
 """What the kernel gives for each report; it holds values that identify, and stays in the process that asked for it."""
 
 
@@ -33,7 +36,9 @@ class Scrub:
 
 
 def find_text_removals(batch: pa.RecordBatch, spec: Scrub) -> pa.RecordBatch:
-    """All removals in each report; a report that cannot be scrubbed has ``error`` and no removals.
+    """All removals in each report, and the columns whose text still looks as if it identified somebody without them.
+
+    A report that cannot be scrubbed has ``error`` and no removals.
 
     Args:
         batch: reports with ``report_id``, ``site``, ``language``, ``year`` (for dates without one), ``known`` (a struct of
@@ -47,8 +52,15 @@ def find_text_removals(batch: pa.RecordBatch, spec: Scrub) -> pa.RecordBatch:
     for report_id, site, language, year, known, own in zip(*columns, texts, strict=True):
         error = None
         found: list[list[Removal]] = []
+        suspicious: list[str] = []
         try:
-            found = scrubbers[site].removals(own, _known_values(known), language=language, year=year)
+            scrubber = scrubbers[site]
+            found = scrubber.removals(own, _known_values(known), language=language, year=year)
+            suspicious = [
+                column
+                for column, text, removals in zip(TEXT_COLUMNS, own, found, strict=True)
+                if text and scrubber.suspects(_without(text, removals))
+            ]
         except Exception as failure:  # noqa: BLE001  one report must not end the run for all others
             error = type(failure).__name__
         rows.append(
@@ -61,6 +73,7 @@ def find_text_removals(batch: pa.RecordBatch, spec: Scrub) -> pa.RecordBatch:
                     for column, removals in zip(TEXT_COLUMNS, found, strict=False)
                     for one in removals
                 ],
+                "suspicious": suspicious,
             }
         )  # fmt: skip
     return pa.RecordBatch.from_pylist(rows, schema=REMOVALS_FOUND)
@@ -69,7 +82,17 @@ def find_text_removals(batch: pa.RecordBatch, spec: Scrub) -> pa.RecordBatch:
 def lost_report(row: pa.RecordBatch, reason: str) -> pa.RecordBatch:
     """The row of a report whose scrubbing killed its process or did not end; the reason is the engine's word for it."""
     report_id = row["report_id"][0].as_py()
-    return pa.RecordBatch.from_pylist([{"report_id": report_id, "error": reason, "removals": []}], schema=REMOVALS_FOUND)
+    lost = {"report_id": report_id, "error": reason, "removals": [], "suspicious": []}
+    return pa.RecordBatch.from_pylist([lost], schema=REMOVALS_FOUND)
+
+
+def _without(text: str, removals: Sequence[Removal]) -> str:
+    """A text with the kinds of what is removed in its place, as a scrubbed text shows them."""
+    parts, position = [], 0
+    for one in removals:
+        parts += [text[position : one.start], f"⟦{one.kind}⟧"]
+        position = one.end
+    return "".join([*parts, text[position:]])
 
 
 @lru_cache(maxsize=4)

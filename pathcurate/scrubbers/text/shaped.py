@@ -8,6 +8,7 @@ from pathcurate.scrubbers.text.addresses import find_addresses
 from pathcurate.scrubbers.text.englishplaces import find_english_places
 from pathcurate.scrubbers.text.hospitals import find_hospitals
 from pathcurate.scrubbers.text.patterns import ENGLISH_LABEL, MORE, RULES, Rule
+from pathcurate.scrubbers.text.units import find_units
 
 _LEAST_OF_A_LIST = 4
 _MEANT = {"id": Kind.ID, "account": Kind.ACCOUNT, "phone": Kind.PHONE, "case": Kind.CASE}
@@ -24,6 +25,7 @@ def find_shaped(normal: str) -> Iterator[Removal]:
         if accepting.holds(text, rule.needs):
             yield from _of_rule(rule, text)
     yield from find_hospitals(normal)
+    yield from find_units(normal)
     yield from find_addresses(normal)
     yield from find_english_places(normal)
 

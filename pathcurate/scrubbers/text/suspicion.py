@@ -64,20 +64,24 @@ class Suspicion:
     reason: str
 
 
-def find_suspicions(text: str, removed: Iterable[tuple[int, int]] = ()) -> list[Suspicion]:
-    """Suspicious places outside what was removed, from left to right and disjoint; where two overlap the longer one.
+def without(text: str, removed: Iterable[tuple[int, int]]) -> str:
+    """A text of the same length with a sign through which no search goes in the place of what was removed.
 
     Args:
         text: the text before anything was removed.
         removed: start and end of each removal.
     """
-    normal = half_width(text)
     parts: list[str] = []
     last = 0
     for start, end in sorted(removed):
-        parts += normal[last:start], _WALL * (end - max(start, last))
+        parts += text[last:start], _WALL * (end - max(start, last))
         last = max(end, last)
-    normal = "".join([*parts, normal[last:]])
+    return "".join([*parts, text[last:]])
+
+
+def find_suspicions(text: str) -> list[Suspicion]:
+    """Suspicious places of a text, from left to right and disjoint; where two overlap the longer one."""
+    normal = half_width(text)
     found = sorted((one for search in _SEARCHES for one in search(normal)), key=lambda one: (one.start - one.end, one.start))
     kept: list[Suspicion] = []
     taken = bytearray(len(normal))
