@@ -176,7 +176,11 @@ def desk(scrubbed: Path, tmp_path: Path) -> Iterator[Desk]:
         ("见2024 001 234片", "2024 001 234", "digits"), ("片O13800138OOO", "O13800138OOO", "misread"),
         ("另见B12345", "B12345", "code"), ("曾于杭州市第一医院就诊", "杭州市第一医院", "place"),
         ("王家村人", "王家村", "place"),
-        ("微信：abc_1234", "abc_1234", "contact"),
+        ("微信：abc_1234", "abc_1234", "contact"), ("取材小邵，", "小邵", "han_name"),
+        ("联系手术室 戚主任", "戚主任", "han_name"),
+        ("来电一三八零零二七六一四三", "一三八零零二七六一四三", "digits"),
+        ("号1-5-9-0-1-1-2-3-3-4-4", "1-5-9-0-1-1-2-3-3-4-4", "digits"),
+        ("discussed with Weston at noon", "Weston", "latin_name"),
     ],
 )  # fmt: skip
 def test_what_is_suspicious(text: str, word: str, reason: str) -> None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import date
 from functools import lru_cache
+from itertools import pairwise
 
 _Match = re.Match[str]
 Span = tuple[int, int]
@@ -32,6 +33,7 @@ _MEANINGS = re.compile(
 _KINDLESS = ("none", "bed")
 _LEAST_DIGITS = {"id": 5, "account": 5, "phone": 4, "strict": 3, "case": 3, "": 4}
 _LEAST_WITHOUT_NUMBER_SIGN = 5
+_SHORT_LINES = frozenset({"分机", "内线", "短号"})
 _NUMBER_SIGN = re.compile(r"(?:[号码证卡照№]|I[Dd]|id)$")
 _VERSION = re.compile(r"(?:[Pp]rotocol|[Vv]ersion|[Vv]er|[Vv]|版|版本|[Ee]dition|[Rr]elease|软件|系统)[.:]?[ ]?$")
 _UNITS = re.compile(
@@ -44,7 +46,7 @@ _GENOMIC = re.compile(
     r"CHR[0-9XY]{1,2}:|ISBN[ :]?|ISSN[ :]?|DOI[ :]?[0-9./]*|OMIM[ :]?|HGNC:?)$"
 )
 _GENOMIC_REACH = 24
-_REAGENT = re.compile(r"(?:批次?|货|型|产品|注册证?|注[准进许]|备案|文|版本)(?:编?号)?[: ]{0,3}$")
+_REAGENT = re.compile(r"(?:[Ll][Oo][Tt]|ICD-?O?(?:-?3)?编?|形态学?编?|SNOMED编?|批次?|货|型|产品|注册证?|注[准进许]|备案|文|版本)(?:编?号)?[: ]{0,3}$")
 _STANDARDS = frozenset(
     {"GB", "GBT", "GBZ", "WS", "WST", "YY", "YYT", "ISO", "EN", "IEC", "DB", "CLSI", "NCCN", "WHO", "ICD", "AJCC"}
 )
@@ -59,6 +61,8 @@ _ACCOUNTED = 9
 _LEAST_ABROAD = 9
 _LEAST_OF_A_YEAR = 4
 _DOTS_OF_A_UID = 3
+_YEAR = 4
+_HAN_DIGITS = str.maketrans("〇零○洞一二三四五六七八九幺两拐勾", "00001234567891279")
 _ORGANISATION_SIGNS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 
 
@@ -86,14 +90,16 @@ def dialled(match: _Match) -> Span | None:
     text = match.string
     prefix = _DIALLED.search(text, max(0, start - 8), start)
     start = prefix.start() if prefix else start
+    if text[start : start + 1] == "(" and ")" not in text[start:end]:
+        start += 1  # the bracket is the sentence's
     before = text[start - 1 : start]
     return None if before and before in "0123456789.*" else (start, end)
 
 
 def labelled_phone(match: _Match) -> Span | None:
     """What stands behind a label for telephones, unless it is a day or too short."""
-    value = match["v"]
-    return match.span("v") if digits_in(value) >= _LEAST_DIGITS["phone"] and not is_day(value) else None
+    value, least = match["v"], _LEAST_DIGITS["phone"] - (match[0][:2] in _SHORT_LINES)
+    return match.span("v") if digits_in(value) >= least and not is_day(value) else None
 
 
 def phone_abroad(match: _Match) -> Span | None:
@@ -172,6 +178,39 @@ def english(least: int) -> Callable[[_Match], Span | None]:
     return accept
 
 
+def serial(match: _Match) -> Span | None:
+    """The number behind a label, unless it is of a classification: 形态学编码 M9180/3."""
+    start = match.start()
+    is_coded = _REAGENT.search(match.string[max(0, start - 8) : match.start("v")].rstrip("号码 :"))
+    return None if is_coded else labelled(match)
+
+
+def written_digits(match: _Match) -> Span | None:
+    """Digits one by one, with spaces or in Chinese numerals: none that only count upwards (1 2 3 4 5 6 7)."""
+    places = [int(sign) for sign in match["v"].translate(_HAN_DIGITS) if sign in "0123456789"]
+    counts = all(after - before == 1 for before, after in pairwise(places))
+    return None if counts else match.span("v")
+
+
+def alone(match: _Match) -> Span | None:
+    """Five digits between commas, in no list of other numbers and no round one."""
+    text, (start, end) = match.string, match.span("v")
+    is_listed = re.search(r"[0-9][,，、 ]{1,2}$", text[max(0, start - 3) : start]) or re.match(r"[ ]?[,，、][ ]?[0-9]", text[end : end + 3])
+    return None if is_listed or match["v"].endswith("000") else match.span("v")
+
+
+def bed(match: _Match) -> Span | None:
+    """A bed has a number: no letter alone is one."""
+    return match.span("v") if digits_in(match["v"]) else None
+
+
+def film(match: _Match) -> Span | None:
+    """A number of an image: no year behind the name of the examination."""
+    behind = match.string[match.end() : match.end() + 1]
+    is_year = len(digits := match["n"]) == _YEAR and digits[:2] in {"19", "20"}
+    return None if is_year or behind in {"年", "."} else match.span("v")
+
+
 def case(match: _Match) -> Span | None:
     """A case number by its shape: no standard (GB18030-2005), gene or position in one."""
     start = match.start("v")
@@ -232,12 +271,14 @@ def long_number(match: _Match) -> Span | None:
         or text[end : end + 1] in set("-,/+~")
     ):
         return None
-    letters = re.search(r"(?<![0-9A-Za-z])[0-9A-Za-z]{0,8}[-_]?$", token)
+    letters = re.search(r"(?<![0-9A-Za-z])[0-9A-Za-z]{1,8}[-_]?$", token)
     tail = re.match(r"[0-9A-Za-z*]{0,20}(?:-[0-9A-Za-z]{1,6}(?![0-9A-Za-z]))?", text[end : end + 30])
     return start - (len(letters[0]) if letters else 0), end + (len(tail[0]) if tail else 0)
 
 
 def mixed(match: _Match) -> Span | None:
     """Digits and letters mixed, as misread numbers are: more digits than letters."""
-    digits = digits_in(match["v"])
+    digits, start = digits_in(match["v"]), match.start()
+    if _REAGENT.search(match.string[max(0, start - 10) : start]):
+        return None
     return match.span("v") if digits >= 7 and digits < len(match["v"]) and not _GENOMIC.search(match["v"][:8]) else None

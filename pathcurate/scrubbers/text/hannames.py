@@ -33,7 +33,7 @@ _NOT_FREE = re.compile("[未无不见同略待已科室院部组号性病癌瘤�
 _NOT_GIVEN = re.compile("[癌瘤病症炎膜腔肿切缘织腺肌囊壁旁氏省]")
 _SPACED = re.compile(rf"(?<![{HAN}])[{HAN}] {{1,3}}[{HAN}](?: {{1,3}}[{HAN}])?$")
 _SOUNDED = re.compile(rf"(?:(?<![{HAN}])|(?<=[者人儿师生经由请与和及]))(?!患者|病人|患儿|医[师生]|[经由请与和及]){_DOTTED}$")
-_LEFT = frozenset("见床诊房心处办站小老经由请及与和向嘱送致找让被给对科院部室系区师授任生长员是者人儿为名叫位同邀家")
+_LEFT = frozenset("见床诊房心处办站小老经由请及与和向嘱送致找让被给对科院部室区系师授任生长员是者人儿为名叫位同邀家知告话代属母父妻夫弟兄姐妹子女友班线治手刀组楼托询陪携医护学")
 _PHONE = re.compile(r"(?<![0-9])1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}(?![0-9])")
 _BEFORE_PHONE = re.compile(r"[ \t,:(]{0,3}(?:联系)?(?:电话|手机|tel)?[ \t:]{0,3}$", re.IGNORECASE)
 _DATE = r"(?:19|20)[0-9]{2}[-./年][0-9]{1,2}[-./月][0-9]{1,2}日?(?:[ \t]+[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)?"
@@ -46,6 +46,13 @@ _LOGIN = re.compile(rf"(?=[a-z]{{4,16}}(?![A-Za-z])){PINYIN}{{2,4}}(?![a-z])")
 _TITLED = re.compile("主任|教授|医[师生]|老师|大夫|院长|护士|技师|先生|女士|专家")
 _QUOTED = re.compile(rf"[\"“「『'‘](?P<name>[{HAN}]{{2,4}})[\"”」』'’](?P<word>[ ]?字样)?")
 _ON_LABEL = re.compile(r"(?:标签|标[记识注示有]|条码|容器|[袋瓶盒]|名|署|写|注|姓)[^。;\n]{0,8}$")
+_COUNTED = re.compile("[两二三四几各]位[ ]?$")
+_NO_SURNAME = frozenset("向于时应和都全查与")
+_FAMILIAR = frozenset("小老阿")
+_DEPARTMENT = re.compile(
+    rf"[{HAN}]{{0,4}}?(?:[科室院处组部]|中心|[普胸神泌骨心脑肝妇产儿肿烧整颌][外内瘤科一二三])[ \t]?"
+)
+_DOCTOR = re.compile(r"(?:Dr|Prof|Mr|Mrs|Ms)\.?[ ]?(?=[A-Z])")
 _FULL, _MOST_SIGNERS, _LONG_TEXT, _LONGEST_WORD = 3, 8, 20, 7
 _RULES = {Kind.PATIENT: "label.patient", Kind.PERSON: "label.person", Kind.STAFF: "label.staff"}
 
@@ -60,6 +67,8 @@ class _Anchor:
         is_label: whether a name may follow it.
         is_title: whether a name may stand before it, or a surname alone.
         is_act: whether a full name may stand before it.
+        is_free: whether the name behind it may begin with anything, without a colon too.
+        is_end: whether it is but the end of a label, which only a colon shows.
     """
 
     kind: Kind
@@ -67,6 +76,8 @@ class _Anchor:
     is_label: bool = False
     is_title: bool = False
     is_act: bool = False
+    is_free: bool = False
+    is_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +86,17 @@ class _Anchors:
     automaton: AhoCorasick
     behind: tuple[frozenset[str], int]
     by: tuple[str, ...]
+    not_people: frozenset[str]
+    title: "re.Pattern[str]"
+    nickname: "re.Pattern[str]"
+    sound: "re.Pattern[str]"
 
 
 @cache
 def _anchors() -> _Anchors:
     lists: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("labels.yaml").read_text(encoding="utf-8"))
     words: dict[str, _Anchor] = {sex: _Anchor(Kind.PATIENT) for sex in "男女"}
+    words |= {end: _Anchor(Kind.STAFF, True, True, is_end=True) for end in lists["ends"]}
     words |= {act: _Anchor(Kind.STAFF, is_act=True) for act in lists["acts"]}
     for strength in ("weak", "strong"):
         for kind, labels in lists[strength].items():
@@ -90,10 +106,25 @@ def _anchors() -> _Anchors:
     roles = (role + end for role in lists["roles"] for end in lists["role_ends"])
     words |= {label: _Anchor(Kind.STAFF, True, True) for label in roles}
     for kind, titles in lists["titles"].items():
-        words |= {title: _Anchor(Kind(kind), False, kind == "staff", is_title=True) for title in titles}
+        for title in titles:
+            is_label = kind == "staff" or (title in words and words[title].is_label)
+            words[title] = _Anchor(Kind(kind), title in words and words[title].is_strong, is_label, is_title=True)
+    words |= {label: _Anchor(Kind.PATIENT, True, True, is_free=True) for label in lists["free"]}
     automaton = AhoCorasick(tuple(words), matchkind=MatchKind.LeftmostLongest)
     behind = frozenset(lists["behind"])
-    return _Anchors(words, automaton, (behind, max(map(len, behind))), tuple(lists["by"]))
+    titles = sorted((title for kind in lists["titles"].values() for title in kind), key=len, reverse=True)
+    spaced = ("[ \t]{0,2}".join(title) for title in titles)
+    single, sounds = "".join(name_words().single - name_words().common), "".join(name_words().sounds)
+    return _Anchors(
+        words,
+        automaton,
+        (behind, max(map(len, behind))),
+        tuple(lists["by"]),
+        frozenset(lists["not_people"]),
+        re.compile(f"[ \t]{{0,3}}(?:{'|'.join(spaced)})"),
+        re.compile(f"[小老][{single}]|阿[{HAN}]"),
+        re.compile(f"[{sounds}]{{2,8}}"),
+    )
 
 
 def find_han_names(normal: str) -> Iterator[Removal]:
@@ -125,7 +156,14 @@ def _behind_label(normal: str, place: int, anchor: _Anchor) -> Iterator[Removal]
     gap = _GAP.match(normal, place)
     start = gap.end() if gap else place
     has_colon = gap is not None and gap["colon"] is not None
+    if anchor.is_end and (not has_colon or normal[place - 2 : place] in _anchors().not_people):
+        return
     end = _end_behind_label(normal, start, anchor, has_colon=has_colon, has_gap=start > place)
+    if end is None and anchor.kind is not Kind.PATIENT:
+        # 操作者: 超声科翁美玲
+        department = _DEPARTMENT.match(normal, start)
+        start = department.end() if department else start
+        end = _end_behind_label(normal, start, anchor, has_colon=False, has_gap=True) if department else None
     if end is None:
         return
     rule = _RULES[anchor.kind]
@@ -135,47 +173,99 @@ def _behind_label(normal: str, place: int, anchor: _Anchor) -> Iterator[Removal]
     for _ in range(_MOST_SIGNERS):
         sign = _NEXT_NAME.match(normal, end)
         following = sign.end() if sign else end
-        further = chinese_name(normal, following) if sign else None
-        if sign is None or further is None or begins_word(normal, following):
-            return
-        is_common = normal[following] in name_words().common
-        if not sign["sign"] and (is_common or _HAN.match(normal, further)):
+        further = _end_of_next(normal, following, is_joined=bool(sign["sign"])) if sign else None
+        if sign is None or further is None:
             return
         yield _removal(normal, following, further, anchor.kind, rule)
         end = further
 
 
+def _end_of_next(normal: str, start: int, *, is_joined: bool) -> int | None:
+    """Where the name behind another ends: any name behind a sign that joins, none of a common surname behind a space."""
+    nickname = _nickname(normal, start)
+    end = nickname or chinese_name(normal, start)
+    if end is None and is_joined:
+        end = _surname_alone(normal, start)
+    if end is None:
+        return None
+    if is_joined:
+        return end if not begins_word(normal, start) or _is_both(normal, start, end) else None
+    is_word = begins_word(normal, start) and not _is_both(normal, start, end)
+    is_common = normal[start] in name_words().common and not _is_both(normal, start, end)
+    return None if is_word or is_common or _HAN.match(normal, end) else end
+
+
+def _is_both(normal: str, start: int, end: int) -> bool:
+    """Whether a place holds a word that is a name too, whole."""
+    return normal[start:end] in name_words().both and not _HAN.match(normal, end)
+
+
 def _end_behind_label(normal: str, start: int, anchor: _Anchor, *, has_colon: bool, has_gap: bool) -> int | None:
     if _is_nobody(normal, start):
         return None
-    is_told = anchor.is_strong and has_colon
+    is_told = (anchor.is_strong and has_colon) or anchor.is_free
     if normal[start : start + 1].isascii():
+        doctor = _DOCTOR.match(normal, start)
         login = _LOGIN.match(normal, start) if is_told else None
-        latin = name_at(normal, start, fewest=1 if is_told else 2) if has_gap else None
+        first = doctor.end() if doctor else start
+        latin = name_at(normal, first, fewest=1 if is_told or doctor else 2) if has_gap else None
         return login.end() if login else latin
-    end = _sounded_name(normal, start)
+    end = _sounded_name(normal, start) or _nickname(normal, start)
     if end is not None:
         return end
-    if (
-        has_colon
-        and normal[start] in "小老"
-        and surname_length(normal[start + 1 : start + 2])
-        and is_bounded(normal, start + 2)
-    ):
-        return start + 2
     end = chinese_name(normal, start)
     if is_told:
-        return end or _free_name(normal, start, anchor)
-    is_word = begins_word(normal, start) or (end is not None and _NOT_GIVEN.search(normal, start, end))
-    is_name = end is not None and not is_word and _is_told_apart(normal, start, end, has_colon=has_colon)
-    return end if is_name else None
+        return end or _likely_name(normal, start) or _surname_alone(normal, start) or _free_name(normal, start, anchor)
+    is_both = end is not None and has_colon and _is_both(normal, start, end)
+    is_word = not is_both and (begins_word(normal, start) or (end is not None and _NOT_GIVEN.search(normal, start, end)))
+    if is_word:
+        return None
+    if end is not None and _is_told_apart(normal, start, end, has_colon=has_colon):
+        return end
+    if (anchor.is_strong or has_colon) and (alone := _surname_alone(normal, start)):
+        return alone if has_colon or normal[start] not in name_words().common else None
+    return _likely_name(normal, start) or _sound_run(normal, start)
+
+
+def _nickname(normal: str, start: int) -> int | None:
+    """Where 小王, 老魏 or 阿珍 ends."""
+    if normal[start : start + 1] not in _FAMILIAR or not _anchors().nickname.match(normal, start):
+        return None
+    end = start + 2
+    return end if is_bounded(normal, end) or _anchors().title.match(normal, end) else None
+
+
+def _surname_alone(normal: str, start: int) -> int | None:
+    """Where a surname ends that stands for somebody (报告人: 佟)."""
+    end = start + surname_length(normal[start : start + 2])
+    return end if end > start and not _HAN.match(normal, end) and not normal[end : end + 1].isalnum() else None
+
+
+def _likely_name(normal: str, start: int) -> int | None:
+    """Where a surname with two characters of given names ends, whatever follows."""
+    length = surname_length(normal[start : start + 2])
+    given = normal[start + length : start + length + 2]
+    return start + length + 2 if length and len(given) == 2 and name_words().given.issuperset(given) else None
+
+
+def _sound_run(normal: str, start: int) -> int | None:
+    """Where a name ends that is written by its sound (阿依古丽, 巴特尔)."""
+    found = _anchors().sound.match(normal, start)
+    if found is None:
+        return None
+    least = start + 2 if found.end() - start > 2 else start + 2
+    return next((end for end in range(found.end(), least - 1, -1) if is_bounded(normal, end)), None)
 
 
 def _is_told_apart(normal: str, start: int, end: int, *, has_colon: bool) -> bool:
     """Whether a surname that is a word itself (于, 高, 左) is a surname here."""
     lists = name_words()
     is_common = normal[start] in lists.common and normal[start : start + 2] not in lists.compound
-    return not is_common or _SEX.match(normal, end) is not None or (has_colon and not _HAN.match(normal, end))
+    if not is_common or _SEX.match(normal, end):
+        return True
+    if not _HAN.match(normal, end) and (has_colon or end - start == 2):
+        return has_colon or normal[start + 1] in lists.given
+    return _likely_name(normal, start) == end
 
 
 def _is_nobody(normal: str, start: int) -> bool:
@@ -207,12 +297,14 @@ def chinese_name(normal: str, start: int) -> int | None:
     masked = _MASKED.match(normal, start + length)
     if masked:
         return masked.end()
+    if _anchors().title.match(normal, start + length):
+        return start + length
     first = _given(normal, start + length)
     if first is None:
         return None
     second = _given(normal, first)
     is_spaced = first > start + length + 1
-    if second is not None and (second == first + 1 or is_spaced) and is_bounded(normal, second):
+    if second is not None and (second == first + 1 or (is_spaced and second - first <= first - start)) and is_bounded(normal, second):
         is_sex = normal[second - 1] in "男女" and (_AGE.match(normal, second) or second > first + 1)
         is_next = second > first + 1 and _is_next(normal, second - 1)
         if not (is_sex or is_next):
@@ -245,62 +337,97 @@ def _is_next(normal: str, place: int) -> bool:
 def _free_name(normal: str, start: int, anchor: _Anchor) -> int | None:
     """A name that begins with no surname we know (次仁卓玛, 缑丽), where a label leaves nothing else that it could be."""
     found = _RUN.match(normal, start)
-    most = 10 if anchor.kind is Kind.PATIENT else 4
+    if found and len(found[0]) <= _FULL and found[0] in name_words().both:
+        return found.end()
+    most = 10 if anchor.kind is Kind.PATIENT and not anchor.is_free else 6 if _sound_run(normal, start) else 4
     if found is None or len(found[0]) > most or _NOT_FREE.search(found[0]) or begins_word(normal, start):
         return None
     is_label = any(normal[start : start + length] in _anchors().words for length in range(2, 5))
     return None if is_label else found.end()
 
 
-def _start_before(normal: str, end: int, shortest: int, *, needs_edge: bool = False) -> int | None:
+def _start_before(
+    normal: str, end: int, shortest: int, *, needs_edge: bool = False, is_titled: bool = False
+) -> int | None:
     """Where a name that ends at a place begins: the longest that no other word runs into."""
-    lists = name_words()
     sounded = _SOUNDED.search(normal, max(0, end - 24), end)
     if sounded:
         return sounded.start()
     spaced = _SPACED.search(normal, max(0, end - 12), end)
-    if spaced and normal[spaced.start()] in lists.single and not begins_word(normal, spaced.start()):
+    if spaced and normal[spaced.start()] in name_words().single and not begins_word(normal, spaced.start()):
         return spaced.start()
     for length in range(4, shortest - 1, -1):
         start = end - length
-        name = normal[start:end] if start >= 0 else ""
-        surname = surname_length(name)
-        if not surname or length > surname + 2 or (length == surname and length > 1 and shortest > 1):
-            continue
-        if len(_HAN.findall(name)) != length and not (_MASKED.fullmatch(name, surname) and length > 1):
-            continue
-        before = normal[start - 1 : start] if start else ""
-        is_edge = not before or not _HAN.match(before)
-        is_common = surname == 1 and name[0] in lists.common
-        is_full = length == _FULL and not is_common
-        if not is_edge and (needs_edge or (before not in _LEFT and not is_full)):
-            continue
-        if is_common and (not is_edge or (length > 1 and name[1] in lists.single)):
-            continue
-        if not (begins_word(normal, start) or _NOT_GIVEN.search(name) or _TITLED.search(normal, max(0, start - 1), end)):
+        if start >= 0 and _may_begin(normal, start, end, shortest, needs_edge=needs_edge, is_titled=is_titled):
             return start
-    return None
+    return _sound_before(normal, end)
+
+
+def _may_begin(normal: str, start: int, end: int, shortest: int, *, needs_edge: bool, is_titled: bool) -> bool:
+    """Whether a name that ends at a place begins at another."""
+    lists = name_words()
+    name, length = normal[start:end], end - start
+    surname = surname_length(name)
+    if not surname or length > surname + 2 or (length == surname and length > 1 and shortest > 1):
+        return False
+    if len(_HAN.findall(name)) != length and not (_MASKED.fullmatch(name, surname) and length > 1):
+        return False
+    before = normal[start - 1 : start] if start else ""
+    is_edge = not before or not _HAN.match(before)
+    is_common = surname == 1 and name[0] in lists.common
+    is_given = length > surname and lists.given.issuperset(name[surname:])
+    if needs_edge and not is_edge:
+        return False
+    if not (is_edge or before in _LEFT):
+        is_full = length == _FULL and not is_common
+        is_alone = is_titled and length == surname
+        if not (is_full or is_alone or (is_titled and is_given and not is_common)):
+            return False
+    if is_common and not is_edge and name[0] in _NO_SURNAME:
+        return False
+    if is_common and length > 1 and not (is_given or (needs_edge and name[0] not in _NO_SURNAME)):
+        if not is_edge or name[1] in lists.single:
+            return False
+    if length == 1 and before + name in lists.title_ends:
+        return False
+    if needs_edge and name in lists.both:
+        return True
+    return not (begins_word(normal, start) or _NOT_GIVEN.search(name) or _TITLED.search(normal, max(0, start - 1), end))
+
+
+def _sound_before(normal: str, end: int) -> int | None:
+    """Where a name of three characters or more begins that is written by its sound, between signs."""
+    sounds = name_words().sounds
+    start = end
+    while start and normal[start - 1] in sounds and end - start < 8:
+        start -= 1
+    is_free = start == 0 or not _HAN.match(normal, start - 1) or normal[start - 1] in _LEFT
+    return start if end - start >= _FULL and is_free else None
 
 
 def _before_title(normal: str, place: int, anchor: _Anchor) -> Iterator[Removal]:
-    end = place
+    counted = _COUNTED.search(normal, max(0, place - 3), place)
+    end = counted.start() if counted else place
     while end and place - end < 2 and normal[end - 1] in " (":
         end -= 1
-    start = _start_before(normal, end, 1 if end == place else 2)
-    yield from _with_listed(normal, start, end, anchor.kind, "title.staff" if anchor.kind is Kind.STAFF else "title.person")
+    start = _start_before(normal, end, 1 if end == place or counted else 2, is_titled=True)
+    rule = "title.staff" if anchor.kind is Kind.STAFF else "title.person"
+    yield from _with_listed(normal, start, end, anchor.kind, rule, is_titled=counted is not None)
 
 
-def _with_listed(normal: str, start: int | None, end: int, kind: Kind, rule: str) -> Iterator[Removal]:
-    """A name, and those listed before it: 王芳、李建国教授."""
+def _with_listed(
+    normal: str, start: int | None, end: int, kind: Kind, rule: str, *, is_titled: bool = False
+) -> Iterator[Removal]:
+    """A name, and those listed before it: 王芳、李建国教授; behind 两位 surnames alone are listed too."""
     while start is not None:
         yield _removal(normal, start, end, kind, rule)
-        start, end = _name_listed_before(normal, start)
+        start, end = _name_listed_before(normal, start, 1 if is_titled else 2)
 
 
-def _name_listed_before(normal: str, start: int) -> tuple[int | None, int]:
+def _name_listed_before(normal: str, start: int, shortest: int = 2) -> tuple[int | None, int]:
     if normal[start - 1 : start] not in {"、", "/", "和", "及", "与"}:
         return None, start
-    return _start_before(normal, start - 1, 2), start - 1
+    return _start_before(normal, start - 1, shortest, is_titled=shortest == 1), start - 1
 
 
 def _before_act(normal: str, place: int) -> Iterator[Removal]:

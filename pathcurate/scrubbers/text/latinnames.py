@@ -3,13 +3,11 @@
 import re
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
-from typing import Any
 
-import yaml
 from ahocorasick_rs import AhoCorasick, MatchKind
 
 from pathcurate.model.removal import Kind, Removal
+from pathcurate.scrubbers.text.englishwords import english_words, is_given, is_word
 from pathcurate.scrubbers.text.namewords import folded_name, medical_latin, name_words
 from pathcurate.scrubbers.text.spelling import spelling
 
@@ -20,8 +18,22 @@ _JOIN = re.compile(r"(?P<dot>\.)?(?:[ \t\xa0]{1,2}|(?P<comma>[ ]?,[ ]?)|\^)|(?P<
 _AFTER_LABEL = re.compile(
     r"[ \t]{0,4}(?:\([^()\n]{0,14}\)[ \t]{0,2})?(?P<colon>[:#=>|][ \t]*(?:\n[ \t]*)?|,?[ \t]*\n[ \t]*)?"
 )
-_SIGNERS = frozenset({"signed by", "dictated by", "transcribed by", "typed by", "verified by", "read by", "grossed by"})
-_ONE_WORD = re.compile(rf"[ ](?=[A-Z][{_LETTERS}'’-]+(?:[ ]*(?:[.,;\n]|$)|[ ](?:and|on|at|in)[ ]))")
+_CAPITAL = "A-Z\u00c0-\u00de"
+# Between a role and the name of who has it: the pathologist, Sunil; PC 4417 Hughes; interpreter present: Linh Tran.
+_AFTER_ROLE = re.compile(rf"(?:[ ]\([^()\n]{{1,14}}\))?(?P<comma>,[ ])?(?:[ ](?:is |was |[0-9]{{2,6}} )?)?(?<= )[\"“]?(?=[{_CAPITAL}])")
+_CLAUSE_ENDS = re.compile(r"[ ]*(?:[.,;:)\n\"”—–@<]|-[ ]|$)")
+_CLAUSE_GOES_ON = re.compile(r"[ ]+(?:[a-z0-9(@<—–-]|[A-Z]{2}[0-9])|['’]s[ ]|/[A-Z]")
+_AFTER_HINT = re.compile(
+    rf"[:,]?[ ]?[ ][\"“]?(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}})(?=['’]s[ ]|[ ]*[.,;:)!?\n\"”]|[ ]+(?:[a-z(<@–—]|-[ ])|[ ]*$)"
+)
+_INITIALS = re.compile(r"[ ]{0,2}[:=/]?[ ]{0,2}(?P<v>[A-Z]{2,3}|[a-z]{2,3})(?=[ ]?(?:[.,;/)\n]|$)|[ ](?:on )?[0-9]{1,2}[-/.])(?!\.[a-z])")
+_HAVE_INITIALS = frozenset(
+    {"gross by", "grossed by", "dictated by", "typed by", "transcribed by", "sec", "typist", "screened by", "read by", "cut by",
+     "signed by", "embedded by", "cut-up by", "dissected by", "reported by", "secretary", "transcribed", "typed", "dictated"}
+)  # fmt: skip
+_NO_INITIALS = frozenset("us me him her it the an ihc ish pcr fna ct mri hpf fish my our two all one ngs".split())
+# Titles that are said of somebody whose name follows; the others of a label need a colon.
+_CALLED_BY_DEGREE = frozenset({"rn", "np", "r.n."})
 _FURTHER = re.compile(r"(?:[ ]?[;/&][ ]?|[ ]and[ ])(?:(?:Dr|Prof)\.?[ ])?(?=[A-Z])")
 _TITLE = re.compile(r"(?:(?:Drs?|Prof|Mr|Mrs|Ms|Miss|DR|PROF|MR|MRS)\.?[ ]{1,2}|(?:Doctor|Professor|Nurse)[ ]){1,3}")
 _POSSESSOR = re.compile(
@@ -29,14 +41,15 @@ _POSSESSOR = re.compile(
 )
 _AFTER_RELATION = re.compile(r"(?:[ ]is|[ ]named)?(?:,[ ]?|[ ]?\([ ]?|[ ])(?=[A-Z])")
 _COMMA = re.compile(r",?[ ]")
+_LOWER_CALLED = re.compile(r"\.?[ ](?P<v>[a-z]{3,15}(?<!ed)(?<!ing)(?<!ly))(?![a-z'’-])")
 _APPOSITION = re.compile(r",?[ ][A-Z][a-z]{2,}[ ](?:[A-Z]\.|[A-Z][a-z]+(?:-[A-Z][a-z]+)?),(?=[ ](?:[a-z0-9]|MRN|DOB))")
 _AFTER_NAMED = re.compile(r"[ ]{1,2}[\"“']?(?=[A-Z])")
-_AFTER_TITLE = re.compile(r"(?<=\.)[ \t]{0,2}\n?(?=[A-Za-z])|[ \t]{1,2}\n?(?=[A-Za-z])")
+_AFTER_TITLE = re.compile(rf"(?<=\.)[ \t]{{0,2}}\n?(?=[{_LETTERS}])|[ \t]{{1,2}}\n?(?=[{_LETTERS}])")
 _BEFORE_DEGREE = re.compile(
     rf"(?:(?<![{_LETTERS}0-9])(?:[A-Z\u00c0-\u00de][{_LETTERS}'’-]*\.?[ ]){{1,3}}[A-Z\u00c0-\u00de][{_LETTERS}'’-]+"
     r"|(?<![A-Za-z0-9])[A-Z][A-Za-z'’-]+,[ ][A-Z][A-Za-z'’-]+(?:[ ][A-Z]\.?)?)(?=,?[ ]{1,2}$|,$)"
 )
-_DEGREE = re.compile(r"(?:M\.?D|D\.?O|Ph\.?D|MBBS|MBChB|MB|FRC[A-Z]\w*|FACS|FCAP|R\.?N|PA|NP|DDS|MPH)(?![A-Za-z])")
+_DEGREE = re.compile(r"(?:M\.?D|D\.?O|Ph\.?D|MBBS|MBChB|MB|FRC[A-Z]\w*|MRC[A-Z]\w*|BMS|FACS|FCAP|R\.?N|PA|NP|DDS|MPH)(?![A-Za-z])")
 _LONGEST_BEFORE_DEGREE = 64
 _LOWER = re.compile(r"[a-z]{2,15}(?:,?[ ][a-z]{1,15}){1,2}(?=[ ]{2}|[ ]*(?:$|[\n,;|(]))")
 _SIGNED = re.compile(
@@ -56,10 +69,7 @@ _RULES = {kind: f"label.{kind.value}" for kind in Kind}
 @cache
 def _anchors() -> tuple[dict[str, str], AhoCorasick]:
     """Words beside which a name may stand, with what they are, and what finds them in lower case."""
-    lists: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("labels.yaml").read_text(encoding="utf-8"))
-    words: dict[str, str] = {}
-    for what, anchors in lists["latin_labels"].items():
-        words.update(dict.fromkeys(anchors, what))
+    words = english_words().labels
     return words, AhoCorasick(tuple(words), matchkind=MatchKind.LeftmostLongest)
 
 
@@ -90,29 +100,79 @@ def _is_word(lower: str, start: int, end: int) -> bool:
 
 
 def _beside(normal: str, start: int, end: int, what: str) -> Iterator[Removal]:
+    label = normal[start:end].lower()
     if what == "degree":
         yield from _before_degree(normal, start, end)
+        if label in _CALLED_BY_DEGREE:
+            yield from _of_role(normal, start, end, Kind.STAFF, "role.staff")
     elif what == "relation":
         if _POSSESSOR.search(normal, max(0, start - 24), start):
             yield from _behind(normal, _AFTER_RELATION.match(normal, end), Kind.PERSON, "relation.person")
-        yield from _labelled(normal, end, Kind.PERSON, fewest=2, needs_colon=True)
+        yield from _labelled(normal, end, Kind.PERSON, fewest=1, needs_colon=True)
+        yield from _of_role(normal, start, end, Kind.PERSON, "relation.person")
     elif what == "apposition":
         yield from _in_apposition(normal, end)
     elif what == "named":
         yield from _behind(normal, _AFTER_NAMED.match(normal, end), Kind.PERSON, "named.person", fewest=2)
+        yield from _hinted(normal, end)
+    elif what == "hint":
+        yield from _hinted(normal, end)
+        if label == "by":
+            yield from _labelled(normal, end, Kind.STAFF, fewest=1, needs_colon=True)
     elif what.startswith("title"):
         kind = Kind.STAFF if what == "title_staff" else Kind.PERSON
         if _is_title(normal, start, end):
             yield from _behind(normal, _AFTER_TITLE.match(normal, end), kind, f"title.{kind.value}", is_called=True)
-        if normal[start:end].lower() in {"doctor", "nurse"}:
+            lower = _LOWER_CALLED.match(normal, end) if what == "title_staff" else None
+            if lower and not is_word(lower["v"]):
+                yield _removal(normal, *lower.span("v"), kind, f"title.{kind.value}")
+        if label in {"doctor", "nurse"}:
             yield from _labelled(normal, end, kind, fewest=1, needs_colon=True)
     else:
-        label = normal[start:end].lower()
         if label == "patient":
             yield from _in_apposition(normal, end)
-        yield from _labelled(normal, end, Kind(what), fewest=1, says_name=label.endswith("name"), needs_colon=label == "by")
-        if label in _SIGNERS:
-            yield from _behind(normal, _ONE_WORD.match(normal, end), Kind.STAFF, _RULES[Kind.STAFF])
+        yield from _labelled(normal, end, Kind(what), fewest=1, says_name=label.endswith("name"))
+        if what != "patient":
+            yield from _of_role(normal, start, end, Kind(what), f"role.{what}")
+        initials = _INITIALS.match(normal, end) if label in _HAVE_INITIALS else None
+        if initials and initials["v"].lower() not in _NO_INITIALS:
+            yield _removal(normal, *initials.span("v"), Kind.STAFF, "label.initials")
+
+
+def _of_role(normal: str, start: int, end: int, kind: Kind, rule: str) -> Iterator[Removal]:
+    """``the resident, Sunil.``, ``Surgeon Bea Underhill``, ``parents Jo and Simon Reed``: a role and whose it is."""
+    gap = _AFTER_ROLE.match(normal, end)
+    if gap is None or (end - start > len("CNMW") and normal[start:end].isupper()):
+        return
+    place = gap.end()
+    for _ in range(_MOST_SIGNERS):
+        last = name_at(normal, place, fewest=1, has_comma=False)
+        if last is None or not _is_told(normal, place, last, is_aside=gap["comma"] is not None):
+            return
+        yield _removal(normal, place, last, kind, rule)
+        further = _FURTHER.match(normal, last)
+        if further is None:
+            return
+        place = further.end()
+
+
+def _is_told(normal: str, start: int, end: int, *, is_aside: bool) -> bool:
+    """Whether a word or two behind a role are a name by themselves."""
+    words = [word.lower() for word in _ANY_WORD.findall(normal[start:end]) if len(word) > 1]
+    if all(map(is_word, words)) or _is_cut(normal, end):
+        return False
+    if len(words) > 1 or " " in normal[start:end]:
+        return True
+    ends = _CLAUSE_ENDS.match(normal, end)
+    is_written = not normal[start:end].isupper() and len(words[0]) > 1
+    return is_written and (ends is not None or (not is_aside and _CLAUSE_GOES_ON.match(normal, end) is not None))
+
+
+def _hinted(normal: str, end: int) -> Iterator[Removal]:
+    """``Hi Rob``, ``alias "Alex"``: one given name behind a word that other words may follow as well."""
+    found = _AFTER_HINT.match(normal, end)
+    if found and is_given(found["v"].lower()):
+        yield _removal(normal, *found.span("v"), Kind.PERSON, "hint.person")
 
 
 def _in_apposition(normal: str, end: int) -> Iterator[Removal]:
@@ -139,7 +199,8 @@ def _behind(
         return
     title = _TITLE.match(normal, gap.end())
     start = title.end() if title else gap.end()
-    end = name_at(normal, start, fewest=fewest, is_called=is_called or title is not None)
+    is_called = is_called or title is not None
+    end = name_at(normal, start, fewest=fewest, is_called=is_called, has_comma=not is_called)
     if end is not None:
         yield _removal(normal, start, end, kind, rule)
 
@@ -153,7 +214,8 @@ def _labelled(
         return
     title = _TITLE.match(normal, gap.end())
     start = title.end() if title else gap.end()
-    end = name_at(normal, start, fewest=fewest if gap["colon"] else 2) if start > place else None
+    fewest = fewest if gap["colon"] else 2
+    end = name_at(normal, start, fewest=1 if title else fewest, has_comma=title is None) if start > place else None
     if end is None and gap["colon"] and says_name:
         lower = _LOWER.match(normal, start)
         is_name = lower is not None and name_words().latin.isdisjoint(_ANY_WORD.findall(lower[0]))
@@ -175,19 +237,19 @@ def _is_cut(normal: str, end: int) -> bool:
     return normal[end : end + 1].isdigit() or normal[end : end + 1] == "-"
 
 
-def name_at(normal: str, start: int, *, fewest: int, is_called: bool = False) -> int | None:
+def name_at(normal: str, start: int, *, fewest: int, is_called: bool = False, has_comma: bool = True) -> int | None:
     """Where a name of capitalised words that begins at a place ends; None if there are fewer words than needed.
 
     Words that are no name end it: ``John Smith DOB``. Eponyms and words that are surnames too are a name only of somebody
-    who is called by them (``Dr. Brown``), or beside another word.
+    who is called by them (``Dr. Brown``), or beside another word. Behind a comma stands a given name (``Smith, John``), or
+    any other if ``has_comma`` and a surname alone is before it.
     """
     lists = name_words()
     place, end = start, None
     words: list[str] = []
-    has_comma = False
     while len(words) < _MOST_WORDS:
         found = _WORD.match(normal, place) or _particle(normal, place, is_first=not words)
-        if found is None or normal[found.end() : found.end() + 1].isdigit():
+        if found is None or normal[found.end() : found.end() + 1].isdigit() or (words and _DEGREE.fullmatch(found[0])):
             break
         written = found[0].rstrip("-'’")
         for ending in ("'s", "’s"):
@@ -202,11 +264,20 @@ def name_at(normal: str, start: int, *, fewest: int, is_called: bool = False) ->
         if written[0].isupper():
             end = last + is_dotted
         is_joined = join is not None and (not (join["dot"] or join["tight"]) or len(word) <= _SHORT)
-        if join is None or not is_joined or (join["comma"] and (has_comma or _DEGREE.match(normal, join.end()))):
+        if join is None or not is_joined or (join["comma"] and not _goes_on(normal, join.end(), words, has_comma=has_comma)):
             break
-        has_comma = has_comma or join["comma"] is not None
+        has_comma = has_comma and join["comma"] is None
         place = join.end()
     return end if _are_name(words, fewest, is_called=is_called) else None
+
+
+def _goes_on(normal: str, place: int, words: list[str], *, has_comma: bool) -> bool:
+    """Whether what stands behind a comma is of the same name."""
+    following = _ANY_WORD.match(normal, place)
+    if following is None or _DEGREE.match(normal, place):
+        return False
+    is_surname = sum(len(word) > 1 and word not in name_words().particles for word in words) == 1
+    return (has_comma and is_surname) or is_given(following[0].lower())
 
 
 def _are_name(words: list[str], fewest: int, *, is_called: bool) -> bool:

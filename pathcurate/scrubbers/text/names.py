@@ -7,6 +7,7 @@ from functools import lru_cache
 from ahocorasick_rs import AhoCorasick, MatchKind
 
 from pathcurate.model.removal import Kind, Removal
+from pathcurate.scrubbers.text.englishnames import find_english_names
 from pathcurate.scrubbers.text.hannames import find_han_names, is_bounded, is_free_before
 from pathcurate.scrubbers.text.knownnames import KnownName, find_name, is_called, is_written_name, names_in, outermost
 from pathcurate.scrubbers.text.latinnames import find_latin_names
@@ -39,7 +40,7 @@ def find_names(normal: str, language: str | None) -> list[Removal]:
         language: of the report; a text in English is not searched for Chinese names if it holds no Chinese.
     """
     is_english = normal.isascii() or (language == "en" and not is_han(normal))
-    return outermost([*(() if is_english else find_han_names(normal)), *find_latin_names(normal)])
+    return outermost([*(() if is_english else find_han_names(normal)), *find_latin_names(normal), *find_english_names(normal)])
 
 
 def repeated(normal_texts: Sequence[str], found: Iterable[Removal]) -> list[list[Removal]]:

@@ -36,6 +36,10 @@ class NameWords:
         single: surnames of one character.
         common: those of them that are words themselves.
         compound: surnames of two characters.
+        given: characters of given names.
+        sounds: characters that names of other languages are written with.
+        both: words that are names too.
+        title_ends: what stands before a title and ends in a surname, which it is not.
         readings: surname to its readings in Pinyin, where they are not those of its character.
         words: beginnings of words that are no name.
         medical: words of the vocabularies in Han characters.
@@ -52,6 +56,10 @@ class NameWords:
     single: frozenset[str]
     common: frozenset[str]
     compound: frozenset[str]
+    given: frozenset[str]
+    sounds: frozenset[str]
+    both: frozenset[str]
+    title_ends: frozenset[str]
     readings: dict[str, tuple[str, ...]]
     words: frozenset[str]
     medical: frozenset[str]
@@ -81,6 +89,10 @@ def name_words() -> NameWords:
         single=frozenset(characters("single")),
         common=frozenset(characters("common")),
         compound=frozenset(lists["compound"]),
+        given=frozenset(characters("given")),
+        sounds=frozenset(characters("sounds")),
+        both=words("both"),
+        title_ends=words("title_ends"),
         readings={surname: tuple(readings.split()) for surname, readings in lists["readings"].items()},
         words=words("words"),
         medical=frozenset(medical),

@@ -1,5 +1,6 @@
 """Identifiers found by their labels and shapes: every rule of the table tried on a text."""
 
+import re
 from collections.abc import Iterator
 
 from pathcurate.model.removal import Kind, Removal
@@ -12,6 +13,7 @@ from pathcurate.scrubbers.text.units import find_units
 
 _LEAST_OF_A_LIST = 4
 _MEANT = {"id": Kind.ID, "account": Kind.ACCOUNT, "phone": Kind.PHONE, "case": Kind.CASE}
+_LABEL_IN_NUMBER = re.compile(r"(?:I[Dd]|N[Oo]\.?|QQ:?|MRN)[-: ]?(?=[0-9A-Z-]{4})")
 _HAN_YEARS = {character: number for number, character in enumerate("零一二三四五六七八九")}
 
 
@@ -39,6 +41,7 @@ def _of_rule(rule: Rule, text: str) -> Iterator[Removal]:
         if name == "label.number":
             kind = _MEANT.get(accepting.meaning(match), kind)
             name = f"label.{kind}"
+        span = _bare(text, *span)
         yield Removal(*span, kind, name, _years(match["v"]) if kind is Kind.AGE else "")
         end = span[1]
         while rule.is_list and (more := MORE.match(text, end)):
@@ -46,6 +49,15 @@ def _of_rule(rule: Rule, text: str) -> Iterator[Removal]:
                 break
             yield Removal(*more.span("v"), kind, name)
             end = more.end()
+
+
+def _bare(text: str, start: int, end: int) -> tuple[int, int]:
+    """A place without the label, bracket or stars around the number in it."""
+    label = _LABEL_IN_NUMBER.match(text, start, end)
+    start = label.end() if label else start
+    if text[start] == "*" == text[end - 1]:
+        start, end = start + 1, end - 1
+    return start, end
 
 
 def _years(age: str) -> str:

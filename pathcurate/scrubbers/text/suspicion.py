@@ -6,26 +6,38 @@ It is looser than the rules and often wrong: it only says where a person should 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from pathcurate.scrubbers.text.namewords import HAN, begins_word, is_inside_word, name_words
 from pathcurate.text.folding import half_width
 
 REASONS = ("han_name", "latin_name", "digits", "misread", "code", "place", "contact")
-"""Why something is suspicious: a Chinese name beside a word for people or alone on its line; two capitalised Latin words in
-a Chinese text; six digits and more; a number with letters that look like digits; letters and digits as numbers of cases
-have them; a place or an institution; what stands behind a word for telephones, messengers and accounts."""
+"""Why something is suspicious: a Chinese name beside a word for people or alone; two capitalised Latin words in a Chinese
+text, or what stands behind a word for people in an English one; six digits and more; a number with letters that look like
+digits; letters and digits as numbers of cases have them; a place or an institution; what stands behind a word for
+telephones, messengers and accounts."""
 
 _WALL = "\ue000"
 _PEOPLE = re.compile(
-    "患者|病人|患儿|产妇|家属|医生|医师|主任|护士|技师|教授|老师|大夫|院长|先生|女士|小姐|同志|阿姨|姓名|母亲|父亲|妻子|丈夫|儿子|女儿|"
-    "爱人|本人|会诊|送检者|告知|通知|联系|嘱托|签[名字]|签发|操作者|阅片|之[子女婴]|老[年人伯]"
+    "患者|病人|患儿|产妇|死者|家属|医[师生]|主任|护士长?|技师|教授|老师|大夫|院长|工程师|翻译|保安|工友|先生|女士|小姐|同志|阿姨|姓名|"
+    "曾用名|中文名|其[父母夫妻子女兄弟姐妹]|[长次大小][子女]|母亲?|父亲?|妻子?|丈夫|夫|儿子|女儿|[兄姐弟妹]|爱人|本人|陪同|会诊|送检者|"
+    "[报登采记检审复取阅经联主]?[告录样材检系]?[人者](?=[ :为系即])|取材|记录|登记|采样|值班|主检|助手|见证|来电|代接|自述|"
+    "[转改]?告知?|通知|联系[人室]?|嘱托|签[名字]|签发|之[子女婴]|CRC|[Dd]r"
 )
+_CALLED = "主任|医[师生]|教授|老师|大夫|院长|护士长?|技师|工程师|先生|女士|小姐|阿姨|同志|代|总"
 _LEADS = frozenset("由经请与和及向给嘱是叫")
 _REACH = 6
 _RUN = re.compile(f"[{HAN}]+")
-_ALONE = re.compile(rf"(?:^|[\n,;:。、(\[/|])[ ]?(?P<name>[{HAN}]{{2,4}})[ ]?(?=$|[\n,;。、)\]/|\ue000])")
+_ALONE = re.compile(rf"(?<![{HAN}A-Za-z0-9])[{HAN}]{{2,4}}(?![{HAN}A-Za-z0-9])")
+_NICKNAME = re.compile(rf"(?<![{HAN}])[老小阿](?P<surname>[{HAN}])(?![{HAN}])")
 _LATIN = re.compile(r"(?<![A-Za-z0-9.-])[A-Z][a-z]{1,14}(?:[ ]|,[ ]?)[A-Z][a-z]{1,14}(?![A-Za-z0-9-])")
+_LATIN_PEOPLE = re.compile(
+    r"(?<![A-Za-z])(?:Drs?|Mr|Mrs|Ms|Prof|[Pp]athologist|[Rr]esident|[Nn]urse|[Ww]ife|[Hh]usband|[Ss]on|[Dd]aughter|[Mm]other|"
+    r"[Ff]ather|[Ss]ister|[Bb]rother|[Cc]alled|[Ii]nformed|[Nn]otified|[Ss]igned|[Bb]y|[Ww]ith|[Aa]ttn)[.:,]{0,2}[ ]{1,3}"
+    r"(?P<name>[A-Z][a-zA-Z'-]{1,14}(?:[ ]|,[ ]?)?(?:[A-Z][a-zA-Z'.-]{0,14})?)"
+)
 _DIGITS = re.compile(r"(?<![0-9A-Za-z.])[0-9](?:[ _/.-]?[0-9]){5,40}(?![0-9]|\.[0-9])")
+_HAN_DIGITS = re.compile("[零〇一二三四五六七八九幺两]{7,20}")
 _MISREAD = re.compile(r"(?<![0-9A-Za-z])[0-9OoIl|SBZ〇]{6,24}(?![0-9A-Za-z])")
 _LIKE_DIGITS = str.maketrans("OoIl|SBZ〇", "001115820")
 _CODE = re.compile(r"(?<![0-9A-Za-z])[A-Za-z]{1,4}[-_/ ]?[0-9]{4,12}(?:-[0-9A-Za-z]{1,6})?(?![0-9A-Za-z])")
@@ -46,7 +58,7 @@ _CONTACT = re.compile(
     r"(?:号码?)?[ ]{0,3}[:=为是]?[ ]{0,3}(?P<value>[0-9A-Za-z*@._+-]{3,40})"
 )
 _TIME = re.compile(r"(?:19|20)[0-9]{2}[-/.][0-9]{1,2}[-/.][0-9]{1,2}")
-_FEWEST_DIGITS, _LEAST_OF_A_NUMBER = 4, 3
+_FEWEST_DIGITS, _LEAST_OF_A_NUMBER, _LEAST_SPACED_OUT = 4, 3, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +110,18 @@ def _han_names(normal: str) -> Iterator[Suspicion]:
         yield from _names_in(normal, start, word.start())
         yield from _names_in(normal, word.end(), min(len(normal), word.end() + _REACH))
     for alone in _ALONE.finditer(normal):
-        start, end = alone.span("name")
-        if _is_name(normal, start, end):
-            yield Suspicion(start, end, "han_name")
+        if _is_name(normal, *alone.span()):
+            yield Suspicion(*alone.span(), "han_name")
+    surnames = name_words().single
+    for called in (*_NICKNAME.finditer(normal), *_titled().finditer(normal)):
+        if called["surname"] in surnames and not begins_word(normal, called.start("surname")):
+            yield Suspicion(*called.span(), "han_name")
+
+
+@cache
+def _titled() -> "re.Pattern[str]":
+    """A surname and a title, where no other word ends in the surname."""
+    return re.compile(rf"(?<![{HAN}])(?P<surname>[{HAN}])(?:{_CALLED})(?![{HAN}])")
 
 
 def _names_in(normal: str, start: int, end: int) -> Iterator[Suspicion]:
@@ -136,13 +157,13 @@ def _is_name(normal: str, start: int, end: int) -> bool:
 
 
 def _latin_names(normal: str) -> Iterator[Suspicion]:
-    if not _RUN.search(normal):
-        return
     words = name_words()
     harmless = words.latin | words.eponyms
-    for pair in _LATIN.finditer(normal):
-        if not any(part.lower() in harmless for part in re.split("[ ,]+", pair[0])):
-            yield Suspicion(*pair.span(), "latin_name")
+    found = _LATIN.finditer(normal) if _RUN.search(normal) else _LATIN_PEOPLE.finditer(normal)
+    for match in found:
+        start, end = match.span(match.lastgroup or 0)
+        if not any(part.lower() in harmless for part in re.split("[ ,.'-]+", normal[start:end])):
+            yield Suspicion(start, end, "latin_name")
 
 
 def _digits(normal: str) -> Iterator[Suspicion]:
@@ -152,9 +173,15 @@ def _digits(normal: str) -> Iterator[Suspicion]:
             yield Suspicion(*run.span(), "digits")
 
 
+def _han_digits(normal: str) -> Iterator[Suspicion]:
+    for run in _HAN_DIGITS.finditer(normal):
+        yield Suspicion(*run.span(), "digits")
+
+
 def _is_size(run: str) -> bool:
     """Whether it is many small numbers rather than one: ``1-2-3-4``, ``2 3 1 4``."""
-    return max(map(len, re.split("[ _/.-]", run))) < _LEAST_OF_A_NUMBER
+    parts = re.split("[ _/.-]", run)
+    return max(map(len, parts)) < _LEAST_OF_A_NUMBER and sum(map(len, parts)) < _LEAST_SPACED_OUT
 
 
 def _misread(normal: str) -> Iterator[Suspicion]:
@@ -186,5 +213,5 @@ def _contacts(normal: str) -> Iterator[Suspicion]:
 
 # Of two that find the same place the first says why.
 _SEARCHES: Sequence[Callable[[str], Iterator[Suspicion]]] = (
-    _contacts, _han_names, _latin_names, _codes, _digits, _misread, _places,
+    _contacts, _han_names, _latin_names, _codes, _digits, _han_digits, _misread, _places,
 )  # fmt: skip

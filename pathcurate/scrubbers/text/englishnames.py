@@ -1,0 +1,119 @@
+"""Names in English prose that nothing announces: by a given name, by initials, or by what stands behind them."""
+
+import re
+from collections.abc import Iterator
+
+from pathcurate.model.removal import Kind, Removal
+from pathcurate.scrubbers.text.englishwords import english_words, is_eponym, is_given, is_word
+from pathcurate.scrubbers.text.latinnames import name_at
+from pathcurate.scrubbers.text.namewords import folded_name, name_words
+
+_LETTERS = "A-Za-z\u00c0-\u024f"
+_CAPITAL = "A-Z\u00c0-\u00de"
+_WORDS = re.compile(rf"(?<![{_LETTERS}0-9_.@/-])[{_CAPITAL}][{_LETTERS}]{{1,15}}")
+_PART = re.compile(rf"[{_LETTERS}]+")
+_SURNAME_BEFORE = re.compile(
+    rf"(?<![{_LETTERS}0-9'’-])(?P<v>(?:[dlDLO]['’]|Mc|Mac|(?:van|von|de|der|St\.?)[ ])?[{_CAPITAL}][{_LETTERS}'’-]{{1,24}})(?P<comma>,?)[ ]?\Z"
+)
+_REACH = 28
+_INITIALS = re.compile(
+    rf"(?<![{_LETTERS}0-9.'’/-])(?:[A-Z]\.[ ]?(?:-?[A-Z]\.[ ]?){{0,2}})(?=(?:van|von|de|der|den|la|le|al|el|Mc|O['’])?[ -]?[{_CAPITAL}][a-z\u00df-\u00ff'’])"
+)
+_ITEM = re.compile(r"(?:\A|[\n;.])[ ]*\Z")
+_LAST_ITEM = "N"
+_PERSON_BEHIND = re.compile(
+    r"[ ]?[,;/(\[-]?[ ]?[(\[]?(?:MRN|M\.R\.N|DOB|D\.O\.B|d\.o\.b|dob|NHS|NHI|CHI|HCN|PHN|SSN|MR[ ]?#|aged?[ ][0-9]|[0-9]{1,3}[ -]?(?:y\b|yo\b|y/o|yrs?\b|year)"
+    r"|[FM],?[ ]?[0-9]{1,3}\b|[0-9]{1,3},?[ ]?(?:[MFmf]|male|female)\b)"
+)
+_TWO_WORDS = re.compile(
+    rf"(?<![{_LETTERS}0-9.'’/-])[{_CAPITAL}][{_LETTERS}'’-]+,?[ ](?:[{_CAPITAL}]\.?[ ])?[{_CAPITAL}][{_LETTERS}'’-]+(?=[ ]?[,;/(\[ -])"
+)
+_SIGNED = re.compile(
+    r"(?:(?<=\n)|(?<=\. )|\A)(?P<v>(?:[A-Z]{2,3}|[a-z]{2,3})(?:[/:][A-Za-z]{2,3})?)"
+    r"(?=[ ,/]{1,3}(?:[0-3]?[0-9][-/. ](?:[01]?[0-9]|[ivxIVX]{1,4}|[A-Za-z]{3})[-/. ](?:19|20)?[0-9]{2})[ ]*(?:\n|\Z))"
+    r"|(?:(?<=\n)|(?<=\. ))(?P<pair>[A-Z]{2,3}[/:][a-z]{2,3})(?=[ ]*(?:\n|\Z))"
+)
+_NOBODY = frozenset("ct mri us xr pet ecg er pr ln bx fna cxr egd eus mra dx hx tx".split())
+_SPACED = re.compile(r"N[ ]A[ ]M[ ]E[ ]{0,3}:?[ ]{0,3}(?P<v>[A-Z](?:[ ]{1,2}[A-Z](?![A-Za-z])){3,40})")
+_NEEDED = re.compile(r"[A-Z][a-z]{1,15}[ ,]|[A-Z]\.[ ]?[A-Z][a-z]|[A-Z]{3}[ ,]")
+
+
+def find_english_names(normal: str) -> Iterator[Removal]:
+    """Names in a text of half width, in no order; places may overlap."""
+    if not _NEEDED.search(normal):
+        return
+    yield from _given(normal)
+    yield from _with_initials(normal)
+    for found in _TWO_WORDS.finditer(normal):
+        if _PERSON_BEHIND.match(normal, found.end()) and not any(map(is_word, _words(found[0]))):
+            yield _removal(normal, *found.span(), "before.person")
+    for found in _SIGNED.finditer(normal):
+        group = found.lastgroup or "v"
+        if found[group].lower() not in _NOBODY:
+            yield Removal(*found.span(group), Kind.STAFF, "line.initials", found[group].upper())
+    for found in _SPACED.finditer(normal):
+        yield Removal(*found.span("v"), Kind.PATIENT, "label.spaced", found["v"].replace("  ", "\n").replace(" ", "").replace("\n", " "))
+
+
+def _removal(normal: str, start: int, end: int, rule: str) -> Removal:
+    return Removal(start, end, Kind.PERSON, rule, folded_name(normal[start:end]))
+
+
+def _words(written: str) -> list[str]:
+    """The words of a name in lower case, without initials."""
+    return [word.lower() for word in _PART.findall(written) if len(word) > 1 and word not in name_words().particles]
+
+
+def _given(normal: str) -> Iterator[Removal]:
+    """``Gracie Benton``, ``Lena S.``, ``O'Neill, Sarah J``, ``NGATA Aroha``."""
+    given = english_words().given
+    for found in _WORDS.finditer(normal):
+        word = found[0].lower()
+        if word not in given:
+            continue
+        end = name_at(normal, found.start(), fewest=2, has_comma=False)
+        if end is not None and not _has_surname(normal, found.start(), found.end(), end):
+            end = None
+        start = _surname_before(normal, found.start()) if is_given(word) else None
+        if start is not None:
+            yield _removal(normal, start, end or _with_initial(normal, found.end()), "given.person")
+        elif end is not None and not _is_called_after(normal, end):
+            yield _removal(normal, found.start(), end, "given.person")
+
+
+def _has_surname(normal: str, start: int, behind_given: int, end: int) -> bool:
+    rest = _words(normal[behind_given:end])
+    if not is_given(normal[start:behind_given].lower()):
+        # May Grunwald, Will Follow: a word before another is a name only before one that is nothing else.
+        return any(not is_word(word) for word in rest) and not any(map(is_eponym, rest))
+    both = name_words().latin_both
+    return not rest or any(not is_word(word) or word in both or is_eponym(word) for word in rest)
+
+
+def _is_called_after(normal: str, end: int) -> bool:
+    following = re.compile(r"['’]?s?[ -]([A-Za-z]+)").match(normal, end)
+    return following is not None and following[1].lower() in english_words().behind_eponyms
+
+
+def _surname_before(normal: str, start: int) -> int | None:
+    before = _SURNAME_BEFORE.search(normal, max(0, start - _REACH), start)
+    if before is None or not (before["comma"] or (before["v"].isupper() and not normal[start : start + 3].isupper())):
+        return None
+    words = _words(before["v"])
+    return before.start("v") if words and not any(map(is_word, words)) and not any(map(is_given, words)) else None
+
+
+def _with_initial(normal: str, end: int) -> int:
+    initial = re.compile(r"(?:[ ][A-Z](?![A-Za-z0-9])\.?){1,2}").match(normal, end)
+    return initial.end() if initial else end
+
+
+def _with_initials(normal: str) -> Iterator[Removal]:
+    """``T. Marsh``, ``W.H. Fitzgerald``; no items of a list (``A. Omentum``) and no species (``E. Coli``)."""
+    for found in _INITIALS.finditer(normal):
+        is_item = found[0].count(".") == 1 and found[0] < _LAST_ITEM and _ITEM.search(normal, max(0, found.start() - 4), found.start())
+        end = None if is_item else name_at(normal, found.start(), fewest=2, has_comma=False)
+        if end is not None:
+            words = _words(normal[found.end() : end])
+            if words and not all(map(is_word, words)) and not _is_called_after(normal, end):
+                yield _removal(normal, found.start(), end, "initial.person")

@@ -1,0 +1,65 @@
+"""Lists for names in English texts: what stands beside a name, given names, and words that look like one."""
+
+import re
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pathcurate.scrubbers.text.namewords import medical_latin, name_words
+
+_TERM = re.compile(
+    r"(?:(?:ectom|otom|ostom|scop|plast|graph|path|therap|metr|log|iatr)(?:y|ies|ic|ics|ical|ist)|itis|os[ie]s|omas?|omata|emia|"
+    r"uria|plasia|trophy|penia|megaly|[aisutc]tion|[aisutc]tions|ssion|sion|ments?|ness|ility|osity|ous|ular|oid|oidal|"
+    r"[iat]ble|ative|cytes?|cytic|blastic|ically|grams?|ectomies|genic|static|ment|ology|etics|ated|ised|ized|osed|ected)$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EnglishWords:
+    """The lists of ``english.yaml``.
+
+    Attributes:
+        labels: what stands beside a name, with what that says of it.
+        given: given names.
+        words: what is written with a capital and is no name.
+        behind_eponyms: what is called after somebody: stain, nodes.
+    """
+
+    labels: dict[str, str]
+    given: frozenset[str]
+    words: frozenset[str]
+    behind_eponyms: frozenset[str]
+
+
+@cache
+def english_words() -> EnglishWords:
+    """The shipped lists, read once."""
+    lists: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("english.yaml").read_text(encoding="utf-8"))
+    given, words, behind = (frozenset(lists[name].split()) for name in ("given", "words", "behind_eponyms"))
+    labels = {label: what for what, labels in lists["labels"].items() for label in labels}
+    return EnglishWords(labels, given, words, behind)
+
+
+@lru_cache(maxsize=4096)
+def is_word(word: str) -> bool:
+    """Whether a word in lower case is one of the language or of pathology, be it a surname as well."""
+    lists = name_words()
+    everything = (lists.latin, lists.latin_both, lists.eponyms, medical_latin(), english_words().words)
+    if any(one in some for one in {word, word.removesuffix("s")} for some in everything):
+        return True
+    return _TERM.search(word) is not None
+
+
+@lru_cache(maxsize=4096)
+def is_given(word: str) -> bool:
+    """Whether a word in lower case is a given name and nothing else: ``sarah``, no ``may`` or ``mark``."""
+    lists = name_words()
+    return word in english_words().given and not (word in lists.latin or word in lists.latin_both or word in lists.eponyms)
+
+
+def is_eponym(word: str) -> bool:
+    """Whether something is called after people of this name: ``gleason``."""
+    return word in name_words().eponyms
