@@ -14,7 +14,7 @@ from pathcurate.cli.session import Session, common_options, count_lines, counted
 if TYPE_CHECKING:
     from pathcurate.deid import DeidSummary
     from pathcurate.deid.faults import SearchSummary
-    from pathcurate.deid.texts import TextSummary
+    from pathcurate.deid.texts import TextState, TextSummary
     from pathcurate.leaksearch.search import Leak
     from pathcurate.model.profile import Profile
     from pathcurate.scrubbers.table import Language
@@ -77,6 +77,7 @@ def plan_command(session: Session) -> None:
       pathcurate deid plan
     """
     from pathcurate.deid import plan
+    from pathcurate.deid.texts import text_state
     from pathcurate.errors import PlanIncompleteError
     from pathcurate.profiles import load_profile
 
@@ -90,9 +91,10 @@ def plan_command(session: Session) -> None:
         for item in planned
     ]
     actions = Counter(item.action or "no rule" for item in planned)
+    texts = text_state(workspace)
     session.show(
-        {"profile": profile, "columns": [asdict(item) for item in planned]},
-        [f"profile {profile}", *lines, "", *count_lines(dict(actions))],
+        {"profile": profile, "columns": [asdict(item) for item in planned], "texts": asdict(texts)},
+        [f"profile {profile}", *lines, "", *count_lines(dict(actions)), *_state_lines(texts)],
     )
     if any(item.action is None for item in planned):
         raise PlanIncompleteError(
@@ -103,7 +105,7 @@ def plan_command(session: Session) -> None:
 @command.command("apply")
 @click.option("--texts", metavar="COHORT", help="Scrub the texts of a cohort's reports too; `all` for those of the archive.")
 @common_options
-def apply_command(session: Session, texts: str | None) -> None:
+def apply_command(session: Session, texts: str | None) -> int:
     """Write the de-identified tables and verify them.
 
     Texts are scrubbed only for the cohorts that --texts has named, now or before; all others stay in the catalog. A text is
@@ -124,7 +126,7 @@ def apply_command(session: Session, texts: str | None) -> None:
         progress("texts", "reports", quiet=session.quiet) as advance,
     ):
         summary = apply(workspace, actor=session.actor, engine=engine, texts=wanted, progress=advance)
-    _show(session, summary)
+    return _show(session, summary)
 
 
 @command.command("verify")
@@ -147,8 +149,7 @@ def verify_command(session: Session, directory: Path | None) -> int:
     with session.locked("deid verify") as workspace:
         if directory is not None:
             return _show_search(session, search(workspace, directory, actor=session.actor))
-        _show(session, verify(workspace, actor=session.actor))
-        return 0
+        return _show(session, verify(workspace, actor=session.actor))
 
 
 def _show_search(session: Session, summary: "SearchSummary") -> int:
@@ -178,19 +179,35 @@ def _place(leak: "Leak") -> str:
     return f"{leak.file} ({leak.where})" if leak.where else leak.file
 
 
+def _state_lines(texts: "TextState") -> list[str]:
+    allowed = "" if texts.released else "; the profile lets no release have them"
+    if not texts.cohorts:
+        return [f"texts: none scrubbed; `pathcurate deid apply --texts COHORT` does it{allowed}"]
+    reports = ", ".join(f"{count:,} {status}" for status, count in texts.statuses.items())
+    age = "" if texts.is_current else ", out of date: `pathcurate deid apply` brings them up to date"
+    return [f"texts: {texts.texts:,} scrubbed, of {_of(texts.cohorts)}; reports: {reports}{age}{allowed}"]
+
+
+def _of(cohorts: tuple[str, ...]) -> str:
+    return "the archive" if "*" in cohorts else ", ".join(cohorts)
+
+
 def _text_lines(texts: "TextSummary") -> list[str]:
     removed = sum(texts.removals.values())
     failed = [f"  {counted(texts.failed, 'report')} could not be scrubbed and are left out"] if texts.failed else []
-    of = "the archive" if "*" in texts.cohorts else ", ".join(texts.cohorts)
+    if texts.withheld:
+        failed.append(f"  {counted(texts.withheld, 'text')} left out: something in them may still identify somebody")
+    reports = f"{counted(texts.reports, 'report')}, {texts.scrubbed:,} scrubbed now"
     return [
-        f"texts of {of}: {texts.texts:,} of {counted(texts.reports, 'report')}, {texts.scrubbed:,} scrubbed now",
+        f"texts of {_of(texts.cohorts)}: {texts.texts:,} of {reports}",
         f"  {counted(removed, 'place')} removed: "
         + (", ".join(f"{kind} {count:,}" for kind, count in texts.removals.items()) or "none"),
         *failed,
     ]
 
 
-def _show(session: Session, summary: "DeidSummary") -> None:
+def _show(session: Session, summary: "DeidSummary") -> int:
+    """Show what was done, in one document; the exit code."""
     from pathcurate.errors import DisclosureRefusedError
 
     lines = [
@@ -201,8 +218,10 @@ def _show(session: Session, summary: "DeidSummary") -> None:
         "verified: passed" if not summary.faults else "verified: FAILED",
     ]
     session.show(asdict(summary), lines)
-    if summary.faults:
-        raise DisclosureRefusedError(
-            f"the de-identified tables have {len(summary.faults)} faults; no later stage will use them",
-            "Run `pathcurate deid apply` again; if the faults stay, report them.",
-        )
+    if not summary.faults:
+        return 0
+    session.say(
+        f"Error: what was de-identified has {len(summary.faults)} faults; no later stage will use it\n"
+        "Run `pathcurate deid apply` again; if the faults stay, report them."
+    )
+    return DisclosureRefusedError.exit_code

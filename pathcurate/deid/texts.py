@@ -32,13 +32,14 @@ from pathcurate.model.removal import Kind, Removal
 from pathcurate.model.report import REPORTS, TEXT_COLUMNS
 from pathcurate.model.text import REMOVALS, SCRUBBED_TEXTS, TEXT_REPORTS, TEXT_SPANS, TEXTS
 from pathcurate.placeholders import Assembled, Place
+from pathcurate.profiles import load_profile
 from pathcurate.pseudonyms import Layer
 from pathcurate.relations import relation
 from pathcurate.scrubbers.text import SiteRules, rules_digest
 from pathcurate.scrubbers.text.kernel import REMOVALS_FOUND, Scrub, find_text_removals, lost_report
 from pathcurate.storage import replacing
-from pathcurate.tables import Catalog, arrow_schema, from_rows, read_parquet
-from pathcurate.verification import SCHEME, read_text_seal
+from pathcurate.tables import Catalog, arrow_schema, column_values, from_rows, read_metadata, read_parquet
+from pathcurate.verification import SCHEME, read_text_seal, text_inputs
 from pathcurate.workspace import Workspace
 
 ALL = "*"
@@ -79,6 +80,42 @@ class TextSummary:
     removals: Mapping[str, int]
     failed: int
     withheld: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextState:
+    """How far texts are scrubbed.
+
+    Attributes:
+        cohorts: whose texts are there; ``*`` for those of the archive.
+        texts: texts that are there.
+        statuses: reports by status: ok, failed, withheld.
+        is_current: whether they are what a run would make now.
+        released: whether the profile lets releases have them.
+    """
+
+    cohorts: tuple[str, ...]
+    texts: int
+    statuses: Mapping[str, int]
+    is_current: bool
+    released: bool
+
+
+def text_state(workspace: Workspace) -> TextState:
+    """How far the workspace's texts are scrubbed.
+
+    Raises:
+        PlanIncompleteError: the seal on them is damaged.
+    """
+    released = load_profile(workspace).texts.released
+    seal = read_text_seal(workspace)
+    if seal is None:
+        return TextState((), 0, {}, is_current=False, released=released)
+    directory = workspace.deid / "texts"
+    states = column_values(read_parquet(directory / f"{TEXT_REPORTS.name}.parquet", ("status",)), "status")
+    texts = read_metadata(directory / f"{TEXTS.name}.parquet").num_rows
+    is_current = not seal.faults and seal.inputs == text_inputs(workspace)
+    return TextState(seal.wanted, texts, dict(sorted(Counter(states).items())), is_current, released)
 
 
 def wanted_cohorts(workspace: Workspace, more: str | None) -> tuple[str, ...]:

@@ -195,7 +195,7 @@ def written_digits(match: _Match) -> Span | None:
 def alone(match: _Match) -> Span | None:
     """Five digits between commas, in no list of other numbers and no round one."""
     text, (start, end) = match.string, match.span("v")
-    is_listed = re.search(r"[0-9][,，、 ]{1,2}$", text[max(0, start - 3) : start]) or re.match(r"[ ]?[,，、][ ]?[0-9]", text[end : end + 3])
+    is_listed = re.search(r"[0-9][,、 ]{1,2}$", text[max(0, start - 3) : start]) or re.match(r"[ ]?[,、][ ]?[0-9]{3}", text[end : end + 5])
     return None if is_listed or match["v"].endswith("000") else match.span("v")
 
 

@@ -23,10 +23,15 @@ _ITEM = re.compile(r"(?:\A|[\n;.])[ ]*\Z")
 _LAST_ITEM = "N"
 _PERSON_BEHIND = re.compile(
     r"[ ]?[,;/(\[-]?[ ]?[(\[]?(?:MRN|M\.R\.N|DOB|D\.O\.B|d\.o\.b|dob|NHS|NHI|CHI|HCN|PHN|SSN|MR[ ]?#|aged?[ ][0-9]|[0-9]{1,3}[ -]?(?:y\b|yo\b|y/o|yrs?\b|year)"
-    r"|[FM],?[ ]?[0-9]{1,3}\b|[0-9]{1,3},?[ ]?(?:[MFmf]|male|female)\b)"
+    r"|[0-9]{1,2}/[0-9]{1,2}(?![0-9])|[A-Z]{1,3}[0-9]{2}-[0-9]{2,}|[FM],?[ ]?[0-9]{1,3}\b|[0-9]{1,3},?[ ]?(?:[MFmf]|male|female)\b)"
 )
 _TWO_WORDS = re.compile(
     rf"(?<![{_LETTERS}0-9.'’/-])[{_CAPITAL}][{_LETTERS}'’-]+,?[ ](?:[{_CAPITAL}]\.?[ ])?[{_CAPITAL}][{_LETTERS}'’-]+(?=[ ]?[,;/(\[ -])"
+)
+_ACTING = re.compile(
+    rf"(?<![{_LETTERS}0-9.'’-])(?:(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}})(?=[ ](?:to (?:see|present|call|review|check|follow|phone|confirm|look|cut|"
+    r"chase|discuss)|will|has|had|agrees|agreed|concurs|concurred|called|says|said|phoned|asked|asks|who|thinks|wants|wrote|writes|rang|confirmed)\b)"
+    rf"|[(][\"“](?P<quoted>[{_CAPITAL}][a-z]{{1,14}})[\"”])"
 )
 _SIGNED = re.compile(
     r"(?:(?<=\n)|(?<=\. )|\A)(?P<v>(?:[A-Z]{2,3}|[a-z]{2,3})(?:[/:][A-Za-z]{2,3})?)"
@@ -44,6 +49,9 @@ def find_english_names(normal: str) -> Iterator[Removal]:
         return
     yield from _given(normal)
     yield from _with_initials(normal)
+    for found in _ACTING.finditer(normal):
+        if is_given((found["v"] or found["quoted"]).lower()):
+            yield _removal(normal, *found.span(found.lastgroup or "v"), "given.alone")
     for found in _TWO_WORDS.finditer(normal):
         if _PERSON_BEHIND.match(normal, found.end()) and not any(map(is_word, _words(found[0]))):
             yield _removal(normal, *found.span(), "before.person")
@@ -66,10 +74,9 @@ def _words(written: str) -> list[str]:
 
 def _given(normal: str) -> Iterator[Removal]:
     """``Gracie Benton``, ``Lena S.``, ``O'Neill, Sarah J``, ``NGATA Aroha``."""
-    given = english_words().given
     for found in _WORDS.finditer(normal):
         word = found[0].lower()
-        if word not in given:
+        if not is_given(word) and word not in english_words().given:
             continue
         end = name_at(normal, found.start(), fewest=2, has_comma=False)
         if end is not None and not _has_surname(normal, found.start(), found.end(), end):
@@ -86,8 +93,10 @@ def _has_surname(normal: str, start: int, behind_given: int, end: int) -> bool:
     if not is_given(normal[start:behind_given].lower()):
         # May Grunwald, Will Follow: a word before another is a name only before one that is nothing else.
         return any(not is_word(word) for word in rest) and not any(map(is_eponym, rest))
-    both = name_words().latin_both
-    return not rest or any(not is_word(word) or word in both or is_eponym(word) for word in rest)
+    lists = name_words()
+    has_particle = any(word in lists.particles for word in _PART.findall(normal[behind_given:end]))
+    both = lists.latin_both
+    return not rest or has_particle or any(not is_word(word) or word in both or is_eponym(word) for word in rest)
 
 
 def _is_called_after(normal: str, end: int) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from pathcurate.scrubbers.text.namewords import medical_latin, name_words
+from pathcurate.scrubbers.text.namewords import latin_words, medical_latin, name_words
 
 _TERM = re.compile(
     r"(?:(?:ectom|otom|ostom|scop|plast|graph|path|therap|metr|log|iatr)(?:y|ies|ic|ics|ical|ist)|itis|os[ie]s|omas?|omata|emia|"
@@ -39,7 +39,9 @@ def english_words() -> EnglishWords:
     """The shipped lists, read once."""
     lists: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("english.yaml").read_text(encoding="utf-8"))
     given, words, behind = (frozenset(lists[name].split()) for name in ("given", "words", "behind_eponyms"))
-    labels = {label: what for what, labels in lists["labels"].items() for label in labels}
+    # A label that stands in two lists means what the last says, but a hint tells least.
+    order = sorted(lists["labels"], key=lambda what: what != "hint")
+    labels = {label: what for what in order for label in lists["labels"][what]}
     return EnglishWords(labels, given, words, behind)
 
 
@@ -47,6 +49,8 @@ def english_words() -> EnglishWords:
 def is_word(word: str) -> bool:
     """Whether a word in lower case is one of the language or of pathology, be it a surname as well."""
     lists = name_words()
+    if is_given(word):
+        return False
     everything = (lists.latin, lists.latin_both, lists.eponyms, medical_latin(), english_words().words)
     if any(one in some for one in {word, word.removesuffix("s")} for some in everything):
         return True
@@ -57,7 +61,8 @@ def is_word(word: str) -> bool:
 def is_given(word: str) -> bool:
     """Whether a word in lower case is a given name and nothing else: ``sarah``, no ``may`` or ``mark``."""
     lists = name_words()
-    return word in english_words().given and not (word in lists.latin or word in lists.latin_both or word in lists.eponyms)
+    plain = latin_words(word)
+    return any(one in english_words().given for one in (word, *plain)) and not (word in lists.latin or word in lists.latin_both or word in lists.eponyms)
 
 
 def is_eponym(word: str) -> bool:

@@ -63,6 +63,7 @@ _SYLLABLES = re.compile(f"{PINYIN}(?:-?{PINYIN})?")
 _LONGEST_SYLLABLE = 7
 _MOST_WORDS, _MOST_SIGNERS, _SHORT = 5, 8, 2
 _MAY_BEGIN = re.compile("[A-Z][A-Za-z.]|name")
+_LONGEST_ABBREVIATION = 4
 _RULES = {kind: f"label.{kind.value}" for kind in Kind}
 
 
@@ -255,6 +256,8 @@ def name_at(normal: str, start: int, *, fewest: int, is_called: bool = False, ha
         for ending in ("'s", "’s"):
             written = written.removesuffix(ending)
         word = written.lower()
+        if _is_abbreviation(written, words, normal[start:place]):
+            break
         if word in lists.latin and not (len(word) == 1 and words):
             break
         words.append(word)
@@ -269,6 +272,12 @@ def name_at(normal: str, start: int, *, fewest: int, is_called: bool = False, ha
         has_comma = has_comma and join["comma"] is None
         place = join.end()
     return end if _are_name(words, fewest, is_called=is_called) else None
+
+
+def _is_abbreviation(written: str, words: list[str], before: str) -> bool:
+    """Whether capitals behind a name are none of it: ``Beth Amundsen NPI``, but ``Beth KING``."""
+    is_name = sum(len(word) > 1 for word in words) > (not words or is_given(words[0])) and not before.isupper()
+    return is_name and written.isupper() and 1 < len(written) <= _LONGEST_ABBREVIATION
 
 
 def _goes_on(normal: str, place: int, words: list[str], *, has_comma: bool) -> bool:

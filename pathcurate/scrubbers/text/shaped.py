@@ -55,9 +55,9 @@ def _bare(text: str, start: int, end: int) -> tuple[int, int]:
     """A place without the label, bracket or stars around the number in it."""
     label = _LABEL_IN_NUMBER.match(text, start, end)
     start = label.end() if label else start
-    if text[start] == "*" == text[end - 1]:
-        start, end = start + 1, end - 1
-    return start, end
+    # Code 39 writes a star at both ends.
+    start += text[start] == "*" == text[end - 1]
+    return start, end - (text[start - 1 : start] == "*" == text[end - 1])
 
 
 def _years(age: str) -> str:

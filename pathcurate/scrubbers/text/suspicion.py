@@ -29,12 +29,12 @@ _LEADS = frozenset("由经请与和及向给嘱是叫")
 _REACH = 6
 _RUN = re.compile(f"[{HAN}]+")
 _ALONE = re.compile(rf"(?<![{HAN}A-Za-z0-9])[{HAN}]{{2,4}}(?![{HAN}A-Za-z0-9])")
-_NICKNAME = re.compile(rf"(?<![{HAN}])[老小阿](?P<surname>[{HAN}])(?![{HAN}])")
+_NICKNAME = re.compile(rf"(?:(?<![{HAN}])|(?<=[材班录记师检者人告知系由请找给]))[老小阿](?P<surname>[{HAN}])(?![{HAN}])")
 _LATIN = re.compile(r"(?<![A-Za-z0-9.-])[A-Z][a-z]{1,14}(?:[ ]|,[ ]?)[A-Z][a-z]{1,14}(?![A-Za-z0-9-])")
 _LATIN_PEOPLE = re.compile(
     r"(?<![A-Za-z])(?:Drs?|Mr|Mrs|Ms|Prof|[Pp]athologist|[Rr]esident|[Nn]urse|[Ww]ife|[Hh]usband|[Ss]on|[Dd]aughter|[Mm]other|"
     r"[Ff]ather|[Ss]ister|[Bb]rother|[Cc]alled|[Ii]nformed|[Nn]otified|[Ss]igned|[Bb]y|[Ww]ith|[Aa]ttn)[.:,]{0,2}[ ]{1,3}"
-    r"(?P<name>[A-Z][a-zA-Z'-]{1,14}(?:[ ]|,[ ]?)?(?:[A-Z][a-zA-Z'.-]{0,14})?)"
+    r"(?P<name>[A-Z][a-zA-Z'-]{1,14}(?:(?:[ ]|,[ ]?)[A-Z][a-zA-Z'-]{0,14})?)"
 )
 _DIGITS = re.compile(r"(?<![0-9A-Za-z.])[0-9](?:[ _/.-]?[0-9]){5,40}(?![0-9]|\.[0-9])")
 _HAN_DIGITS = re.compile("[零〇一二三四五六七八九幺两]{7,20}")

@@ -13,11 +13,12 @@ from pathcurate.text.dateforms.digits import find_compact, find_numeric, next_di
 from pathcurate.text.dateforms.english import find_english
 from pathcurate.text.dateforms.forms import FoundDate, is_form, write
 from pathcurate.text.dateforms.han import find_han, next_han
+from pathcurate.text.dateforms.rare import find_rare
 
 __all__ = ["FoundDate", "find_dates", "is_form", "write"]
 
 _FINDERS: tuple[Callable[[Context], Iterator[FoundDate | None]], ...] = (
-    find_han, find_numeric, find_compact, find_english,
+    find_han, find_numeric, find_compact, find_english, find_rare,
 )  # fmt: skip
 """Of two that begin at the same character the longer counts, of equals the former."""
 

@@ -68,6 +68,13 @@ HAPPENED: Final = re.compile(
     r"|会诊|随访|取材|[我外本]院|当地|因|穿刺|活检|切除|化疗|放疗|超声|病理|胃镜|肠镜|在)|C\.?T(?![A-Za-z])|MRI?(?![A-Za-z])|PET|B超)"
 )
 """What may stand behind such a day or month."""
+CLOCK: Final = re.compile(r" {0,2}(?:(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?![0-9])|[上下]午|凌晨|清晨|中午|晚[上间]?|夜间|早[上晨])")
+"""A time of day behind a day."""
+DONE: Final = re.compile(
+    r" ?已?(?:电话|[告通]知|接收|收(?:到|检|片|样|取|件)?(?![缩治])|签|登记|发(?![现育生病炎热])|送[达检到往出]|寄|报告|补[发报签]|转[入院]|入院|出院|"
+    r"来[院诊电]|复[查诊]|取[走片报]|完成|前(?:发|完成|出|取)|[借还]片?[出,，。]?|打印|审核|[行做]|手术)"
+)
+"""What people do on a day, behind it."""
 UNIT: Final = re.compile(
     r" ?(?:[cmμu]m(?![A-Za-z])|HPF|%|[x×*] ?[0-9]|个|枚|粒|块|厘米|毫米|倍|年|岁|例|条|高倍)", re.IGNORECASE
 )
@@ -142,5 +149,5 @@ def digits_form(order: str, style: str, month: str, day: str, *flags: str) -> st
     return form_of(order, style, *padded, *flags)
 
 
-PADDED: Final = {"han": False, "dash": True, "slash": False, "dot": True}
+PADDED: Final = {"han": False, "minguo": False, "dash": True, "slash": False, "dot": True}
 """Whether a style is taken to be padded where the text does not show it."""

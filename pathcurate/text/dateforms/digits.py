@@ -96,6 +96,8 @@ def _order(context: Context, match: re.Match[str], *, day_first: bool) -> str | 
             and _is_han(context, match)
         ):
             return "ymd"
+        if len(first) == len("24") and _is_short_day(context, match):
+            return "ymd"
         # Among Han characters three numbers are counts for the most part, elsewhere a day as it is written in America.
         is_told = has_label or (sign == "/" and (context.before(LABEL, match.start()) or not _is_han(context, match)))
         if len(year) != len("24") or not is_told:
@@ -154,7 +156,9 @@ def _two(context: Context, match: re.Match[str]) -> FoundDate | None:
         order, month, day, real = "ym", second, "", real_day(int(first), int(second), MID_MONTH)
     elif sizes[0] <= len("12") and sizes[1] == _YEAR_DIGITS and match["s"] != "." and context.before(LABEL, start):
         order, month, day, real = "my", first, "", real_day(int(second), int(first), MID_MONTH)
-    elif max(sizes) <= len("12") and context.before(STRICT_LABEL, start):
+    elif sizes == (_YEAR_DIGITS, len("12")) and _is_month_of_text(context, match):
+        order, month, day, real = "ym", second, "", real_day(int(first), int(second), MID_MONTH)
+    elif max(sizes) <= len("12") and (context.before(STRICT_LABEL, start) or _is_told(context, match)):
         order, month, day, real = "md", first, second, context.day_of_report(int(first), int(second))
     else:
         return None
@@ -162,6 +166,60 @@ def _two(context: Context, match: re.Match[str]) -> FoundDate | None:
         return None
     form = digits_form(order, _STYLES[match["s"]], month, day, "w" if match["w"] else "")
     return context.found(match.span(), form, real, "date.labelled")
+
+
+_BORDER: Final = re.compile(r"(?:^|[,，。;:、(\n >]|[于已至])$")
+_CLOSED: Final = re.compile(r" {0,2}(?:$|[\n,。;)])")
+_IN_BRACKETS: Final = re.compile(r"(?:诊断|报告|补充|活检|手术|术后|穿刺|冰冻|复查|初诊|会诊|细胞学?)[0-9一二三]?\($")
+_TIMES: Final = re.compile(r"[0-9一二三四五六七八九]次(?:送检|检查|复查)?\($")
+_NO_MONTH: Final = frozenset("年号例个版次条页第期至到")
+_FURTHEST = 30
+
+
+def _is_short_day(context: Context, match: re.Match[str]) -> bool:
+    """Whether 24.5.3 is a day: as the year before the report's, and nothing beside it makes it a count or a heading."""
+    text, (start, end) = context.text, match.span()
+    if not _BORDER.search(text[max(0, start - 1) : start]) and not _is_word_before(text, start):
+        return False
+    if context.before(NUMBER, start) or (context.year and not _is_near(context, match["a"])):
+        return False
+    is_closed = bool(_CLOSED.match(text, end) or CLOCK.match(text, end) or DONE.match(text, end))
+    if match["s"] == ".":
+        return is_closed or not text[end : end + 1].isspace() or text[start - 1 : start] not in {"", "\n"}
+    is_whole = {len(match["b"]), len(match["c"])} == {len("05")}
+    return is_closed and (match["s"] == "-" or (is_whole and int(match["a"]) > _MONTHS_OF_YEAR))
+
+
+def _is_word_before(text: str, start: int) -> bool:
+    return _HAN.match(text[start - 1 : start]) is not None and text[start - 1] not in "约径大为厚宽长厘"
+
+
+def _is_near(context: Context, digits: str) -> bool:
+    return context.year is not None and -1 <= context.year - context.full_year(digits) <= _FURTHEST
+
+
+def _is_month_of_text(context: Context, match: re.Match[str]) -> bool:
+    """Whether 2021-10 begins what happened then: a sign before it, a word behind it."""
+    behind = context.text[match.end() : match.end() + 1]
+    is_begun = _BORDER.search(context.text[max(0, match.start() - 1) : match.start()]) is not None
+    is_word = _HAN.match(behind) is not None and behind not in _NO_MONTH
+    return match["s"] != "/" and is_begun and is_word and not context.before(NUMBER, match.start())
+
+
+def _is_told(context: Context, match: re.Match[str]) -> bool:
+    """Whether 6-21, 7/19 or 11.8 is a day: by the time behind it, what was done on it, or the brackets it is in."""
+    text, (start, end) = context.text, match.span()
+    if not (1 <= int(match["a"]) <= _MONTHS_OF_YEAR) or context.before(NUMBER, start):
+        return False
+    before = text[max(0, start - 8) : start]
+    if CLOCK.match(text, end):
+        return not before[-1:].isalnum() or _is_word_before(text, start)
+    if DONE.match(text, end):
+        # 淋巴结3/10送检, 2.5收缩: beside a sign or a word of time only.
+        return _BORDER.search(before) is not None or (match["s"] == "/" and before[-1:] in {"调", "起", "自", "在"})
+    if text[end : end + 1] == ")" and match["s"] == "-":
+        return _IN_BRACKETS.search(before) is not None
+    return match["s"] == "/" and _TIMES.search(before) is not None
 
 
 def _is_dated(context: Context, start: int, end: int, following: re.Pattern[str]) -> bool:

@@ -2,10 +2,11 @@
 
 A form is ``order-style`` or ``order-style-flags``: ``ymd-han`` is 2024年5月3日, ``ymd-dash-dm`` 2024-05-03, ``mdy-en-cf``
 August 14, 2016. Orders name the parts that are written (``ym``: a month of a year). Styles: ``han`` 年月日, ``cn`` Chinese
-numerals, ``dash`` ``slash`` ``dot`` ``compact`` digits, ``en`` ``endash`` ``enjoined`` English names of months. Flags:
+numerals, ``minguo`` 民国113年5月3日, ``dash`` ``slash`` ``dot`` ``compact`` digits, ``en`` ``endash`` ``enjoined`` English names of months. Flags:
 
 * digits: ``s`` year of two digits, ``m`` and ``d`` month and day of two digits, ``w`` spaces around the signs, ``h`` 号 for
   日, ``n`` no 日 at all;
+* ``minguo``: ``m d`` as above, ``t`` 民國, ``n`` no era before the year;
 * Chinese numerals: ``s h n`` as above, ``l`` 零 and ``r`` ○ for 〇, ``y`` 元月, ``i`` 初五, ``t`` 廿 and 卅;
 * English: ``s d`` as above, ``f`` the whole name, ``u`` and ``b`` all of it in upper or lower case, ``p`` a full stop behind
   it, ``o`` 14th, ``a`` 14th of August, ``c`` a comma before the year, ``g`` no space behind it.
@@ -20,6 +21,8 @@ from datetime import date
 from functools import lru_cache
 from typing import Final
 
+MINGUO: Final = 1911
+"""The year before the first of the Republic of China."""
 MID_MONTH: Final = 15
 """The day that stands for a month."""
 MONTHS: Final = (
@@ -41,6 +44,7 @@ CN_NUMBERS: Final = (
 SIGNS: Final = {"dash": "-", "slash": "/", "dot": "."}
 _FORM: Final = re.compile(
     r"(?:ymd|ym|md|m)-han(?:-(?=.)d?h?m?n?s?w?)?|(?:ymd|ym|md)-cn(?:-(?=.)h?i?l?n?r?s?t?y?)?"
+    r"|ymd-minguo(?:-(?=.)d?m?n?t?)?"
     r"|(?:ymd|mdy|dmy|ym|my|md)-(?:dash|slash|dot)(?:-(?=.)d?m?s?w?)?|ymd-compact"
     r"|(?:mdy|dmy|my|md|dm)-en(?:-(?=.)a?b?c?d?f?g?o?p?s?u?)?|(?:ymd|mdy|dmy|my)-endash(?:-(?=.)b?d?f?s?u?)?"
     r"|dmy-enjoined(?:-(?=.)b?d?f?s?u?)?"
@@ -110,14 +114,17 @@ def write(form: str, day: date) -> str:
         return _write_english(order, style, flags, year, day)
     if style == "compact":
         return f"{day.year:04d}{day.month:02d}{day.day:02d}"
+    if style == "minguo":
+        era = "" if "n" in flags else "民國" if "t" in flags else "民国"
+        year = f"{era}{max(1, day.year - MINGUO)}"
     parts = {
         "y": year,
         "m": f"{day.month:02d}" if "m" in flags else str(day.month),
         "d": f"{day.day:02d}" if "d" in flags else str(day.day),
     }
     gap = " " if "w" in flags else ""
-    if style == "han":
-        units = {"y": "年", "m": "月", "d": "" if "n" in flags else "号" if "h" in flags else "日"}
+    if style in {"han", "minguo"}:
+        units = {"y": "年", "m": "月", "d": "" if "n" in flags and style == "han" else "号" if "h" in flags else "日"}
         return gap.join(f"{parts[part]}{gap}{units[part]}" for part in order).rstrip()
     return f"{gap}{SIGNS[style]}{gap}".join(parts[part] for part in order)
 

@@ -14,7 +14,7 @@ _BEFORE: Final = re.compile(
 )
 """What stands before 月; from there on a text is read, as it occurs in few places."""
 _BEHIND: Final = re.compile(
-    rf"月(?: ?(?P<d>{DAY})(?: ?(?P<u>[日号])(?!龄)|{_LAST_DAY}|(?P<n>(?= ?(?:[,.。;)\]、:\n行因于在]|上午|下午|\Z)))))?"
+    rf"月(?: ?(?P<d>{DAY})(?: ?(?P<u>[日号])(?!龄)|{_LAST_DAY}|(?P<n>(?= ?(?:[,.。;)\]、:\n行因于在送收做晚早夜来转出取签发办寄入住]|上午|下午|凌晨|中午|\Z)))))?"
 )
 _LOOKBACK: Final = 14
 _MONTH_ENDS: Final = frozenset("0123456789一二三四五六七八九十元正 ")
@@ -27,6 +27,7 @@ _BEFORE_CN: Final = re.compile(
     rf"(?:(?P<y>(?<![一二三四五六七八九〇零○◯十百0-9])(?:{_DIGIT}|[〇零○◯Oo0]){{2,4}}|(?<![0-9])(?:19|20)[0-9]{{2}}) ?年 ?)?"
     rf"(?P<m>(?<![一二三四五六七八九十0-9])(?:十[一二]?|[元正]|{_DIGIT}|[0-9]{{1,2}})) ?\Z"
 )
+_CYCLE: Final = re.compile(r"[甲乙丙丁戊己庚辛壬癸][子丑寅卯辰巳午未申酉戌亥]年(?:[农阴]历)?\Z")
 _BEHIND_CN: Final = re.compile(
     rf"月(?!经)(?: ?(?P<d>{_WORD}) ?(?P<u>[日号])(?!龄)| ?(?P<e>初[一二三四五六七八九十]|廿{_DIGIT}?))?"
 )
@@ -114,6 +115,8 @@ def _read_cn(context: Context, before: re.Match[str], behind: re.Match[str]) -> 
         _short(digits),
     )
     start = before.start() if digits else before.start("m")
+    if not digits and (cycle := _CYCLE.search(context.text, max(0, start - len("辛丑年农历")), start)):
+        start = cycle.start()
     if day is None:
         real = real_day(context.full_year(digits), month, MID_MONTH)
         return context.found((start, behind.start() + 1), form_of("ym", "cn", *flags), real, "date.cn")

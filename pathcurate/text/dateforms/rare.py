@@ -1,0 +1,92 @@
+"""Dates as they are seldom written or badly read: 2 0 2 4 年 2 月 6 日, 2o24-l1-05, 民国113年12月5日, 一九九八、六、十一."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from pathcurate.text.dateforms.context import Context, digits_form, real_day
+from pathcurate.text.dateforms.forms import CN_DIGITS, CN_NUMBERS, MINGUO, SIGNS, FoundDate, form_of
+
+_SPACED: Final = re.compile(
+    r"(?P<y>[12](?<![0-9A-Za-z.][12])(?<![0-9][ -][12]) ?[09] ?[0-9] ?[0-9]) ?(?P<s>年|[-./一—]) ?"
+    r"(?P<m>[01] ?[0-9]|[1-9]) ?(?:月|(?P=s)) ?(?P<d>[0-3] ?[0-9]|[1-9])(?![0-9])(?: ?日)?"
+)
+_LETTERS: Final = re.compile(
+    r"(?P<y>[2lI](?<![0-9A-Za-z][2lI])[0oO9][0-9oOlI]{2})(?P<s>[-./年])(?P<m>[0-9oOlI]{1,2})(?:(?P=s)|月)(?P<d>[0-9oOlI]{1,2})日?"
+    r"(?![0-9A-Za-z])"
+)
+_AS_DIGITS: Final = str.maketrans("oOlI", "0011")
+_MINGUO: Final = re.compile(
+    r"(?P<e>民[国國] ?)?(?P<y>[0-9](?<![0-9.-][0-9])[0-9]{0,2}) ?年 ?(?P<m>[0-9]{1,2}) ?月 ?(?P<d>[0-9]{1,2}) ?日"
+)
+_LEAST_WITHOUT_ERA, _LAST_WITHOUT_ERA = 100, 140
+_DIGIT: Final = "[一二三四五六七八九]"
+_MONTH_WORD: Final = f"(?P<m>十[一二]?|{_DIGIT}|元)"
+_DAY_WORD: Final = f"(?P<d>[二三]?十{_DIGIT}?|廿{_DIGIT}?|初[一二三四五六七八九十]|{_DIGIT})"
+_WORDS: Final = re.compile(
+    rf"(?P<y>(?:{_DIGIT}|[〇零○]){{4}}) ?[、./-] ?{_MONTH_WORD} ?[、./-] ?{_DAY_WORD}(?![一二三四五六七八九十])日?"
+    rf"|(?P<t>[二三四五六七八九](?<![一二三四五六七八九十第][一-鿿])十{_DIGIT}?)年{_MONTH_WORD.replace('<m>', '<n>')}月"
+    rf"{_DAY_WORD.replace('<d>', '<e>')}[日号]"
+)
+_FEAST: Final = re.compile(
+    r"(?P<y>[12](?<![0-9][12])[09][0-9]{2}) ?年(?:的|农历)? ?(?P<f>除夕|大年夜|元旦|春节|元宵节?|清明节?|五一|劳动节|端午节?|"
+    r"六一|儿童节|七夕|中秋节?|国庆节?|重阳节?|冬至|冬月|腊月)"
+)
+_MONTHS_OF_FEASTS: Final = {
+    "元旦": 1, "除夕": 2, "大年": 2, "春节": 2, "元宵": 2, "清明": 4, "五一": 5, "劳动": 5, "端午": 6, "六一": 6, "儿童": 6, "七夕": 8,
+    "中秋": 9, "国庆": 10, "重阳": 10, "冬至": 12, "冬月": 12, "腊月": 12,
+}  # fmt: skip
+"""Where a feast of the moon's calendar stands for the most part."""
+
+
+def find_rare(context: Context) -> Iterator[FoundDate | None]:
+    """Dates with spaces in their numbers or letters for digits, of the Republic's years, in words without 年, on feasts."""
+    for match in _SPACED.finditer(context.text):
+        if " " in match["y"] or match["s"] in "一—" or " " in match["m"] or " " in match["d"]:
+            yield _of_digits(context, match, "w")
+    for match in _LETTERS.finditer(context.text):
+        if not (match["y"] + match["m"] + match["d"]).isdigit():
+            yield _of_digits(context, match, "")
+    if "年" in context.text:
+        for match in _MINGUO.finditer(context.text):
+            yield _of_the_republic(context, match)
+        for match in _FEAST.finditer(context.text):
+            real = real_day(int(match["y"]), _MONTHS_OF_FEASTS[match["f"][:2]], 1)
+            yield context.found(match.span(), "ym-han", real, "date.feast")
+    for match in _WORDS.finditer(context.text):
+        yield _of_words(context, match)
+
+
+def _of_digits(context: Context, match: re.Match[str], flag: str) -> FoundDate | None:
+    year, month, day = (match[part].replace(" ", "").translate(_AS_DIGITS) for part in "ymd")
+    style = {"年": "han", "一": "dash", "—": "dash"} | {sign: style for style, sign in SIGNS.items()}
+    if not 1 <= int(month) <= 12:
+        return None
+    form = digits_form("ymd", style[match["s"]], month, day, flag)
+    return context.found(match.span(), form, real_day(int(year), int(month), int(day)), "date.spaced")
+
+
+def _of_the_republic(context: Context, match: re.Match[str]) -> FoundDate | None:
+    era, year = match["e"], int(match["y"])
+    if not era and not _LEAST_WITHOUT_ERA <= year < _LAST_WITHOUT_ERA:
+        return None
+    start = match.start() if era else match.start("y")
+    form = digits_form("ymd", "minguo", match["m"], match["d"], "" if era else "n", "t" if era and "國" in era else "")
+    return context.found((start, match.end()), form, real_day(year + MINGUO, int(match["m"]), int(match["d"])), "date.minguo")
+
+
+def _of_words(context: Context, match: re.Match[str]) -> FoundDate | None:
+    if match["t"]:
+        year = context.full_year(str(CN_NUMBERS.get(match["t"], _tens(match["t"]))))
+        return context.found(
+            match.span(), form_of("ymd", "cn", "s"), real_day(year, CN_NUMBERS[match["n"]], CN_NUMBERS[match["e"]]), "date.cn"
+        )
+    year = int("".join(str(CN_DIGITS[sign]) for sign in match["y"]))
+    flags = "l" if "零" in match["y"] else "r" if "○" in match["y"] else ""
+    real = real_day(year, CN_NUMBERS[match["m"]], CN_NUMBERS[match["d"]])
+    return context.found(match.span(), form_of("ymd", "cn", "n", flags), real, "date.cn")
+
+
+def _tens(word: str) -> int:
+    tens, _, ones = word.partition("十")
+    return 10 * CN_NUMBERS[tens] + (CN_NUMBERS[ones] if ones else 0)
