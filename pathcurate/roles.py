@@ -1,8 +1,9 @@
 """Who may do what in a workspace, by owners, groups and permission bits of the operating system; nobody else enforces it.
 
-A curator owns ``catalog/`` and ``vault/``, which are closed to everybody else. Analysts read ``cohorts/`` and ``releases/``
-and put requests into ``requests/``; being sticky (POSIX.1-2017, sys/stat.h, ``S_ISVTX``), it keeps each from touching
-what others put there. Stewards keep products and the registry. The groups are those of ``roles:`` in pathcurate.yaml.
+A curator owns ``catalog/`` and ``vault/``, which are closed to everybody else. Analysts read ``cohorts/`` and ``releases/``,
+write recipes, and put requests into ``requests/``; being sticky (POSIX.1-2017, sys/stat.h, ``S_ISVTX``), it keeps each from
+touching what others put there. Stewards keep products and the registry. The groups are those of ``roles:`` in
+pathcurate.yaml.
 """
 
 import grp
@@ -17,7 +18,7 @@ from pathcurate.workspace import WORKSPACE_FILE, Workspace
 
 REQUESTS_MODE = 0o3770
 """Of ``requests/``: the group writes, what it writes is the group's, and only its owner or the directory's removes it."""
-_SHARED_READ, _SHARED_WRITE = 0o2750, 0o2770
+_SHARED_READ, _SHARED_WRITE, _RECIPES_MODE = 0o2750, 0o2770, 0o3775
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ def role_faults(workspace: Workspace) -> Iterator[RoleFault]:
     yield from _reachable(workspace.root)
     if roles.analysts is not None:
         yield from _shared(workspace.requests, roles.analysts, REQUESTS_MODE)
+        yield from _shared(workspace.recipes, roles.analysts, _RECIPES_MODE)
         for path in (workspace.cohorts, workspace.releases):
             yield from _shared(path, roles.analysts, _SHARED_READ)
     if roles.stewards is not None:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pathcurate import __version__
-from pathcurate.digests import file_sha256
+from pathcurate.digests import canonical_json, file_sha256, sha256_text
 from pathcurate.errors import PlanIncompleteError
 from pathcurate.model.column import Table
 from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES
@@ -32,6 +32,8 @@ INPUTS: tuple[Table, ...] = (
     SLIDES, REPORTS, EVENTS, LINKS, PERSONS, IDENTITIES, PERMISSIONS, DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS,
 )  # fmt: skip
 """Catalog tables that ``deid apply`` reads."""
+_TEXTS_OF = "deid/reports.parquet"
+_TEXT_INPUTS = (REPORTS, PERSONS, IDENTITIES, DIAGNOSES, REPORT_CONCEPTS, TEXT_DECISIONS)
 SEAL_FILE = "verify.json"
 SCHEME = 2
 """Version of how codes and days are made; tables of another are made anew."""
@@ -189,9 +191,17 @@ def _demand_inputs(seal: Seal, inputs: Mapping[str, str]) -> None:
 
 
 def text_inputs(workspace: Workspace) -> dict[str, str]:
-    """What texts are scrubbed by: the reports and their persons, each site's words and decisions, this version's rules."""
+    """What texts are made of and scrubbed by.
+
+    The catalog's tables; the de-identified reports, for their codes; each site's settings, words and decisions; the rules.
+    """
     catalog = Catalog(workspace.catalog)
-    states = {table.name: catalog.state(table) for table in (REPORTS, PERSONS, IDENTITIES, TEXT_DECISIONS)}
+    states = {table.name: catalog.state(table) for table in _TEXT_INPUTS}
+    seal = read_seal(workspace)
+    states |= {name: digest for name, digest in (seal.tables if seal else {}).items() if name == _TEXTS_OF}
+    for site in workspace.sites:
+        # What else of its settings the rules are made of.
+        states[f"settings of {site.code}"] = sha256_text(canonical_json([site.name, list(site.accession.patterns)]))
     words = {f"words of {site.code}": file_sha256(site.words) for site in workspace.sites if site.words is not None}
     return states | words | {"rules": __version__, "scheme": str(SCHEME)}
 

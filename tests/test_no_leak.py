@@ -7,8 +7,9 @@ import sqlite3
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -278,8 +279,10 @@ def _make_workspace(workspace: Path, inputs: Path) -> None:
         encoding="utf-8",
     )
     from pathcurate.model.deidentified import SLIDES_DEID
+    from pathcurate.profiles import read_profile
 
-    columns = ", ".join(name for name in (*SLIDES_DEID.names, "split"))
+    filled = read_profile("default", workspace).filled("slides")
+    columns = ", ".join(name for name in (*SLIDES_DEID.names, "split") if name == "split" or name in filled)
     (workspace / "recipe.yaml").write_text(_RECIPE.replace("COLUMNS", columns), encoding="utf-8")
     texts = "texts: [clinical_diagnosis, gross, microscopy, diagnosis, ihc, comment, text_raw]\n"
     told = _RECIPE.replace("COLUMNS", columns).replace("name: canary", "name: told") + texts
@@ -290,11 +293,38 @@ def _make_workspace(workspace: Path, inputs: Path) -> None:
     (workspace / "recipes" / "sought.yaml").write_text(sought, encoding="utf-8")
 
 
+_ONE_PROCESS = """
+import json, os, sys
+from pathcurate.cli.main import run
+for number, command in enumerate(json.load(sys.stdin)):
+    handle = os.open(f"{sys.argv[1]}/{number}", os.O_CREAT | os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(handle, stream)
+    code = run(command)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.rename(f"{sys.argv[1]}/{number}", f"{sys.argv[1]}/{number}.{code}")
+"""
+
+
+def _run_in_one_process(workspace: Path, commands: Sequence[Sequence[str]], mode: str) -> list[tuple[str, int]]:
+    """What each command wrote to both streams, whoever of its processes wrote it, and its exit code; Python starts once."""
+    with tempfile.TemporaryDirectory() as folder:
+        asked = json.dumps([[*command, "-w", str(workspace), mode] for command in commands]).encode()
+        subprocess.run([sys.executable, "-c", _ONE_PROCESS, folder], input=asked, check=True, timeout=600)
+        written = {int(path.stem): path for path in Path(folder).iterdir()}
+        return [
+            (written[number].read_bytes().decode("utf-8", "replace"), int(written[number].suffix[1:]))
+            for number in range(len(commands))
+        ]
+
+
 def _run_everything(workspace: Path, inputs: Path) -> Corpus:
     printed: list[str] = []
     listed: list[str] = []
     exit_codes: dict[str, int] = {}
-    recipe, told, release = str(workspace / "recipe.yaml"), str(workspace / "told.yaml"), str(workspace / "releases" / "canary" / "1.0.0")
+    recipe, told = str(workspace / "recipe.yaml"), str(workspace / "told.yaml")
+    release = str(workspace / "releases" / "canary" / "1.0.0")
     export = str(workspace / "profile.json")
     deep = ("scan", "--labels", "--qc", "--check", "tiles", "--report")
     waive = ("findings", "waive", "--by", "rule=scan.truncated", "--until", "30d")
@@ -322,9 +352,7 @@ def _run_everything(workspace: Path, inputs: Path) -> Corpus:
         ("deid", "verify", str(workspace / "releases")), ("validate", str(workspace / "releases" / "told" / "1.0.0")),
         ("deid", "review", "export"), ("deid", "review", "import"), ("cohort", told),
         ("vault", "people", "add", "Li", "Zhang", "--role", "approver"),
-        ("deid", "reidentify", f"@{workspace}/codes.txt", "--reason", "test", "--requested-by", "Li",
-         "--approved-by", "Zhang", "--to-review"),
-        ("audit", "report"), ("forget", "--patient", f"@{inputs}/number.txt"),
+        ("audit", "report"), ("forget", "--patient", f"@{inputs}/number.txt"), ("run", "--requests"),
     ]  # fmt: skip
     for command in (("scan", "-v"), waive):
         done = subprocess.run(
@@ -336,13 +364,19 @@ def _run_everything(workspace: Path, inputs: Path) -> Corpus:
         (printed if command[0] == "scan" else listed).append(done.stdout.decode())
     # Twice, because the second run of a command finds what the first one left.
     for mode in ("-v", "--json"):
-        for command in commands:
-            done = subprocess.run(
-                [sys.executable, "-m", "pathcurate", *command, "-w", str(workspace), mode],
-                capture_output=True, check=False, timeout=120,
-            )  # fmt: skip
-            (listed if command[0] == "findings" else printed).extend([done.stdout.decode(), done.stderr.decode()])
-            exit_codes[" ".join((*command[:3], mode))] = done.returncode
+        for command, (output, code) in zip(commands, _run_in_one_process(workspace, commands, mode), strict=True):
+            (listed if command[0] == "findings" else printed).append(output)
+            exit_codes[" ".join((*command[:3], mode))] = code
+    # What leads a code back, and a new key, last of all.
+    codes = pq.read_table(workspace / "deid" / "cases.parquet")["case_id"].to_pylist()
+    (inputs / "codes.txt").write_text("\n".join(codes))
+    asked = ("--reason", "test", "--requested-by", "Li", "--approved-by", "Zhang", "--to-review")
+    last = [
+        ("deid", "reidentify", f"@{inputs}/codes.txt", *asked), ("audit", "report"), ("vault", "rotate", "--reason", "test"), ("deid", "apply", "--texts", "all"),
+    ]  # fmt: skip
+    for command, (output, code) in zip(last, _run_in_one_process(workspace, last, "-v"), strict=True):
+        printed.append(output)
+        exit_codes[" ".join((*command[:3], "last"))] = code
     # Commands that fail have messages too: an opt-out list that cannot be understood, and a catalog that is damaged.
     (inputs / "consent.csv").write_text(
         f"住院号,退出,机构\n,是 {RECORDED['patient_name']},{RECORDED['id_number']}\n", encoding="utf-8"
@@ -395,7 +429,8 @@ def test_no_file_outside_catalog_and_vault_holds_a_canary(corpus: Corpus) -> Non
 
 
 def test_texts_were_scrubbed_and_released(corpus: Corpus) -> None:
-    text = " ".join(pq.read_table(corpus.workspace / "releases" / "told" / "1.0.0" / "data" / "texts.parquet")["text"].to_pylist())
+    table = pq.read_table(corpus.workspace / "releases" / "told" / "1.0.0" / "data" / "texts.parquet")
+    text = " ".join(table["text"].to_pylist())
     assert "导管癌" in text
     assert "灰白结节麣一枚" in text
     assert "住院号P-" in text

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @click.group("review")
 def command() -> None:
-    """Have people check scrubbed texts, and take their decisions back."""
+    """Have people check scrubbed texts."""
 
 
 @command.command("export")
@@ -147,11 +147,10 @@ def import_command(session: Session, file: Path | None, *, fail_on: str) -> int:
     """
     from pathcurate.deid.review import newest_answers
     from pathcurate.deid.reviewanswers import import_answers
+    from pathcurate.deid.texts import ALL
 
     with session.locked("deid review import") as workspace, session.engine(workspace) as engine:
-        imported = import_answers(
-            workspace, engine, file or newest_answers(workspace), now=session.now, actor=session.actor
-        )
+        imported = import_answers(workspace, engine, file or newest_answers(workspace), now=session.now, actor=session.actor)
     total = sum(imported.decisions.values())
     document = {
         "decisions": imported.decisions, "unchanged": imported.unchanged, "reviewed": imported.reviewed,
@@ -159,7 +158,8 @@ def import_command(session: Session, file: Path | None, *, fail_on: str) -> int:
         "quality": _quality(imported.quality), "findings": [finding.as_dict() for finding in imported.findings],
     }  # fmt: skip
     counts = f"{imported.unchanged:,} known, {imported.refused:,} refused; {counted(imported.reviewed, 'text')} judged"
-    again = f"up to {counted(imported.stale, 'text')} must be scrubbed again: run `pathcurate deid apply --texts COHORT`"
+    cohort = "all" if imported.cohort == ALL else imported.cohort
+    again = f"up to {counted(imported.stale, 'text')} must be scrubbed again: run `pathcurate deid apply --texts {cohort}`"
     lines = [
         f"{counted(total, 'decision')} added; {counts}",
         *count_lines(imported.decisions),

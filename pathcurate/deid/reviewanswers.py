@@ -13,6 +13,7 @@ import pyarrow as pa
 from pathcurate import __version__
 from pathcurate.deid.review import HEADS, Asked, read_asked, read_quality
 from pathcurate.deid.reviewdraw import is_word
+from pathcurate.deid.texts import ALL
 from pathcurate.delimited import Sheet, read_sheet
 from pathcurate.engines import Engine
 from pathcurate.errors import UsageError
@@ -29,6 +30,7 @@ from pathcurate.tables import Catalog, from_rows
 from pathcurate.text.folding import half_width
 from pathcurate.text.heads import fold_head
 from pathcurate.vault import append_event
+from pathcurate.verification import read_text_seal
 from pathcurate.workspace import Workspace
 
 _NEEDED: Final = ("sheet", "item", "answer")
@@ -64,6 +66,7 @@ class Imported:
         reviewed: texts that were said to be right, or what is wrong with them.
         refused: rows that were not taken; ``findings`` says why.
         stale: scrubbed texts of the sites with new decisions, at most: they must be scrubbed again.
+        cohort: a cohort whose texts were scrubbed: asking for them again brings those of all others up to date too.
         findings: one for each refused row.
         expired: folders of older reviews that were removed now.
         quality: what all reviews say of this version, None if there are none.
@@ -74,6 +77,7 @@ class Imported:
     reviewed: int
     refused: int
     stale: int
+    cohort: str
     findings: tuple[Finding, ...]
     expired: int
     quality: TextQuality | None
@@ -139,7 +143,11 @@ def import_answers(workspace: Workspace, engine: Engine, file: Path, *, now: dat
     stale = _stale(engine, catalog, {site for site, _ in new})
     expired = remove_expired(workspace, now)
     refused = tuple(sorted(findings, key=lambda finding: int(str(finding.subject).partition(" ")[2])))
-    return Imported(decisions, unchanged, len(verdicts), len(findings), stale, refused, expired, read_quality(catalog))
+    seal = read_text_seal(workspace)
+    cohort = next(iter(seal.wanted), ALL) if seal is not None else ALL
+    return Imported(
+        decisions, unchanged, len(verdicts), len(findings), stale, cohort, refused, expired, read_quality(catalog)
+    )
 
 
 def _rows(sheet: Sheet) -> Iterator[tuple[int, dict[str, str]]]:

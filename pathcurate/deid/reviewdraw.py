@@ -27,8 +27,9 @@ from pathcurate.workspace import Workspace
 MOST_READ: Final = 100_000
 """Texts that are looked through, drawn at random; with more a sheet would take hours and be no better."""
 _BATCH_ROWS: Final = 500
-_CERTAIN: Final = ("known.", "site.", "date.", "shape.bracket")
-"""How the names of rules begin whose hits nobody is asked about: what is known, what reviewers decided, days."""
+_CERTAIN: Final = ("known.", "site.", "date.", "shape.bracket", "label.case", "label.number")
+"""How the names of rules begin whose hits nobody is asked about: what is known, what reviewers decided, days, and numbers
+behind a label that says so."""
 _OFTEN_WRONG: Final = frozenset((*NAMES, Kind.HOSPITAL, Kind.UNIT, Kind.ADDRESS, Kind.CASE, Kind.NUMBER))
 """Kinds of removals whose words are asked about: other words are taken for them more often than for telephones."""
 _SHOWN: Final = "text_review_shown"

@@ -222,7 +222,10 @@ class TextScrubbing:
             for batch in self._inputs():
                 reports = [self._report(row) for row in batch.to_pylist()]
                 self._current.update((report.report_id, report.made_of) for report in reports)
-                fresh = [report for report in reports if report.texts and cached.get(report.report_id) != report.made_of]
+                fresh = [
+                    report for report in reports
+                    if report.texts and (report.report_id, report.made_of, len(report.texts)) not in cached
+                ]  # fmt: skip
                 done += batch.num_rows
                 progress(done, total)
                 waiting.update((report.report_id, report) for report in fresh)
@@ -247,11 +250,12 @@ class TextScrubbing:
         self.findings += [_not_scrubbed(report, failed[report]) for report in sorted(failed)]
         return failed, scrubbed
 
-    def _cached(self) -> dict[str, str]:
-        """Report to what its cached texts are made of."""
+    def _cached(self) -> set[tuple[str, str, int]]:
+        """Reports with what their cached texts are made of, and how many are made of that."""
+        # A report that lost a text and has it again: what is left of before is not all of its texts.
         source = relation(self._engine, self._catalog, SCRUBBED_TEXTS, ("report_id", "made_of"))
-        sql = f"SELECT report_id, max(made_of) FROM {source} SEMI JOIN wanted_reports USING (report_id) GROUP BY 1"
-        return dict(self._engine.rows(sql))
+        sql = f"SELECT report_id, made_of, count(*) FROM {source} SEMI JOIN wanted_reports USING (report_id) GROUP BY 1, 2"
+        return {(report_id, made_of, count) for report_id, made_of, count in self._engine.rows(sql)}
 
     def _inputs(self) -> Iterator[pa.RecordBatch]:
         """The wanted reports with what is known of their persons, in batches."""

@@ -34,6 +34,7 @@ from pathcurate.model.manifest import MANIFEST_NAME, MANIFEST_SCHEMA
 from pathcurate.profiles import load_profile
 from pathcurate.recipefile import RecipeSource
 from pathcurate.releases import Release, list_releases, read_release, verify_release, version_key
+from pathcurate.roles import shared_directory
 from pathcurate.storage import sync_tree
 from pathcurate.tables import write_parquet
 from pathcurate.vault import append_event, open_vault
@@ -231,7 +232,7 @@ def _contents(table: ReleaseTable) -> TableContents:
 
 def _make(parent: Path, draft: _Draft, since: _Since | None) -> Release:
     """Write the release below a temporary name, and give it its own when it is whole."""
-    parent.mkdir(parents=True, exist_ok=True)
+    shared_directory(parent)
     for stale in parent.glob(".building-*"):
         shutil.rmtree(stale)
     temporary = Path(tempfile.mkdtemp(dir=parent, prefix=".building-"))

@@ -3,7 +3,6 @@
 import grp
 import json
 import os
-import shutil
 import stat
 import subprocess
 import sys
@@ -114,26 +113,39 @@ def people() -> Iterator[dict[str, User]]:
     """Curator, two analysts and a steward of one workspace, which is as the doctor wants it to be."""
     if os.geteuid() != 0:
         pytest.skip("only root may become other users")
-    analysts, stewards = grp.getgrnam("games"), grp.getgrnam("users")
+    analysts, stewards = _groups()
     # Below pytest's own directory nobody else may look.
-    root = Path(tempfile.mkdtemp(prefix="pathcurate-roles-")) / "w"
-    root.parent.chmod(0o755)
-    _make_clinic(root)
+    with tempfile.TemporaryDirectory(prefix="pathcurate-roles-") as directory:
+        Path(directory).chmod(0o755)
+        root = Path(directory) / "w"
+        _make_clinic(root)
+        _give_away(root, analysts.gr_gid, stewards.gr_gid)
+        command = [sys.executable, "-c", ZYGOTE]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as zygote:
+            yield {
+                role: User(uid, [group.gr_gid], root, zygote)
+                for role, uid, group in (
+                    ("curator", CURATOR, analysts), ("analyst", ANALYST, analysts), ("other", OTHER_ANALYST, analysts),
+                    ("steward", STEWARD, stewards),
+                )
+            }  # fmt: skip
+
+
+def _give_away(root: Path, analysts: int, stewards: int) -> None:
+    """Make the shared directories as the doctor wants them."""
     for name, group, mode in (
         ("requests", analysts, 0o3770), ("cohorts", analysts, 0o2750), ("releases", analysts, 0o2750),
-        ("products", stewards, 0o2770), ("registry", stewards, 0o2770),
+        ("recipes", analysts, 0o3775), ("products", stewards, 0o2770), ("registry", stewards, 0o2770),
     ):  # fmt: skip
         (root / name).mkdir(exist_ok=True)
         for path in (root / name, *(root / name).rglob("*")):
-            os.chown(path, CURATOR, group.gr_gid)
+            os.chown(path, CURATOR, group)
         (root / name).chmod(mode)
-    groups = {"curator": (CURATOR, analysts), "analyst": (ANALYST, analysts), "other": (OTHER_ANALYST, analysts),
-              "steward": (STEWARD, stewards)}  # fmt: skip
-    command = [sys.executable, "-c", ZYGOTE]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as zygote:
-        users = {role: User(uid, [group.gr_gid], root, zygote) for role, (uid, group) in groups.items()}
-        yield users
-    shutil.rmtree(root.parent)
+
+
+def _groups() -> list[grp.struct_group]:
+    """Two groups that this system has: the doctor knows groups by their names."""
+    return [group for group in grp.getgrall() if group.gr_gid not in {0, 65_534}][:2]
 
 
 def _make_clinic(root: Path) -> None:
@@ -151,7 +163,9 @@ def _make_clinic(root: Path) -> None:
         slides.append({**owner, "slide_id": f"S-{number:016}", "status": "ok", "tier": "exact", "stain": "HE", "mpp": 0.25})
     build_release(root, permissions=False, rows={"slides": slides, "cases": cases, "patients": patients})
     settings = root / "pathcurate.yaml"
-    settings.write_text(settings.read_text() + "roles: {analysts: games, stewards: users}\nregistry: registry/registry.db\n")
+    analysts, stewards = (group.gr_name for group in _groups())
+    roles = f"roles: {{analysts: {analysts}, stewards: {stewards}}}\nregistry: registry/registry.db\n"
+    settings.write_text(settings.read_text() + roles)
     (root / "women.yaml").write_text(RECIPE)
     for path in (root, *root.rglob("*")):
         os.chown(path, CURATOR, CURATOR)
@@ -194,7 +208,7 @@ def test_the_analyst_gets_a_cohort_through_requests(people: dict[str, User]) -> 
     assert asked.code == 0, asked.err
     request = root / json.loads(asked.out)["request"]
     assert stat.S_IMODE(request.stat().st_mode) == 0o640, "whatever the umask"
-    assert (request.stat().st_uid, request.stat().st_gid) == (ANALYST, grp.getgrnam("games").gr_gid)
+    assert (request.stat().st_uid, request.stat().st_gid) == (ANALYST, _groups()[0].gr_gid)
     assert analyst.pathcurate("cohort", "women.yaml").code == 0
 
     # Another one wants to speak for the first, to be answered in the first one's place, and to answer.

@@ -136,7 +136,8 @@ def test_a_directory_in_which_others_could_be_spoken_for_is_refused(workspace: W
 
 
 def test_what_a_recipe_says_does_not_steer_the_terminal(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
-    asked(workspace, RECIPE + 'include: [{id: x, label: "\\u202egnp", level: case, where: {sex: female}, if_missing: fail}]\n')
+    criterion = '{id: x, label: "\\u202egnp", level: case, where: {sex: female}, if_missing: fail}'
+    asked(workspace, f"{RECIPE}include: [{criterion}]\n")
     request = the_request(workspace)
     source = read_recipe(Path("some"), request.recipe)
     step = AttritionStep("x", source.recipe.include[0].label or "", "case", "include", 50, 0, Counts(50, 40, 30))

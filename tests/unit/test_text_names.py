@@ -250,7 +250,7 @@ def test_names_are_folded_and_read() -> None:
 def test_a_name_found_by_a_label_goes_in_all_texts_of_the_report() -> None:
     texts = [
         "报告医师:李建国 取材:王芳",
-        "王芳医嘱见附页；李建国同前意见。王芳香",
+        "王芳医嘱见附页；李建国同前意见。见王芳香样",
         "Pathologist: John Smith",
         "john smith agrees; Smith too; smithsonite",
     ]

@@ -37,7 +37,8 @@ _SHORT_LINES = frozenset({"分机", "内线", "短号"})
 _NUMBER_SIGN = re.compile(r"(?:[号码证卡照№]|I[Dd]|id)$")
 _VERSION = re.compile(r"(?:[Pp]rotocol|[Vv]ersion|[Vv]er|[Vv]|版|版本|[Ee]dition|[Rr]elease|软件|系统)[.:]?[ ]?$")
 _UNITS = re.compile(
-    r"[ ]?(?:个|条|拷贝|倍|×|x[ ]?10|bp|kb|Mb|IU|U/|copies|cells|reads|[/][A-Za-zμ]|[μumnk]?[gGlL](?![A-Za-z])|%|元|"
+    r"[ ]?(?:个(?!人)|条(?![码形])|拷贝|倍|×|x[ ]?10|bp|kb|Mb|IU|U/|copies|cells|reads|[/][A-Za-zμ]|[μumnk]?[gGlL](?![A-Z"
+    r"a-z])|%|元|"
     r"[μumc]?m(?![A-Za-z])|万|亿)"
 )
 _GENOMIC = re.compile(
@@ -46,7 +47,10 @@ _GENOMIC = re.compile(
     r"CHR[0-9XY]{1,2}:|ISBN[ :]?|ISSN[ :]?|DOI[ :]?[0-9./]*|OMIM[ :]?|HGNC:?)$"
 )
 _GENOMIC_REACH = 24
-_REAGENT = re.compile(r"(?:[Ll][Oo][Tt]|ICD-?O?(?:-?3)?编?|形态学?编?|SNOMED编?|批次?|货|型|产品|注册证?|注[准进许]|备案|文|版本)(?:编?号)?[: ]{0,3}$")
+_REAGENT = re.compile(
+    r"(?:[Ll][Oo][Tt]|ICD-?O?(?:-?3)?编?|形态学?编?|SNOMED编?|批次?|货|型|产品|注册证?|注[准进许]|备案|文|版本)(?:编?号)?"
+    r"[: ]{0,3}$"
+)
 _STANDARDS = frozenset(
     {"GB", "GBT", "GBZ", "WS", "WST", "YY", "YYT", "ISO", "EN", "IEC", "DB", "CLSI", "NCCN", "WHO", "ICD", "AJCC"}
 )
@@ -61,6 +65,18 @@ _ACCOUNTED = 9
 _LEAST_ABROAD = 9
 _LEAST_OF_A_YEAR = 4
 _DOTS_OF_A_UID = 3
+DEPARTMENT = (
+    "(?:[内外妇儿骨眼产神心肾泌呼消血肿胸普急抢监隔加烧耳口皮肛肝胆胰脑康老东西南北](?<![一-鿿](?<![科院住到至区在于转由]"
+    ")[一-鿿])[一二三四五六七八九]?)"
+)
+"""A department in one character before the number of a bed, which is no end of a longer word."""
+_BED_BEFORE = re.compile(
+    rf"(?P<v>{DEPARTMENT}-?[0-9]{{1,4}}[A-Z]?|(?<![0-9A-Za-z.+-])(?:[A-Z]{{1,4}}[- ]?)?[加+]?[0-9]{{1,4}}(?:-[0-9]{{1,3}}"
+    rf"|[A-Z])?|"
+    r"(?<![一-鿿])[一二三四五六七八九十]|(?<![一二三四五六七八九十])(?:[二三四五六七八九]?十[一二三四五六七八九]?|[一二三"
+    r"四五六七八九]〇?[一二三四五六七八九]))"
+    r"[ ]?号?[ ]?(?:病)?\Z"
+)
 _YEAR = 4
 _HAN_DIGITS = str.maketrans("〇零○洞一二三四五六七八九幺两拐勾", "00001234567891279")
 _ORGANISATION_SIGNS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
@@ -195,19 +211,23 @@ def written_digits(match: _Match) -> Span | None:
 def alone(match: _Match) -> Span | None:
     """Five digits between commas, in no list of other numbers and no round one."""
     text, (start, end) = match.string, match.span("v")
-    is_listed = re.search(r"[0-9][,、 ]{1,2}$", text[max(0, start - 3) : start]) or re.match(r"[ ]?[,、][ ]?[0-9]{3}", text[end : end + 5])
+    before = text[max(0, start - 3) : start].rstrip(" ")
+    if start and before[-1:] not in {",", "。", ";", "、", "\n"}:
+        return None
+    is_listed = re.match(r"[ ]?[,、][ ]?[0-9]{3}", text[end : end + 5]) or re.search(r"[0-9][,、 ]{1,2}$", text[:start][-3:])
     return None if is_listed or match["v"].endswith("000") else match.span("v")
 
 
 def bed(match: _Match) -> Span | None:
-    """A bed has a number: no letter alone is one."""
-    return match.span("v") if digits_in(match["v"]) else None
+    """What stands before 床, if it is the number of one."""
+    found = _BED_BEFORE.search(match.string, max(0, match.start() - 12), match.start())
+    return found.span("v") if found else None
 
 
 def film(match: _Match) -> Span | None:
     """A number of an image: no year behind the name of the examination."""
     behind = match.string[match.end() : match.end() + 1]
-    is_year = len(digits := match["n"]) == _YEAR and digits[:2] in {"19", "20"}
+    is_year = len(digits := match["n"].lstrip("-")) == _YEAR and digits[:2] in {"19", "20"}
     return None if is_year or behind in {"年", "."} else match.span("v")
 
 

@@ -15,7 +15,8 @@ _PROVINCES = (
 _NEXT_LABEL = (
     r"(?:[ ]{2,}|[ ]?(?:联系|电话|手机|邮编|邮政|姓名|性别|年龄|住院|门诊|病理|送检|床|科室|科别|临床|收到|报告|职业|民族|"
     r"婚姻|单位|户口|现住|身份|工作|标本|日期|"
-    r"与患者|关系)[\u4e00-\u9fff]{0,4}[ ]?[:(]|[ ]?(?:病案|病历|登记|住院|门诊|病理|联系)[\u4e00-\u9fff]{0,2}[号话][ ]?[0-9A-Z]|"
+    r"与患者|关系)[\u4e00-\u9fff]{0,4}[ ]?[:(]|[ ]?(?:病案|病历|登记|住院|门诊|病理|联系)[\u4e00-\u9fff]{0,2}[号话][ ]?[0"
+    r"-9A-Z]|"
     r"电话|手机|邮编|联系|随访|收件|收信|寄件)"
 )
 
@@ -26,9 +27,11 @@ _RUN = re.compile(r"[0-9\u3400-\u4dbf\u4e00-\u9fff]*$")
 _DETAIL = r"[\u3400-\u4dbf\u4e00-\u9fff0-9A-Za-z·#-]"
 _PLACE_END = (
     r"(?:[0-9一二三四五六七八九十]{1,5}(?:号楼|号院|号|弄|组|室|栋|幢|座|单元|楼|层|社|队|户|巷)|"
-    r"(?<![0-9])[0-9]{1,3}-[0-9]{1,5}(?:-[0-9]{1,5})?|(?:[栋幢座楼号室]|单元|[广大][场厦]|小区|花园|公寓)[ ]?[A-Z]?座?[0-9]{2,4}(?![0-9年月岁.])|"
+    r"(?<![0-9])[0-9]{1,3}-[0-9]{1,5}(?:-[0-9]{1,5})?|(?:[栋幢座楼号室]|单元|[广大][场厦]|小区|花园|公寓)[ ]?[A-Z]?座?[0-"
+    r"9]{2,4}(?![0-9年月岁.])|"
     r"自治州|自治县|"
-    r"省|市|州|区|县|旗|盟|镇|乡|村|屯|庄|街道|街|路|大道|巷|弄|胡同|里|苑|小区|花园|公寓|新村|社区|家园|大厦|广场|号|室|"
+    r"省|市|州|区|县|旗|盟|镇|苏木|嘎查|乡|村|屯|庄|街道|街|路|大道|巷|弄|胡同|里|苑|小区|花园|公寓|新村|社区|家园|大厦|"
+    r"广场|号|室|"
     r"组|队|栋|幢|单元)"
 )
 _LABEL_ADDRESS = re.compile(
@@ -50,7 +53,8 @@ _CITY = re.compile(
     rf"(?P<v>市(?![售级场面内外民])[ ]?{_HAN}{{1,5}}?(?:区|县|镇|街道|乡|市|路|大道)(?:{_DETAIL}|[ ](?=[0-9])){{0,40}})"
 )
 _COUNTY = re.compile(
-    rf"(?P<v>(?:县|(?<=[前后中左右])旗|自治州|州(?={_HAN}{{1,4}}[县市])|地区(?={_HAN}{{1,4}}县))[ ]?(?!{_HAN}{{0,9}}(?:医院|卫生院))"
+    rf"(?P<v>(?:县|(?<=[前后中左右])旗|自治州|州(?={_HAN}{{1,4}}[县市])|地区(?={_HAN}{{1,4}}县))[ ]?(?!{_HAN}{{0,9}}(?:医"
+    rf"院|卫生院))"
     rf"{_HAN}{{1,6}}?(?:乡|镇|苏木|街道|村|路|县)(?:{_DETAIL}|[ ](?=[0-9])){{0,30}})"
 )
 _LAST_PLACE = re.compile(rf".*{_PLACE_END}", re.DOTALL)
@@ -63,7 +67,8 @@ _VILLAGE = re.compile(
     rf"村[ ]?(?:[0-9]{{1,3}}|[一二三四五六七八九十]{{1,3}})(?:组|队|社|号|屯)(?:[0-9]{{1,4}}号)?)"
 )
 _LIVES = re.compile(
-    rf"(?P<label>家住|现住|住在|住于|居住于|居住在|来自|户籍在?|户口在?|祖籍|原籍|籍贯|居于|老家在?|出生于|"
+    rf"(?P<label>家住|现住|住在|住于|居住于|居住在|来自|户籍(?:所在地|地|在)?|户口(?:所在地|在)?|祖籍|原籍|籍贯|居于|老家"
+    rf"在?|出生于|"
     rf"(?<![发增再新原衍寄])生于|(?<![入居在家现所])住|居(?!住|民|委))[ ]?(?={_HAN})"
     rf"(?P<v>{_DETAIL}{{2,40}}?)(?=[,，。；;、()\s]|$|人[,，。]|的|农民|患者|[男女])"
 )
@@ -77,14 +82,16 @@ _PARTS_OF_ADDRESSES = (
 )  # fmt: skip
 """Pattern, rule, what a text must hold, and how many characters of the name may stand before the match."""
 _ADDRESS_LEAD = re.compile(
-    r".*(?:家住|现住|住在?|来自|位于|[于在自往至到为是系、写寄受赴转现居由送回]|(?<!太)原(?!平|阳)|地址|患者|病人|家属|(?<!湖)[男女])"
+    r".*(?:家住|现住|住在?|来自|位于|[于在自往至到为是系、写寄受赴转现居由送回]|(?<!太)原(?!平|阳)|地址|患者|病人|家属|(?"
+    r"<!湖)[男女])"
 )
-_PLACE = re.compile(rf"(?:{_PROVINCES})|{_PLACE_END}$")
 # Tissue comes from somewhere too, and a tumour arises there: 来自胃窦小弯区 is no address.
 _SURE_PLACE = re.compile(rf"{_PROVINCES}|(?:[^本我]市|县|镇|乡|村|屯|庄|街道|路|街|小区|花园|公寓|社区|苑|[0-9]号)$")
 _WIDE = re.compile(rf"(?:{_PROVINCES})[省市]?")
 """A province says of nobody where they live."""
 _SHORTEST = 3
+_PLACE_INSIDE = re.compile(rf"(?:{_PROVINCES})|[^本我]市|[县区镇乡村路街]|{_PLACE_END}$")
+_NATIVE = re.compile(rf"(?P<v>(?:{_PROVINCES})省?{_HAN}{{2,6}})(?<![工商病男女老妇本中军])人(?=[,。;)])")
 _OF_TISSUE = frozenset({"来自", "生于", "住", "居"})
 _NO_STREET = re.compile(
     r"(?:入|通|径|尿|胆|气|经|电|思|旁|短|回|水|消化|呼吸|网|线|传导|信号|代谢|淋巴|输出|流出|造)路|血管弄|城镇|"
@@ -99,11 +106,7 @@ def find_addresses(normal: str) -> Iterator[Removal]:
             value = re.split(_NEXT_LABEL, match["v"])[0].rstrip()
             if _WORD.search(value) and not _NO_ADDRESS.match(value) and not _WIDE.fullmatch(value):
                 yield Removal(match.start("v"), match.start("v") + len(value), Kind.ADDRESS, "label.address")
-    if holds(normal, ("住", "来自", "籍", "户口", "居于", "老家", "生于")):
-        for match in _LIVES.finditer(normal):
-            place = _SURE_PLACE if match["label"] in _OF_TISSUE else _PLACE
-            if place.search(match["v"]) and not _WIDE.fullmatch(match["v"]):
-                yield Removal(*match.span("v"), Kind.ADDRESS, "label.lives")
+    yield from _where_somebody_lives(normal)
     for pattern, rule, needs, before in _PARTS_OF_ADDRESSES:
         if holds(normal, needs):
             for match in pattern.finditer(normal):
@@ -111,6 +114,16 @@ def find_addresses(normal: str) -> Iterator[Removal]:
     if holds(normal, ("邮", "ode", "Zip", "ZIP")):
         for match in _POSTCODE.finditer(normal):
             yield Removal(*match.span("v"), Kind.ADDRESS, "label.postcode")
+
+
+def _where_somebody_lives(normal: str) -> Iterator[Removal]:
+    if holds(normal, ("住", "来自", "籍", "户口", "居于", "老家", "生于")):
+        for match in _LIVES.finditer(normal):
+            place = _SURE_PLACE if match["label"] in _OF_TISSUE else _PLACE_INSIDE
+            if place.search(match["v"]) and not _WIDE.fullmatch(match["v"]):
+                yield Removal(*match.span("v"), Kind.ADDRESS, "label.lives")
+    for match in _NATIVE.finditer(normal):
+        yield Removal(*match.span("v"), Kind.ADDRESS, "shape.native")
 
 
 def _as_far_as_a_place(match: re.Match[str], rule: str, before: int) -> Iterator[Removal]:

@@ -1,35 +1,76 @@
-"""Hospitals and addresses in English texts."""
+"""Hospitals, employers and addresses in English texts."""
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.accepting import holds
+from pathcurate.scrubbers.text.englishwords import is_given, is_word
 
 # In texts without words of English a few markers stand alone; what follows is not tried on them.
 _PROSE = re.compile(
     r"[A-Z][a-z]{1,20}[,.]?[ ](?:of |for |the ){0,2}[A-Z](?:[a-z]|[A-Z]? ?[0-9])|[A-Z]{4,20}[ ][A-Z]{4,20}|"
-    r"P\.?[ ]?O|Lab[Cc]orp"
+    r"P\.?[ ]?O|Lab[Cc]orp|[A-Z][a-z]{1,20}['’]s(?![a-z])|H[oô]pital|[A-Z][a-z]{2,20}-[A-Z][a-z]{2,20}|[0-9] [A-Z][a-z]+ [A-Z]"
 )
 _WORD = r"(?:(?:St|Mt|Ft|Dr|[A-Z])\.|[A-Z][A-Za-z'’&-]{0,24}(?![A-Za-z0-9]))"
 _END_EN = (
     r"(?i:hospitals?|medical (?:center|centre|group|clinic)|clinics?|infirmary|cancer (?:center|centre|institute)|"
     r"health (?:system|center|centre|care|network)|healthcare|medical laborator(?:y|ies)|laborator(?:y|ies)|"
     r"pathology (?:associates|group|services|consultants|laboratories)|diagnostics|institute|hospice|sanatorium|"
-    r"nursing home)(?![A-Za-z])"
+    r"nursing (?:home|and rehab(?:ilitation)? (?:center|centre))|rehab(?:ilitation)? (?:center|centre|hospital|unit)|care (?:home|center|centre)|"
+    r"(?:nhs )?(?:foundation )?trust|health board|district general|mortuary|morgue|(?:medical|family|group|health) (?:practice|associates)|polyclinic|"
+    r"(?:med(?:ical)?|path|health|cancer) ctr|hosp|labs|women's health)(?![A-Za-z])"
 )
+# Ends of names of hospitals, practices and employers that other phrases have too: one word before them must be nothing else.
+_WEAK_END = (
+    r"(?P<unit>(?:High |Grammar |Primary |Secondary |Elementary |Middle |Convent |Infant |Junior |Public |Medical |Law |Nursing )?School|College|Academy|"
+    r"Kindergarten|Nursery|University|"
+    r"Co\.|Company|Inc\.?|LLC|LLP|Ltd\.?|PLC|plc|GmbH|Corp\.?|Corporation|Limited|Depot|Factory|Foundry|Works|Forge|Mills?|Mine|Colliery|Shipyard|Shipping|"
+    r"Dockyard|Steel|Motors|Logging|Airlines|Airways|Railways?|Brewery|Bakery|Dairy|Farms|Garage|Bank|Hotel|Restaurant|Supermarket|Stores?|"
+    r"Construction|Trucking|Transport|Council|Prison|Jail|Barracks|Regiment|Police(?: Department| Station| Service)?|Constabulary|"
+    r"Sheriff['’]s (?:Office|Department)|Fire (?:Department|Station|Service)|Church|Parish|& Sons?|& Co\.?|& Die|Brothers|Bros\.?|Group|"
+    r"Industries|Electric|Engineering|Plumbing|Roofing|Insurance|Solicitors|Estate|Nurseries)"
+    r"|General(?! (?:Surg|Med|Prac|Path|Comm|Anaes|Anes|Hosp|Elec|Pedi|Paed|Inf|Desc|Inte|App))|Surgery|Practice|GI|Urology|Dermatology|"
+    r"Gyn(?:a?ecology)?|OB[/-]?GYN|Gastroenterology|"
+    r"Orthopa?edics|Oncology|Radiology|Imaging|Endoscopy|Pathology|Eye|ENT|Oral Surgery|Dental|Cytology|Histology|Memorial|Regional|"
+    r"Medical|Infirmary|Presbyterian|Methodist|Baptist|Children['’]s|VA"
+)
+_WEAK = re.compile(
+    rf"(?<![A-Za-z0-9.'’/-])(?P<v>(?:the )?(?P<words>(?:(?:St|Mt|Ft)\.?[ ])?(?:[A-Z][A-Za-z'’-]{{1,24}}[ ])(?:(?:of|and|&|the)[ ]|[A-Z][A-Za-z'’&-]{{0,24}}[ ]){{0,4}}?)"
+    rf"(?:{_WEAK_END})(?![A-Za-z]))"
+)
+_OWNED = re.compile(
+    r"(?<![A-Za-z])(?P<v>(?:St|ST|Saint)\.?[ ][A-Z][A-Za-z]{2,20}(?:[ -][A-Z][a-z]{2,20})?(?:['’]s?|['’]S)(?![A-Za-z])"
+    r"|(?:Queen|King|Princess|Prince|Our Lady)[ ](?:[A-Z][a-z]{2,20}[ ]?){1,2}['’]s?(?![A-Za-z])"
+    r"|(?:Mount|Mt\.?)[ ][A-Z][a-z]{3,20}(?![a-z])"
+    r"|(?:H[oô]pital|Clinique|Cl[ií]nica|Klinik(?:um)?|Ospedale|Centre Hospitalier|CHU|Policlinico)(?:[ ](?:de|du|des|di|la|le|l['’]|von|der))*[ ]"
+    r"[A-Z\u00c0-\u00de][A-Za-z\u00c0-\u024f'’-]{2,24}(?:[ ][A-Z\u00c0-\u00de][A-Za-z\u00c0-\u024f'’-]{2,24})?"
+    r"|Univ(?:ersity|\.)?[ ]of[ ](?:the[ ])?[A-Z][a-z]{2,20}(?:[ ][A-Z][a-z]{2,20})?)"
+    r"|(?<![A-Za-z])(?:at|from|to|in)[ ](?P<own>[A-Z][a-z]{3,20}['’]s)(?=[ ]*(?:[.,;:)\n]|$))"
+)
+_TWIN = re.compile(
+    r"(?:at|to|from|the)[ ](?P<v>[A-Z][a-z]{2,20}-[A-Z][a-z]{2,20})(?=[ ](?:[a-z]{3,10}[ ])?(?:MDT|MDM|tumou?r (?:board|registry)|registry|pathology|histo|lab|labs|oncology))"
+)
+_EMPLOYER = re.compile(
+    r"(?<![A-Za-z])(?:[Ee]mployer|[Ee]mployed (?:by|at)|[Ww]orks (?:at|for)|[Ww]orked (?:at|for)|[Ww]orking (?:at|for)|[Tt]eaches at|[Ss]chool|[Cc]ompany|"
+    r"[Oo]ccupation [A-Za-z]{3,12} at)[ ]?:?[ ](?:the )?"
+    r"(?P<v>[A-Z][A-Za-z'’&-]{1,24}(?:[ ](?:&|of|and|[A-Z][A-Za-z'’&.-]{1,24})){0,5})"
+)
+_TOWN = re.compile(r",[ ](?P<town>[A-Z][a-z]{3,20}(?:[ -][A-Z]?[a-z]{2,20})?)(?=[ ]*(?:[.;()\n:]|,[ ](?:[a-z]|[A-Z]{2}\b)|$|[ ][;(]))")
 _HOSPITAL_EN = re.compile(
     r"(?P<v>(?:[A-Z](?<![A-Za-z][A-Z])(?:[A-Za-z'’&-]{1,24}|(?:t\.|\.))[ ])"
     rf"(?:(?:of|the|and|for|&|at|de|la)[ ]|{_WORD}[ ]){{0,7}}?{_END_EN}(?:[ ]{_END_EN}){{0,2}}"
     rf"(?:[ ](?:of|at|for)[ ](?:the[ ])?{_WORD}(?:[ ](?:of[ ])?{_WORD}){{0,3}})?"
-    r"|(?:Lab[Cc]orp|Quest|NeoGenomics|ARUP|Foundation Medicine)(?:[ ](?:Oncology|Diagnostics|Laboratories))?(?![A-Za-z])"
+    r"|(?:Lab[Cc]orp|Quest|NeoGenomics|ARUP|Foundation Medicine|Johns Hopkins|Mayo|Cedars-Sinai|MD Anderson|Sloan[ -]Kettering|UCSF|UCLA|NYU Langone)(?:[ ](?:Oncology|Diagnostics|Laboratories))?(?![A-Za-z])"
     rf"|Hospital[ ](?:of|for)[ ](?:the[ ])?{_WORD}(?:[ ](?:of[ ])?{_WORD}){{0,3}})"
 )
-_NAMED_BY_THEMSELVES = ("Hospital of ", "Hospital for ", "Lab", "Quest", "NeoG", "ARUP", "Foundation")
+_NAMED_BY_THEMSELVES = ("Hospital of ", "Hospital for ", "Lab", "Quest", "NeoG", "ARUP", "Foundation", "Johns", "Mayo", "Cedars", "MD ", "Sloan", "UC", "NYU")
 _HOSPITAL_EN_NEEDS = (
+    "Johns", "Mayo", "Cedars", "MD And", "Sloan", "UCSF", "UCLA", "NYU",
     "orp", "Quest", "NeoG", "ARUP", "Foundation", "ospital", "OSPITAL", "edical", "EDICAL", "linic", "LINIC", "nfirmary",
     "ancer", "ANCER", "ealth", "EALTH", "aborator", "ABORATOR", "athology", "ATHOLOGY", "iagnostics", "nstitute", "NSTITUTE",
-    "ospice", "anatorium", "ursing",
+    "ospice", "anatorium", "ursing", "rust", "istrict", "ortuary", "ractice", "Ctr", "Hosp", "Labs", "ehab", "oard",
 )  # fmt: skip
 # Words with which a phrase that ends like a hospital names none: Outside Hospital, Clinical Laboratory.
 _GENERIC_EN = frozenset(
@@ -51,6 +92,7 @@ _GENERIC_EN = frozenset(
     )
 )
 _BEFORE_NAMES = _GENERIC_EN - {"university", "children's", "women's", "memorial", "veterans"}
+_BEFORE_ADDRESSES = frozenset("address addr lives resides residing found letter home at from to".split())
 _STATES = (
     "AL|AK|AZ|AR|CA|CO|CT|DE|FL|GA|HI|ID|IL|IN|IA|KS|KY|LA|ME|MD|MA|MI|MN|MS|MO|MT|NE|NV|NH|NJ|NM|NY|NC|ND|OH|OK|OR|PA|RI|"
     "SC|SD|TN|TX|UT|VT|VA|WA|WV|WI|WY|DC|"
@@ -82,30 +124,79 @@ _ADDRESS_EN = re.compile(
 )
 # Abbreviations that are words of reports too: Patient ID 88231, Smith MD 12345. With a comma before them they are states.
 _NO_STATE = re.compile(r"[^,][ ]{1,2}(?:ID|IN|OR|ME|OK|HI|PA|MD|CT|MS|DE|CO),?[ ]{1,3}[0-9-]+$")
+_ZIP = rf"(?:{_STATES}),?[ ]{{1,2}}[0-9]{{5}}(?:-[0-9]{{4}})?(?![0-9])|(?:NSW|VIC|QLD|TAS|ACT|NT|SA|WA|Vic|Qld)[ ][0-9]{{4}}(?![0-9])"
+_POSTCODE = (
+    r"[A-Z]{1,2}[0-9][A-Z0-9]?[ ][0-9][ABD-HJLNP-UW-Z]{2}(?![0-9A-Za-z])|[AC-FHKNPRTV-Y][0-9][0-9W][ ][AC-FHKNPRTV-Y][AC-FHKNPRTV-Y0-9][0-9][0-9](?![0-9A-Za-z])|"
+    r"[AC-FHKNPRTV-Y][0-9]{2}[ ][0-9AC-FHKNPRTV-Y]{4}(?![0-9A-Za-z])|[A-Z][0-9][A-Z][ ][0-9][A-Z][0-9](?![0-9A-Za-z])"
+)
+_TOKEN = r"(?:[A-Z][A-Za-z'’.-]{0,20}|[0-9]{1,5}[a-zA-Z]?|#[0-9A-Z]{1,6}|near|of|upon|on|le|the|de|la|and),?[ ]"
+_TO_ZIP = re.compile(rf"(?<![A-Za-z0-9.,/:#-])(?P<v>(?:[0-9]{{1,5}}[A-Za-z]?[ ]|(?:RR|Rte|Rt|HC|Route|Box|PO|P\.O\.|Unit|Flat|Apt|The)[ .]{{1,2}})(?:{_TOKEN}){{1,9}}(?:{_ZIP}))")
+_TO_POSTCODE = re.compile(rf"(?<![A-Za-z0-9./#-])(?P<v>(?:[0-9]{{1,5}}[A-Za-z]?,?[ ]|[A-Z][A-Za-z'’.-]{{1,20}},?[ ])(?:{_TOKEN}){{0,9}}(?:{_POSTCODE}))")
+_ROUTE = re.compile(
+    r"(?<![A-Za-z])(?P<v>(?:R\.?R\.?|Rte\.?|Rt\.|Route|Rural Route|HC|County Road|CR|Highway|Hwy\.?|State Road)[ ]?#?[0-9]{1,4}(?:,?[ ]Box[ ][0-9]{1,5})?"
+    rf"(?:,[ ][A-Z][a-z]{{2,20}}(?:[ ](?:Co\.|County|[A-Z][a-z]{{2,20}}))?)?(?:,[ ](?:{_STATES}))?)(?![0-9A-Za-z])"
+)
+_HOUSE = re.compile(
+    r"(?<![A-Za-z'’])(?P<v>(?:The[ ])?(?:[A-Z][a-z'’]{1,20}[ ]){1,3}(?:House|Farm|Cottage|Vicarage|Lodge|Hall|Manor|Rectory|Villas?|Grange|Barn|Court|Lane|Cross|Terrace)"
+    r"(?:,[ ](?:near[ ])?[A-Z][a-z]{2,20}(?:[ ][A-Z][a-z]{2,20}){0,2}){1,4})(?=[ ]*(?:[.,;)\n]|$|[A-Z]{1,2}[0-9]|by|with))"
+)
+_STREET_ABROAD = re.compile(
+    r"(?<![0-9A-Za-z])(?P<v>[0-9]{1,5}[a-z]?,?[ ](?:Rue|rue|Calle|Avenida|Via|Boulevard|Chemin|Camino|Paseo|Place)(?:[ ](?:de|du|des|la|le|del|di))*[ ][A-Z][A-Za-z'’-]{2,20}"
+    r"(?:[ ][A-Z][a-z]{2,20})?(?:,[ ][A-Z][a-z]{2,20})?)"
+    r"|(?<![0-9A-Za-z])(?P<walk>[0-9]{1,4}[a-z]?,?[ ](?:[A-Z][A-Za-z'’-]{2,20}[ ]){1,2}(?:Walk|Mews|Rise|Hill|Grove|View|Park|Green|Bank|Drove|Croft|Wharf|Quay|Parade|Esplanade|Path|"
+    r"Loop|Pike|Alley|Plaza|Turnpike|Run|Bend|Cove|Crossing|Trl|Ter|Cres|Gdns|Cl)(?:,[ ][A-Z][a-z]{2,20}(?:[ ][A-Z][a-z]{2,20})?){1,3})(?![A-Za-z])"
+    r"|(?<![0-9A-Za-z])(?P<town>[0-9]{1,4}[a-z]?[ ](?:[A-Z][A-Za-z'’-]{2,20}[ ]){1,2}(?:Lane|Street|Road|Close|Avenue|Drive|Terrace|Crescent|Gardens|Court|Way|Place)"
+    r"(?:,[ ](?:near[ ])?[A-Z][a-z]{2,20}(?:[ -][A-Z][a-z]{2,20})?){1,3})(?![A-Za-z])"
+)
 _BOX = re.compile(r"(?P<v>P\.?[ ]?O\.?[ ]?(?:Box|BOX)[ ][0-9]{1,8})")
 _POSTCODE_UK = re.compile(r"(?<=[a-z,]) ?[ ](?P<v>[A-Z]{1,2}[0-9][A-Z0-9]? [0-9][A-BD-HJLNP-UW-Z]{2})(?![0-9A-Za-z])")
 
 
 def find_english_places(normal: str) -> Iterator[Removal]:
-    """Hospitals and addresses in a text of half width."""
+    """Hospitals, employers and addresses in a text of half width."""
     if _PROSE.search(normal):
-        if holds(normal, _HOSPITAL_EN_NEEDS):
-            yield from _english_hospitals(normal)
+        for place in _english_names(normal):
+            town = _TOWN.match(normal, place.end) if place.kind is Kind.HOSPITAL or place.rule == "shape.unit_en" else None
+            is_town = town is not None and not any(is_word(word) or is_given(word) for word in town["town"].lower().split())
+            yield replace(place, end=town.end()) if town and is_town else place
         yield from _english_addresses(normal)
+
+
+def _english_names(normal: str) -> Iterator[Removal]:
+    if holds(normal, _HOSPITAL_EN_NEEDS):
+        yield from _english_hospitals(normal)
+    for match in _WEAK.finditer(normal):
+        start = match.start("words") + _generic_before(match["words"])
+        words = re.findall("[A-Za-z'’]+", normal[start : match.end("words")].lower())
+        if any(not is_word(word.removesuffix("'s").removesuffix("’s")) for word in words if len(word) > 2):
+            kind = Kind.UNIT if match["unit"] else Kind.HOSPITAL
+            yield Removal(start, match.end("v"), kind, f"shape.{'unit' if match['unit'] else 'practice'}_en")
+    for match in _OWNED.finditer(normal):
+        group = match.lastgroup or "v"
+        if group == "v" or not is_word(match["own"][:-2].lower()):
+            yield Removal(*match.span(group), Kind.HOSPITAL, "shape.saint_en")
+    for match in _TWIN.finditer(normal):
+        if not all(map(is_word, match["v"].lower().split("-"))):
+            yield Removal(*match.span("v"), Kind.HOSPITAL, "shape.twin_en")
+    for match in _EMPLOYER.finditer(normal):
+        if not all(map(is_word, re.findall("[a-z]+", match["v"].lower()))):
+            yield Removal(*match.span("v"), Kind.UNIT, "label.employer_en")
+
+
+def _generic_before(phrase: str, generic: frozenset[str] = _BEFORE_NAMES) -> int:
+    """How many signs at the beginning of a phrase are words that belong to no name: all of them if it is ``The Outside``."""
+    start = 0
+    for word in phrase.split(" "):
+        if word.lower().strip(".,:") not in generic:
+            break
+        start += len(word) + 1
+    return start
 
 
 def _english_hospitals(normal: str) -> Iterator[Removal]:
     for match in _HOSPITAL_EN.finditer(normal):
-        words = match["v"].split(" ")
-        start = 0
-        while words and words[0].lower().strip(".,:") in _GENERIC_EN - {
-            "university",
-            "children's",
-            "women's",
-            "memorial",
-            "veterans",
-        }:
-            start += len(words.pop(0)) + 1
+        start = _generic_before(match["v"])
+        words = match["v"][start:].split(" ")
         if match["v"].startswith(_NAMED_BY_THEMSELVES):
             yield Removal(*match.span("v"), Kind.HOSPITAL, "shape.hospital_en")
         elif any(word.lower().strip(".,") not in _GENERIC_EN for word in words):
@@ -114,10 +205,13 @@ def _english_hospitals(normal: str) -> Iterator[Removal]:
 
 def _english_addresses(normal: str) -> Iterator[Removal]:
     for pattern, rule in (
-        (_ADDRESS_EN, "label.address_en"), (_STREET_EN, "shape.street_en"), (_CITY_STATE, "shape.city_en"), (_BOX,
-        "shape.box"),
+        (_ADDRESS_EN, "label.address_en"), (_STREET_EN, "shape.street_en"), (_CITY_STATE, "shape.city_en"), (_BOX, "shape.box"),
+        (_TO_ZIP, "shape.zip_en"), (_TO_POSTCODE, "shape.postcode_en"), (_ROUTE, "shape.route_en"), (_HOUSE, "shape.house_en"),
+        (_STREET_ABROAD, "shape.street_town_en"),
         (_POSTCODE_UK, "shape.postcode_uk"),
     ):  # fmt: skip
         for match in pattern.finditer(normal):
             if pattern is not _CITY_STATE or not _NO_STATE.search(match["v"]):
-                yield Removal(*match.span("v"), Kind.ADDRESS, rule)
+                group = match.lastgroup or "v"
+                start = match.start(group) + _generic_before(match[group], _BEFORE_ADDRESSES)
+                yield Removal(start, match.end(group), Kind.ADDRESS, rule)

@@ -12,8 +12,8 @@ from pathcurate.scrubbers.text.namewords import latin_words, medical_latin, name
 
 _TERM = re.compile(
     r"(?:(?:ectom|otom|ostom|scop|plast|graph|path|therap|metr|log|iatr)(?:y|ies|ic|ics|ical|ist)|itis|os[ie]s|omas?|omata|emia|"
-    r"uria|plasia|trophy|penia|megaly|[aisutc]tion|[aisutc]tions|ssion|sion|ments?|ness|ility|osity|ous|ular|oid|oidal|"
-    r"[iat]ble|ative|cytes?|cytic|blastic|ically|grams?|ectomies|genic|static|ment|ology|etics|ated|ised|ized|osed|ected)$"
+    r"uria|plasia|trophy|penia|megaly|[aisutc]tion|[aisutc]tions|ssion|sion|ments?|mental|ness|ility|osity|ous|ular|oid|oidal|"
+    r"[iat]ble|ative|cytes?|cytic|blastic|ically|grams?|ectomies|genic|static|ology|etics|ated|ised|ized|osed|ected)$"
 )
 
 

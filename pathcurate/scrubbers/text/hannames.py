@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,12 @@ _SPACE = re.compile(r"[ \t]{0,4}")
 _AGE = re.compile(r"[ \t,、/|(]*[0-9]")
 _SEX = re.compile(r"[ \t,、/|(]{1,3}(?:性别[ \t]*[:]?[ \t]*)?[男女](?!性)")
 _BEFORE_SEX = re.compile(r"[ \t,、/|(]{1,4}(?:性别[ \t]*:?[ \t]*)?$")
+_BEFORE_AGE = re.compile(r"[ \t,、(|]{1,3}(?:年龄[: ]?)?[0-9]{1,3}[ ]?$")
 _NOT_FREE = re.compile("[未无不见同略待已科室院部组号性病癌瘤炎术体本查检诊]")
 _NOT_GIVEN = re.compile("[癌瘤病症炎膜腔肿切缘织腺肌囊壁旁氏省]")
 _SPACED = re.compile(rf"(?<![{HAN}])[{HAN}] {{1,3}}[{HAN}](?: {{1,3}}[{HAN}])?$")
 _SOUNDED = re.compile(rf"(?:(?<![{HAN}])|(?<=[者人儿师生经由请与和及]))(?!患者|病人|患儿|医[师生]|[经由请与和及]){_DOTTED}$")
-_LEFT = frozenset("见床诊房心处办站小老经由请及与和向嘱送致找让被给对科院部室区系师授任生长员是者人儿为名叫位同邀家知告话代属母父妻夫弟兄姐妹子女友班线治手刀组楼托询陪携医护学")
+_LEFT = frozenset("见床诊房心处办站小老经由请及与和向嘱送致找让被给对科院部室区系师授任生长员是者人儿为名叫位同邀家即知告话代属母父妻夫弟兄姐妹子女友班线治手刀组楼托询陪携医护学")
 _PHONE = re.compile(r"(?<![0-9])1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}(?![0-9])")
 _BEFORE_PHONE = re.compile(r"[ \t,:(]{0,3}(?:联系)?(?:电话|手机|tel)?[ \t:]{0,3}$", re.IGNORECASE)
 _DATE = r"(?:19|20)[0-9]{2}[-./年][0-9]{1,2}[-./月][0-9]{1,2}日?(?:[ \t]+[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)?"
@@ -43,17 +44,19 @@ _LINE = re.compile(
 _LINE_STARTS = re.compile("[\n。;]")
 _CHILD = re.compile("之[大小长次幼双]?[子女婴父母妻夫兄弟姐妹]")
 _LOGIN = re.compile(rf"(?=[a-z]{{4,16}}(?![A-Za-z])){PINYIN}{{2,4}}(?![a-z])")
-_TITLED = re.compile("主任|教授|医[师生]|老师|大夫|院长|护士|技师|先生|女士|专家")
+_TITLED = re.compile("主任|教授|医[师生]|老师|大夫|院长|护士|技师|先生|女士|专家|博士|小姐|经理|警官|秘书|[处科局所队]长|干事|律师|法官|阿姨|师傅|书记")
 _QUOTED = re.compile(rf"[\"“「『'‘](?P<name>[{HAN}]{{2,4}})[\"”」』'’](?P<word>[ ]?字样)?")
 _ON_LABEL = re.compile(r"(?:标签|标[记识注示有]|条码|容器|[袋瓶盒]|名|署|写|注|姓)[^。;\n]{0,8}$")
 _COUNTED = re.compile("[两二三四几各]位[ ]?$")
 _NO_SURNAME = frozenset("向于时应和都全查与")
 _FAMILIAR = frozenset("小老阿")
+_BY_HAND = frozenset("由托请邀")
 _DEPARTMENT = re.compile(
     rf"[{HAN}]{{0,4}}?(?:[科室院处组部]|中心|[普胸神泌骨心脑肝妇产儿肿烧整颌][外内瘤科一二三])[ \t]?"
 )
+_AT_ONCE = re.compile("病理[号诊]|[审复]核|报告[日时]|日期|时间")
 _DOCTOR = re.compile(r"(?:Dr|Prof|Mr|Mrs|Ms)\.?[ ]?(?=[A-Z])")
-_FULL, _MOST_SIGNERS, _LONG_TEXT, _LONGEST_WORD = 3, 8, 20, 7
+_SHORT, _FULL, _MOST_SIGNERS, _LONG_TEXT, _LONGEST_WORD = 2, 3, 8, 20, 7
 _RULES = {Kind.PATIENT: "label.patient", Kind.PERSON: "label.person", Kind.STAFF: "label.staff"}
 
 
@@ -95,7 +98,7 @@ class _Anchors:
 @cache
 def _anchors() -> _Anchors:
     lists: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("labels.yaml").read_text(encoding="utf-8"))
-    words: dict[str, _Anchor] = {sex: _Anchor(Kind.PATIENT) for sex in "男女"}
+    words: dict[str, _Anchor] = {sign: _Anchor(Kind.PATIENT) for sign in "男女岁"}
     words |= {end: _Anchor(Kind.STAFF, True, True, is_end=True) for end in lists["ends"]}
     words |= {act: _Anchor(Kind.STAFF, is_act=True) for act in lists["acts"]}
     for strength in ("weak", "strong"):
@@ -103,6 +106,7 @@ def _anchors() -> _Anchors:
             words |= {
                 label: _Anchor(Kind(kind), strength == "strong", True, is_act=label in lists["acts"]) for label in labels
             }
+    words |= {"其" + label: words[label] for label in lists["weak"]["person"] if label[0] not in "其患"}
     roles = (role + end for role in lists["roles"] for end in lists["role_ends"])
     words |= {label: _Anchor(Kind.STAFF, True, True) for label in roles}
     for kind, titles in lists["titles"].items():
@@ -110,8 +114,12 @@ def _anchors() -> _Anchors:
             is_label = kind == "staff" or (title in words and words[title].is_label)
             words[title] = _Anchor(Kind(kind), title in words and words[title].is_strong, is_label, is_title=True)
     words |= {label: _Anchor(Kind.PATIENT, True, True, is_free=True) for label in lists["free"]}
+    # 凌医生签字: the title is hidden in a longer label.
+    signed = tuple(title + act for title in lists["titles"]["staff"] for act in ("签字", "签名", "签章", "签"))
+    words |= {label: replace(words.get(label, _Anchor(Kind.STAFF, True, True)), is_title=True) for label in signed}
     automaton = AhoCorasick(tuple(words), matchkind=MatchKind.LeftmostLongest)
-    behind = frozenset(lists["behind"])
+    labels = (word for word, anchor in words.items() if anchor.is_label and len(word) > 1)
+    behind = frozenset([*lists["behind"], *lists["acts"], *labels])
     titles = sorted((title for kind in lists["titles"].values() for title in kind), key=len, reverse=True)
     spaced = ("[ \t]{0,2}".join(title) for title in titles)
     single, sounds = "".join(name_words().single - name_words().common), "".join(name_words().sounds)
@@ -122,7 +130,7 @@ def _anchors() -> _Anchors:
         tuple(lists["by"]),
         frozenset(lists["not_people"]),
         re.compile(f"[ \t]{{0,3}}(?:{'|'.join(spaced)})"),
-        re.compile(f"[小老][{single}]|阿[{HAN}]"),
+        re.compile(f"[小老][{single}](?<!老师)|阿[{HAN}]"),
         re.compile(f"[{sounds}]{{2,8}}"),
     )
 
@@ -141,6 +149,8 @@ def find_han_names(normal: str) -> Iterator[Removal]:
             yield from _before_act(normal, start)
         if word in "男女":
             yield from _before_sex(normal, start, end)
+        if word == "岁":
+            yield from _before_age(normal, start)
     yield from _before_child(normal)
     yield from _before_phone(normal)
     yield from _signature_lines(normal)
@@ -159,11 +169,15 @@ def _behind_label(normal: str, place: int, anchor: _Anchor) -> Iterator[Removal]
     if anchor.is_end and (not has_colon or normal[place - 2 : place] in _anchors().not_people):
         return
     end = _end_behind_label(normal, start, anchor, has_colon=has_colon, has_gap=start > place)
+    is_free = anchor.is_free or (anchor.is_strong and gap is not None and re.search("[:=]", gap["colon"] or "") is not None)
     if end is None and anchor.kind is not Kind.PATIENT:
         # 操作者: 超声科翁美玲
         department = _DEPARTMENT.match(normal, start)
-        start = department.end() if department else start
-        end = _end_behind_label(normal, start, anchor, has_colon=False, has_gap=True) if department else None
+        strong = replace(anchor, is_strong=True)
+        end = _end_behind_label(normal, department.end(), strong, has_colon=False, has_gap=True) if department else None
+        start = department.end() if department and end else start
+    if end is None and is_free and not _is_nobody(normal, start):
+        end = _free_name(normal, start, anchor)
     if end is None:
         return
     rule = _RULES[anchor.kind]
@@ -182,14 +196,16 @@ def _behind_label(normal: str, place: int, anchor: _Anchor) -> Iterator[Removal]
 
 def _end_of_next(normal: str, start: int, *, is_joined: bool) -> int | None:
     """Where the name behind another ends: any name behind a sign that joins, none of a common surname behind a space."""
-    nickname = _nickname(normal, start)
-    end = nickname or chinese_name(normal, start)
+    if is_joined and normal[start : start + 1].isascii():
+        return name_at(normal, start, fewest=2)
+    end = _nickname(normal, start) or chinese_name(normal, start)
     if end is None and is_joined:
-        end = _surname_alone(normal, start)
+        end = surname_alone(normal, start)
     if end is None:
         return None
     if is_joined:
-        return end if not begins_word(normal, start) or _is_both(normal, start, end) else None
+        is_name = _is_both(normal, start, end) or (_likely_name(normal, start) == end and not _HAN.match(normal, end))
+        return end if is_name or not begins_word(normal, start) else None
     is_word = begins_word(normal, start) and not _is_both(normal, start, end)
     is_common = normal[start] in name_words().common and not _is_both(normal, start, end)
     return None if is_word or is_common or _HAN.match(normal, end) else end
@@ -208,23 +224,29 @@ def _end_behind_label(normal: str, start: int, anchor: _Anchor, *, has_colon: bo
         doctor = _DOCTOR.match(normal, start)
         login = _LOGIN.match(normal, start) if is_told else None
         first = doctor.end() if doctor else start
-        latin = name_at(normal, first, fewest=1 if is_told or doctor else 2) if has_gap else None
+        is_far = has_gap or anchor.kind is not Kind.PATIENT
+        latin = name_at(normal, first, fewest=1 if is_told or doctor else 2) if is_far else None
         return login.end() if login else latin
-    end = _sounded_name(normal, start) or _nickname(normal, start)
+    end = _sounded_name(normal, start) or _nickname(normal, start) or _sound_run(normal, start, least=4)
     if end is not None:
         return end
     end = chinese_name(normal, start)
     if is_told:
-        return end or _likely_name(normal, start) or _surname_alone(normal, start) or _free_name(normal, start, anchor)
-    is_both = end is not None and has_colon and _is_both(normal, start, end)
+        return end or _likely_name(normal, start) or surname_alone(normal, start)
+    if (anchor.is_strong or has_colon) and normal[start] not in name_words().common | {"周"}:
+        alone = surname_alone(normal, start)
+        if alone is not None:
+            return alone
+    is_both = end is not None and (has_colon or anchor.is_strong) and _is_both(normal, start, end)
     is_word = not is_both and (begins_word(normal, start) or (end is not None and _NOT_GIVEN.search(normal, start, end)))
     if is_word:
         return None
-    if end is not None and _is_told_apart(normal, start, end, has_colon=has_colon):
+    if end is not None and _is_told_apart(normal, start, end, has_colon=has_colon or anchor.is_strong):
         return end
-    if (anchor.is_strong or has_colon) and (alone := _surname_alone(normal, start)):
-        return alone if has_colon or normal[start] not in name_words().common else None
-    return _likely_name(normal, start) or _sound_run(normal, start)
+    is_of_family = anchor.kind is Kind.PERSON
+    is_short = is_of_family and normal[start + 2 : start + 3] in set("(,。、;")
+    run = _sound_run(normal, start, least=2 if is_short else 3)
+    return _likely_name(normal, start) or (run if run and (has_colon or is_of_family or not _HAN.match(normal, run)) else None)
 
 
 def _nickname(normal: str, start: int) -> int | None:
@@ -235,26 +257,29 @@ def _nickname(normal: str, start: int) -> int | None:
     return end if is_bounded(normal, end) or _anchors().title.match(normal, end) else None
 
 
-def _surname_alone(normal: str, start: int) -> int | None:
+def surname_alone(normal: str, start: int) -> int | None:
     """Where a surname ends that stands for somebody (报告人: 佟)."""
     end = start + surname_length(normal[start : start + 2])
-    return end if end > start and not _HAN.match(normal, end) and not normal[end : end + 1].isalnum() else None
+    is_end = _AT_ONCE.match(normal, end) or not (_HAN.match(normal, end) or normal[end : end + 1].isalnum())
+    return end if end > start and is_end else None
 
 
 def _likely_name(normal: str, start: int) -> int | None:
     """Where a surname with two characters of given names ends, whatever follows."""
     length = surname_length(normal[start : start + 2])
     given = normal[start + length : start + length + 2]
-    return start + length + 2 if length and len(given) == 2 and name_words().given.issuperset(given) else None
+    lists = name_words()
+    is_name = length and len(given) == 2 and lists.given.issuperset(given)
+    is_word = normal[start] in lists.common and length == 1 and given[:1] in lists.single
+    return start + length + 2 if is_name and not is_word else None
 
 
-def _sound_run(normal: str, start: int) -> int | None:
+def _sound_run(normal: str, start: int, least: int = 2) -> int | None:
     """Where a name ends that is written by its sound (阿依古丽, 巴特尔)."""
     found = _anchors().sound.match(normal, start)
     if found is None:
         return None
-    least = start + 2 if found.end() - start > 2 else start + 2
-    return next((end for end in range(found.end(), least - 1, -1) if is_bounded(normal, end)), None)
+    return next((end for end in range(found.end(), start + least - 1, -1) if is_bounded(normal, end)), None)
 
 
 def _is_told_apart(normal: str, start: int, end: int, *, has_colon: bool) -> bool:
@@ -263,8 +288,10 @@ def _is_told_apart(normal: str, start: int, end: int, *, has_colon: bool) -> boo
     is_common = normal[start] in lists.common and normal[start : start + 2] not in lists.compound
     if not is_common or _SEX.match(normal, end):
         return True
-    if not _HAN.match(normal, end) and (has_colon or end - start == 2):
-        return has_colon or normal[start + 1] in lists.given
+    if has_colon or end - start == _SHORT:
+        given = normal[start + 1 : end]
+        is_given = lists.given.issuperset(given) and not (given[0] in lists.single and normal[start] in _NO_SURNAME)
+        return (has_colon and not _HAN.match(normal, end)) or (is_given and (has_colon or not _HAN.match(normal, end)))
     return _likely_name(normal, start) == end
 
 
@@ -283,7 +310,11 @@ def _sounded_name(normal: str, start: int) -> int | None:
     if found is None:
         return None
     last = max(normal.rfind(dot, start, found.end()) for dot in DOTS) + 1
-    return next((end for end in range(last + 2, found.end()) if is_bounded(normal, end)), found.end())
+    sounds = name_words().sounds
+    first = last + 2
+    while first < found.end() and normal[first] in sounds and not _next_word(normal, first):
+        first += 1
+    return next((end for end in range(first, found.end()) if is_bounded(normal, end)), found.end())
 
 
 def chinese_name(normal: str, start: int) -> int | None:
@@ -298,17 +329,23 @@ def chinese_name(normal: str, start: int) -> int | None:
     if masked:
         return masked.end()
     if _anchors().title.match(normal, start + length):
-        return start + length
+        return None if begins_word(normal, start) else start + length
     first = _given(normal, start + length)
     if first is None:
+        return None
+    if first > start + length + 1 and _next_word(normal, first - 1):
         return None
     second = _given(normal, first)
     is_spaced = first > start + length + 1
     if second is not None and (second == first + 1 or (is_spaced and second - first <= first - start)) and is_bounded(normal, second):
         is_sex = normal[second - 1] in "男女" and (_AGE.match(normal, second) or second > first + 1)
         is_next = second > first + 1 and _is_next(normal, second - 1)
-        if not (is_sex or is_next):
+        ahead = _next_word(normal, first)
+        is_verb = ahead > 1 and _HAN.match(normal, second) and ahead > _next_word(normal, second)
+        if not (is_sex or is_next or is_verb):
             return second
+    if is_spaced and _HAN.match(normal, first):
+        return None
     return first if is_bounded(normal, first) else None
 
 
@@ -332,6 +369,13 @@ def is_bounded(normal: str, end: int) -> bool:
 def _is_next(normal: str, place: int) -> bool:
     behind, longest = _anchors().behind
     return any(normal[place : place + length] in behind for length in range(1, longest + 1))
+
+
+def _next_word(normal: str, place: int) -> int:
+    """How long the longest word is that may follow a name and stands at a place; 0 if there is none of two characters."""
+    behind, longest = _anchors().behind
+    longest = min(longest, len(normal) - place)
+    return next((length for length in range(longest, 1, -1) if normal[place : place + length] in behind), 0)
 
 
 def _free_name(normal: str, start: int, anchor: _Anchor) -> int | None:
@@ -385,12 +429,12 @@ def _may_begin(normal: str, start: int, end: int, shortest: int, *, needs_edge: 
             return False
     if is_common and not is_edge and name[0] in _NO_SURNAME:
         return False
-    if is_common and length > 1 and not (is_given or (needs_edge and name[0] not in _NO_SURNAME)):
-        if not is_edge or name[1] in lists.single:
-            return False
+    is_whole = is_given or (needs_edge and name[0] not in _NO_SURNAME)
+    if is_common and length > 1 and _HAN.match(name[1]) and not is_whole and (not is_edge or name[1] in lists.single):
+        return False
     if length == 1 and before + name in lists.title_ends:
         return False
-    if needs_edge and name in lists.both:
+    if name in lists.both and (needs_edge or before in _BY_HAND):
         return True
     return not (begins_word(normal, start) or _NOT_GIVEN.search(name) or _TITLED.search(normal, max(0, start - 1), end))
 
@@ -435,7 +479,7 @@ def _before_act(normal: str, place: int) -> Iterator[Removal]:
     if start is None:
         return
     is_by = normal.endswith(_anchors().by, 0, start) or _name_listed_before(normal, start)[0] is not None
-    if is_by or (place - start >= _FULL and normal[start] not in name_words().common):
+    if is_by or (place - start >= _FULL and _likely_name(normal, start) == place):
         yield from _with_listed(normal, start, place, Kind.STAFF, "act.staff")
 
 
@@ -448,11 +492,23 @@ def _before_sex(normal: str, place: int, end: int) -> Iterator[Removal]:
         yield _removal(normal, start, gap.start(), Kind.PATIENT, "sex.patient")
 
 
+def _before_age(normal: str, place: int) -> Iterator[Removal]:
+    gap = _BEFORE_AGE.search(normal, max(0, place - 12), place)
+    start = _start_before(normal, gap.start(), 2, needs_edge=True) if gap else None
+    if gap is None or start is None:
+        return
+    if normal[start] not in name_words().common or normal[start : gap.start()] in name_words().both:
+        yield _removal(normal, start, gap.start(), Kind.PATIENT, "sex.patient")
+
+
 def _before_child(normal: str) -> Iterator[Removal]:
     if "之" not in normal:
         return
     for found in _CHILD.finditer(normal):
         start = _start_before(normal, found.start(), 2)
+        nickname = found.start() - 2
+        if start is None and nickname >= 0 and _nickname(normal, nickname) == found.start():
+            start = nickname
         if start is not None:
             yield Removal(start, found.end(), Kind.PERSON, "child.person", folded_name(normal[start : found.start()]))
 

@@ -8,7 +8,8 @@ from pathcurate.scrubbers.text.accepting import holds
 from pathcurate.scrubbers.text.addresses import PROVINCE, run_before
 
 _CLINIC_ENDS = (
-    r"(?:医院|醫院|醫學中心|診所|衛生所|衛生院|医学中心|医疗中心|卫生院|卫生室|卫生所|卫生服务(?:中心|站)|诊所|门诊部|保健院|保健所|保健站|妇幼保健(?:中心|"
+    r"(?:医院|醫院|醫學中心|診所|衛生所|衛生院|医学中心|医疗中心|卫生院|卫生室|卫生所|卫生服务(?:中心|站)|诊所|门诊部|保"
+    r"健院|保健所|保健站|妇幼保健(?:中心|"
     r"计划生育服务中心)|妇保院?(?!健)|"
     r"疾控中心|疾病预防控制中心|医学检验(?:所|实验室|中心)|检验所|检验中心|诊断中心|病理(?:诊断|会诊|学)?(?:中心|研究所)|"
     r"肿瘤防治(?:中心|院|研究所)|防治[院所站]|皮防[院所]|结防所|职防院|中心血站|急救中心|疗养院|干休所|"
@@ -19,14 +20,15 @@ _HOSPITAL = re.compile(
 )
 _HOSPITAL_NEEDS = ("院", "診", "衛生", "站", "中心", "诊所", "门诊部", "卫生", "保健", "妇保", "所", "大学")
 _NUMBERED = re.compile("(?:[一二三四五六七八九十总附](?:附?院|附属医院)|附[一二三四五](?![一-鿿]))(?![区内长士校前后])")
-_LONGEST_NAME, _LONGEST_SHORT_NAME = 24, 8
+_LONGEST_NAME, _LONGEST_SHORT_NAME, _LONGEST_PLACE = 24, 8, 3
 _FAMOUS = re.compile(
-    r"(?P<v>华西|湘雅|协和|齐鲁|瑞金|仁济|西京|盛京|宣武|天坛|积水潭|阜外|邵逸夫|长庚|同济|同仁)"
-    r"(?=\)|会诊|意见|病理|那边|专家|教授|大夫|医生|复查|手术|就诊|检查|的?切片|蜡块)"
+    r"(?P<v>华西|湘雅|协和|齐鲁|瑞金|仁济|西京|盛京|宣武|天坛|浙一|浙二|省肿|中肿|北肿|复旦肿瘤|中山肿瘤|北大人民|北大一"
+    r"院|南方医|金域|迪安|艾迪康|积水潭|阜外|邵逸夫|长庚|同济|同仁)"
+    r"(?=\)|会诊|意见|病理|那边|专家|教授|大夫|医生|复查|手术|就诊|检查|的?切片|蜡块|检验|诊断(?![为:]))"
 )
 _OF_A_PLACE = re.compile(
-    r"(?P<v>(?:[一-鿿]{2}(?=[市县])|(?<![城都一-鿿][一-鿿]))?(?<!本)(?<!我)[省市县](?:妇幼|疾控|(?:肿瘤|结核|胸科|口腔|眼科|精神|传染病?|儿童|中医|人民)"
-    r"(?=\)|[,，。;]|那边|会诊|病理|检查|看|就诊|住院|手术|大夫|医生|[主专教])))(?!医|院|保健|卫生|中心)"
+    r"[省市县](?<![本我城]市)(?<![本我]县)(?:妇幼|疾控|(?:肿瘤|结核|胸科|口腔|眼科|精神|传染病?|儿童|中医|人民)"
+    r"(?=\)|[,，。;]|那边|会诊|病理|检查|看|就诊|住院|手术|大夫|医生|[主专教]))(?!医|院|保健|卫生|中心)"
 )
 """A place and what is treated there: 县妇幼, 省肿瘤."""
 # Words that stand before a hospital's name and are no part of it; a character that names begin with is none: 和 in 和平医院.
@@ -38,12 +40,14 @@ _LEAD = re.compile(
     r"化疗|放疗|随访|建议|推荐|提供|标本|来源|出具|签发|名称|邀请|专家|教授|主任|医师|医生|大夫|"
     r"于(?![都洪田潜])|在(?!平)|经(?![济开])|向(?!阳)|(?<!协|仁|永|中|泰|安|同|康|人)和(?!平|睦|田|县|静|顺|硕)|自(?!贡|"
     r"治)|前(?!进|海|锋|卫|旗)|回(?!民|龙)|"
-    r"(?<!协)同(?![济仁德安心江和康善慈])|[送附奉寄]上(?!级)|补写|[赴由至到与及或被为系是的请曾后原年月日时次见持携借送转去示查做行因拟已再并且其此该另仍均先入寄她您]|他(?!里)|兹有|兹|地点|既往|转?交(?!城|口)|轉|"
+    r"(?<!协)同(?![济仁德安心江和康善慈])|[送附奉寄]上(?!级)|补写|[赴由至到与及或被为系是的请曾后原年月日时次见持携借送转"
+    r"去示查做行因拟已再并且其此该另仍均先入寄她您]|他(?!里)|兹有|兹|地点|既往|转?交(?!城|口)|轉|"
     r"住(?!院))"
 )
 _GENERIC = re.compile(
     r"(?:(?:当地|附近|我市|本市|我县)?(?:人民|中心)(?=医院)|[省市县区](?=医院)|我|本|外|他|该|贵|原|各|某|多|两|几|一|此|"
-    r"上级|下级|当地|外地|附近|同级|其他|其它|其|另一?|相关|有关|基层|专科|综合|三甲|二甲|三级|二级|三级甲等|二级甲等|大型|"
+    r"部队|军队|地方|上级|下级|当地|外地|附近|同级|其他|其它|其|另一?|相关|有关|基层|专科|综合|三甲|二甲|三级|二级|三级甲"
+    r"等|二级甲等|大型|"
     r"正规|"
     r"省级|市级|县级|区级|乡镇|社区|私立|民营|公立|肿瘤|癌症|儿童|妇产科?|中医|口腔|眼科|传染病|精神病?|教学|附属|定点|"
     r"医保|家|送检|会诊|外院|就近到?|到|在|"
@@ -70,9 +74,15 @@ def find_hospitals(normal: str) -> Iterator[Removal]:
     if holds(normal, _HOSPITAL_NEEDS):
         yield from _named(normal, _HOSPITAL, "shape.hospital", _LONGEST_NAME)
     yield from _named(normal, _NUMBERED, "shape.hospital_short", _LONGEST_SHORT_NAME)
-    for pattern in (_FAMOUS, _OF_A_PLACE):
-        for match in pattern.finditer(normal):
-            yield Removal(*match.span("v"), Kind.HOSPITAL, "shape.hospital_short")
+    for match in _FAMOUS.finditer(normal):
+        yield Removal(*match.span("v"), Kind.HOSPITAL, "shape.hospital_short")
+    for match in _OF_A_PLACE.finditer(normal):
+        run = run_before(normal, match.start(), 0, _LONGEST_PLACE)
+        lead = _LEAD.match(run)
+        name = run[lead.end() :] if lead else run
+        if match[0][0] == "省" and not PROVINCE.fullmatch(name):
+            name = ""  # 不过省肿瘤: no province
+        yield Removal(match.start() - len(name), match.end(), Kind.HOSPITAL, "shape.hospital_short")
     if "单位" in normal or "医院" in normal or "机构" in normal or "院所" in normal:
         for match in _LABEL_HOSPITAL.finditer(normal):
             value = match["v"]

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pathcurate.model.removal import Kind, Removal
+from pathcurate.scrubbers.text.hannames import is_bounded, is_free_before
 from pathcurate.scrubbers.text.namewords import (
     HAN,
+    begins_word,
     folded_name,
     is_han,
     is_inside_word,
@@ -16,6 +18,7 @@ from pathcurate.scrubbers.text.namewords import (
     medical_latin,
     name_words,
     pinyin_of,
+    readings,
     surname_length,
 )
 from pathcurate.scrubbers.text.spelling import HAN_GAPS, LATIN_GAPS, Spelling
@@ -31,20 +34,23 @@ _TITLES = re.compile(
 )
 _CHILD = re.compile(r"\s?之[大小长次幼双一二三四]?(?:胎|[子女婴儿孩])+")
 _BEFORE = re.compile(
-    r"(?:姓\s?名|患者|病人|患儿|病员|联系人|家属|(?:医|技|药|护)[师生]|教授|主任|审核|复核|报告|取材|签[名字发]|签章|初诊|复诊|记录|制片|术者|主刀|"
+    r"(?:姓\s?名|患者|病人|患儿|病员|联系人|家属|(?:医|技|药|护)[师生]|教授|主任|审核|复核|报告|取材|诊断|核对|签收|判读|操作|记录|描述|检验|通知|告知|联系|签[名字发]|签章|初诊|复诊|记录|制片|术者|主刀|"
     r"助手|送检者|patient|name)[^\w\n]{0,4}$",
     re.IGNORECASE,
 )
 _BEHIND = re.compile(
-    r"\s?[,，(（、/|]?\s?[男女](?!性)|\s?(?:副?主任|教授|医师|医生|大夫|先生|女士|护士|技师|老师|之[子女婴])"
+    r"\s?[,，(（、/|]?\s?[男女](?!性)|[,，\s]{0,2}[0-9]{1,3}岁|\s?(?:副?主任|教授|医师|医生|大夫|先生|女士|护士|技师|老师|同志|同学|本人|之[子女婴]"
+    r"|[(（](?:[0-9]|住院|门诊|病案|身份证|曾用名|系统))"
 )
-_GOES_ON = re.compile(f"(?![{HAN}])|[于因之的住门系自诉来入术行以既男女]")
+_GOES_ON = re.compile(f"(?![{HAN}])|[于因之的住门系自诉来入术行以既男女复今曾及再已拟原]")
+_OPENS, _CLOSES = "\n|/([「“\"'、", "\n|/)]」”\"'、(:"
 _NOBODY_LATIN = frozenset(
     {"unknown", "none", "test", "anonymous", "na", "null", "admin", "system", "patient", "name", "nos", "not", "known"}
 )
 _MASK = "某*×○●□■"
 _MASKS = re.compile(f"[{_MASK}]{{1,3}}|[xX]{{2,3}}(?![A-Za-z0-9])")
 _IS_MEASURED = re.compile(f"[0-9*cm{HAN}]")
+_LONGEST_GIVEN = 2
 _WIDE, _LONG_PINYIN, _SHORT_SURNAME = 3, 8, 3
 _BETWEEN = re.compile(r"[ .,\n^'_-]{0,3}(?:[A-Za-z]\.?[ ,]{1,2}){0,2}")
 _INITIALS_BEFORE = re.compile(r"(?<![A-Za-z0-9])([A-Z])\.?\s?(?:[A-Z]\.?\s?)?$")
@@ -128,6 +134,7 @@ def find_name(spelling: Spelling, name: KnownName) -> Iterator[Removal]:
     if _has_latin(spelling):
         yield from _find_pinyin(spelling, name)
     yield from _find_masked(spelling.normal, name)
+    yield from _find_mistyped(spelling.normal, name)
 
 
 def _has_latin(spelling: Spelling) -> bool:
@@ -137,10 +144,47 @@ def _has_latin(spelling: Spelling) -> bool:
 def _find_han(spelling: Spelling, name: KnownName) -> Iterator[Removal]:
     normal = spelling.normal
     for start, end in spelling.find(name.value, HAN_GAPS):
-        if is_inside_word(normal, start, end) and not is_called(normal, start, end):
+        is_word = is_inside_word(normal, start, end) or name.value in name_words().both
+        if is_word and not (is_called(normal, start, end) or _stands_alone(normal, start, end)):
             continue
         child = _CHILD.match(normal, end)
         yield name.removal(start, child.end() if child else end)
+
+
+def _stands_alone(normal: str, start: int, end: int) -> bool:
+    """Whether a word has a cell, a line or brackets for itself."""
+    before, behind = normal[start - 1 : start] if start else "\n", normal[end : end + 1] or "\n"
+    return before in _OPENS and behind in _CLOSES
+
+
+def _find_mistyped(normal: str, name: KnownName) -> Iterator[Removal]:
+    """Names of the same surname that sound the same (李姗姗, 李珊珊), and those of three characters that differ in one."""
+    length = surname_length(name.value) or 1
+    surname, given = name.value[:length], name.value[length:]
+    if len(given) > _LONGEST_GIVEN or (length == 1 and surname in name_words().common):
+        return
+    start = normal.find(surname)
+    while start >= 0:
+        end = start + len(name.value)
+        written = normal[start + length : end]
+        if written != given and len(written) == len(given) and _is_alike(given, written):
+            is_called_so = is_called(normal, start, end)
+            is_free = is_free_before(normal, start) and is_bounded(normal, end)
+            if (is_called_so or (is_free and len(given) > 1)) and not begins_word(normal, start):
+                yield name.removal(start, end)
+        start = normal.find(surname, start + 1)
+
+
+def _is_alike(given: str, written: str) -> bool:
+    if not all(re.match(f"[{HAN}]", character) for character in written):
+        return False
+    if len(given) > 1 and sum(one == other for one, other in zip(given, written, strict=True)) == len(given) - 1:
+        return name_words().given.issuperset(written) or _sound(given) == _sound(written)
+    return _sound(given) == _sound(written)
+
+
+def _sound(characters: str) -> tuple[str, ...]:
+    return tuple(readings(character, 1)[0] if readings(character, 1) else character for character in characters)
 
 
 def is_called(normal: str, start: int, end: int) -> bool:

@@ -64,6 +64,7 @@ _LONGEST_SYLLABLE = 7
 _MOST_WORDS, _MOST_SIGNERS, _SHORT = 5, 8, 2
 _MAY_BEGIN = re.compile("[A-Z][A-Za-z.]|name")
 _LONGEST_ABBREVIATION = 4
+_BROKEN = re.compile("-?[0-9]")
 _RULES = {kind: f"label.{kind.value}" for kind in Kind}
 
 
@@ -105,7 +106,7 @@ def _beside(normal: str, start: int, end: int, what: str) -> Iterator[Removal]:
     if what == "degree":
         yield from _before_degree(normal, start, end)
         if label in _CALLED_BY_DEGREE:
-            yield from _of_role(normal, start, end, Kind.STAFF, "role.staff")
+            yield from _of_role(normal, start, end, Kind.STAFF, _RULES[Kind.STAFF])
     elif what == "relation":
         if _POSSESSOR.search(normal, max(0, start - 24), start):
             yield from _behind(normal, _AFTER_RELATION.match(normal, end), Kind.PERSON, "relation.person")
@@ -134,7 +135,7 @@ def _beside(normal: str, start: int, end: int, what: str) -> Iterator[Removal]:
             yield from _in_apposition(normal, end)
         yield from _labelled(normal, end, Kind(what), fewest=1, says_name=label.endswith("name"))
         if what != "patient":
-            yield from _of_role(normal, start, end, Kind(what), f"role.{what}")
+            yield from _of_role(normal, start, end, Kind(what), _RULES[Kind(what)])
         initials = _INITIALS.match(normal, end) if label in _HAVE_INITIALS else None
         if initials and initials["v"].lower() not in _NO_INITIALS:
             yield _removal(normal, *initials.span("v"), Kind.STAFF, "label.initials")
@@ -216,7 +217,7 @@ def _labelled(
     title = _TITLE.match(normal, gap.end())
     start = title.end() if title else gap.end()
     fewest = fewest if gap["colon"] else 2
-    end = name_at(normal, start, fewest=1 if title else fewest, has_comma=title is None) if start > place else None
+    end = name_at(normal, start, fewest=fewest, has_comma=title is None) if start > place else None
     if end is None and gap["colon"] and says_name:
         lower = _LOWER.match(normal, start)
         is_name = lower is not None and name_words().latin.isdisjoint(_ANY_WORD.findall(lower[0]))
@@ -250,7 +251,7 @@ def name_at(normal: str, start: int, *, fewest: int, is_called: bool = False, ha
     words: list[str] = []
     while len(words) < _MOST_WORDS:
         found = _WORD.match(normal, place) or _particle(normal, place, is_first=not words)
-        if found is None or normal[found.end() : found.end() + 1].isdigit() or (words and _DEGREE.fullmatch(found[0])):
+        if found is None or _BROKEN.match(normal, found.end()) or (words and _DEGREE.fullmatch(found[0])):
             break
         written = found[0].rstrip("-'’")
         for ending in ("'s", "’s"):
@@ -276,8 +277,9 @@ def name_at(normal: str, start: int, *, fewest: int, is_called: bool = False, ha
 
 def _is_abbreviation(written: str, words: list[str], before: str) -> bool:
     """Whether capitals behind a name are none of it: ``Beth Amundsen NPI``, but ``Beth KING``."""
-    is_name = sum(len(word) > 1 for word in words) > (not words or is_given(words[0])) and not before.isupper()
-    return is_name and written.isupper() and 1 < len(written) <= _LONGEST_ABBREVIATION
+    most = _LONGEST_ABBREVIATION - (len(words) == 1)
+    is_name = any(len(word) > 1 for word in words) and not before.isupper()
+    return is_name and written.isupper() and 1 < len(written) <= most
 
 
 def _goes_on(normal: str, place: int, words: list[str], *, has_comma: bool) -> bool:

@@ -8,11 +8,12 @@ from ahocorasick_rs import AhoCorasick, MatchKind
 
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.englishnames import find_english_names
+from pathcurate.scrubbers.text.hancontexts import find_placed_names
 from pathcurate.scrubbers.text.hannames import find_han_names, is_bounded, is_free_before
 from pathcurate.scrubbers.text.knownnames import KnownName, find_name, is_called, is_written_name, names_in, outermost
 from pathcurate.scrubbers.text.latinnames import find_latin_names
 from pathcurate.scrubbers.text.namewords import is_han, is_inside_word, pinyin_of
-from pathcurate.scrubbers.text.spelling import HAN_GAPS, LATIN_GAPS, spelling
+from pathcurate.scrubbers.text.spelling import HAN_GAPS, LATIN_GAPS, simplified, spelling
 
 _SHORT, _LEAST_LATIN = 2, 7
 _SIGNS = "/、,;:。 \n"
@@ -40,7 +41,9 @@ def find_names(normal: str, language: str | None) -> list[Removal]:
         language: of the report; a text in English is not searched for Chinese names if it holds no Chinese.
     """
     is_english = normal.isascii() or (language == "en" and not is_han(normal))
-    return outermost([*(() if is_english else find_han_names(normal)), *find_latin_names(normal), *find_english_names(normal)])
+    plain = "" if is_english else simplified(normal)  # one for one, as the labels are
+    chinese = () if is_english else (*find_han_names(plain), *find_placed_names(plain))
+    return outermost([*chinese, *find_latin_names(normal), *find_english_names(normal)])
 
 
 def repeated(normal_texts: Sequence[str], found: Iterable[Removal]) -> list[list[Removal]]:

@@ -170,7 +170,7 @@ def is_inside_word(text: str, start: int, end: int) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _readings(character: str, most: int) -> tuple[str, ...]:
+def readings(character: str, most: int) -> tuple[str, ...]:
     """How a character is read, the usual reading first, without tones; ü as it is typed and as passports have it."""
     from pypinyin import Style, pinyin  # noqa: PLC0415  its dictionary takes a while to load, and not every text needs it
 
@@ -188,6 +188,6 @@ def pinyin_of(name: str) -> tuple[tuple[str, str], ...]:
     """A Chinese name in Pinyin, as surname and given name in lower case, in each of its likely readings."""
     length = surname_length(name) or 1
     surname, given = name[:length], name[length:]
-    surnames = name_words().readings.get(surname) or tuple(map("".join, product(*(_readings(one, 2) for one in surname))))
-    givens = map("".join, product(*(_readings(one, 2) for one in given)))
+    surnames = name_words().readings.get(surname) or tuple(map("".join, product(*(readings(one, 2) for one in surname))))
+    givens = map("".join, product(*(readings(one, 2) for one in given)))
     return tuple(product(surnames, list(givens)))[:_MOST_SPELLINGS]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text import accepting
 from pathcurate.scrubbers.text.addresses import find_addresses
+from pathcurate.scrubbers.text.englishnumbers import find_english_numbers
 from pathcurate.scrubbers.text.englishplaces import find_english_places
 from pathcurate.scrubbers.text.hospitals import find_hospitals
 from pathcurate.scrubbers.text.patterns import ENGLISH_LABEL, MORE, RULES, Rule
@@ -29,6 +30,7 @@ def find_shaped(normal: str) -> Iterator[Removal]:
     yield from find_hospitals(normal)
     yield from find_units(normal)
     yield from find_addresses(normal)
+    yield from find_english_numbers(normal)
     yield from find_english_places(normal)
 
 

@@ -88,7 +88,12 @@ def _compact(lower: str) -> str:
     # Most characters stay and most texts are in simplified characters: looking for the others is four times as fast as a
     # translation of all.
     kept = _DROPPED_SIGNS.sub("", lower)
-    return kept.translate(name_words().simplified) if _traditional().search(kept) else kept
+    return simplified(kept)
+
+
+def simplified(text: str) -> str:
+    """A text with the traditional characters of names and labels as simplified ones, one for one."""
+    return text.translate(name_words().simplified) if _traditional().search(text) else text
 
 
 @cache

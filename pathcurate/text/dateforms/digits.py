@@ -7,7 +7,9 @@ from datetime import date
 from typing import Final
 
 from pathcurate.text.dateforms.context import (
+    CLOCK,
     DAY,
+    DONE,
     HAPPENED,
     LABEL,
     MONTH,
@@ -173,21 +175,26 @@ _CLOSED: Final = re.compile(r" {0,2}(?:$|[\n,。;)])")
 _IN_BRACKETS: Final = re.compile(r"(?:诊断|报告|补充|活检|手术|术后|穿刺|冰冻|复查|初诊|会诊|细胞学?)[0-9一二三]?\($")
 _TIMES: Final = re.compile(r"[0-9一二三四五六七八九]次(?:送检|检查|复查)?\($")
 _NO_MONTH: Final = frozenset("年号例个版次条页第期至到")
+_NO_DAY: Final = frozenset("节章条款版图表号例项页级分")
+_BEFORE_SENDING: Final = re.compile(" ?前(?:发|完成|出|取)")
 _FURTHEST = 30
 
 
 def _is_short_day(context: Context, match: re.Match[str]) -> bool:
     """Whether 24.5.3 is a day: as the year before the report's, and nothing beside it makes it a count or a heading."""
     text, (start, end) = context.text, match.span()
-    if not _BORDER.search(text[max(0, start - 1) : start]) and not _is_word_before(text, start):
+    is_labelled = context.before(LABEL, start)
+    if not is_labelled and not _BORDER.search(text[max(0, start - 1) : start]) and not _is_word_before(text, start):
         return False
-    if context.before(NUMBER, start) or (context.year and not _is_near(context, match["a"])):
+    is_born = is_labelled or text.startswith("生", end)
+    if context.before(NUMBER, start) or (context.year and not is_born and not _is_near(context, match["a"])):
         return False
-    is_closed = bool(_CLOSED.match(text, end) or CLOCK.match(text, end) or DONE.match(text, end))
+    is_closed = any(sign.match(text, end) for sign in (_CLOSED, CLOCK, DONE, HAPPENED))
     if match["s"] == ".":
-        return is_closed or not text[end : end + 1].isspace() or text[start - 1 : start] not in {"", "\n"}
+        behind = text[end : end + 1]
+        return is_closed or (_HAN.match(behind) is not None and behind not in _NO_DAY)
     is_whole = {len(match["b"]), len(match["c"])} == {len("05")}
-    return is_closed and (match["s"] == "-" or (is_whole and int(match["a"]) > _MONTHS_OF_YEAR))
+    return is_closed and (match["s"] == "-" or ((is_whole or is_labelled) and int(match["a"]) > _MONTHS_OF_YEAR))
 
 
 def _is_word_before(text: str, start: int) -> bool:
@@ -216,7 +223,8 @@ def _is_told(context: Context, match: re.Match[str]) -> bool:
         return not before[-1:].isalnum() or _is_word_before(text, start)
     if DONE.match(text, end):
         # 淋巴结3/10送检, 2.5收缩: beside a sign or a word of time only.
-        return _BORDER.search(before) is not None or (match["s"] == "/" and before[-1:] in {"调", "起", "自", "在"})
+        is_sure = _BEFORE_SENDING.match(text, end) or (match["s"] == "/" and before[-1:] in {"调", "起", "自", "在"})
+        return bool(is_sure or _BORDER.search(before))
     if text[end : end + 1] == ")" and match["s"] == "-":
         return _IN_BRACKETS.search(before) is not None
     return match["s"] == "/" and _TIMES.search(before) is not None

@@ -1,11 +1,12 @@
-"""Dates with an English month: Aug 14, 2016; 14th of August 2016; 03-May-2024; August 2016; August 3-5, 2016."""
+"""Dates of English texts: Aug 14, 2016; 14th of August 2016; 03-May-2024; August 3-5, 2016; 14/viii/16; Christmas Day 2016;
+and without a Han character near, short ones in digits where nothing but a date is written so: signed 5.30.06, Thurs 6/16."""
 
 import re
 from collections.abc import Iterator
 from typing import Final
 
-from pathcurate.text.dateforms.context import ON, Context, real_day
-from pathcurate.text.dateforms.forms import MID_MONTH, MONTHS, FoundDate, form_of
+from pathcurate.text.dateforms.context import ON, UNIT, VERSION, Context, Label, digits_form, real_day
+from pathcurate.text.dateforms.forms import MID_MONTH, MONTHS, SIGNS, FoundDate, form_of
 
 _NAME: Final = re.compile(
     r"(?<![A-Za-z])(?=[JFMASONDjfmasond])(?:(?i:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?"
@@ -18,16 +19,16 @@ _TH: Final = "(?:st|nd|rd|th)"
 _TO: Final = r"(?: ?[-–&] ?| to | and | through )"
 _YEAR: Final = r"(?:(?:19|20)[0-9]{2}(?![0-9]))"
 _BEFORE: Final = re.compile(
-    rf"(?<![0-9])(?<![0-9][./:])(?:(?P<first>{_DAY})(?P<fo>{_TH})?{_TO})?(?P<d>{_DAY})(?P<o>{_TH})?(?P<j> of | |-|/|)\Z",
+    rf"(?<![0-9])(?<![0-9][./:])(?:(?P<first>{_DAY})(?P<fo>{_TH})?{_TO})?(?P<d>{_DAY})(?P<o> ?{_TH})?(?P<j>\. | day of | of | |-|/|)\Z",
     re.IGNORECASE,
 )
-_YEAR_BEFORE: Final = re.compile(r"(?<![0-9])(?P<y>(?:19|20)[0-9]{2})(?P<j>[ -])\Z")
+_YEAR_BEFORE: Final = re.compile(r"(?<![0-9])(?P<y>(?:19|20)[0-9]{2})(?P<j>[ /-])\Z")
 _LOOKBACK: Final = 24
 _YEAR_AFTER: Final = re.compile(
     rf"(?P<p>\.?)(?P<c> ?,)?(?: of)?(?P<j> |-|/|)(?P<q>')?(?P<y>{_YEAR}|[0-9]{{2}}(?![0-9]|[.:/%][0-9]))", re.IGNORECASE
 )
 _DAY_AFTER: Final = re.compile(
-    rf"(?P<p>\.?)(?P<j> |-|(?<=\.))(?P<d>{_DAY})(?![0-9])(?P<o>{_TH}(?![A-Za-z]))?", re.IGNORECASE
+    rf"(?P<p>\.?)(?P<j> |-|/|(?<=\.))(?P<d>{_DAY})(?![0-9])(?P<o>{_TH}(?![A-Za-z]))?", re.IGNORECASE
 )
 _REST_OF_DAY: Final = re.compile(
     rf"(?P<c> ?,)?(?P<j> |-|(?<=,))(?:(?P<q>')?(?P<y>{_YEAR}|(?:(?<=[-'])|(?<=, ))[0-9]{{2}}(?![0-9]|[.:/%][0-9])))"
@@ -37,8 +38,93 @@ _NEXT_MONTH: Final = re.compile(rf"{_TO}(?=[JFMASOND]){_NAME.pattern.removeprefi
 _GENE: Final = re.compile(r"[0-9]*(?:[/.][0-9]|[-+(]|%| ?(?:positive|negative|stain))", re.IGNORECASE)
 
 
+_ROMAN: Final = {name: number for number, name in enumerate("i ii iii iv v vi vii viii ix x xi xii".split(), 1)}
+_ROMAN_DATE: Final = re.compile(
+    rf"(?P<d>[0-3]?[0-9](?<![0-9A-Za-z./-][0-9])(?<![0-9A-Za-z./-][0-9]{{2}})) ?(?P<s>[-/. ]) ?(?P<m>(?:x(?:i{{0,2}})|ix|iv|v?i{{1,3}}|v)) ?(?P=s) ?(?P<y>{_YEAR}|'?[0-9]{{2}})(?![0-9A-Za-z])",
+    re.IGNORECASE,
+)
+_FEASTS: Final = {
+    "christmas day": (12, 25), "christmas eve": (12, 24), "christmas": (12, 25), "boxing day": (12, 26),
+    "new year's day": (1, 1), "new year's eve": (12, 31), "valentine's day": (2, 14), "halloween": (10, 31),
+    "st patrick's day": (3, 17), "st. patrick's day": (3, 17), "independence day": (7, 4), "bastille day": (7, 14),
+    "bonfire night": (11, 5), "guy fawkes night": (11, 5), "anzac day": (4, 25), "canada day": (7, 1), "april fools' day": (4, 1),
+}  # fmt: skip
+_FEAST: Final = re.compile(
+    rf"(?<![A-Za-z])(?P<f>(?i:{'|'.join(re.escape(feast).replace(chr(39), '[' + chr(39) + chr(0x2019) + ']') for feast in _FEASTS)}))(?:,? (?:of )?(?P<y>{_YEAR}))?(?![A-Za-z])"
+)
+_FEAST_NEEDS: Final = re.compile("[A-Za-z](?:hristmas|oxing d|ew year|alentine|allowe|atrick|ndepend|astille|onfire|uy fawk|nzac|anada d|ools)", re.IGNORECASE)
+_DONE: Final = Label(
+    ("signed", "dated", "next", "reported", "received", "collected", "recvd", "rec'd", "dictated", "typed", "seen", "scheduled", "due",
+     "biopsied", "operated", "performed", "printed", "verified", "admitted", "discharged", "booked", "appointment", "review", "appt")
+)  # fmt: skip
+_SHORT_DATE: Final = re.compile(
+    r"(?P<a>[0-9](?<![0-9A-Za-z.,:%-][0-9])(?<![0-9]/[0-9])[0-9]?)(?P<s>[-.])(?P<b>[0-9]{1,2})(?P=s)(?P<y>[0-9]{2})(?![0-9A-Za-z%/-]|\.[0-9])"
+    r"(?=[ ]*(?:[.,;:)\]\n\"]|$|(?:at|by|and|with|for|from|in|to|was|showed|ret|report|path|CT|MRI)(?![a-z])|[0-9]{4}|[A-Z]{2,4}(?![A-Za-z])))"
+)
+_WEEKDAY: Final = re.compile(r"(?<![A-Za-z])(?:Mon|Tue|Tues|Wed|Weds|Thu|Thur|Thurs|Fri|Sat|Sun)(?:day|sday|nesday|rsday|urday)?[.,]? \Z")
+_DAY_OF_MONTH: Final = re.compile(
+    r"(?P<m>[01](?<![0-9A-Za-z.,:%/-][01])[0-9]|[1-9](?<![0-9A-Za-z.,:%/-][1-9]))/(?P<d>3[01]|[12][0-9]|0?[1-9])(?![0-9A-Za-z%/-]|\.[0-9])"
+    r"(?=[ ]*(?:[.,;:)\n]|$|(?:at|by|and|with|for|from|in|list|clinic|meeting|MDT|tumor)(?![a-z])))"
+)
+_HAN: Final = re.compile("[\u3400-\u9fff]")
+_NO_DATE: Final = Label(("section", "chapter", "figure", "fig", "table", "protocol", "item", "step", "stage", "grade", "score", "level", "ratio", "in", "of"))
+_DAYS_WORD: Final = Label(("on", "since", "until", "till", "dated", "date", "next", "signed", "scheduled", "due", "received", "collected", "reported"))
+
+
 def find_english(context: Context) -> Iterator[FoundDate]:
-    """Dates whose month is an English word."""
+    """Dates of English texts, in no order."""
+    yield from _named_months(context)
+    for reader in (_roman, _feasts, _short, _day_and_month):
+        yield from filter(None, reader(context))
+
+
+def _roman(context: Context) -> Iterator[FoundDate | None]:
+    """28/ix/98: the month in Roman numerals, which is written again in digits."""
+    for match in _ROMAN_DATE.finditer(context.text):
+        year = match["y"].strip("'")
+        day = real_day(context.full_year(year), _ROMAN[match["m"].lower()], int(match["d"]))
+        style = next((style for style, sign in SIGNS.items() if sign == match["s"]), "slash")
+        yield context.found(match.span(), form_of("dmy", style, "s" if len(year) == len("24") else ""), day, "date.roman")
+
+
+def _feasts(context: Context) -> Iterator[FoundDate | None]:
+    """Christmas Day 2016; without a year only behind a word that tells of a day."""
+    for match in _FEAST.finditer(context.text) if _FEAST_NEEDS.search(context.text) else ():
+        month, number = _FEASTS[match["f"].lower().replace("\u2019", "'")]
+        if match["y"]:
+            yield context.found(match.span(), "mdy-en-cf", real_day(int(match["y"]), month, number), "date.feast")
+        elif context.before(ON, match.start()) and " " in match["f"]:
+            yield context.found(match.span("f"), "md-en-f", context.day_of_report(month, number), "date.feast")
+
+
+def _is_far_from_han(context: Context, match: re.Match[str]) -> bool:
+    return _HAN.search(context.text, max(0, match.start() - 10), match.end() + 10) is None
+
+
+def _short(context: Context) -> Iterator[FoundDate | None]:
+    """9.8.74, 10-2-18: at the end of a clause, and nothing before it makes it a number of something else."""
+    for match in _SHORT_DATE.finditer(context.text):
+        first, second = int(match["a"]), int(match["b"])
+        order = "dmy" if first > len(MONTHS) or (match["s"] == "." and second <= len(MONTHS)) else "mdy"
+        month, number = (second, first) if order == "dmy" else (first, second)
+        is_else = context.before(_NO_DATE, match.start()) or context.before(VERSION, match.start())
+        if not is_else and _is_far_from_han(context, match) and not UNIT.match(context.text, match.end()):
+            style = "dot" if match["s"] == "." else "dash"
+            written = (match["b"], match["a"]) if order == "dmy" else (match["a"], match["b"])
+            day = real_day(context.full_year(match["y"]), month, number)
+            yield context.found(match.span(), digits_form(order, style, *written, "s"), day, "date.short")
+
+
+def _day_and_month(context: Context) -> Iterator[FoundDate | None]:
+    """Thurs 6/16, on 6/16."""
+    for match in _DAY_OF_MONTH.finditer(context.text):
+        weekday = _WEEKDAY.search(context.text, max(0, match.start() - _LOOKBACK), match.start())
+        if (weekday or context.before(_DAYS_WORD, match.start())) and _is_far_from_han(context, match):
+            form = digits_form("md", "slash", match["m"], match["d"])
+            yield context.found(match.span(), form, context.day_of_report(int(match["m"]), int(match["d"])), "date.short")
+
+
+def _named_months(context: Context) -> Iterator[FoundDate]:
     for name in _NAME.finditer(context.text):
         for read in (_day_first, _year_first, _month_first):
             found = [item for item in read(context, name) if item]
@@ -69,7 +155,8 @@ def _day_first(context: Context, name: re.Match[str]) -> list[FoundDate | None]:
         return []
     after = _YEAR_AFTER.match(context.text, name.end())
     flags = [_flags(name), _padded(before["d"]), "o" if before["o"] else "", "a" if "o" in before["j"].lower() else ""]
-    if not after or not _has_year(before["j"], after):
+    is_enjoined = len(before["d"]) == len("03") and name[0].isupper() and after is not None and before["j"] == after["j"] == ""
+    if not after or not (is_enjoined or _has_year(before["j"], after)):
         return _day_without_year(context, name, before, flags)
     short = "s" if len(after["y"]) < len("2024") else ""
     day = real_day(context.full_year(after["y"]), _month(name), int(before["d"]))
@@ -104,7 +191,7 @@ def _day_without_year(
 ) -> list[FoundDate | None]:
     if before["j"] in {"", "/"} or re.match(r"[-/. ]?[0-9]|-[A-Za-z]", context.text[name.end() : name.end() + 2]):
         return []
-    told = before["o"] or context.before(ON, before.start("d"))
+    told = before["o"] or _padded(before["d"]) or context.before(ON, before.start("d"))
     if not told and (not name[0].istitle() or name[0] == "May"):
         return []
     form = form_of("dm", "en", *flags)
@@ -161,9 +248,9 @@ def _without_year(
     month = _month_of_year(context, name)
     if month:
         return [month]
-    told = first["o"] or context.before(ON, name.start()) or _NEXT_MONTH.match(context.text, first.end())
+    told = first["o"] or context.before(ON, name.start()) or context.before(_DONE, name.start()) or _NEXT_MONTH.match(context.text, first.end())
     could_be_else = name[0].isupper() or name[0] in {"May", "March", "Mar"} or (name[0] + first["d"]) in {"Oct3", "Oct4"}
-    if first["j"] == "-" or not name[0][0].isupper() or (could_be_else and not told):
+    if first["j"] in {"-", "/"} or not name[0][0].isupper() or (could_be_else and not told):
         return []
     if _GENE.match(context.text, first.end()) and not last:
         return []

@@ -2,7 +2,8 @@
 
 A form is ``order-style`` or ``order-style-flags``: ``ymd-han`` is 2024年5月3日, ``ymd-dash-dm`` 2024-05-03, ``mdy-en-cf``
 August 14, 2016. Orders name the parts that are written (``ym``: a month of a year). Styles: ``han`` 年月日, ``cn`` Chinese
-numerals, ``minguo`` 民国113年5月3日, ``dash`` ``slash`` ``dot`` ``compact`` digits, ``en`` ``endash`` ``enjoined`` English names of months. Flags:
+numerals, ``minguo`` 民国113年5月3日, ``dash`` ``slash`` ``dot`` ``compact`` digits, ``en`` ``endash`` ``enjoined`` English
+names of months. Flags:
 
 * digits: ``s`` year of two digits, ``m`` and ``d`` month and day of two digits, ``w`` spaces around the signs, ``h`` 号 for
   日, ``n`` no 日 at all;

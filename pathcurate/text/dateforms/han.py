@@ -14,8 +14,10 @@ _BEFORE: Final = re.compile(
 )
 """What stands before 月; from there on a text is read, as it occurs in few places."""
 _BEHIND: Final = re.compile(
-    rf"月(?: ?(?P<d>{DAY})(?: ?(?P<u>[日号])(?!龄)|{_LAST_DAY}|(?P<n>(?= ?(?:[,.。;)\]、:\n行因于在送收做晚早夜来转出取签发办寄入住]|上午|下午|凌晨|中午|\Z)))))?"
+    rf"月(?: ?(?P<d>{DAY})(?: ?(?P<u>[日号])(?!龄)|{_LAST_DAY}|(?P<n>(?= ?(?:[,.。;)\]、:\n行因于在送收做晚早夜来转出取签"
+    rf"发办寄入住]|上午|下午|凌晨|中午|\Z)))))?"
 )
+_DONE_ON: Final = re.compile(r" ?(?:[送收做签发办寄取]|[晚早夜][上间]?[0-9一二三四五六七八九十]|[上下]午|凌晨|中午|入院|出院|来[院诊])(?!次|例)")
 _LOOKBACK: Final = 14
 _MONTH_ENDS: Final = frozenset("0123456789一二三四五六七八九十元正 ")
 _NEAR_YEAR: Final = re.compile(r"([今去前本当同次上])年(?:的| )?\Z")
@@ -24,10 +26,11 @@ _YEARS_AGO: Final = {"去": 1, "上": 1, "前": 2}
 _DIGIT: Final = "[一二三四五六七八九]"
 _WORD: Final = rf"(?:[二三]?十{_DIGIT}?|廿{_DIGIT}?|卅一?|初[一二三四五六七八九十]|{_DIGIT}|[0-9]{{1,2}})"
 _BEFORE_CN: Final = re.compile(
-    rf"(?:(?P<y>(?<![一二三四五六七八九〇零○◯十百0-9])(?:{_DIGIT}|[〇零○◯Oo0]){{2,4}}|(?<![0-9])(?:19|20)[0-9]{{2}}) ?年 ?)?"
+    rf"(?:(?P<y>(?<![一二三四五六七八九〇零○◯十百0-9])(?:{_DIGIT}|[〇零○◯Oo0]){{2,4}}|(?<![0-9.])(?:(?:19|20)[0-9]{{2}}|["
+    rf"0-9]{{2}}(?= ?年[ 元正一二三四五六七八九十]))) ?年 ?)?"
     rf"(?P<m>(?<![一二三四五六七八九十0-9])(?:十[一二]?|[元正]|{_DIGIT}|[0-9]{{1,2}})) ?\Z"
 )
-_CYCLE: Final = re.compile(r"[甲乙丙丁戊己庚辛壬癸][子丑寅卯辰巳午未申酉戌亥]年(?:[农阴]历)?\Z")
+_CYCLE: Final = re.compile(r"[甲乙丙丁戊己庚辛壬癸][子丑寅卯辰巳午未申酉戌亥]年(?:[农阴]历)?闰?\Z|民[国國][一二三四五六七八九十百〇零○]{1,4}年\Z")
 _BEHIND_CN: Final = re.compile(
     rf"月(?!经)(?: ?(?P<d>{_WORD}) ?(?P<u>[日号])(?!龄)| ?(?P<e>初[一二三四五六七八九十]|廿{_DIGIT}?))?"
 )
@@ -71,7 +74,7 @@ def _read(context: Context, before: re.Match[str], behind: re.Match[str]) -> Fou
         real = real_day(context.full_year(year), int(month), MID_MONTH)
         form = digits_form("ym", "han", month, "", spaced, _short(year))
         return context.found((before.start(), behind.start() + 1), form, real, "date.ym")
-    if day and behind["n"] is None:
+    if day and (behind["n"] is None or _DONE_ON.match(context.text, behind.end())):
         form = digits_form("md", "han", month, day, unit, spaced)
         return context.found(span, form, context.day_of_report(int(month), int(day)), "date.md")
     return None if day else _month(context, before, behind.end())
@@ -115,7 +118,7 @@ def _read_cn(context: Context, before: re.Match[str], behind: re.Match[str]) -> 
         _short(digits),
     )
     start = before.start() if digits else before.start("m")
-    if not digits and (cycle := _CYCLE.search(context.text, max(0, start - len("辛丑年农历")), start)):
+    if not digits and (cycle := _CYCLE.search(context.text, max(0, start - len("民国一百一三年")), start)):
         start = cycle.start()
     if day is None:
         real = real_day(context.full_year(digits), month, MID_MONTH)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from pathcurate.text.dateforms.context import Context, digits_form, real_day
+from pathcurate.text.dateforms.context import LABEL, Context, digits_form, real_day
 from pathcurate.text.dateforms.forms import CN_DIGITS, CN_NUMBERS, MINGUO, SIGNS, FoundDate, form_of
 
 _SPACED: Final = re.compile(
@@ -12,28 +12,39 @@ _SPACED: Final = re.compile(
     r"(?P<m>[01] ?[0-9]|[1-9]) ?(?:月|(?P=s)) ?(?P<d>[0-3] ?[0-9]|[1-9])(?![0-9])(?: ?日)?"
 )
 _LETTERS: Final = re.compile(
-    r"(?P<y>[2lI](?<![0-9A-Za-z][2lI])[0oO9][0-9oOlI]{2})(?P<s>[-./年])(?P<m>[0-9oOlI]{1,2})(?:(?P=s)|月)(?P<d>[0-9oOlI]{1,2})日?"
+    r"(?P<y>[2lI](?<![0-9A-Za-z][2lI])[0oO9][0-9oOlI]{2})(?P<s>[-./年])(?P<m>[0-9oOlI]{1,2})(?:(?P=s)|月)(?P<d>[0-9oOlI]{"
+    r"1,2})日?"
     r"(?![0-9A-Za-z])"
 )
 _AS_DIGITS: Final = str.maketrans("oOlI", "0011")
 _MINGUO: Final = re.compile(
-    r"(?P<e>民[国國] ?)?(?P<y>[0-9](?<![0-9.-][0-9])[0-9]{0,2}) ?年 ?(?P<m>[0-9]{1,2}) ?月 ?(?P<d>[0-9]{1,2}) ?日"
+    r"(?P<y>[0-9](?<![0-9.-][0-9])[0-9]{0,2}) ?(?P<s>[年./-]) ?(?P<m>[0-9]{1,2}) ?(?:月|(?P=s)) ?"
+    r"(?P<d>[0-9]{1,2})(?![0-9])(?: ?日)?"
 )
+_ERA: Final = re.compile(r"民[国國] ?\Z")
 _LEAST_WITHOUT_ERA, _LAST_WITHOUT_ERA = 100, 140
 _DIGIT: Final = "[一二三四五六七八九]"
 _MONTH_WORD: Final = f"(?P<m>十[一二]?|{_DIGIT}|元)"
 _DAY_WORD: Final = f"(?P<d>[二三]?十{_DIGIT}?|廿{_DIGIT}?|初[一二三四五六七八九十]|{_DIGIT})"
 _WORDS: Final = re.compile(
-    rf"(?P<y>(?:{_DIGIT}|[〇零○]){{4}}) ?[、./-] ?{_MONTH_WORD} ?[、./-] ?{_DAY_WORD}(?![一二三四五六七八九十])日?"
-    rf"|(?P<t>[二三四五六七八九](?<![一二三四五六七八九十第][一-鿿])十{_DIGIT}?)年{_MONTH_WORD.replace('<m>', '<n>')}月"
-    rf"{_DAY_WORD.replace('<d>', '<e>')}[日号]"
+    rf"(?P<y>[一二三四五六七八九〇零○]{{4}}) ?[、./-] ?{_MONTH_WORD} ?[、./-] ?{_DAY_WORD}(?![一二三四五六七八九十])日?"
 )
+_TENS: Final = re.compile(
+    rf"(?P<y>[二三四五六七八九](?<![一二三四五六七八九十第][二三四五六七八九])十{_DIGIT}?)年{_MONTH_WORD}月{_DAY_WORD}[日号]"
+)
+_LUNAR: Final = re.compile(
+    rf"(?P<m>[正腊冬])月(?P<d>初[一二三四五六七八九十]|廿{_DIGIT}?|二十{_DIGIT}?|三十|十{_DIGIT}?)(?![日号天次月年个例余多])"
+)
+_CYCLE: Final = re.compile(r"[甲乙丙丁戊己庚辛壬癸][子丑寅卯辰巳午未申酉戌亥]年(?:[农阴]历)?\Z")
 _FEAST: Final = re.compile(
-    r"(?P<y>[12](?<![0-9][12])[09][0-9]{2}) ?年(?:的|农历)? ?(?P<f>除夕|大年夜|元旦|春节|元宵节?|清明节?|五一|劳动节|端午节?|"
+    r"(?P<y>[12](?<![0-9][12])[09][0-9]{2}) ?年(?:的|农历)? ?(?P<f>除夕|大年夜|元旦|春节|元宵节?|清明节?|五一|劳动节|端午"
+    r"节?|"
     r"六一|儿童节|七夕|中秋节?|国庆节?|重阳节?|冬至|冬月|腊月)"
 )
+_LUNAR_MONTHS: Final = {"正": 1, "冬": 11, "腊": 12}
 _MONTHS_OF_FEASTS: Final = {
-    "元旦": 1, "除夕": 2, "大年": 2, "春节": 2, "元宵": 2, "清明": 4, "五一": 5, "劳动": 5, "端午": 6, "六一": 6, "儿童": 6, "七夕": 8,
+    "元旦": 1, "除夕": 2, "大年": 2, "春节": 2, "元宵": 2, "清明": 4, "五一": 5, "劳动": 5, "端午": 6, "六一": 6, "儿"
+    "童": 6, "七夕": 8,
     "中秋": 9, "国庆": 10, "重阳": 10, "冬至": 12, "冬月": 12, "腊月": 12,
 }  # fmt: skip
 """Where a feast of the moon's calendar stands for the most part."""
@@ -47,14 +58,24 @@ def find_rare(context: Context) -> Iterator[FoundDate | None]:
     for match in _LETTERS.finditer(context.text):
         if not (match["y"] + match["m"] + match["d"]).isdigit():
             yield _of_digits(context, match, "")
+    if "月" in context.text:
+        for match in _LUNAR.finditer(context.text):
+            cycle = _CYCLE.search(context.text, max(0, match.start() - 5), match.start())
+            start = cycle.start() if cycle else match.start()
+            real = context.day_of_report(_LUNAR_MONTHS[match["m"]], min(28, CN_NUMBERS[match["d"]]))
+            yield context.found((start, match.end()), form_of("md", "cn", "i", "n"), real, "date.lunar")
     if "年" in context.text:
-        for match in _MINGUO.finditer(context.text):
-            yield _of_the_republic(context, match)
+        for match in _TENS.finditer(context.text):
+            yield _of_words(context, match, context.full_year(str(_number(match["y"]))), "s")
         for match in _FEAST.finditer(context.text):
             real = real_day(int(match["y"]), _MONTHS_OF_FEASTS[match["f"][:2]], 1)
             yield context.found(match.span(), "ym-han", real, "date.feast")
+    for match in _MINGUO.finditer(context.text):
+        yield _of_the_republic(context, match)
     for match in _WORDS.finditer(context.text):
-        yield _of_words(context, match)
+        year = int("".join(str(CN_DIGITS[sign]) for sign in match["y"]))
+        zero = "l" if "零" in match["y"] else "r" if "○" in match["y"] else ""
+        yield _of_words(context, match, year, "n", zero)
 
 
 def _of_digits(context: Context, match: re.Match[str], flag: str) -> FoundDate | None:
@@ -67,26 +88,22 @@ def _of_digits(context: Context, match: re.Match[str], flag: str) -> FoundDate |
 
 
 def _of_the_republic(context: Context, match: re.Match[str]) -> FoundDate | None:
-    era, year = match["e"], int(match["y"])
-    if not era and not _LEAST_WITHOUT_ERA <= year < _LAST_WITHOUT_ERA:
+    era, year = _ERA.search(context.text, max(0, match.start() - 3), match.start()), int(match["y"])
+    is_short = match["s"] != "年" and not context.before(LABEL, match.start())
+    if not era and (is_short or not _LEAST_WITHOUT_ERA <= year < _LAST_WITHOUT_ERA):
         return None
-    start = match.start() if era else match.start("y")
-    form = digits_form("ymd", "minguo", match["m"], match["d"], "" if era else "n", "t" if era and "國" in era else "")
-    return context.found((start, match.end()), form, real_day(year + MINGUO, int(match["m"]), int(match["d"])), "date.minguo")
+    start = era.start() if era else match.start()
+    form = digits_form("ymd", "minguo", match["m"], match["d"], "" if era else "n", "t" if era and "國" in era[0] else "")
+    real = real_day(year + MINGUO, int(match["m"]), int(match["d"]))
+    return context.found((start, match.end()), form, real, "date.minguo")
 
 
-def _of_words(context: Context, match: re.Match[str]) -> FoundDate | None:
-    if match["t"]:
-        year = context.full_year(str(CN_NUMBERS.get(match["t"], _tens(match["t"]))))
-        return context.found(
-            match.span(), form_of("ymd", "cn", "s"), real_day(year, CN_NUMBERS[match["n"]], CN_NUMBERS[match["e"]]), "date.cn"
-        )
-    year = int("".join(str(CN_DIGITS[sign]) for sign in match["y"]))
-    flags = "l" if "零" in match["y"] else "r" if "○" in match["y"] else ""
+def _of_words(context: Context, match: re.Match[str], year: int, *flags: str) -> FoundDate | None:
     real = real_day(year, CN_NUMBERS[match["m"]], CN_NUMBERS[match["d"]])
-    return context.found(match.span(), form_of("ymd", "cn", "n", flags), real, "date.cn")
+    return context.found(match.span(), form_of("ymd", "cn", *flags), real, "date.cn")
 
 
-def _tens(word: str) -> int:
+def _number(word: str) -> int:
+    """二十五 and 四十, which is more than a month or day may be."""
     tens, _, ones = word.partition("十")
     return 10 * CN_NUMBERS[tens] + (CN_NUMBERS[ones] if ones else 0)

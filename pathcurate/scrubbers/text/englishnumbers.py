@@ -1,0 +1,135 @@
+"""Numbers, telephones, beds and great ages as English, American, Irish and Australian texts write them."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pathcurate.model.removal import Kind, Removal
+from pathcurate.scrubbers.text.accepting import digits_in, is_day
+
+# A Chinese report with a term in English is none of these texts: three Latin words in a row make one.
+_PROSE = re.compile(r"[A-Za-z]{2,20}[ ,.:;]{1,2}[A-Za-z]{2,20}[ ,.:;]{1,2}[A-Za-z0-9]{2}")
+_FREE = r"(?<![0-9A-Za-z.])"
+_OVER = r"(?![0-9A-Za-z])"
+_IS = r"(?:[ ]?(?:number|num|nos?|nr|ref|id|#)(?![a-z])\.?)?(?:[ ](?:is|was|of|to|returned|on file)(?![a-z]))?[ ]?[:#=.]{0,2}[ ]{0,3}[#(\[\"“]?"
+_CODE = r"(?P<v>(?:[a-z]{1,5}[0-9]?[-_/]|[a-z]{1,3}[0-9]?|(?-i:[A-Z]{2})[ ])?[0-9][0-9a-z]{0,19}(?:[-_/:.][0-9a-z]{1,12}|[ ](?=[0-9]{3,5}(?![0-9]))[0-9]{3,5}){0,5})(?![0-9a-z%])"
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """A pattern with the value in group ``v``; ``least`` digits or, with a letter in it, ``least_mixed``."""
+
+    name: str
+    kind: Kind
+    pattern: "re.Pattern[str]"
+    least: int = 0
+    least_mixed: int = 0
+
+
+def _labelled(name: str, kind: Kind, labels: str, least: int, least_mixed: int, value: str = _CODE) -> _Rule:
+    return _Rule(name, kind, re.compile(rf"(?<![a-z0-9])(?=[a-z])(?:{labels})(?![a-z]){_IS}{value}", re.IGNORECASE), least, least_mixed)
+
+
+def _shaped(name: str, kind: Kind, value: str) -> _Rule:
+    return _Rule(name, kind, re.compile(rf"{_FREE}(?P<v>{value}){_OVER}"))
+
+
+_RULES = (
+    _labelled("label.chart_en", Kind.NUMBER,
+              r"charts?|folder|mrn|mr|hrn|umrn|crn|hosp(?:ital)?|billing|encounter|requisition|barcode|bar code|tracking|"
+              r"(?:quality |incident |safety |adverse )event|films?|x-?rays?|medical record|"
+              r"(?:(?:our|your|their|local|genetics|clinic|referral|radiology|molecular) )?ref(?:erence)?|"
+              r"(?:our|your|their|local|unit|mortuary|police|badge|collar|locker|ward) (?=no|num|id|#)|id|pid", 4, 3),
+    _labelled("label.no_en", Kind.NUMBER, r"(?-i:No|NO|Nr)\.?", 5, 3, r"[ ]?(?P<v>[a-z]{1,3}[-/]?[0-9]{3,9}(?:[-/][0-9]{1,6}){0,2})(?![0-9a-z])"),
+    _labelled("label.lab_en", Kind.CASE,
+              r"case|lab(?:oratory)?(?: ref)?|report|accession|acc|histology|histo|cytology|cyto|frozen(?: section)?|fs|"
+              r"path(?:ology)?|neuropathology|biopsy|bx|surgical|autopsy|post-?mortem|pm|specimen|sample|slides?|blocks?", 5, 3,
+              r"(?P<v>[a-z]{0,4}[-/]?[0-9]{1,4}[-/:.](?:[a-z]{1,3}[-/:.])?[0-9]{2,8}(?:[-/][0-9]{2,7})?(?:[-/ ]?[a-z][0-9]{0,2})?"
+              r"|[a-z]{1,4}-[0-9]{3,8}|[0-9]{2}[a-z]{1,3}-?[0-9]{3,8})(?![0-9a-z%])"),
+    _shaped("shape.case_letters_en", Kind.CASE,
+            r"[0-9]{2}[-/:][A-Z]{1,3}[-/:][0-9]{3,7}(?:-[A-Z][0-9]{0,2})?"
+            r"|(?!(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)-)[A-Z]{1,4}-[0-9]{2}-[0-9]{2,7}(?:-[A-Z][0-9]{0,2})?"
+            r"|[A-Z]{1,3}[0-9]{2}/[0-9]{3,6}(?:[-/][A-Z][0-9]{0,2})?|[A-Z]{1,3}-[0-9]{2}/[0-9]{3,6}"
+            r"|[0-9]{2}[A-Z]{1,2}-?[0-9]{4,7}|(?:19|20)[0-9]{2}-(?!(?:0[1-9]|1[0-2])[0-3][0-9](?![0-9])|(?:19|20)[0-9]{2}(?![0-9]))[0-9]{4,6}"),
+    _shaped("shape.code_en", Kind.NUMBER,
+            r"(?!(?:CPT|ISO|GB|NM|NP|NC|ICD|NCT|PMID|ISBN|RFC|COSM|CLSI|WS|EN|SNOMED)-)[A-Z]{1,4}[0-9]?-[0-9]{4,8}(?:-[0-9]{1,3})?"),
+    _labelled("label.phone_en", Kind.PHONE,
+              r"tel(?:ephone)?|phones?|ph|mob(?:ile)?|cell|fax|pager|bleep|beeper|ext(?:ension|n)?|desk|office|home|work|direct(?: line)?|"
+              r"whatsapp|voicemail|switchboard|landline|hotline|call(?:ed| back)?|callback|reach(?:ed)?(?: (?:at|on))?|(?:ring|dial|text|contact)(?:ed| on| at)?|"
+              r"page(?:d)?|number", 7, 7,
+              r"(?:(?:on|at)[ ])?(?P<v>[+(]?[0-9][0-9]{0,4}\)?(?:[ ]?[-./(][ ]?|[)][ ]?|[ ])?(?:[0-9]{1,7}\)?(?:[-./][ ]?|[ ](?=[0-9(]))){0,5}[0-9]{2,9}"
+              r"(?:,?[ ]?(?:x|ext\.?|extn\.?|extension|poste)[ ]?[0-9]{1,6})?)(?![0-9a-z])"),
+    _labelled("label.pager_en", Kind.PHONE,
+              r"pager|bleep(?:er)?|beeper|ext(?:ension|n)?\.?|page|fax|tel|phone|ph|x(?=[0-9])|short code|dect|vocera|internal", 3, 3,
+              r"(?P<v>[0-9]-[0-9]{3,4}|[0-9]{3}-[0-9]{3,4}|[0-9]{3,6})(?![0-9a-z]|[ ]?(?:cm|mm|ml|cells?|x))"),
+    _shaped("shape.phone_en", Kind.PHONE,
+            r"1[-. ](?:\([2-9][0-9]{2}\)|[2-9][0-9]{2})[-. ][0-9]{3}[-. ][0-9]{4}"
+            r"|[2-9][0-9]{2}(?:\.|-|/|\)[ ]?|[ ])[2-9][0-9]{2}[-.][0-9]{4}(?:,?[ ]?(?:x|ext\.?|extn\.?|extension|poste)[ ]?[0-9]{1,6})?"
+            r"|00[1-9][0-9]{0,2}(?:[ -]\(?[0-9]{1,4}\)?){3,6}"
+            r"|0[1-9][0-9]{1,3}[ -][0-9]{3}[ -][0-9]{3,4}|0[2378][ ][0-9]{4}[ ][0-9]{4}|01[0-9]{3}[ -][0-9]{5,6}|07[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{3}"
+            r"|[A-Z]{2}[a-z]{3,8}[ ][0-9]-[0-9]{4}"),
+    _Rule("shape.phone_area_en", Kind.PHONE,
+          re.compile(r"(?<![0-9A-Za-z])(?P<v>(?:\+[0-9]{1,3}[ ]?)?\(0?[1-9][0-9]{0,3}\)[ ]?[0-9]{2,4}[ -]?[0-9]{3,4}(?:[ -]?[0-9]{3,4})?)(?![0-9A-Za-z]|\.[0-9])")),
+    _Rule("shape.extension_en", Kind.PHONE, re.compile(r"(?<=[,(;:] )(?P<v>x[0-9]{4,5}(?<!00))(?![0-9A-Za-z])|(?<=\()(?P<w>x[0-9]{4,5}(?<!00))(?=\))")),
+    _Rule("label.bed_en", Kind.BED,
+          re.compile(r"(?:(?<![A-Za-z])(?<!mor )(?<!mour )(?<!al )(?<!ar )(?<!ic )(?<!on )(?<!ate )(?<!ver )(?<!ary )(?<!tic )(?<!ail )(?i:bed|cot|bay|incubator|crib)"
+                     r"|(?<![A-Za-z])(?i:room|rm)(?= ?#?[0-9]{3}))[ ]?(?i:no\.?|#|number)?[ :]{0,2}(?P<v>[A-Z]?[0-9]{1,4}[A-Z]?(?:-[0-9A-Z]{1,2})?)"
+                     r"(?![0-9A-Za-z.][0-9]?|[ ]?(?:mm|cm|x[ ]))|(?<![A-Za-z])(?:WEST|EAST|NORTH|SOUTH|West|East|North|South|[0-9][NSEW])-(?P<w>[0-9]{2,4}-?[A-Z]?)(?![0-9A-Za-z])")),
+    _labelled("label.member_en", Kind.ACCOUNT,
+              r"account|acct|policy|member|ramq|ohip|medicare|medicaid|plate|tag|policyholder|insurance|claim|group|iban|card|"
+              r"(?:parking|vehicle)(?: validation| permit| reg(?:istration)?)?:?(?: [A-Z]{2})?", 4, 4,
+              r"(?:[A-Z]{2}[ ](?=[A-Z]{2,4}-))?(?P<v>(?:[a-z]{1,6}[-_]|[a-z]{1,3}|(?-i:[A-Z]{3,4})[ ])?[0-9][0-9a-z]{0,19}(?:[-_ ](?=[0-9a-z]{0,4}[0-9])[0-9a-z]{2,10}){0,4})(?![0-9a-z%])"),
+    _Rule("label.user_en", Kind.ACCOUNT,
+          re.compile(r"(?<![a-z])(?i:users?(?:name)?|user ?id|login|logon|handle|account name)[ :]{1,3}(?P<v>@?[A-Za-z](?=[A-Za-z.-]{0,20}[0-9_])[A-Za-z0-9._-]{3,30}[A-Za-z0-9])")),
+    _labelled("label.last_four_en", Kind.ID, r"last[ -](?:4|four)(?: digits)?(?: of)?(?: the)?(?: ssn)?|ending(?: in)?|ends in|xxx-xx-", 4, 4,
+              r"(?P<v>[0-9]{4})(?![0-9a-z])"),
+    _labelled("label.licence_en", Kind.ID,
+              r"(?:driver'?s |driving |medical |gun |state )?licen[cs]e|a-number|alien(?: reg(?:istration)?)?|green ?card|visa|nhi|nhs|chi|pps|ppsn|"
+              r"national insurance|ni|gmc|nmc|npi|dea|state id|military id|dod id|veteran id|service|nie|curp|aadhaar|omang", 4, 3,
+              r"(?P<v>[a-z]{0,4}[ -]?[0-9][0-9a-z]{1,19}(?:[ -](?=[0-9a-z]{0,3}[0-9])[0-9a-z]{2,8}){0,4})(?![0-9a-z%])"),
+    _shaped("shape.id_en", Kind.ID,
+            r"[A-CEGHJ-PR-TW-Z]{2}[ ]?[0-9]{2}[ ][0-9]{2}[ ][0-9]{2}[ ]?[A-D]|[0-9]{7}[A-W][A-IW]?|[0-9]{3}[ ][0-9]{3}[ ][0-9]{4}|[0-9]{3}[ ][0-9]{2}[ ][0-9]{4}"
+            r"|[2-6][0-9]{3}[ ][0-9]{5}[ ][0-9](?:[ /-][0-9])?|[0-9]{4}[ -][0-9]{3}[ -][0-9]{3}(?:[ -]?[A-Z]{2})?|[1-9][A-Z][A-Z0-9][0-9]-?[A-Z][A-Z0-9][0-9]-?[A-Z]{2}[0-9]{2}"),
+    _Rule("label.age_en", Kind.AGE,
+          re.compile(r"(?:(?<![A-Za-z])[Aa](?:ge|GE)(?:d|D)?[ ]?(?:of[ ]|at death[ ]?|[:=])?[ ]{0,3}|(?<=[a-z]), (?=[0-9]{2,3}, (?:died|the |a |an |who|was|of |from |retired|in |living|lives|found|presented|[a-z]+ed ))|"
+                     r"(?:is|turned|was|turning)[ ](?=[0-9]{2,3} years))(?P<v>9[0-9]|1[01][0-9])(?![0-9%A-Za-z]|\.[0-9]|[-/][0-9])")),
+    _Rule("shape.age_words_en", Kind.AGE,
+          re.compile(r"(?<![A-Za-z-])(?P<v>(?i:ninety(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?|(?:one|a)[ -]hundred(?:[- ](?:and[- ])?(?:one|two|three|four|five|six|seven|eight|nine|ten))?))"
+                     r"(?=[- ]?(?:years?|yrs?|yo|y/o)(?![a-z]))", re.IGNORECASE)),
+)  # fmt: skip
+_RANGE_OF_BLOCKS = re.compile(r"(?<![0-9A-Za-z.-])(?P<v>[A-Z]{1,3}(?P<year>[0-9]{2})-(?P<number>[0-9]{2}))(?![0-9A-Za-z-]|\.[0-9])")
+_YEARS, _FAR = range(5, 31), 30
+
+
+def find_english_numbers(normal: str) -> Iterator[Removal]:
+    """Identifiers of this kind in a text of half width; places may overlap."""
+    if not normal.isascii() and not _PROSE.search(normal):
+        return
+    for rule in _RULES:
+        for match in rule.pattern.finditer(normal):
+            group = match.lastgroup or "v"
+            value = match[group]
+            least = rule.least_mixed if any(sign.isalpha() for sign in value) else rule.least
+            if digits_in(value) >= least and not (least and _says_nothing(value)):
+                yield Removal(*match.span(group), rule.kind, rule.name, _years(value) if rule.kind is Kind.AGE else "")
+    for match in _RANGE_OF_BLOCKS.finditer(normal):
+        # S19-70 is the seventieth case of a year, A12-14 are blocks and T11-12 vertebrae.
+        year, number = int(match["year"]), int(match["number"])
+        if year in _YEARS and (number < year or number > year + _FAR):
+            yield Removal(*match.span("v"), Kind.CASE, "shape.case_short_en")
+
+
+def _says_nothing(value: str) -> bool:
+    """Whether what stands behind a label is a day or a year."""
+    return is_day(value) or re.fullmatch("(?:19|20)[0-9]{2}", value) is not None
+
+
+_ONES = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def _years(age: str) -> str:
+    """An age in digits: ninety-two is 92."""
+    if age.isdigit():
+        return age
+    *rest, last = re.split("[- ]", age.lower())
+    return str((90 if "ninety" in (last, *rest) else 100) + (_ONES.index(last) + 1 if last in _ONES else 0))

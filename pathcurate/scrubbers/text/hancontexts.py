@@ -1,0 +1,210 @@
+"""Chinese names in places where only people stand: behind a department, in chats, in lists, beside the same in Latin letters."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from pathcurate.model.removal import Kind, Removal
+from pathcurate.scrubbers.text.hannames import chinese_name, is_bounded
+from pathcurate.scrubbers.text.latinnames import name_at
+from pathcurate.scrubbers.text.namewords import (
+    DOTS,
+    HAN,
+    begins_word,
+    folded_name,
+    medical_latin,
+    name_words,
+    surname_length,
+)
+
+# Of 小 and a surname many are words (骨小梁, 小叶): these are none wherever they stand, and the others are behind some signs.
+_OFTEN = frozenset(
+    "王李张刘陈杨赵吴徐孙马朱胡郭何罗郑谢宋唐许韩邓冯曹彭肖董潘袁蔡蒋杜魏苏吕丁卢姚沈钟姜崔谭陆范汪廖贾邹熊孟秦邱侯尹薛闫黎史陶贺"
+    "龚邵覃钱戴莫汤乔赖葛岳倪詹俞樊翟颜裴耿祁聂焦邢骆"
+)
+_NEVER = frozenset("叶管关项段时于包支师")
+_MEASURED = frozenset("缩减较最细偏过变大微甚极太短狭弱胆肾管")
+_BEFORE_NICKNAME = frozenset("科室处组托找叫@")
+_EDGES, _CELLS = frozenset(" \t|\n:,;、/(。"), frozenset(" \t|\n")
+_RELATIVE = re.compile(r"[父母夫妻兄弟姐妹子女媳婿舅姨叔伯姑爷](?:亲)?[: ]?(?=[^\x00-\x7f])")
+_BEFORE_RELATIVE = re.compile(r"(?:[,;:。、(\n\t ]|先生|女士|之|^)其?$")
+_INITIALS = re.compile(r"(?:缩写|首字母|简拼|拼音)[为是:( ]{0,3}(?P<name>[A-Z]{2,4})(?![A-Za-z0-9])")
+_BRACKET = re.compile(rf"\((?:(?=[A-Z][A-Za-z]+[ ,-])|(?P<in>[{HAN}]{{2,4}})[),])")
+_HAN_BEFORE = re.compile(rf"(?<![{HAN}{DOTS}])[{HAN}{DOTS}]{{2,12}}(?=[ ]?$)")
+_LATIN_BEFORE = re.compile(r"(?<![A-Za-z])(?!Pt|Dr|Mr|Ms|Prof)[A-Z][A-Za-z]+(?:[ ,-]{1,2}[A-Z][A-Za-z]+){1,3}(?=[ ]?$)")
+_LETTERS = re.compile("[A-Za-z]+")
+_SIGNER = re.compile(f"[{HAN}]+")
+_ALIAS = re.compile(
+    r"\((?:曾用名|又名|小名|原名|系统|身份证|登记|本名|现名|化名|别名|户口|全名|住院号|门诊号|就诊卡)"
+)
+_NAME_BEFORE = re.compile(rf"(?<![{HAN}])[{HAN}]{{2,5}}$")
+_LATIN_TITLED = re.compile(r"[A-Z][a-z]+[ ][A-Z][a-z]+(?=[ ]?(?:教授|医[生师]|主任|老师|护士|先生|女士|博士))")
+_DAY = (
+    r"(?:[0-9]{1,4}[-/.年][0-9]{1,2}[-/.月][0-9]{1,2}[日号]?|[0-9]{1,2}月[0-9]{1,2}[日号]"
+    r"|(?:[〇零一二三四五六七八九]{4}年)?[一二三四五六七八九十]{1,2}月[一二三四五六七八九十]{1,3}[日号])"
+)
+# What is no given name behind a surname: titles, and the rests of names of peoples.
+_NO_GIVEN = frozenset(
+    {"护士", "医生", "医师", "主任", "老师", "小姐", "大姐", "大伯", "先生", "大哥", "小弟", "小妹", "吾尔", "萨克", "尔克", "斯密"}
+)
+_LEAST_OF_A_NAME, _LONGEST_OF_FOUR, _INDENT, _REACH = 2, 4, 4, 40
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Patterns that begin with a set of characters, which makes their search fast; what stands before is asked afterwards."""
+
+    department: "re.Pattern[str]"
+    nickname: "re.Pattern[str]"
+    title: "re.Pattern[str]"
+    sounds: "re.Pattern[str]"
+    alone: "re.Pattern[str]"
+    alone_sounds: "re.Pattern[str]"
+    signed: "re.Pattern[str]"
+
+
+@cache
+def _places() -> _Places:
+    lists = name_words()
+    rare, given, sounds = ("".join(sorted(one)) for one in (lists.single - lists.common, lists.given, lists.sounds))
+    compound, single = "|".join(sorted(lists.compound)), "".join(sorted(lists.single))
+    first = rare + "".join(sorted({surname[0] for surname in lists.compound}))
+    signer = f"(?:{compound}|[{single}])[{given}]{{0,2}}"
+    return _Places(
+        re.compile(rf"[科室处组][ ]?(?P<name>(?:{compound}|[{rare}])[{given}]{{2}}|[{sounds}]{{3,6}}(?![{HAN}]))"),
+        re.compile(rf"[小老][{single}]|[大阿][{given}](?=:)"),
+        re.compile(rf"[{single}](?:主任|教授|护士长|医生|医师|老师)(?![和与])[{given}]{{2}}"),
+        re.compile(rf"(?<![{HAN}])[{sounds}]{{2,8}}(?:[{DOTS}][{sounds}]{{2,8}})+(?![{HAN}])"),
+        re.compile(rf"[{first}][{HAN}]?[{given}]{{2}}(?=[ \t|\n,;。、/)(]|$)|[{rare}]氏[{given}]{{1,2}}(?=[ ,(]{{1,2}}[女男])"),
+        re.compile(rf"[{sounds}]{{3,6}}(?=[ \t|\n]|$)"),
+        re.compile(
+            rf"(?:^|[\n。;!])(?P<indent>[ \t]*)(?P<names>{signer}(?:[ ]?/[ ]?{signer}|[ ]{{1,3}}{signer}){{0,3}})"
+            rf"(?P<date>[ ,]{{1,3}}{_DAY})?[ \t。]*(?=\n|$|。)"
+        ),
+    )
+
+
+def find_placed_names(normal: str) -> Iterator[Removal]:
+    """Names that their place in a text gives away, in no order; places may overlap."""
+    places = _places()
+    for found in places.department.finditer(normal):
+        start, end = found.span("name")
+        if not begins_word(normal, start) and normal[start + 1 : end] not in _NO_GIVEN:
+            yield _removal(normal, start, end, Kind.STAFF, "department.staff")
+    for found in places.nickname.finditer(normal):
+        if _is_nickname(normal, found.start(), found.end()):
+            yield _removal(normal, found.start(), found.end(), Kind.STAFF, "nickname.staff")
+    for found in places.title.finditer(normal):
+        if is_bounded(normal, found.end()):
+            yield _removal(normal, *found.span(), Kind.STAFF, "title.staff")
+    for found in places.signed.finditer(normal):
+        yield from _signers(normal, found)
+    if any(dot in normal for dot in DOTS):
+        for found in places.sounds.finditer(normal):
+            yield _removal(normal, *found.span(), Kind.PERSON, "sound.person")
+    for found in _INITIALS.finditer(normal):
+        yield Removal(*found.span("name"), Kind.PERSON, "initials.person", found["name"])
+    yield from _names_alone(normal)
+    yield from _relatives(normal)
+    yield from _beside_brackets(normal)
+    for found in _LATIN_TITLED.finditer(normal):
+        if name_at(normal, found.start(), fewest=2) == found.end():
+            yield _removal(normal, *found.span(), Kind.STAFF, "title.staff")
+
+
+def _removal(normal: str, start: int, end: int, kind: Kind, rule: str) -> Removal:
+    return Removal(start, end, kind, rule, folded_name(normal[start:end]))
+
+
+def _is_nickname(normal: str, start: int, end: int) -> bool:
+    """Whether 小王 is somebody: who writes in a chat (病理-小王:), whose name follows in brackets, or behind 科 and 托."""
+    before, behind, surname = normal[start - 1 : start] or "\n", normal[end : end + 1], normal[end - 1]
+    if behind == ":" and before in "\n-":
+        return surname not in _NEVER
+    if behind == "(" and normal[end + 1 : end + 2] == surname:
+        return True
+    if before in _BEFORE_NICKNAME:
+        return surname not in _NEVER and is_bounded(normal, end)
+    return surname in _OFTEN and before not in _MEASURED and not re.match(f"[{HAN}]", behind)
+
+
+def _names_alone(normal: str) -> Iterator[Removal]:
+    """A surname and two characters of given names, or a name by its sound, between signs or in a cell."""
+    places = _places()
+    for found, edges in (
+        *((found, _EDGES) for found in places.alone.finditer(normal)),
+        *((found, _CELLS) for found in places.alone_sounds.finditer(normal)),
+    ):
+        start, name = found.start(), found[0]
+        is_edge = start == 0 or normal[start - 1] in edges
+        is_name = edges is _CELLS or len(name) < _LONGEST_OF_FOUR or surname_length(name) == _LEAST_OF_A_NAME or name[1] == "氏"
+        if is_edge and is_name and name[1:] not in _NO_GIVEN and not begins_word(normal, start):
+            yield _removal(normal, start, found.end(), Kind.PERSON, "alone.person")
+
+
+def _relatives(normal: str) -> Iterator[Removal]:
+    """Names behind one character that says whose relative somebody is: 父苗海, 弟: 常乐."""
+    for found in _RELATIVE.finditer(normal):
+        start = found.end()
+        if _BEFORE_RELATIVE.search(normal, max(0, found.start() - 3), found.start()) is None:
+            continue
+        end = chinese_name(normal, start)
+        if end is not None and end - start >= _LEAST_OF_A_NAME and _is_person(normal, start, end):
+            yield _removal(normal, start, end, Kind.PERSON, "relative.person")
+
+
+def _is_person(normal: str, start: int, end: int) -> bool:
+    lists = name_words()
+    name = normal[start:end]
+    if name in lists.both:
+        return not re.match(f"[{HAN}]", normal[end : end + 1])
+    is_common = name[0] in lists.common and not lists.given.issuperset(name[1:])
+    return not (is_common or begins_word(normal, start - 1) or begins_word(normal, start))
+
+
+def _signers(normal: str, found: "re.Match[str]") -> Iterator[Removal]:
+    """Those who sign a line, by surnames alone as well: 饶/禹双, 2025/1/9."""
+    lists = name_words()
+    first = found.start("names")
+    places = [(first + one.start(), first + one.end()) for one in _SIGNER.finditer(found["names"])]
+    names = [normal[start:end] for start, end in places]
+    is_joined = "/" in found["names"]
+    is_far = len(names) == 1 and len(found["indent"]) >= _INDENT
+    is_signed = found["date"] is not None or ((is_joined or is_far) and "周" not in names)
+    if is_signed and not any(name[1:] in _NO_GIVEN for name in names):
+        if all(name in lists.both or (name[0] not in lists.common and not begins_word(name, 0)) for name in names):
+            yield from (_removal(normal, start, end, Kind.STAFF, "line.staff") for start, end in places)
+
+
+def _beside_brackets(normal: str) -> Iterator[Removal]:
+    """A name with its alias, its number or the same name in the other script in brackets: 宫本洋子(MIYAMOTO Yoko)."""
+    for found in _ALIAS.finditer(normal):
+        name = _NAME_BEFORE.search(normal, max(0, found.start() - 8), found.start())
+        if name and (surname_length(name[0]) or name_words().sounds.issuperset(name[0])):
+            yield _removal(normal, *name.span(), Kind.PATIENT, "alias.patient")
+    for found in _BRACKET.finditer(normal):
+        before = max(0, found.start() - _REACH)
+        if found["in"]:
+            latin, han = _LATIN_BEFORE.search(normal, before, found.start()), found.span("in")
+            places = (han, latin.span()) if latin else None
+        else:
+            written = _HAN_BEFORE.search(normal, before, found.start())
+            end = name_at(normal, found.end(), fewest=2) if written else None
+            is_closed = end is not None and normal[end : end + 1] in {")", ",", ";"}
+            places = (written.span(), (found.end(), end)) if written and end and is_closed else None
+        if places and _is_name(normal[slice(*places[0])]) and _is_latin_name(normal[slice(*places[1])]):
+            yield from (_removal(normal, *place, Kind.PERSON, "scripts.person") for place in places)
+
+
+def _is_name(name: str) -> bool:
+    if any(dot in name for dot in DOTS):
+        return True
+    is_word = begins_word(name, 0) or name in name_words().both
+    return len(name) <= _LONGEST_OF_FOUR and surname_length(name) > 0 and not is_word
+
+
+def _is_latin_name(name: str) -> bool:
+    lists = name_words()
+    words = [word.lower() for word in _LETTERS.findall(name)]
+    return not any(word in known for word in words for known in (lists.latin, lists.eponyms, medical_latin()))
