@@ -372,7 +372,8 @@ def _run_everything(workspace: Path, inputs: Path) -> Corpus:
     (inputs / "codes.txt").write_text("\n".join(codes))
     asked = ("--reason", "test", "--requested-by", "Li", "--approved-by", "Zhang", "--to-review")
     last = [
-        ("deid", "reidentify", f"@{inputs}/codes.txt", *asked), ("audit", "report"), ("vault", "rotate", "--reason", "test"), ("deid", "apply", "--texts", "all"),
+        ("deid", "reidentify", f"@{inputs}/codes.txt", *asked), ("audit", "report"),
+        ("vault", "rotate", "--reason", "test"), ("deid", "apply", "--texts", "all"),
     ]  # fmt: skip
     for command, (output, code) in zip(last, _run_in_one_process(workspace, last, "-v"), strict=True):
         printed.append(output)

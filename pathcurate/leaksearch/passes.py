@@ -34,6 +34,12 @@ _WINDOWS = {
 }
 _WIDE = re.compile(f"[\x80-\xff{''.join(map(chr, _WINDOWS))}]{{2}}")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]+)*")
+# Codes, UUIDs and digests are random: among a million of them, read as Base64, short numbers stand by chance.
+_RANDOM = re.compile(
+    rb"(?<![A-Za-z0-9+/_-])(?:[A-Z]-[0-9A-HJKMNP-TV-Z]{16}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32,})"
+    rb"(?![A-Za-z0-9+/])"
+)
+_LEAST_BASE64 = 16
 _BASE64_SIGNS = bytes.maketrans(b"-_", b"+/")
 _PERCENT = re.compile("%[0-9A-Fa-f]{2}")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|([\\/\"']))")
@@ -138,8 +144,10 @@ def _misread(text: str, encoding: str = MISREAD) -> Iterator[Reading]:
 def _base64(data: bytes) -> Iterator[Reading]:
     """What long runs of its signs say, wherever in the run a text may have begun."""
     decoded = []
-    for run in _BASE64.finditer(data):
-        signs = run.group().translate(_BASE64_SIGNS, b"\r\n")
+    pieces = (piece for run in _BASE64.finditer(data) for piece in _RANDOM.split(run.group()))
+    for signs in (piece.translate(_BASE64_SIGNS, b"\r\n") for piece in pieces):
+        if len(signs) < _LEAST_BASE64:
+            continue
         for begin in range(4):
             part = signs[begin : len(signs) - ((len(signs) - begin) % 4 == 1)]
             decoded.append(binascii.a2b_base64(part + b"=" * (-len(part) % 4)))

@@ -246,3 +246,36 @@ def test_a_hostile_text_costs_linear_time(piece: str) -> None:
     start = time.perf_counter()
     search.find((piece * 20_000)[:20_000])
     assert time.perf_counter() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("name", "spelt"),
+    [("谭美莉", "谭美丽"), ("谭美莉", "谭梅莉"), ("李姗姗", "李珊珊"), ("邵志强", "邵志刚"), ("唐晓鹏", "唐小朋")],
+)
+def test_a_chinese_name_goes_mistyped(name: str, spelt: str) -> None:
+    """One character another, or all of them of the same sound: only where a name may begin and end."""
+    assert found(f"患者{spelt}原报告，患者本人{spelt}取走", names=(name,)) == [spelt, spelt]
+    assert found(f"（{spelt}）", names=(name,)) == [spelt]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("谭美莉", "（谭志刚）"),
+        ("谭莉", "（谭丽）"),
+        ("石美花", "（石蜡花）"),
+        ("平安", "手术过程平安，患儿返回"),
+        ("国庆", "国庆节后发现"),
+        ("向阳", "溃疡面向阳面"),
+        ("叶子", "组织呈叶子状突起"),
+        ("蓝天", "蓝天医疗器械公司"),
+    ],
+)
+def test_another_name_and_a_word_that_is_a_name_stay(name: str, text: str) -> None:
+    assert found(text, names=(name,)) == []
+
+
+@pytest.mark.parametrize("text", ["患者<平安>，女", "（<平安>）", "<平安>同志", "<平安>，5岁", "|<平安>|男"])
+def test_a_word_goes_where_it_is_somebody(text: str) -> None:
+    expected = text[text.index("<") + 1 : text.index(">")]
+    assert found(text.replace("<", "").replace(">", ""), names=("平安",)) == [expected]

@@ -214,7 +214,8 @@ def alone(match: _Match) -> Span | None:
     before = text[max(0, start - 3) : start].rstrip(" ")
     if start and before[-1:] not in {",", "。", ";", "、", "\n"}:
         return None
-    is_listed = re.match(r"[ ]?[,、][ ]?[0-9]{3}", text[end : end + 5]) or re.search(r"[0-9][,、 ]{1,2}$", text[:start][-3:])
+    is_followed = re.match(r"[ ]?[,、][ ]?[0-9]{3}", text[end : end + 5])
+    is_listed = is_followed or re.search(r"[0-9][,、 ]{1,2}$", text[max(0, start - 3) : start])
     return None if is_listed or match["v"].endswith("000") else match.span("v")
 
 

@@ -13,32 +13,42 @@ _CAPITAL = "A-Z\u00c0-\u00de"
 _WORDS = re.compile(rf"(?<![{_LETTERS}0-9_.@/-])[{_CAPITAL}][{_LETTERS}]{{1,15}}")
 _PART = re.compile(rf"[{_LETTERS}]+")
 _SURNAME_BEFORE = re.compile(
-    rf"(?<![{_LETTERS}0-9'’-])(?P<v>(?:[dlDLO]['’]|Mc|Mac|(?:van|von|de|der|St\.?)[ ])?[{_CAPITAL}][{_LETTERS}'’-]{{1,24}})(?P<comma>,?)[ ]?\Z"
+    rf"(?<![{_LETTERS}0-9'’-])(?P<v>(?:[dlDLO]['’]|Mc|Mac|(?:van|von|de|der"
+    rf"|St\.?)[ ])?[{_CAPITAL}][{_LETTERS}'’-]{{1,24}})(?P<comma>,?)[ ]?\Z"
 )
 _REACH = 28
 _INITIALS = re.compile(
-    rf"(?<![{_LETTERS}0-9.'’/-])(?:[A-Z]\.[ ]?(?:-?[A-Z]\.[ ]?){{0,2}})(?=(?:van|von|de|der|den|la|le|al|el|Mc|O['’])?[ -]?[{_CAPITAL}][a-z\u00df-\u00ff'’])"
+    rf"(?<![{_LETTERS}0-9.'’/-])(?:[A-Z]\.[ ]?(?:-?[A-Z]\.[ ]?){{0,2}})(?=(?:van|von|de|der|den|la|le|al|el|Mc"
+    rf"|O['’])?[ -]?[{_CAPITAL}][a-z\u00df-\u00ff'’])"
 )
-_ITEM = re.compile(r"(?:\A|[\n;.])[ ]*\Z")
+_ITEM = re.compile(r"(?:\A|[\n;.:]|part|men)[ ]*\Z")
 _LAST_ITEM = "N"
 _PERSON_BEHIND = re.compile(
-    r"[ ]?[,;/(\[-]?[ ]?[(\[]?(?:MRN|M\.R\.N|DOB|D\.O\.B|d\.o\.b|dob|NHS|NHI|CHI|HCN|PHN|SSN|MR[ ]?#|aged?[ ][0-9]|[0-9]{1,3}[ -]?(?:y\b|yo\b|y/o|yrs?\b|year)"
-    r"|[0-9]{1,2}/[0-9]{1,2}(?![0-9])|[A-Z]{1,3}[0-9]{2}-[0-9]{2,}|[FM],?[ ]?[0-9]{1,3}\b|[0-9]{1,3},?[ ]?(?:[MFmf]|male|female)\b)"
+    r"[ ]?[,;/(\[-]?[ ]?[(\[]?(?:MRN|M\.R\.N|DOB|D\.O\.B|d\.o\.b|dob|NHS|NHI|CHI|HCN|PHN|SSN|MR[ ]?#|aged?[ ][0-9]"
+    r"|[0-9]{1,3}[ -]?(?:y\b|yo\b|y/o|yrs?\b|year)"
+    r"|[0-9]{1,2}/[0-9]{1,2}(?![0-9])|[A-Z]{1,3}[0-9]{2}-[0-9]{2,}|[FM],?[ ]?[0-9]{1,3}\b|[0-9]{1,3},?[ ]?(?:[MFmf]"
+    r"|male|female)\b)"
 )
 _TWO_WORDS = re.compile(
-    rf"(?<![{_LETTERS}0-9.'’/-])[{_CAPITAL}][{_LETTERS}'’-]+,?[ ](?:[{_CAPITAL}]\.?[ ])?[{_CAPITAL}][{_LETTERS}'’-]+(?=[ ]?[,;/(\[ -])"
+    rf"(?<![{_LETTERS}0-9.'’/-])[{_CAPITAL}][{_LETTERS}'’-]+,?[ ](?:[{_CAPITAL}]\.?["
+    rf" ])?[{_CAPITAL}][{_LETTERS}'’-]+(?=[ ]?[,;/(\[ -])"
 )
 _ACTING = re.compile(
-    rf"(?<![{_LETTERS}0-9.'’-])(?:(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}})(?=[ ](?:to (?:see|present|call|review|check|follow|phone|confirm|look|cut|"
-    r"chase|discuss)|will|has|had|agrees|agreed|concurs|concurred|called|says|said|phoned|asked|asks|who|thinks|wants|wrote|writes|rang|confirmed)\b)"
+    rf"(?<![{_LETTERS}0-9.'’-])(?:(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}})(?=[ ](?:to (?:see|present|call|review"
+    rf"|check|follow|phone|confirm|look|cut|"
+    r"chase|discuss)|will|has|had|agrees|agreed|concurs|concurred|called|says|said|phoned|asked|asks|who|thinks|wants"
+    r"|wrote|writes|rang|confirmed)\b)"
     rf"|[(][\"“](?P<quoted>[{_CAPITAL}][a-z]{{1,14}})[\"”])"
 )
 _SIGNED = re.compile(
     r"(?:(?<=\n)|(?<=\. )|\A)(?P<v>(?:[A-Z]{2,3}|[a-z]{2,3})(?:[/:][A-Za-z]{2,3})?)"
     r"(?=[ ,/]{1,3}(?:[0-3]?[0-9][-/. ](?:[01]?[0-9]|[ivxIVX]{1,4}|[A-Za-z]{3})[-/. ](?:19|20)?[0-9]{2})[ ]*(?:\n|\Z))"
-    r"|(?:(?<=\n)|(?<=\. ))(?P<pair>[A-Z]{2,3}[/:][a-z]{2,3})(?=[ ]*(?:\n|\Z))"
+    r"|(?<![0-9A-Za-z/.-])(?P<pair>[A-Z]{2,3}[/:][a-z]{2,3})(?=[ ]*(?:[.;,)\n]|\Z))"
 )
-_NOBODY = frozenset("ct mri us xr pet ecg er pr ln bx fna cxr egd eus mra dx hx tx".split())
+_NOBODY = frozenset(
+    {"am/pm", "ct", "mri", "us", "xr", "pet", "ecg", "er", "pr", "ln", "bx", "fna", "cxr", "egd", "eus", "mra", "dx", "hx",
+     "tx"}
+)  # fmt: skip
 _SPACED = re.compile(r"N[ ]A[ ]M[ ]E[ ]{0,3}:?[ ]{0,3}(?P<v>[A-Z](?:[ ]{1,2}[A-Z](?![A-Za-z])){3,40})")
 _NEEDED = re.compile(r"[A-Z][a-z]{1,15}[ ,]|[A-Z]\.[ ]?[A-Z][a-z]|[A-Z]{3}[ ,]")
 
@@ -60,7 +70,12 @@ def find_english_names(normal: str) -> Iterator[Removal]:
         if found[group].lower() not in _NOBODY:
             yield Removal(*found.span(group), Kind.STAFF, "line.initials", found[group].upper())
     for found in _SPACED.finditer(normal):
-        yield Removal(*found.span("v"), Kind.PATIENT, "label.spaced", found["v"].replace("  ", "\n").replace(" ", "").replace("\n", " "))
+        yield Removal(
+            *found.span("v"),
+            Kind.PATIENT,
+            "label.spaced",
+            found["v"].replace("  ", "\n").replace(" ", "").replace("\n", " "),
+        )
 
 
 def _removal(normal: str, start: int, end: int, rule: str) -> Removal:
@@ -120,7 +135,11 @@ def _with_initial(normal: str, end: int) -> int:
 def _with_initials(normal: str) -> Iterator[Removal]:
     """``T. Marsh``, ``W.H. Fitzgerald``; no items of a list (``A. Omentum``) and no species (``E. Coli``)."""
     for found in _INITIALS.finditer(normal):
-        is_item = found[0].count(".") == 1 and found[0] < _LAST_ITEM and _ITEM.search(normal, max(0, found.start() - 4), found.start())
+        is_item = (
+            found[0].count(".") == 1
+            and found[0] < _LAST_ITEM
+            and _ITEM.search(normal, max(0, found.start() - 5), found.start())
+        )
         end = None if is_item else name_at(normal, found.start(), fewest=2, has_comma=False)
         if end is not None:
             words = _words(normal[found.end() : end])

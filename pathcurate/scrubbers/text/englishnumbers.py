@@ -11,8 +11,15 @@ from pathcurate.scrubbers.text.accepting import digits_in, is_day
 _PROSE = re.compile(r"[A-Za-z]{2,20}[ ,.:;]{1,2}[A-Za-z]{2,20}[ ,.:;]{1,2}[A-Za-z0-9]{2}")
 _FREE = r"(?<![0-9A-Za-z.])"
 _OVER = r"(?![0-9A-Za-z])"
-_IS = r"(?:[ ]?(?:number|num|nos?|nr|ref|id|#)(?![a-z])\.?)?(?:[ ](?:is|was|of|to|returned|on file)(?![a-z]))?[ ]?[:#=.]{0,2}[ ]{0,3}[#(\[\"“]?"
-_CODE = r"(?P<v>(?:[a-z]{1,5}[0-9]?[-_/]|[a-z]{1,3}[0-9]?|(?-i:[A-Z]{2})[ ])?[0-9][0-9a-z]{0,19}(?:[-_/:.][0-9a-z]{1,12}|[ ](?=[0-9]{3,5}(?![0-9]))[0-9]{3,5}){0,5})(?![0-9a-z%])"
+_IS = (
+    r"(?:[ ]?(?:number|num|nos?|nr|ref|id|#)(?![a-z])\.?)?(?:[ ](?:is|was|of|to|returned"
+    r"|on file)(?![a-z]))?[ ]?[:#=.]{0,2}[ ]{0,3}[#(\[\"“]?"
+)
+_CODE = (
+    r"(?P<v>(?:[a-z]{1,5}[0-9]?[-_/]|[a-z]{1,3}[0-9]?"
+    r"|(?-i:[A-Z]{2})[ ])?[0-9][0-9a-z]{0,19}(?:[-_/:.][0-9a-z]{1,12}"
+    r"|[ ](?=[0-9]{3,5}(?![0-9]))[0-9]{3,5}){0,5})(?![0-9a-z%])"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +34,15 @@ class _Rule:
 
 
 def _labelled(name: str, kind: Kind, labels: str, least: int, least_mixed: int, value: str = _CODE) -> _Rule:
-    return _Rule(name, kind, re.compile(rf"(?<![a-z0-9])(?=[a-z])(?:{labels})(?![a-z]){_IS}{value}", re.IGNORECASE), least, least_mixed)
+    # The bracket before an area code is a part of the number.
+    between = _IS.replace("#(", "#") if kind is Kind.PHONE else _IS
+    return _Rule(
+        name,
+        kind,
+        re.compile(rf"(?<![a-z0-9])(?=[a-z])(?:{labels})(?![a-z]){between}{value}", re.IGNORECASE),
+        least,
+        least_mixed,
+    )
 
 
 def _shaped(name: str, kind: Kind, value: str) -> _Rule:
@@ -38,66 +53,97 @@ _RULES = (
     _labelled("label.chart_en", Kind.NUMBER,
               r"charts?|folder|mrn|mr|hrn|umrn|crn|hosp(?:ital)?|billing|encounter|requisition|barcode|bar code|tracking|"
               r"(?:quality |incident |safety |adverse )event|films?|x-?rays?|medical record|"
-              r"(?:(?:our|your|their|local|genetics|clinic|referral|radiology|molecular) )?ref(?:erence)?|"
-              r"(?:our|your|their|local|unit|mortuary|police|badge|collar|locker|ward) (?=no|num|id|#)|id|pid", 4, 3),
-    _labelled("label.no_en", Kind.NUMBER, r"(?-i:No|NO|Nr)\.?", 5, 3, r"[ ]?(?P<v>[a-z]{1,3}[-/]?[0-9]{3,9}(?:[-/][0-9]{1,6}){0,2})(?![0-9a-z])"),
+              r"(?<!kit )(?<!cat )(?<!lot )(?:(?:our|your|their|local|genetics|clinic|referral|radiology"
+              r"|molecular) )?ref(?:erence)?|"
+              r"(?:our|your|their|local|unit|mortuary|police|badge|collar|locker|ward) (?=no|num|id|#)|id|pid|(?-i:W?PC"
+              r"|PCSO|DC|Sgt|Badge|badge)", 4, 3),
+    _labelled("label.no_en", Kind.NUMBER, r"(?-i:No|NO|Nr)\.?", 5, 3,
+              r"[ ]?(?P<v>[a-z]{1,3}[-/]?[0-9]{3,9}(?:[-/][0-9]{1,6}){0,2})(?![0-9a-z])"),
     _labelled("label.lab_en", Kind.CASE,
               r"case|lab(?:oratory)?(?: ref)?|report|accession|acc|histology|histo|cytology|cyto|frozen(?: section)?|fs|"
-              r"path(?:ology)?|neuropathology|biopsy|bx|surgical|autopsy|post-?mortem|pm|specimen|sample|slides?|blocks?", 5, 3,
-              r"(?P<v>[a-z]{0,4}[-/]?[0-9]{1,4}[-/:.](?:[a-z]{1,3}[-/:.])?[0-9]{2,8}(?:[-/][0-9]{2,7})?(?:[-/ ]?[a-z][0-9]{0,2})?"
+              r"path(?:ology)?|neuropathology|biopsy|bx|surgical|autopsy|post-?mortem|pm|specimen|sample", 5, 3,
+              r"(?P<v>[a-z]{0,4}[-/]?[0-9]{1,4}[-/:.](?:[a-z]{1,3}[-/:.])?[0-9]{2,8}(?:[-/][0-9]{2,7})?(?:[-/"
+              r" ]?[a-z][0-9]{0,2})?"
               r"|[a-z]{1,4}-[0-9]{3,8}|[0-9]{2}[a-z]{1,3}-?[0-9]{3,8})(?![0-9a-z%])"),
     _shaped("shape.case_letters_en", Kind.CASE,
             r"[0-9]{2}[-/:][A-Z]{1,3}[-/:][0-9]{3,7}(?:-[A-Z][0-9]{0,2})?"
             r"|(?!(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)-)[A-Z]{1,4}-[0-9]{2}-[0-9]{2,7}(?:-[A-Z][0-9]{0,2})?"
             r"|[A-Z]{1,3}[0-9]{2}/[0-9]{3,6}(?:[-/][A-Z][0-9]{0,2})?|[A-Z]{1,3}-[0-9]{2}/[0-9]{3,6}"
-            r"|[0-9]{2}[A-Z]{1,2}-?[0-9]{4,7}|(?:19|20)[0-9]{2}-(?!(?:0[1-9]|1[0-2])[0-3][0-9](?![0-9])|(?:19|20)[0-9]{2}(?![0-9]))[0-9]{4,6}"),
+            r"|[0-9]{2}[A-Z]{1,2}-?[0-9]{4,7}|(?:19|20)[0-9]{2}-(?!(?:0[1-9]|1[0-2])[0-3][0-9](?![0-9])|(?:19"
+            r"|20)[0-9]{2}(?![0-9]))[0-9]{4,6}"),
     _shaped("shape.code_en", Kind.NUMBER,
-            r"(?!(?:CPT|ISO|GB|NM|NP|NC|ICD|NCT|PMID|ISBN|RFC|COSM|CLSI|WS|EN|SNOMED)-)[A-Z]{1,4}[0-9]?-[0-9]{4,8}(?:-[0-9]{1,3})?"),
+            r"(?!(?:CPT|ISO|GB|NM|NP|NC|ICD|NCT|PMID|ISBN|RFC|COSM|CLSI|WS|EN"
+            r"|SNOMED|[TMPDEFJ]|JGCA)-)[A-Z]{1,4}[0-9]?-[0-9]{4,8}(?:-[0-9]{1,3})?"),
     _labelled("label.phone_en", Kind.PHONE,
-              r"tel(?:ephone)?|phones?|ph|mob(?:ile)?|cell|fax|pager|bleep|beeper|ext(?:ension|n)?|desk|office|home|work|direct(?: line)?|"
-              r"whatsapp|voicemail|switchboard|landline|hotline|call(?:ed| back)?|callback|reach(?:ed)?(?: (?:at|on))?|(?:ring|dial|text|contact)(?:ed| on| at)?|"
+              r"tel(?:ephone)?|phones?|ph|mob(?:ile)?|cell|fax|pager|bleep|beeper|ext(?:ension|n)?|desk|office|home"
+              r"|work|direct(?: line)?|"
+              r"whatsapp|voicemail|switchboard|landline|hotline|call(?:ed)?(?: me| us| back)?(?: on| at)?|callback"
+              r"|reach(?:ed)?(?: (?:at|on))?|(?:ring|dial|text|contact)(?:ed| on| at)?|"
               r"page(?:d)?|number", 7, 7,
-              r"(?:(?:on|at)[ ])?(?P<v>[+(]?[0-9][0-9]{0,4}\)?(?:[ ]?[-./(][ ]?|[)][ ]?|[ ])?(?:[0-9]{1,7}\)?(?:[-./][ ]?|[ ](?=[0-9(]))){0,5}[0-9]{2,9}"
+              r"(?:(?:on|at)[ ])?(?P<v>[+(]?[0-9][0-9]{0,4}\)?(?:[ ]?[-./(][ ]?|[)][ ]?"
+              r"|[ ])?(?:[0-9]{1,7}\)?(?:[-./][ ]?|[ ](?=[0-9(]))){0,5}[0-9]{2,9}"
               r"(?:,?[ ]?(?:x|ext\.?|extn\.?|extension|poste)[ ]?[0-9]{1,6})?)(?![0-9a-z])"),
     _labelled("label.pager_en", Kind.PHONE,
-              r"pager|bleep(?:er)?|beeper|ext(?:ension|n)?\.?|page|fax|tel|phone|ph|x(?=[0-9])|short code|dect|vocera|internal", 3, 3,
-              r"(?P<v>[0-9]-[0-9]{3,4}|[0-9]{3}-[0-9]{3,4}|[0-9]{3,6})(?![0-9a-z]|[ ]?(?:cm|mm|ml|cells?|x))"),
+              r"pager|bleep(?:er)?|beeper|ext(?:ension|n)?\.?|fax|tel|phone|ph|x(?=[0-9])|short code|dect|vocera"
+              r"|internal", 3, 3,
+              r"\(?(?P<v>[0-9]-[0-9]{3,4}|[0-9]{3}-[0-9]{3,4}|[0-9]{3,6})(?![0-9a-z]|[ ]?(?:cm|mm|ml|cells?|x))"),
     _shaped("shape.phone_en", Kind.PHONE,
             r"1[-. ](?:\([2-9][0-9]{2}\)|[2-9][0-9]{2})[-. ][0-9]{3}[-. ][0-9]{4}"
-            r"|[2-9][0-9]{2}(?:\.|-|/|\)[ ]?|[ ])[2-9][0-9]{2}[-.][0-9]{4}(?:,?[ ]?(?:x|ext\.?|extn\.?|extension|poste)[ ]?[0-9]{1,6})?"
+            r"|[2-9][0-9]{2}(?:\.|-|/|\)[ ]?|[ ])[2-9][0-9]{2}[-.][0-9]{4}(?:,?[ ]?(?:x|ext\.?|extn\.?|extension"
+            r"|poste)[ ]?[0-9]{1,6})?"
             r"|00[1-9][0-9]{0,2}(?:[ -]\(?[0-9]{1,4}\)?){3,6}"
-            r"|0[1-9][0-9]{1,3}[ -][0-9]{3}[ -][0-9]{3,4}|0[2378][ ][0-9]{4}[ ][0-9]{4}|01[0-9]{3}[ -][0-9]{5,6}|07[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{3}"
+            r"|0[1-9][0-9]{1,3}[ -][0-9]{3}[ -][0-9]{3,4}|0[2378][ ][0-9]{4}[ ][0-9]{4}|01[0-9]{3}[ -][0-9]{5,6}"
+            r"|07[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{3}"
             r"|[A-Z]{2}[a-z]{3,8}[ ][0-9]-[0-9]{4}"),
     _Rule("shape.phone_area_en", Kind.PHONE,
-          re.compile(r"(?<![0-9A-Za-z])(?P<v>(?:\+[0-9]{1,3}[ ]?)?\(0?[1-9][0-9]{0,3}\)[ ]?[0-9]{2,4}[ -]?[0-9]{3,4}(?:[ -]?[0-9]{3,4})?)(?![0-9A-Za-z]|\.[0-9])")),
-    _Rule("shape.extension_en", Kind.PHONE, re.compile(r"(?<=[,(;:] )(?P<v>x[0-9]{4,5}(?<!00))(?![0-9A-Za-z])|(?<=\()(?P<w>x[0-9]{4,5}(?<!00))(?=\))")),
+          re.compile(r"(?<![0-9A-Za-z])(?P<v>(?:\+[0-9]{1,3}[ ]?\(0\)|\(0[1-9][0-9]{0,3}\)"
+                     r"|\([2-9][0-9]{2}\))[ ]?[0-9]{2,4}[ -]?[0-9]{3,4}(?:[ -]?[0-9]{3,4})?)(?![0-9A-Za-z]|\.[0-9])")),
+    _Rule("shape.extension_en", Kind.PHONE, re.compile(r"(?<=[,(;:] )(?P<v>x[0-9]{4,5}(?<!00))(?![0-9A-Za-z])"
+        r"|(?<=\()(?P<w>x[0-9]{4,5}(?<!00))(?=\))")),
     _Rule("label.bed_en", Kind.BED,
-          re.compile(r"(?:(?<![A-Za-z])(?<!mor )(?<!mour )(?<!al )(?<!ar )(?<!ic )(?<!on )(?<!ate )(?<!ver )(?<!ary )(?<!tic )(?<!ail )(?i:bed|cot|bay|incubator|crib)"
-                     r"|(?<![A-Za-z])(?i:room|rm)(?= ?#?[0-9]{3}))[ ]?(?i:no\.?|#|number)?[ :]{0,2}(?P<v>[A-Z]?[0-9]{1,4}[A-Z]?(?:-[0-9A-Z]{1,2})?)"
-                     r"(?![0-9A-Za-z.][0-9]?|[ ]?(?:mm|cm|x[ ]))|(?<![A-Za-z])(?:WEST|EAST|NORTH|SOUTH|West|East|North|South|[0-9][NSEW])-(?P<w>[0-9]{2,4}-?[A-Z]?)(?![0-9A-Za-z])")),
+          re.compile(r"(?:(?<![A-Za-z])(?<!mor )(?<!mour )(?<!al )(?<!ar )(?<!ic )(?<!on )(?<!ate )(?<!ver )(?<!ary"
+                     r" )(?<!tic )(?<!ail )(?i:bed|cot|bay|incubator|crib)"
+                     r"|(?<![A-Za-z])(?i:room|rm)(?= ?#?[0-9]{3}))[ ]?(?i:no\.?|#"
+                     r"|number)?[ :]{0,2}(?P<v>[A-Z]?[0-9]{1,4}[A-Z]?(?:-[0-9A-Z]{1,2})?)"
+                     r"(?![0-9A-Za-z]|\.[0-9]|[ ]?(?:mm|cm|x[ ]))|(?<![A-Za-z])(?:WEST|EAST|NORTH|SOUTH|West|East|North"
+                     r"|South|[0-9][NSEW])-(?P<w>[0-9]{2,4}-?[A-Z]?)(?![0-9A-Za-z])")),
     _labelled("label.member_en", Kind.ACCOUNT,
-              r"account|acct|policy|member|ramq|ohip|medicare|medicaid|plate|tag|policyholder|insurance|claim|group|iban|card|"
+              r"account|acct|policy|member|ramq|ohip|medicare|medicaid|plate|tag|policyholder|insurance|claim|group"
+              r"|iban|card|"
               r"(?:parking|vehicle)(?: validation| permit| reg(?:istration)?)?:?(?: [A-Z]{2})?", 4, 4,
-              r"(?:[A-Z]{2}[ ](?=[A-Z]{2,4}-))?(?P<v>(?:[a-z]{1,6}[-_]|[a-z]{1,3}|(?-i:[A-Z]{3,4})[ ])?[0-9][0-9a-z]{0,19}(?:[-_ ](?=[0-9a-z]{0,4}[0-9])[0-9a-z]{2,10}){0,4})(?![0-9a-z%])"),
+              r"(?:[A-Z]{2}[ ](?=[A-Z]{2,4}-))?(?P<v>(?:[a-z]{1,6}[-_]|[a-z]{1,3}"
+              r"|(?-i:[A-Z]{3,4})[ ])?[0-9][0-9a-z]{0,19}(?:[-_ ](?=[0-9a-z]{0,4}[0-9])[0-9a-z]{1,10}){0,4})(?![0-9a-z%])"),
     _Rule("label.user_en", Kind.ACCOUNT,
-          re.compile(r"(?<![a-z])(?i:users?(?:name)?|user ?id|login|logon|handle|account name)[ :]{1,3}(?P<v>@?[A-Za-z](?=[A-Za-z.-]{0,20}[0-9_])[A-Za-z0-9._-]{3,30}[A-Za-z0-9])")),
-    _labelled("label.last_four_en", Kind.ID, r"last[ -](?:4|four)(?: digits)?(?: of)?(?: the)?(?: ssn)?|ending(?: in)?|ends in|xxx-xx-", 4, 4,
+          re.compile(r"(?<![a-z])(?i:users?(?:name)?|user ?id|login|logon|handle"
+                     r"|account name)[ :]{1,3}(?P<v>@?[A-Za-z](?=[A-Za-z.-]{0,20}[0-9_])[A-Za-z0-9._-]{3,30}[A-Za-z0-9])")),
+    _labelled("label.last_four_en", Kind.ID, r"last[ -](?:4|four)(?: digits)?(?: of)?(?: the)?(?: ssn)?|ending(?: in)?"
+        r"|ends in|xxx-xx-", 4, 4,
               r"(?P<v>[0-9]{4})(?![0-9a-z])"),
     _labelled("label.licence_en", Kind.ID,
-              r"(?:driver'?s |driving |medical |gun |state )?licen[cs]e|a-number|alien(?: reg(?:istration)?)?|green ?card|visa|nhi|nhs|chi|pps|ppsn|"
-              r"national insurance|ni|gmc|nmc|npi|dea|state id|military id|dod id|veteran id|service|nie|curp|aadhaar|omang", 4, 3,
+              r"(?:driver'?s |driving |medical |gun |state )?licen[cs]e|a-number|alien(?: reg(?:istration)?)?"
+              r"|green ?card|visa|nhi|nhs|chi|pps|ppsn|"
+              r"national insurance|ni|gmc|nmc|npi|dea|state id|military id|dod id|veteran id|service|nie|curp|aadhaar"
+              r"|omang", 4, 3,
               r"(?P<v>[a-z]{0,4}[ -]?[0-9][0-9a-z]{1,19}(?:[ -](?=[0-9a-z]{0,3}[0-9])[0-9a-z]{2,8}){0,4})(?![0-9a-z%])"),
     _shaped("shape.id_en", Kind.ID,
-            r"[A-CEGHJ-PR-TW-Z]{2}[ ]?[0-9]{2}[ ][0-9]{2}[ ][0-9]{2}[ ]?[A-D]|[0-9]{7}[A-W][A-IW]?|[0-9]{3}[ ][0-9]{3}[ ][0-9]{4}|[0-9]{3}[ ][0-9]{2}[ ][0-9]{4}"
-            r"|[2-6][0-9]{3}[ ][0-9]{5}[ ][0-9](?:[ /-][0-9])?|[0-9]{4}[ -][0-9]{3}[ -][0-9]{3}(?:[ -]?[A-Z]{2})?|[1-9][A-Z][A-Z0-9][0-9]-?[A-Z][A-Z0-9][0-9]-?[A-Z]{2}[0-9]{2}"),
+            r"[A-CEGHJ-PR-TW-Z]{2}[ ]?[0-9]{2}[ ][0-9]{2}[ ][0-9]{2}[ ]?[A-D]|[0-9]{7}[A-W][A-IW]?"
+            r"|[0-9]{3}[ ][0-9]{3}[ ][0-9]{4}|[0-9]{3}[ ][0-9]{2}[ ][0-9]{4}"
+            r"|[2-6][0-9]{3}[ ][0-9]{5}[ ][0-9](?:[ /-][0-9])?|[0-9]{4}[ -][0-9]{3}[ -][0-9]{3}(?:[ -]?[A-Z]{2})?"
+            r"|[1-9][A-Z][A-Z0-9][0-9]-?[A-Z][A-Z0-9][0-9]-?[A-Z]{2}[0-9]{2}"),
     _Rule("label.age_en", Kind.AGE,
-          re.compile(r"(?:(?<![A-Za-z])[Aa](?:ge|GE)(?:d|D)?[ ]?(?:of[ ]|at death[ ]?|[:=])?[ ]{0,3}|(?<=[a-z]), (?=[0-9]{2,3}, (?:died|the |a |an |who|was|of |from |retired|in |living|lives|found|presented|[a-z]+ed ))|"
-                     r"(?:is|turned|was|turning)[ ](?=[0-9]{2,3} years))(?P<v>9[0-9]|1[01][0-9])(?![0-9%A-Za-z]|\.[0-9]|[-/][0-9])")),
+          re.compile(r"(?:(?<![A-Za-z])[Aa](?:ge|GE)(?:d|D)?[ ]?(?:of[ ]|at death[ ]?|[:=])?[ ]{0,3}"
+                     r"|(?<=[a-z]), (?=[0-9]{2,3}, (?:died|the |a |an |who|was|of |from |retired|in |living|lives|found"
+                     r"|presented|[a-z]+ed ))|"
+                     r"(?:is|turned|was|turning)[ ](?=[0-9]{2,3} years))(?P<v>9[0-9]|1[01][0-9])(?![0-9%A-Za-z]|\.[0-9]"
+                     r"|[-/][0-9])")),
     _Rule("shape.age_words_en", Kind.AGE,
-          re.compile(r"(?<![A-Za-z-])(?P<v>(?i:ninety(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?|(?:one|a)[ -]hundred(?:[- ](?:and[- ])?(?:one|two|three|four|five|six|seven|eight|nine|ten))?))"
+          re.compile(r"(?<![A-Za-z-])(?P<v>(?i:ninety(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?|(?:one"
+                     r"|a)[ -]hundred(?:[- ](?:and[- ])?(?:one|two|three|four|five|six|seven|eight|nine|ten))?))"
                      r"(?=[- ]?(?:years?|yrs?|yo|y/o)(?![a-z]))", re.IGNORECASE)),
 )  # fmt: skip
-_RANGE_OF_BLOCKS = re.compile(r"(?<![0-9A-Za-z.-])(?P<v>[A-Z]{1,3}(?P<year>[0-9]{2})-(?P<number>[0-9]{2}))(?![0-9A-Za-z-]|\.[0-9])")
+_RANGE_OF_BLOCKS = re.compile(
+    r"(?<![0-9A-Za-z.-])(?P<v>[A-Z]{1,3}(?P<year>[0-9]{2})-(?P<number>[0-9]{2}))(?![0-9A-Za-z-]|\.[0-9])"
+)
 _YEARS, _FAR = range(5, 31), 30
 
 

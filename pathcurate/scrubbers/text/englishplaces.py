@@ -11,61 +11,81 @@ from pathcurate.scrubbers.text.englishwords import is_given, is_word
 # In texts without words of English a few markers stand alone; what follows is not tried on them.
 _PROSE = re.compile(
     r"[A-Z][a-z]{1,20}[,.]?[ ](?:of |for |the ){0,2}[A-Z](?:[a-z]|[A-Z]? ?[0-9])|[A-Z]{4,20}[ ][A-Z]{4,20}|"
-    r"P\.?[ ]?O|Lab[Cc]orp|[A-Z][a-z]{1,20}['’]s(?![a-z])|H[oô]pital|[A-Z][a-z]{2,20}-[A-Z][a-z]{2,20}|[0-9] [A-Z][a-z]+ [A-Z]"
+    r"P\.?[ ]?O|Lab[Cc]orp|[A-Z][a-z]{1,20}['’]s(?![a-z])|H[oô]pital|[A-Z][a-z]{2,20}-[A-Z][a-z]{2,20}"
+    r"|[0-9] [A-Z][a-z]+ [A-Z]"
 )
 _WORD = r"(?:(?:St|Mt|Ft|Dr|[A-Z])\.|[A-Z][A-Za-z'’&-]{0,24}(?![A-Za-z0-9]))"
 _END_EN = (
     r"(?i:hospitals?|medical (?:center|centre|group|clinic)|clinics?|infirmary|cancer (?:center|centre|institute)|"
     r"health (?:system|center|centre|care|network)|healthcare|medical laborator(?:y|ies)|laborator(?:y|ies)|"
     r"pathology (?:associates|group|services|consultants|laboratories)|diagnostics|institute|hospice|sanatorium|"
-    r"nursing (?:home|and rehab(?:ilitation)? (?:center|centre))|rehab(?:ilitation)? (?:center|centre|hospital|unit)|care (?:home|center|centre)|"
-    r"(?:nhs )?(?:foundation )?trust|health board|district general|mortuary|morgue|(?:medical|family|group|health) (?:practice|associates)|polyclinic|"
-    r"(?:med(?:ical)?|path|health|cancer) ctr|hosp|labs|women's health)(?![A-Za-z])"
+    r"nursing (?:home|and rehab(?:ilitation)? (?:center|centre))|rehab(?:ilitation)? (?:center|centre|hospital|unit)"
+    r"|care (?:home|center|centre)|"
+    r"(?:nhs )?(?:foundation )?trust|health board|district general|mortuary|morgue|(?:medical|family|group"
+    r"|health) (?:practice|associates)|polyclinic|"
+    r"(?:med(?:ical)?|path|health|cancer) ctr|hosp|labs|women['’]s health(?: center| centre| clinic)?)(?![A-Za-z])"
 )
 # Ends of names of hospitals, practices and employers that other phrases have too: one word before them must be nothing else.
 _WEAK_END = (
-    r"(?P<unit>(?:High |Grammar |Primary |Secondary |Elementary |Middle |Convent |Infant |Junior |Public |Medical |Law |Nursing )?School|College|Academy|"
+    r"(?P<unit>(?:High |Grammar |Primary |Secondary |Elementary |Middle |Convent |Infant |Junior |Public |Medical |Law "
+    r"|Nursing )?School|College|Academy|"
     r"Kindergarten|Nursery|University|"
-    r"Co\.|Company|Inc\.?|LLC|LLP|Ltd\.?|PLC|plc|GmbH|Corp\.?|Corporation|Limited|Depot|Factory|Foundry|Works|Forge|Mills?|Mine|Colliery|Shipyard|Shipping|"
-    r"Dockyard|Steel|Motors|Logging|Airlines|Airways|Railways?|Brewery|Bakery|Dairy|Farms|Garage|Bank|Hotel|Restaurant|Supermarket|Stores?|"
-    r"Construction|Trucking|Transport|Council|Prison|Jail|Barracks|Regiment|Police(?: Department| Station| Service)?|Constabulary|"
-    r"Sheriff['’]s (?:Office|Department)|Fire (?:Department|Station|Service)|Church|Parish|& Sons?|& Co\.?|& Die|Brothers|Bros\.?|Group|"
+    r"Co\.|Company|Inc\.?|LLC|LLP|Ltd\.?|PLC|plc|GmbH|Corp\.?|Corporation|Limited|Depot|Factory|Foundry|Works|Forge"
+    r"|Mills?|Mine|Colliery|Shipyard|Shipping|"
+    r"Dockyard|Steel|Motors|Logging|Airlines|Airways|Railways?|Brewery|Bakery|Dairy|Farms|Garage|Bank|Hotel|Restaurant"
+    r"|Supermarket|Stores?|"
+    r"Construction|Trucking|Transport|Council|Prison|Jail|Barracks|Regiment|Police(?: Department| Station| Service)?"
+    r"|Constabulary|"
+    r"Sheriff['’]s (?:Office|Department)|Fire (?:Department|Station|Service)|Church|Parish|& Sons?|& Co\.?|& Die"
+    r"|Brothers|Bros\.?|Group|"
     r"Industries|Electric|Engineering|Plumbing|Roofing|Insurance|Solicitors|Estate|Nurseries)"
-    r"|General(?! (?:Surg|Med|Prac|Path|Comm|Anaes|Anes|Hosp|Elec|Pedi|Paed|Inf|Desc|Inte|App))|Surgery|Practice|GI|Urology|Dermatology|"
+    r"|General(?! (?:Surg|Med|Prac|Path|Comm|Anaes|Anes|Hosp|Elec|Pedi|Paed|Inf|Desc|Inte|App))|Surgery|Practice|GI"
+    r"|Urology|Dermatology|"
     r"Gyn(?:a?ecology)?|OB[/-]?GYN|Gastroenterology|"
-    r"Orthopa?edics|Oncology|Radiology|Imaging|Endoscopy|Pathology|Eye|ENT|Oral Surgery|Dental|Cytology|Histology|Memorial|Regional|"
+    r"Orthopa?edics|Oncology|Radiology|Imaging|Endoscopy|Pathology|Eye|ENT|Oral Surgery|Dental|Cytology|Histology"
+    r"|Memorial|Regional|"
     r"Medical|Infirmary|Presbyterian|Methodist|Baptist|Children['’]s|VA"
 )
 _WEAK = re.compile(
-    rf"(?<![A-Za-z0-9.'’/-])(?P<v>(?:the )?(?P<words>(?:(?:St|Mt|Ft)\.?[ ])?(?:[A-Z][A-Za-z'’-]{{1,24}}[ ])(?:(?:of|and|&|the)[ ]|[A-Z][A-Za-z'’&-]{{0,24}}[ ]){{0,4}}?)"
+    rf"(?<![A-Za-z0-9.'’/-])(?P<v>(?:the )?(?P<words>(?:(?:St|Mt|Ft)\.?[ ])?(?:[A-Z][A-Za-z'’-]{{1,24}}[ ])(?:(?:of|and"
+    rf"|&|the)[ ]|[A-Z][A-Za-z'’&-]{{0,24}}[ ]){{0,4}})"
     rf"(?:{_WEAK_END})(?![A-Za-z]))"
 )
 _OWNED = re.compile(
     r"(?<![A-Za-z])(?P<v>(?:St|ST|Saint)\.?[ ][A-Z][A-Za-z]{2,20}(?:[ -][A-Z][a-z]{2,20})?(?:['’]s?|['’]S)(?![A-Za-z])"
     r"|(?:Queen|King|Princess|Prince|Our Lady)[ ](?:[A-Z][a-z]{2,20}[ ]?){1,2}['’]s?(?![A-Za-z])"
     r"|(?:Mount|Mt\.?)[ ][A-Z][a-z]{3,20}(?![a-z])"
-    r"|(?:H[oô]pital|Clinique|Cl[ií]nica|Klinik(?:um)?|Ospedale|Centre Hospitalier|CHU|Policlinico)(?:[ ](?:de|du|des|di|la|le|l['’]|von|der))*[ ]"
+    r"|Hospital[ ](?:San|Santa|Santo|São|de|del|da|do)[ ](?:[A-Z\u00c0-\u00de][a-z\u00df-\u00ff]{2,20}[ ]?){1,2}(?<! )"
+    r"|(?:H[oô]pital|Clinique|Cl[ií]nica|Klinik(?:um)?|Ospedale|Centre Hospitalier|CHU|Policlinico)(?:[ ](?:de|du|des"
+    r"|di|la|le|l['’]|von|der))*[ ]"
     r"[A-Z\u00c0-\u00de][A-Za-z\u00c0-\u024f'’-]{2,24}(?:[ ][A-Z\u00c0-\u00de][A-Za-z\u00c0-\u024f'’-]{2,24})?"
     r"|Univ(?:ersity|\.)?[ ]of[ ](?:the[ ])?[A-Z][a-z]{2,20}(?:[ ][A-Z][a-z]{2,20})?)"
     r"|(?<![A-Za-z])(?:at|from|to|in)[ ](?P<own>[A-Z][a-z]{3,20}['’]s)(?=[ ]*(?:[.,;:)\n]|$))"
 )
 _TWIN = re.compile(
-    r"(?:at|to|from|the)[ ](?P<v>[A-Z][a-z]{2,20}-[A-Z][a-z]{2,20})(?=[ ](?:[a-z]{3,10}[ ])?(?:MDT|MDM|tumou?r (?:board|registry)|registry|pathology|histo|lab|labs|oncology))"
+    r"(?:at|to|from|the)[ ](?P<v>[A-Z][a-z]{2,20}-[A-Z][a-z]{2,20})(?=[ ](?:[a-z]{3,10}[ ])?(?:MDT|MDM|tumou?r (?:board"
+    r"|registry)|registry|pathology|histo|lab|labs|oncology))"
 )
 _EMPLOYER = re.compile(
-    r"(?<![A-Za-z])(?:[Ee]mployer|[Ee]mployed (?:by|at)|[Ww]orks (?:at|for)|[Ww]orked (?:at|for)|[Ww]orking (?:at|for)|[Tt]eaches at|[Ss]chool|[Cc]ompany|"
+    r"(?<![A-Za-z])(?:[Ee]mployer|[Ee]mployed (?:by|at)|[Ww]orks (?:at|for)|[Ww]orked (?:at|for)|[Ww]orking (?:at|for)"
+    r"|[Tt]eaches at|[Ss]chool|[Cc]ompany|"
     r"[Oo]ccupation [A-Za-z]{3,12} at)[ ]?:?[ ](?:the )?"
     r"(?P<v>[A-Z][A-Za-z'’&-]{1,24}(?:[ ](?:&|of|and|[A-Z][A-Za-z'’&.-]{1,24})){0,5})"
 )
-_TOWN = re.compile(r",[ ](?P<town>[A-Z][a-z]{3,20}(?:[ -][A-Z]?[a-z]{2,20})?)(?=[ ]*(?:[.;()\n:]|,[ ](?:[a-z]|[A-Z]{2}\b)|$|[ ][;(]))")
+_TOWN = re.compile(r",[ ](?P<town>[A-Z][a-z]{3,20}(?:[ -][A-Z]?[a-z]{2,20})?)(?=[ ]*(?:[.;()\n:]|,[ ](?:[a-z]"
+                   r"|[A-Z]{2}\b)|$|[ ][;(]))")
 _HOSPITAL_EN = re.compile(
     r"(?P<v>(?:[A-Z](?<![A-Za-z][A-Z])(?:[A-Za-z'’&-]{1,24}|(?:t\.|\.))[ ])"
     rf"(?:(?:of|the|and|for|&|at|de|la)[ ]|{_WORD}[ ]){{0,7}}?{_END_EN}(?:[ ]{_END_EN}){{0,2}}"
     rf"(?:[ ](?:of|at|for)[ ](?:the[ ])?{_WORD}(?:[ ](?:of[ ])?{_WORD}){{0,3}})?"
-    r"|(?:Lab[Cc]orp|Quest|NeoGenomics|ARUP|Foundation Medicine|Johns Hopkins|Mayo|Cedars-Sinai|MD Anderson|Sloan[ -]Kettering|UCSF|UCLA|NYU Langone)(?:[ ](?:Oncology|Diagnostics|Laboratories))?(?![A-Za-z])"
-    rf"|Hospital[ ](?:of|for)[ ](?:the[ ])?{_WORD}(?:[ ](?:of[ ])?{_WORD}){{0,3}})"
+    r"|(?:Lab[Cc]orp|Quest|NeoGenomics|ARUP|Foundation Medicine|Johns Hopkins|Mayo|Cedars-Sinai|MD Anderson"
+    r"|Sloan[ -]Kettering|UCSF|UCLA|NYU Langone)(?:[ ](?:Oncology|Diagnostics|Laboratories))?(?![A-Za-z])"
+    rf"|Hospital[ ](?:of|for)[ ](?!Origin)(?:the[ ])?{_WORD}(?:[ ](?:of[ ])?{_WORD}){{0,3}})"
 )
-_NAMED_BY_THEMSELVES = ("Hospital of ", "Hospital for ", "Lab", "Quest", "NeoG", "ARUP", "Foundation", "Johns", "Mayo", "Cedars", "MD ", "Sloan", "UC", "NYU")
+_NAMED_BY_THEMSELVES = (
+    "Hospital of ", "Hospital for ", "Lab", "Quest", "NeoG", "ARUP", "Foundation", "Johns", "Mayo", "Cedars", "MD ", "Sloan",
+    "UC", "NYU",
+)  # fmt: skip
 _HOSPITAL_EN_NEEDS = (
     "Johns", "Mayo", "Cedars", "MD And", "Sloan", "UCSF", "UCLA", "NYU",
     "orp", "Quest", "NeoG", "ARUP", "Foundation", "ospital", "OSPITAL", "edical", "EDICAL", "linic", "LINIC", "nfirmary",
@@ -92,7 +112,13 @@ _GENERIC_EN = frozenset(
     )
 )
 _BEFORE_NAMES = _GENERIC_EN - {"university", "children's", "women's", "memorial", "veterans"}
-_BEFORE_ADDRESSES = frozenset("address addr lives resides residing found letter home at from to".split())
+_MAKERS = frozenset(
+    {"roche", "leica", "dako", "ventana", "agilent", "abbott", "philips", "hologic", "biocare", "sakura", "hamamatsu",
+     "aperio", "qiagen", "illumina"}
+)  # fmt: skip
+_BEFORE_ADDRESSES = frozenset(
+    {"address", "addr", "lives", "resides", "residing", "found", "letter", "home", "at", "from", "to"}
+)  # fmt: skip
 _STATES = (
     "AL|AK|AZ|AR|CA|CO|CT|DE|FL|GA|HI|ID|IL|IN|IA|KS|KY|LA|ME|MD|MA|MI|MN|MS|MO|MT|NE|NV|NH|NJ|NM|NY|NC|ND|OH|OK|OR|PA|RI|"
     "SC|SD|TN|TX|UT|VT|VA|WA|WV|WI|WY|DC|"
@@ -124,28 +150,40 @@ _ADDRESS_EN = re.compile(
 )
 # Abbreviations that are words of reports too: Patient ID 88231, Smith MD 12345. With a comma before them they are states.
 _NO_STATE = re.compile(r"[^,][ ]{1,2}(?:ID|IN|OR|ME|OK|HI|PA|MD|CT|MS|DE|CO),?[ ]{1,3}[0-9-]+$")
-_ZIP = rf"(?:{_STATES}),?[ ]{{1,2}}[0-9]{{5}}(?:-[0-9]{{4}})?(?![0-9])|(?:NSW|VIC|QLD|TAS|ACT|NT|SA|WA|Vic|Qld)[ ][0-9]{{4}}(?![0-9])"
+_ZIP = (
+    rf"(?:{_STATES}),?[ ]{{1,2}}[0-9]{{5}}(?:-[0-9]{{4}})?(?![0-9])|(?:NSW|VIC|QLD|TAS|ACT|NT|SA|WA|Vic"
+    rf"|Qld)[ ][0-9]{{4}}(?![0-9])"
+)
 _POSTCODE = (
-    r"[A-Z]{1,2}[0-9][A-Z0-9]?[ ][0-9][ABD-HJLNP-UW-Z]{2}(?![0-9A-Za-z])|[AC-FHKNPRTV-Y][0-9][0-9W][ ][AC-FHKNPRTV-Y][AC-FHKNPRTV-Y0-9][0-9][0-9](?![0-9A-Za-z])|"
+    r"[A-Z]{1,2}[0-9][A-Z0-9]?[ ][0-9][ABD-HJLNP-UW-Z]{2}(?![0-9A-Za-z])"
+    r"|[AC-FHKNPRTV-Y][0-9][0-9W][ ][AC-FHKNPRTV-Y][AC-FHKNPRTV-Y0-9][0-9][0-9](?![0-9A-Za-z])|"
     r"[AC-FHKNPRTV-Y][0-9]{2}[ ][0-9AC-FHKNPRTV-Y]{4}(?![0-9A-Za-z])|[A-Z][0-9][A-Z][ ][0-9][A-Z][0-9](?![0-9A-Za-z])"
 )
-_TOKEN = r"(?:[A-Z][A-Za-z'’.-]{0,20}|[0-9]{1,5}[a-zA-Z]?|#[0-9A-Z]{1,6}|near|of|upon|on|le|the|de|la|and),?[ ]"
-_TO_ZIP = re.compile(rf"(?<![A-Za-z0-9.,/:#-])(?P<v>(?:[0-9]{{1,5}}[A-Za-z]?[ ]|(?:RR|Rte|Rt|HC|Route|Box|PO|P\.O\.|Unit|Flat|Apt|The)[ .]{{1,2}})(?:{_TOKEN}){{1,9}}(?:{_ZIP}))")
-_TO_POSTCODE = re.compile(rf"(?<![A-Za-z0-9./#-])(?P<v>(?:[0-9]{{1,5}}[A-Za-z]?,?[ ]|[A-Z][A-Za-z'’.-]{{1,20}},?[ ])(?:{_TOKEN}){{0,9}}(?:{_POSTCODE}))")
+_PART_OF_ADDRESS = r"(?:[A-Z][A-Za-z'’.-]{0,20}|[0-9]{1,5}[a-zA-Z]?|#[0-9A-Z]{1,6}|near|of|upon|on|le|the|de|la|and),?[ ]"
+_TO_ZIP = re.compile(rf"(?<![A-Za-z0-9.,/:#-])(?P<v>(?:[0-9]{{1,5}}[A-Za-z]?[ ]|(?:RR|Rte|Rt|HC|Route|Box|PO|P\.O\."
+                     rf"|Unit|Flat|Apt|The)[ .]{{1,2}})(?:{_PART_OF_ADDRESS}){{1,9}}(?:{_ZIP}))")
+_TO_POSTCODE = re.compile(rf"(?<![A-Za-z0-9./#-])(?P<v>(?:[0-9]{{1,5}}[A-Za-z]?,?[ ]"
+    rf"|[A-Z][A-Za-z'’.-]{{1,20}},?[ ])(?:{_PART_OF_ADDRESS}){{0,9}}(?:{_POSTCODE}))")
 _ROUTE = re.compile(
-    r"(?<![A-Za-z])(?P<v>(?:R\.?R\.?|Rte\.?|Rt\.|Route|Rural Route|HC|County Road|CR|Highway|Hwy\.?|State Road)[ ]?#?[0-9]{1,4}(?:,?[ ]Box[ ][0-9]{1,5})?"
+    r"(?<![A-Za-z])(?P<v>(?:R\.?R\.?|Rte\.?|Rt\.|Route|Rural Route|HC|County Road|CR|Highway|Hwy\.?"
+    r"|State Road)[ ]#?[0-9]{1,4}(?:,?[ ]Box[ ][0-9]{1,5})?"
     rf"(?:,[ ][A-Z][a-z]{{2,20}}(?:[ ](?:Co\.|County|[A-Z][a-z]{{2,20}}))?)?(?:,[ ](?:{_STATES}))?)(?![0-9A-Za-z])"
 )
 _HOUSE = re.compile(
-    r"(?<![A-Za-z'’])(?P<v>(?:The[ ])?(?:[A-Z][a-z'’]{1,20}[ ]){1,3}(?:House|Farm|Cottage|Vicarage|Lodge|Hall|Manor|Rectory|Villas?|Grange|Barn|Court|Lane|Cross|Terrace)"
+    r"(?<![A-Za-z'’])(?P<v>(?:The[ ])?(?:[A-Z][a-z'’]{1,20}[ ]){1,3}(?:House|Farm|Cottage|Vicarage|Lodge|Hall|Manor"
+    r"|Rectory|Villas?|Grange|Barn|Court|Lane|Cross|Terrace)"
     r"(?:,[ ](?:near[ ])?[A-Z][a-z]{2,20}(?:[ ][A-Z][a-z]{2,20}){0,2}){1,4})(?=[ ]*(?:[.,;)\n]|$|[A-Z]{1,2}[0-9]|by|with))"
 )
 _STREET_ABROAD = re.compile(
-    r"(?<![0-9A-Za-z])(?P<v>[0-9]{1,5}[a-z]?,?[ ](?:Rue|rue|Calle|Avenida|Via|Boulevard|Chemin|Camino|Paseo|Place)(?:[ ](?:de|du|des|la|le|del|di))*[ ][A-Z][A-Za-z'’-]{2,20}"
+    r"(?<![0-9A-Za-z])(?P<v>[0-9]{1,5}[a-z]?,?[ ](?:Rue|rue|Calle|Avenida|Via|Boulevard|Chemin|Camino|Paseo"
+    r"|Place)(?:[ ](?:de|du|des|la|le|del|di))*[ ][A-Z][A-Za-z'’-]{2,20}"
     r"(?:[ ][A-Z][a-z]{2,20})?(?:,[ ][A-Z][a-z]{2,20})?)"
-    r"|(?<![0-9A-Za-z])(?P<walk>[0-9]{1,4}[a-z]?,?[ ](?:[A-Z][A-Za-z'’-]{2,20}[ ]){1,2}(?:Walk|Mews|Rise|Hill|Grove|View|Park|Green|Bank|Drove|Croft|Wharf|Quay|Parade|Esplanade|Path|"
-    r"Loop|Pike|Alley|Plaza|Turnpike|Run|Bend|Cove|Crossing|Trl|Ter|Cres|Gdns|Cl)(?:,[ ][A-Z][a-z]{2,20}(?:[ ][A-Z][a-z]{2,20})?){1,3})(?![A-Za-z])"
-    r"|(?<![0-9A-Za-z])(?P<town>[0-9]{1,4}[a-z]?[ ](?:[A-Z][A-Za-z'’-]{2,20}[ ]){1,2}(?:Lane|Street|Road|Close|Avenue|Drive|Terrace|Crescent|Gardens|Court|Way|Place)"
+    r"|(?<![0-9A-Za-z])(?P<walk>[0-9]{1,4}[a-z]?,?[ ](?:[A-Z][A-Za-z'’-]{2,20}[ ]){1,2}(?:Walk|Mews|Rise|Hill|Grove"
+    r"|View|Park|Green|Bank|Drove|Croft|Wharf|Quay|Parade|Esplanade|Path|"
+    r"Loop|Pike|Alley|Plaza|Turnpike|Run|Bend|Cove|Crossing|Trl|Ter|Cres|Gdns"
+    r"|Cl)(?:,[ ][A-Z][a-z]{2,20}(?:[ ][A-Z][a-z]{2,20})?){1,3})(?![A-Za-z])"
+    r"|(?<![0-9A-Za-z])(?P<town>[0-9]{1,4}[a-z]?[ ](?:[A-Z][A-Za-z'’-]{2,20}[ ]){1,2}(?:Lane|Street|Road|Close|Avenue"
+    r"|Drive|Terrace|Crescent|Gardens|Court|Way|Place)"
     r"(?:,[ ](?:near[ ])?[A-Z][a-z]{2,20}(?:[ -][A-Z][a-z]{2,20})?){1,3})(?![A-Za-z])"
 )
 _BOX = re.compile(r"(?P<v>P\.?[ ]?O\.?[ ]?(?:Box|BOX)[ ][0-9]{1,8})")
@@ -199,14 +237,16 @@ def _english_hospitals(normal: str) -> Iterator[Removal]:
         words = match["v"][start:].split(" ")
         if match["v"].startswith(_NAMED_BY_THEMSELVES):
             yield Removal(*match.span("v"), Kind.HOSPITAL, "shape.hospital_en")
-        elif any(word.lower().strip(".,") not in _GENERIC_EN for word in words):
+        elif any(word.lower().strip(".,") not in _GENERIC_EN | _MAKERS for word in words if word):
             yield Removal(match.start("v") + start, match.end("v"), Kind.HOSPITAL, "shape.hospital_en")
 
 
 def _english_addresses(normal: str) -> Iterator[Removal]:
     for pattern, rule in (
-        (_ADDRESS_EN, "label.address_en"), (_STREET_EN, "shape.street_en"), (_CITY_STATE, "shape.city_en"), (_BOX, "shape.box"),
-        (_TO_ZIP, "shape.zip_en"), (_TO_POSTCODE, "shape.postcode_en"), (_ROUTE, "shape.route_en"), (_HOUSE, "shape.house_en"),
+        (_ADDRESS_EN, "label.address_en"), (_STREET_EN, "shape.street_en"), (_CITY_STATE, "shape.city_en"),
+        (_BOX, "shape.box"),
+        (_TO_ZIP, "shape.zip_en"), (_TO_POSTCODE, "shape.postcode_en"), (_ROUTE, "shape.route_en"),
+        (_HOUSE, "shape.house_en"),
         (_STREET_ABROAD, "shape.street_town_en"),
         (_POSTCODE_UK, "shape.postcode_uk"),
     ):  # fmt: skip

@@ -11,9 +11,11 @@ import yaml
 from pathcurate.scrubbers.text.namewords import latin_words, medical_latin, name_words
 
 _TERM = re.compile(
-    r"(?:(?:ectom|otom|ostom|scop|plast|graph|path|therap|metr|log|iatr)(?:y|ies|ic|ics|ical|ist)|itis|os[ie]s|omas?|omata|emia|"
-    r"uria|plasia|trophy|penia|megaly|[aisutc]tion|[aisutc]tions|ssion|sion|ments?|mental|ness|ility|osity|ous|ular|oid|oidal|"
-    r"[iat]ble|ative|cytes?|cytic|blastic|ically|grams?|ectomies|genic|static|ology|etics|ated|ised|ized|osed|ected)$"
+    r"(?:(?:ectom|otom|ostom|scop|plast|graph|path|therap|metr|log|iatr)(?:y|ies|ic|ics|ical|ist)|itis|os[ie]s|omas?"
+    r"|omata|emia|"
+    r"uria|plasia|trophy|penia|megaly|[aisutc]tion|[aisutc]tions|ssion|sion|ments?|mental|ness|ility|osity|ous|ular|oid"
+    r"|oidal|"
+    r"[iat]ble|ative|cytes?|cytic|blastic|ically|grams?|ectomies|genic|static|ology|etics|ated|ised|ized|osed|ected|(?:[aeo][ln]|ous|iv|at|ed|ing)ly|(?:ct|pt|rt|nt|st|it|us|ll|ss|rm|nd|in)ed)$"
 )
 
 
@@ -62,7 +64,9 @@ def is_given(word: str) -> bool:
     """Whether a word in lower case is a given name and nothing else: ``sarah``, no ``may`` or ``mark``."""
     lists = name_words()
     plain = latin_words(word)
-    return any(one in english_words().given for one in (word, *plain)) and not (word in lists.latin or word in lists.latin_both or word in lists.eponyms)
+    return any(one in english_words().given for one in (word, *plain)) and not (
+        word in lists.latin or word in lists.latin_both or word in lists.eponyms
+    )
 
 
 def is_eponym(word: str) -> bool:

@@ -1,4 +1,4 @@
-"""Chinese names in places where only people stand: behind a department, in chats, in lists, beside the same in Latin letters."""
+"""Chinese names in places where only people stand: behind a department, in chats and lists, beside the same in Latin."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from pathcurate.model.removal import Kind, Removal
-from pathcurate.scrubbers.text.hannames import chinese_name, is_bounded
+from pathcurate.scrubbers.text.hanforms import chinese_name, is_bounded
 from pathcurate.scrubbers.text.latinnames import name_at
 from pathcurate.scrubbers.text.namewords import (
     DOTS,
@@ -18,10 +18,10 @@ from pathcurate.scrubbers.text.namewords import (
     surname_length,
 )
 
-# Of 小 and a surname many are words (骨小梁, 小叶): these are none wherever they stand, and the others are behind some signs.
+# Of 小 and a surname many are words (骨小梁, 小叶): these are none, the others only behind some signs.
 _OFTEN = frozenset(
-    "王李张刘陈杨赵吴徐孙马朱胡郭何罗郑谢宋唐许韩邓冯曹彭肖董潘袁蔡蒋杜魏苏吕丁卢姚沈钟姜崔谭陆范汪廖贾邹熊孟秦邱侯尹薛闫黎史陶贺"
-    "龚邵覃钱戴莫汤乔赖葛岳倪詹俞樊翟颜裴耿祁聂焦邢骆"
+    "王李张刘陈杨赵吴徐孙马朱胡郭何罗郑谢宋唐许韩邓冯曹彭肖董潘袁蔡蒋杜魏苏吕丁卢姚沈钟姜崔谭陆范汪廖贾邹熊孟秦邱侯"
+    "尹薛闫黎史陶贺龚邵覃钱戴莫汤乔赖葛岳倪詹俞樊翟颜裴耿祁聂焦邢骆"
 )
 _NEVER = frozenset("叶管关项段时于包支师")
 _MEASURED = frozenset("缩减较最细偏过变大微甚极太短狭弱胆肾管")
@@ -35,9 +35,7 @@ _HAN_BEFORE = re.compile(rf"(?<![{HAN}{DOTS}])[{HAN}{DOTS}]{{2,12}}(?=[ ]?$)")
 _LATIN_BEFORE = re.compile(r"(?<![A-Za-z])(?!Pt|Dr|Mr|Ms|Prof)[A-Z][A-Za-z]+(?:[ ,-]{1,2}[A-Z][A-Za-z]+){1,3}(?=[ ]?$)")
 _LETTERS = re.compile("[A-Za-z]+")
 _SIGNER = re.compile(f"[{HAN}]+")
-_ALIAS = re.compile(
-    r"\((?:曾用名|又名|小名|原名|系统|身份证|登记|本名|现名|化名|别名|户口|全名|住院号|门诊号|就诊卡)"
-)
+_ALIAS = re.compile(r"\((?:曾用名|又名|小名|原名|系统|身份证|登记|本名|现名|化名|别名|户口|全名|住院号|门诊号|就诊卡)")
 _NAME_BEFORE = re.compile(rf"(?<![{HAN}])[{HAN}]{{2,5}}$")
 _LATIN_TITLED = re.compile(r"[A-Z][a-z]+[ ][A-Z][a-z]+(?=[ ]?(?:教授|医[生师]|主任|老师|护士|先生|女士|博士))")
 _DAY = (
@@ -46,14 +44,15 @@ _DAY = (
 )
 # What is no given name behind a surname: titles, and the rests of names of peoples.
 _NO_GIVEN = frozenset(
-    {"护士", "医生", "医师", "主任", "老师", "小姐", "大姐", "大伯", "先生", "大哥", "小弟", "小妹", "吾尔", "萨克", "尔克", "斯密"}
-)
+    {"护士", "医生", "医师", "主任", "老师", "小姐", "大姐", "大伯", "先生",
+     "大哥", "小弟", "小妹", "吾尔", "萨克", "尔克", "斯密"}
+)  # fmt: skip
 _LEAST_OF_A_NAME, _LONGEST_OF_FOUR, _INDENT, _REACH = 2, 4, 4, 40
 
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Patterns that begin with a set of characters, which makes their search fast; what stands before is asked afterwards."""
+    """Patterns that begin with a set of characters, which is fast to search; what stands before is asked afterwards."""
 
     department: "re.Pattern[str]"
     nickname: "re.Pattern[str]"
@@ -76,7 +75,10 @@ def _places() -> _Places:
         re.compile(rf"[小老][{single}]|[大阿][{given}](?=:)"),
         re.compile(rf"[{single}](?:主任|教授|护士长|医生|医师|老师)(?![和与])[{given}]{{2}}"),
         re.compile(rf"(?<![{HAN}])[{sounds}]{{2,8}}(?:[{DOTS}][{sounds}]{{2,8}})+(?![{HAN}])"),
-        re.compile(rf"[{first}][{HAN}]?[{given}]{{2}}(?=[ \t|\n,;。、/)(]|$)|[{rare}]氏[{given}]{{1,2}}(?=[ ,(]{{1,2}}[女男])"),
+        re.compile(
+            rf"[{first}][{HAN}]?[{given}]{{2}}(?=[ \t|\n,;。、/)(]|$)"
+            rf"|[{rare}]氏[{given}]{{1,2}}(?=[ ,(]{{1,2}}[女男])"
+        ),
         re.compile(rf"[{sounds}]{{3,6}}(?=[ \t|\n]|$)"),
         re.compile(
             rf"(?:^|[\n。;!])(?P<indent>[ \t]*)(?P<names>{signer}(?:[ ]?/[ ]?{signer}|[ ]{{1,3}}{signer}){{0,3}})"
@@ -95,9 +97,7 @@ def find_placed_names(normal: str) -> Iterator[Removal]:
     for found in places.nickname.finditer(normal):
         if _is_nickname(normal, found.start(), found.end()):
             yield _removal(normal, found.start(), found.end(), Kind.STAFF, "nickname.staff")
-    for found in places.title.finditer(normal):
-        if is_bounded(normal, found.end()):
-            yield _removal(normal, *found.span(), Kind.STAFF, "title.staff")
+    yield from _titled(normal)
     for found in places.signed.finditer(normal):
         yield from _signers(normal, found)
     if any(dot in normal for dot in DOTS):
@@ -108,13 +108,20 @@ def find_placed_names(normal: str) -> Iterator[Removal]:
     yield from _names_alone(normal)
     yield from _relatives(normal)
     yield from _beside_brackets(normal)
-    for found in _LATIN_TITLED.finditer(normal):
-        if name_at(normal, found.start(), fewest=2) == found.end():
-            yield _removal(normal, *found.span(), Kind.STAFF, "title.staff")
 
 
 def _removal(normal: str, start: int, end: int, kind: Kind, rule: str) -> Removal:
     return Removal(start, end, kind, rule, folded_name(normal[start:end]))
+
+
+def _titled(normal: str) -> Iterator[Removal]:
+    """Names around a title (白教授一鸣), and Latin ones before one."""
+    for found in _places().title.finditer(normal):
+        if is_bounded(normal, found.end()):
+            yield _removal(normal, *found.span(), Kind.STAFF, "title.staff")
+    for found in _LATIN_TITLED.finditer(normal):
+        if name_at(normal, found.start(), fewest=2) == found.end():
+            yield _removal(normal, *found.span(), Kind.STAFF, "title.staff")
 
 
 def _is_nickname(normal: str, start: int, end: int) -> bool:
@@ -138,7 +145,8 @@ def _names_alone(normal: str) -> Iterator[Removal]:
     ):
         start, name = found.start(), found[0]
         is_edge = start == 0 or normal[start - 1] in edges
-        is_name = edges is _CELLS or len(name) < _LONGEST_OF_FOUR or surname_length(name) == _LEAST_OF_A_NAME or name[1] == "氏"
+        is_short = len(name) < _LONGEST_OF_FOUR or surname_length(name) == _LEAST_OF_A_NAME
+        is_name = edges is _CELLS or is_short or name[1] == "氏"
         if is_edge and is_name and name[1:] not in _NO_GIVEN and not begins_word(normal, start):
             yield _removal(normal, start, found.end(), Kind.PERSON, "alone.person")
 
@@ -172,13 +180,14 @@ def _signers(normal: str, found: "re.Match[str]") -> Iterator[Removal]:
     is_joined = "/" in found["names"]
     is_far = len(names) == 1 and len(found["indent"]) >= _INDENT
     is_signed = found["date"] is not None or ((is_joined or is_far) and "周" not in names)
-    if is_signed and not any(name[1:] in _NO_GIVEN for name in names):
-        if all(name in lists.both or (name[0] not in lists.common and not begins_word(name, 0)) for name in names):
-            yield from (_removal(normal, start, end, Kind.STAFF, "line.staff") for start, end in places)
+    is_titled = any(name[1:] in _NO_GIVEN for name in names)
+    are_names = all(name in lists.both or (name[0] not in lists.common and not begins_word(name, 0)) for name in names)
+    if is_signed and are_names and not is_titled:
+        yield from (_removal(normal, start, end, Kind.STAFF, "line.staff") for start, end in places)
 
 
 def _beside_brackets(normal: str) -> Iterator[Removal]:
-    """A name with its alias, its number or the same name in the other script in brackets: 宫本洋子(MIYAMOTO Yoko)."""
+    """A name with its alias, its number or its other script in brackets: 宫本洋子(MIYAMOTO Yoko)."""
     for found in _ALIAS.finditer(normal):
         name = _NAME_BEFORE.search(normal, max(0, found.start() - 8), found.start())
         if name and (surname_length(name[0]) or name_words().sounds.issuperset(name[0])):

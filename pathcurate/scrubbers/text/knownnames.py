@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pathcurate.model.removal import Kind, Removal
-from pathcurate.scrubbers.text.hannames import is_bounded, is_free_before
+from pathcurate.scrubbers.text.hanforms import is_bounded, is_free_before
 from pathcurate.scrubbers.text.namewords import (
     HAN,
     begins_word,
@@ -144,8 +144,9 @@ def _has_latin(spelling: Spelling) -> bool:
 def _find_han(spelling: Spelling, name: KnownName) -> Iterator[Removal]:
     normal = spelling.normal
     for start, end in spelling.find(name.value, HAN_GAPS):
-        is_word = is_inside_word(normal, start, end) or name.value in name_words().both
-        if is_word and not (is_called(normal, start, end) or _stands_alone(normal, start, end)):
+        is_both = name.value in name_words().both
+        is_person = is_called(normal, start, end) or (is_both and _stands_alone(normal, start, end))
+        if not is_person and (is_both or is_inside_word(normal, start, end)):
             continue
         child = _CHILD.match(normal, end)
         yield name.removal(start, child.end() if child else end)

@@ -8,7 +8,7 @@ from ahocorasick_rs import AhoCorasick, MatchKind
 
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.englishwords import english_words, is_given, is_word
-from pathcurate.scrubbers.text.namewords import folded_name, medical_latin, name_words
+from pathcurate.scrubbers.text.namewords import folded_name, name_words
 from pathcurate.scrubbers.text.spelling import spelling
 
 _LETTERS = "A-Za-z\u00c0-\u024f"
@@ -20,18 +20,30 @@ _AFTER_LABEL = re.compile(
 )
 _CAPITAL = "A-Z\u00c0-\u00de"
 # Between a role and the name of who has it: the pathologist, Sunil; PC 4417 Hughes; interpreter present: Linh Tran.
-_AFTER_ROLE = re.compile(rf"(?:[ ]\([^()\n]{{1,14}}\))?(?P<comma>,[ ])?(?:[ ](?:is |was |[0-9]{{2,6}} )?)?(?<= )[\"“]?(?=[{_CAPITAL}])")
+_AFTER_ROLE = re.compile(rf"(?:[ ]\([^()\n]{{1,14}}\))?(?P<comma>,[ ])?(?:[ ](?:is |was "
+    rf"|[0-9]{{2,6}} )?)?(?<= )[\"“]?(?=[{_CAPITAL}])")
 _CLAUSE_ENDS = re.compile(r"[ ]*(?:[.,;:)\n\"”—–@<]|-[ ]|$)")
 _CLAUSE_GOES_ON = re.compile(r"[ ]+(?:[a-z0-9(@<—–-]|[A-Z]{2}[0-9])|['’]s[ ]|/[A-Z]")
 _AFTER_HINT = re.compile(
-    rf"[:,]?[ ]?[ ][\"“]?(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}})(?=['’]s[ ]|[ ]*[.,;:)!?\n\"”]|[ ]+(?:[a-z(<@–—]|-[ ])|[ ]*$)"
+    rf"[:,]?[ ]?[ ][\"“]?(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}})(?=['’]s[ ]|[ ]*[.,;:)!?\n\"”]|[ ]+(?:[a-z(<@–—]"
+    rf"|-[ ])|[ ]*$)"
 )
-_INITIALS = re.compile(r"[ ]{0,2}[:=/]?[ ]{0,2}(?P<v>[A-Z]{2,3}|[a-z]{2,3})(?=[ ]?(?:[.,;/)\n]|$)|[ ](?:on )?[0-9]{1,2}[-/.])(?!\.[a-z])")
+_INITIALS = re.compile(r"[ ]{0,2}[:=/]?[ ]{0,2}(?P<v>[A-Z]{2,3}|[a-z]{2,3})(?=[ ]?(?:[.,;/)\n]|$)"
+                       r"|[ ](?:on )?[0-9]{1,2}[-/.])(?!\.[a-z])")
 _HAVE_INITIALS = frozenset(
-    {"gross by", "grossed by", "dictated by", "typed by", "transcribed by", "sec", "typist", "screened by", "read by", "cut by",
+    {"gross by", "grossed by", "dictated by", "typed by", "transcribed by", "sec", "typist", "screened by", "read by",
+     "cut by", "transcriptionist",
+     "cytotech", "prosector", "initials", "resident", "fellow", "attending",
      "signed by", "embedded by", "cut-up by", "dissected by", "reported by", "secretary", "transcribed", "typed", "dictated"}
 )  # fmt: skip
-_NO_INITIALS = frozenset("us me him her it the an ihc ish pcr fna ct mri hpf fish my our two all one ngs".split())
+_GIVEN_WORDS = frozenset(
+    {"mark", "grace", "rose", "may", "will", "frank", "hope", "faith", "joy", "dawn", "june", "april", "summer", "iris",
+     "lily", "violet", "ivy", "holly", "daisy"}
+)  # fmt: skip
+_NO_INITIALS = frozenset(
+    {"us", "me", "him", "her", "it", "the", "an", "ihc", "ish", "pcr", "fna", "ct", "mri", "hpf", "fish", "my", "our",
+     "two", "all", "one", "ngs"}
+)  # fmt: skip
 # Titles that are said of somebody whose name follows; the others of a label need a colon.
 _CALLED_BY_DEGREE = frozenset({"rn", "np", "r.n."})
 _FURTHER = re.compile(r"(?:[ ]?[;/&][ ]?|[ ]and[ ])(?:(?:Dr|Prof)\.?[ ])?(?=[A-Z])")
@@ -49,7 +61,8 @@ _BEFORE_DEGREE = re.compile(
     rf"(?:(?<![{_LETTERS}0-9])(?:[A-Z\u00c0-\u00de][{_LETTERS}'’-]*\.?[ ]){{1,3}}[A-Z\u00c0-\u00de][{_LETTERS}'’-]+"
     r"|(?<![A-Za-z0-9])[A-Z][A-Za-z'’-]+,[ ][A-Z][A-Za-z'’-]+(?:[ ][A-Z]\.?)?)(?=,?[ ]{1,2}$|,$)"
 )
-_DEGREE = re.compile(r"(?:M\.?D|D\.?O|Ph\.?D|MBBS|MBChB|MB|FRC[A-Z]\w*|MRC[A-Z]\w*|BMS|FACS|FCAP|R\.?N|PA|NP|DDS|MPH)(?![A-Za-z])")
+_DEGREE = re.compile(r"(?:M\.?D|D\.?O|Ph\.?D|MBBS|MBChB|MB|FRC[A-Z]\w*|MRC[A-Z]\w*|BMS|FACS|FCAP|R\.?N|PA|NP|DDS"
+                     r"|MPH)(?![A-Za-z])")
 _LONGEST_BEFORE_DEGREE = 64
 _LOWER = re.compile(r"[a-z]{2,15}(?:,?[ ][a-z]{1,15}){1,2}(?=[ ]{2}|[ ]*(?:$|[\n,;|(]))")
 _SIGNED = re.compile(
@@ -106,7 +119,7 @@ def _beside(normal: str, start: int, end: int, what: str) -> Iterator[Removal]:
     if what == "degree":
         yield from _before_degree(normal, start, end)
         if label in _CALLED_BY_DEGREE:
-            yield from _of_role(normal, start, end, Kind.STAFF, _RULES[Kind.STAFF])
+            yield from _of_role(normal, start, end, Kind.STAFF)
     elif what == "relation":
         if _POSSESSOR.search(normal, max(0, start - 24), start):
             yield from _behind(normal, _AFTER_RELATION.match(normal, end), Kind.PERSON, "relation.person")
@@ -119,29 +132,36 @@ def _beside(normal: str, start: int, end: int, what: str) -> Iterator[Removal]:
         yield from _hinted(normal, end)
     elif what == "hint":
         yield from _hinted(normal, end)
-        if label == "by":
-            yield from _labelled(normal, end, Kind.STAFF, fewest=1, needs_colon=True)
     elif what.startswith("title"):
-        kind = Kind.STAFF if what == "title_staff" else Kind.PERSON
-        if _is_title(normal, start, end):
-            yield from _behind(normal, _AFTER_TITLE.match(normal, end), kind, f"title.{kind.value}", is_called=True)
-            lower = _LOWER_CALLED.match(normal, end) if what == "title_staff" else None
-            if lower and not is_word(lower["v"]):
-                yield _removal(normal, *lower.span("v"), kind, f"title.{kind.value}")
-        if label in {"doctor", "nurse"}:
-            yield from _labelled(normal, end, kind, fewest=1, needs_colon=True)
+        yield from _titled(normal, start, end, Kind.STAFF if what == "title_staff" else Kind.PERSON)
     else:
-        if label == "patient":
-            yield from _in_apposition(normal, end)
-        yield from _labelled(normal, end, Kind(what), fewest=1, says_name=label.endswith("name"))
-        if what != "patient":
-            yield from _of_role(normal, start, end, Kind(what), _RULES[Kind(what)])
-        initials = _INITIALS.match(normal, end) if label in _HAVE_INITIALS else None
-        if initials and initials["v"].lower() not in _NO_INITIALS:
-            yield _removal(normal, *initials.span("v"), Kind.STAFF, "label.initials")
+        yield from _behind_label(normal, start, end, Kind(what))
 
 
-def _of_role(normal: str, start: int, end: int, kind: Kind, rule: str) -> Iterator[Removal]:
+def _titled(normal: str, start: int, end: int, kind: Kind) -> Iterator[Removal]:
+    rule = f"title.{kind.value}"
+    if _is_title(normal, start, end):
+        yield from _behind(normal, _AFTER_TITLE.match(normal, end), kind, rule, is_called=True)
+        lower = _LOWER_CALLED.match(normal, end) if kind is Kind.STAFF else None
+        if lower and not is_word(lower["v"]):
+            yield _removal(normal, *lower.span("v"), kind, rule)
+    if normal[start:end].lower() in {"doctor", "nurse"}:
+        yield from _labelled(normal, end, kind, fewest=1, needs_colon=True)
+
+
+def _behind_label(normal: str, start: int, end: int, kind: Kind) -> Iterator[Removal]:
+    label = normal[start:end].lower()
+    if label == "patient":
+        yield from _in_apposition(normal, end)
+    yield from _labelled(normal, end, kind, fewest=1, says_name=label.endswith("name"), needs_colon=label == "by")
+    if kind is not Kind.PATIENT and label != "by":
+        yield from _of_role(normal, start, end, kind)
+    initials = _INITIALS.match(normal, end) if label in _HAVE_INITIALS else None
+    if initials and initials["v"].lower() not in _NO_INITIALS:
+        yield _removal(normal, *initials.span("v"), Kind.STAFF, "label.initials")
+
+
+def _of_role(normal: str, start: int, end: int, kind: Kind, rule: str = "") -> Iterator[Removal]:
     """``the resident, Sunil.``, ``Surgeon Bea Underhill``, ``parents Jo and Simon Reed``: a role and whose it is."""
     gap = _AFTER_ROLE.match(normal, end)
     if gap is None or (end - start > len("CNMW") and normal[start:end].isupper()):
@@ -149,13 +169,25 @@ def _of_role(normal: str, start: int, end: int, kind: Kind, rule: str) -> Iterat
     place = gap.end()
     for _ in range(_MOST_SIGNERS):
         last = name_at(normal, place, fewest=1, has_comma=False)
-        if last is None or not _is_told(normal, place, last, is_aside=gap["comma"] is not None):
+        if last is None:
+            last = _given_end(normal, place) if kind is Kind.PERSON else None
+        elif not _is_told(normal, place, last, is_aside=gap["comma"] is not None):
+            last = None
+        if last is None:
             return
-        yield _removal(normal, place, last, kind, rule)
+        yield _removal(normal, place, last, kind, rule or _RULES[kind])
         further = _FURTHER.match(normal, last)
         if further is None:
             return
         place = further.end()
+
+
+def _given_end(normal: str, start: int) -> int | None:
+    """Where a given name ends that is a word as well, of a relative: husband Mark."""
+    found = _ANY_WORD.match(normal, start)
+    if found is None or not found[0].istitle() or found[0].lower() not in english_words().given | _GIVEN_WORDS:
+        return None
+    return found.end() if _CLAUSE_ENDS.match(normal, found.end()) or normal[found.end()] == " " else None
 
 
 def _is_told(normal: str, start: int, end: int, *, is_aside: bool) -> bool:
@@ -259,7 +291,7 @@ def name_at(normal: str, start: int, *, fewest: int, is_called: bool = False, ha
         word = written.lower()
         if _is_abbreviation(written, words, normal[start:place]):
             break
-        if word in lists.latin and not (len(word) == 1 and words):
+        if word in lists.latin and not (len(word) == 1 and (words or normal.startswith(".", found.end()))):
             break
         words.append(word)
         last = found.start() + len(written)
@@ -298,8 +330,7 @@ def _are_name(words: list[str], fewest: int, *, is_called: bool) -> bool:
         return False
     if is_called:
         return True
-    words_too = (lists.latin, lists.latin_both, lists.eponyms, medical_latin())
-    return not all(any(part in some for some in words_too) for word in full for part in re.split("['’-]", word))
+    return not all(is_word(part) for word in full for part in re.split("['’-]", word))
 
 
 def _particle(normal: str, place: int, *, is_first: bool) -> "re.Match[str] | None":

@@ -9,7 +9,8 @@ from ahocorasick_rs import AhoCorasick, MatchKind
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.englishnames import find_english_names
 from pathcurate.scrubbers.text.hancontexts import find_placed_names
-from pathcurate.scrubbers.text.hannames import find_han_names, is_bounded, is_free_before
+from pathcurate.scrubbers.text.hanforms import is_bounded, is_free_before
+from pathcurate.scrubbers.text.hannames import find_han_names
 from pathcurate.scrubbers.text.knownnames import KnownName, find_name, is_called, is_written_name, names_in, outermost
 from pathcurate.scrubbers.text.latinnames import find_latin_names
 from pathcurate.scrubbers.text.namewords import is_han, is_inside_word, pinyin_of

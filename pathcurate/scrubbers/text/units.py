@@ -3,7 +3,9 @@
 import re
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
+import yaml
 from ahocorasick_rs import AhoCorasick, MatchKind
 
 from pathcurate.model.removal import Kind, Removal
@@ -11,41 +13,12 @@ from pathcurate.scrubbers.text.accepting import holds
 from pathcurate.scrubbers.text.addresses import run_before
 from pathcurate.scrubbers.text.hospitals import NO_UNIT
 
-_OFFICES = (
-    "公安局 公安分局 公安厅 派出所 交警大队 交警支队 交警中队 刑警大队 刑侦大队 治安大队 巡警大队 特警支队 消防大队 消防"
-    "支队 消防中队 武警支队 武警总队 "
-    "公安局交警大队 公安局刑警大队 公安局刑侦大队 公安局交警支队 人民法院 中级人民法院 高级人民法院 法院 人民检察院 检察"
-    "院 看守所 拘留所 监狱 戒毒所 "
-    "律师事务所 会计师事务所 公证处 仲裁委 仲裁委员会 殡仪馆 火葬场 敬老院 养老院 福利院 养老中心 居委会 村委会 居民委员"
-    "会 村民委员会 村民小组 "
-    "街道办 街道办事处 民政办 司法所 司法局 供销社 合作社 信用社 教育局 卫健局 卫健委 卫生局 卫生健康局 卫生健康委员会 民"
-    "政局 交通局 交通运输局 "
-    "水利局 水利厅 财政局 财政厅 税务局 农业局 农业农村局 农业厅 林业局 矿务局 铁路局 邮政局 供电局 供电公司 电力局 环保"
-    "局 气象局 国土局 城管局 "
-    "住建局 规划局 人社局 社保局 医保局 统计局 审计局 水务局 广电局 文化局 市场监管局 工商局 质监局 烟草局 公路局 粮食局 "
-    "档案局 信访局 应急管理局 "
-    "人民政府 县政府 镇政府 乡政府 市政府 规划设计院 设计院 设计研究院 勘察院 歌舞团 京剧团 剧团 博物馆 图书馆 文化馆 少"
-    "年宫 体校 武装部 军分区 "
-    "干休所 矿业集团 造船厂 机械厂 铸造厂 发电厂 电厂 水泥厂 纺织厂 化工厂 化肥厂 钢铁厂 钢厂 服装厂 制衣厂 鞋厂 电子厂 "
-    "印刷厂 印染厂 造纸厂 "
-    "食品厂 玻璃厂 陶瓷厂 石棉厂 石棉制品厂 家具厂 砖厂 煤矿 金矿 铁矿 采石场 农场 林场 幼儿园 实验小学 小学 中学 实验中"
-    "学 高级中学 高中 初中 职高 "
-    "技校 特校 中专 卫校 职业技术学院 职业学院 师范学院 牛羊市场 农贸市场 批发市场 菜市场 建材市场"
-).split()
-"""Last words of offices, schools and works, which a name before them makes one in particular."""
-_COMPANIES = (
-    "有限责任公司 股份有限公司 有限公司 股份公司 分公司 公司 集团 厂 工厂 大学 学院 学校 局 银行 人民银行 研究院 研究所 "
-    "事务所 酒店 宾馆 饭店 餐馆 超市 "
-    "商场 商行 物流仓 仓库 工地 车间 矿 车站 机场 工业园 项目部 营业部 支行 物业 林业站 兽医站 村小 社区 连队 兵团 加油站"
-    " 速运 物流 药店 饭馆 理发店 环卫所 收费站 养殖场 屠宰场 渔场 牧场 铜矿 铝厂 药房"
-).split()
-"""Last words of companies and whatever else there are many of: only beside somebody's age, sex or trade."""
 _NUMERALS = "一二三四五六七八九十"
 _SCHOOLS = [f"{tens}{numeral}{last}" for tens in ("", "十") for numeral in _NUMERALS for last in ("中", "小", "厂", "中学")]
-_ENDS = {word: "shape.office" for word in _OFFICES} | {word: "shape.unit" for word in (*_COMPANIES, *_SCHOOLS)}
-_WORDS = tuple(_ENDS)
 _NO_END = re.compile(r"高中[分低度等倍]|初中生|局[部限灶面势]|厂[家商]|矿[化物石]|社区获得|[中小]学?[、%倍]|农场动|公司化")
-_BRANCH = re.compile(rf"[{_NUMERALS}]{{1,2}}(?:厂|矿|分公司|大队|车间|分院)|[东西南北新老分]校区?|[一-鿿]{{2,4}}学院(?=[,，。;) ])")
+_BRANCH = re.compile(
+    rf"[{_NUMERALS}]{{1,2}}(?:厂|矿|分公司|大队|车间|分院)|[东西南北新老分]校区?|[一-鿿]{{2,4}}学院(?=[,，。;) ])"
+)
 # Words that stand before such a name and are no part of it.
 _LEAD = re.compile(
     r".*(?:[现家居]?住[在于]?|就职[于在]?|任职[于在]?|供职于|工作单位|单位[为是]?|工作[于在]|就读[于在]?|现任|曾任|委托(?"
@@ -112,13 +85,14 @@ def find_units(normal: str) -> Iterator[Removal]:
 
 
 def _named(normal: str) -> Iterator[Removal]:
+    words, automaton = _last_words()
     floor = 0
-    for index, first, end in _automaton().find_matches_as_indexes(normal):
-        word = _WORDS[index]
+    for index, first, last in automaton.find_matches_as_indexes(normal):
+        word, rule = words[index]
         if _NO_END.match(normal, first):
             continue
-        if word.endswith("中学") and word in _SCHOOLS and normal[end : end + 1] == "生":
-            end -= 1  # 滕州一中学生
+        # 滕州一中学生 are pupils of 滕州一中.
+        end = last - 1 if word in _SCHOOLS and word.endswith("学") and normal[last : last + 1] == "生" else last
         branch = _BRANCH.match(normal, end)
         end = branch.end() if branch else end
         start = _begin(normal, first, floor)
@@ -126,16 +100,17 @@ def _named(normal: str) -> Iterator[Removal]:
         if start is None or _NOBODYS_BEHIND.match(normal, end):
             continue
         before = normal[max(0, start - 20) : start]
-        if _NOBODYS_BEFORE.search(before):
-            continue
-        rule = _ENDS[word]
-        if rule == "shape.office" or _CONTEXT_BEHIND.match(normal, end) or _CONTEXT_BEFORE.search(before):
+        is_somebodys = _CONTEXT_BEHIND.match(normal, end) or _CONTEXT_BEFORE.search(before)
+        if (rule == "shape.office" or is_somebodys) and not _NOBODYS_BEFORE.search(before):
             yield Removal(start, end, Kind.UNIT, rule)
 
 
 @cache
-def _automaton() -> AhoCorasick:
-    return AhoCorasick(_WORDS, matchkind=MatchKind.LeftmostLongest)
+def _last_words() -> tuple[tuple[tuple[str, str], ...], AhoCorasick]:
+    """Each last word with its rule, and what finds them."""
+    lists = yaml.safe_load(Path(__file__).with_name("units.yaml").read_text(encoding="utf-8"))
+    rules = dict.fromkeys((*lists["companies"], *_SCHOOLS), "shape.unit") | dict.fromkeys(lists["offices"], "shape.office")
+    return tuple(rules.items()), AhoCorasick(tuple(rules), matchkind=MatchKind.LeftmostLongest)
 
 
 def _begin(normal: str, end: int, floor: int) -> int | None:

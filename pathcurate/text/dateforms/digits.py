@@ -175,6 +175,7 @@ _CLOSED: Final = re.compile(r" {0,2}(?:$|[\n,。;)])")
 _IN_BRACKETS: Final = re.compile(r"(?:诊断|报告|补充|活检|手术|术后|穿刺|冰冻|复查|初诊|会诊|细胞学?)[0-9一二三]?\($")
 _TIMES: Final = re.compile(r"[0-9一二三四五六七八九]次(?:送检|检查|复查)?\($")
 _NO_MONTH: Final = frozenset("年号例个版次条页第期至到")
+_PROGRAM: Final = re.compile("(?:软件|系统|固件|程序|协议|指南|平台)[ :]?$")
 _NO_DAY: Final = frozenset("节章条款版图表号例项页级分")
 _BEFORE_SENDING: Final = re.compile(" ?前(?:发|完成|出|取)")
 _FURTHEST = 30
@@ -185,6 +186,8 @@ def _is_short_day(context: Context, match: re.Match[str]) -> bool:
     text, (start, end) = context.text, match.span()
     is_labelled = context.before(LABEL, start)
     if not is_labelled and not _BORDER.search(text[max(0, start - 1) : start]) and not _is_word_before(text, start):
+        return False
+    if _PROGRAM.search(text[max(0, start - 4) : start]):
         return False
     is_born = is_labelled or text.startswith("生", end)
     if context.before(NUMBER, start) or (context.year and not is_born and not _is_near(context, match["a"])):

@@ -19,7 +19,8 @@ _TH: Final = "(?:st|nd|rd|th)"
 _TO: Final = r"(?: ?[-–&] ?| to | and | through )"
 _YEAR: Final = r"(?:(?:19|20)[0-9]{2}(?![0-9]))"
 _BEFORE: Final = re.compile(
-    rf"(?<![0-9])(?<![0-9][./:])(?:(?P<first>{_DAY})(?P<fo>{_TH})?{_TO})?(?P<d>{_DAY})(?P<o> ?{_TH})?(?P<j>\. | day of | of | |-|/|)\Z",
+    rf"(?<![0-9])(?<![0-9][./:])(?:(?P<first>{_DAY})(?P<fo>{_TH})?{_TO})?(?P<d>{_DAY})(?P<o> ?{_TH})?(?P<j>\. | day of "
+    rf"| of | |-|/|)\Z",
     re.IGNORECASE,
 )
 _YEAR_BEFORE: Final = re.compile(r"(?<![0-9])(?P<y>(?:19|20)[0-9]{2})(?P<j>[ /-])\Z")
@@ -38,37 +39,48 @@ _NEXT_MONTH: Final = re.compile(rf"{_TO}(?=[JFMASOND]){_NAME.pattern.removeprefi
 _GENE: Final = re.compile(r"[0-9]*(?:[/.][0-9]|[-+(]|%| ?(?:positive|negative|stain))", re.IGNORECASE)
 
 
-_ROMAN: Final = {name: number for number, name in enumerate("i ii iii iv v vi vii viii ix x xi xii".split(), 1)}
+_NUMERALS: Final = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii")
+_ROMAN: Final = {name: number for number, name in enumerate(_NUMERALS, 1)}
 _ROMAN_DATE: Final = re.compile(
-    rf"(?P<d>[0-3]?[0-9](?<![0-9A-Za-z./-][0-9])(?<![0-9A-Za-z./-][0-9]{{2}})) ?(?P<s>[-/. ]) ?(?P<m>(?:x(?:i{{0,2}})|ix|iv|v?i{{1,3}}|v)) ?(?P=s) ?(?P<y>{_YEAR}|'?[0-9]{{2}})(?![0-9A-Za-z])",
+    rf"(?P<d>[0-9](?<![0-9A-Za-z./-][0-9])[0-9]?) ?(?P<s>[-/.]) ?(?P<m>(?:x(?:i{{0,2}})|ix|iv|v?i{{1,3}}"
+    rf"|v)) ?(?P=s) ?(?P<y>{_YEAR}|'?[0-9]{{2}})(?![0-9A-Za-z])",
     re.IGNORECASE,
 )
 _FEASTS: Final = {
     "christmas day": (12, 25), "christmas eve": (12, 24), "christmas": (12, 25), "boxing day": (12, 26),
     "new year's day": (1, 1), "new year's eve": (12, 31), "valentine's day": (2, 14), "halloween": (10, 31),
     "st patrick's day": (3, 17), "st. patrick's day": (3, 17), "independence day": (7, 4), "bastille day": (7, 14),
-    "bonfire night": (11, 5), "guy fawkes night": (11, 5), "anzac day": (4, 25), "canada day": (7, 1), "april fools' day": (4, 1),
+    "bonfire night": (11, 5), "guy fawkes night": (11, 5), "anzac day": (4, 25), "canada day": (7, 1),
+    "april fools' day": (4, 1),
 }  # fmt: skip
-_FEAST: Final = re.compile(
-    rf"(?<![A-Za-z])(?P<f>(?i:{'|'.join(re.escape(feast).replace(chr(39), '[' + chr(39) + chr(0x2019) + ']') for feast in _FEASTS)}))(?:,? (?:of )?(?P<y>{_YEAR}))?(?![A-Za-z])"
-)
-_FEAST_NEEDS: Final = re.compile("[A-Za-z](?:hristmas|oxing d|ew year|alentine|allowe|atrick|ndepend|astille|onfire|uy fawk|nzac|anada d|ools)", re.IGNORECASE)
+_FEAST_WORDS: Final = "|".join(map(re.escape, _FEASTS)).replace("'", "['\u2019]")
+_FEAST: Final = re.compile(rf"(?<![A-Za-z])(?P<f>(?i:{_FEAST_WORDS}))(?:,? (?:of )?(?P<y>{_YEAR}))?(?![A-Za-z])")
+_FEAST_NEEDS: Final = re.compile("[A-Za-z](?:hristmas|oxing d|ew year|alentine|allowe|atrick|ndepend|astille|onfire"
+    "|uy fawk|nzac|anada d|ools)", re.IGNORECASE)
 _DONE: Final = Label(
-    ("signed", "dated", "next", "reported", "received", "collected", "recvd", "rec'd", "dictated", "typed", "seen", "scheduled", "due",
-     "biopsied", "operated", "performed", "printed", "verified", "admitted", "discharged", "booked", "appointment", "review", "appt")
+    ("signed", "dated", "next", "reported", "received", "collected", "recvd", "rec'd", "dictated", "typed", "seen",
+     "scheduled", "due",
+     "biopsied", "operated", "performed", "printed", "verified", "admitted", "discharged", "booked", "appointment",
+     "review", "appt")
 )  # fmt: skip
 _SHORT_DATE: Final = re.compile(
-    r"(?P<a>[0-9](?<![0-9A-Za-z.,:%-][0-9])(?<![0-9]/[0-9])[0-9]?)(?P<s>[-.])(?P<b>[0-9]{1,2})(?P=s)(?P<y>[0-9]{2})(?![0-9A-Za-z%/-]|\.[0-9])"
-    r"(?=[ ]*(?:[.,;:)\]\n\"]|$|(?:at|by|and|with|for|from|in|to|was|showed|ret|report|path|CT|MRI)(?![a-z])|[0-9]{4}|[A-Z]{2,4}(?![A-Za-z])))"
+    r"(?P<a>[0-9](?<![0-9A-Za-z.,:%-][0-9])(?<![0-9]/[0-9])[0-9]?)(?P<s>[-.])(?P<b>[0-9]{1,2})(?P=s)(?P<y>[0-9]{2})"
+    r"(?![0-9A-Za-z%/-]|\.[0-9])(?=[ ]*(?:[.,;:)\]\n\"]|$|(?:at|by|and|with|for|from|in|to|was|showed"
+    r"|ret|report|path|CT|MRI)(?![a-z])|[0-9]{4}"
+    r"|[A-Z]{2,4}(?![A-Za-z])))"
 )
-_WEEKDAY: Final = re.compile(r"(?<![A-Za-z])(?:Mon|Tue|Tues|Wed|Weds|Thu|Thur|Thurs|Fri|Sat|Sun)(?:day|sday|nesday|rsday|urday)?[.,]? \Z")
+_WEEKDAY: Final = re.compile(r"(?<![A-Za-z])(?:Mon|Tue|Tues|Wed|Weds|Thu|Thur|Thurs|Fri|Sat|Sun)(?:day|sday|nesday"
+    r"|rsday|urday)?[.,]? \Z")
 _DAY_OF_MONTH: Final = re.compile(
-    r"(?P<m>[01](?<![0-9A-Za-z.,:%/-][01])[0-9]|[1-9](?<![0-9A-Za-z.,:%/-][1-9]))/(?P<d>3[01]|[12][0-9]|0?[1-9])(?![0-9A-Za-z%/-]|\.[0-9])"
+    r"(?P<m>[01](?<![0-9A-Za-z.,:%/-][01])[0-9]|[1-9](?<![0-9A-Za-z.,:%/-][1-9]))/(?P<d>3[01]|[12][0-9]"
+    r"|0?[1-9])(?![0-9A-Za-z%/-]|\.[0-9])"
     r"(?=[ ]*(?:[.,;:)\n]|$|(?:at|by|and|with|for|from|in|list|clinic|meeting|MDT|tumor)(?![a-z])))"
 )
 _HAN: Final = re.compile("[\u3400-\u9fff]")
-_NO_DATE: Final = Label(("section", "chapter", "figure", "fig", "table", "protocol", "item", "step", "stage", "grade", "score", "level", "ratio", "in", "of"))
-_DAYS_WORD: Final = Label(("on", "since", "until", "till", "dated", "date", "next", "signed", "scheduled", "due", "received", "collected", "reported"))
+_NO_DATE: Final = Label(("section", "chapter", "figure", "fig", "table", "protocol", "item", "step", "stage", "grade",
+                          "score", "level", "ratio", "in", "of"))
+_DAYS_WORD: Final = Label(("on", "since", "until", "till", "dated", "date", "next", "signed", "scheduled", "due", "received",
+                            "collected", "reported"))
 
 
 def find_english(context: Context) -> Iterator[FoundDate]:
@@ -155,7 +167,7 @@ def _day_first(context: Context, name: re.Match[str]) -> list[FoundDate | None]:
         return []
     after = _YEAR_AFTER.match(context.text, name.end())
     flags = [_flags(name), _padded(before["d"]), "o" if before["o"] else "", "a" if "o" in before["j"].lower() else ""]
-    is_enjoined = len(before["d"]) == len("03") and name[0].isupper() and after is not None and before["j"] == after["j"] == ""
+    is_enjoined = after and before["j"] == after["j"] == "" and len(before["d"]) == len("03") and name[0].isupper()
     if not after or not (is_enjoined or _has_year(before["j"], after)):
         return _day_without_year(context, name, before, flags)
     short = "s" if len(after["y"]) < len("2024") else ""
@@ -248,7 +260,8 @@ def _without_year(
     month = _month_of_year(context, name)
     if month:
         return [month]
-    told = first["o"] or context.before(ON, name.start()) or context.before(_DONE, name.start()) or _NEXT_MONTH.match(context.text, first.end())
+    is_done = context.before(ON, name.start()) or context.before(_DONE, name.start())
+    told = first["o"] or is_done or _NEXT_MONTH.match(context.text, first.end())
     could_be_else = name[0].isupper() or name[0] in {"May", "March", "Mar"} or (name[0] + first["d"]) in {"Oct3", "Oct4"}
     if first["j"] in {"-", "/"} or not name[0][0].isupper() or (could_be_else and not told):
         return []
