@@ -165,7 +165,7 @@ def test_the_kernel_gives_every_removal_with_its_column() -> None:
 
 def test_a_report_that_cannot_be_scrubbed_ends_nothing() -> None:
     result = find_text_removals(_batch(site="NB99", gross="张三"), Scrub((RULES,)))
-    assert result.to_pylist() == [{"report_id": "r1", "error": "KeyError", "removals": []}]
+    assert result.to_pylist() == [{"report_id": "r1", "error": "KeyError", "removals": [], "suspicious": []}]
     lost = lost_report(_batch(gross="张三"), "timeout")
     assert lost.schema == REMOVALS_FOUND
     assert lost.to_pylist() == [{"report_id": "r1", "error": "timeout", "removals": []}]

@@ -21,7 +21,7 @@ _INITIALS = re.compile(
     rf"(?<![{_LETTERS}0-9.'’/-])(?:[A-Z]\.[ ]?(?:-?[A-Z]\.[ ]?){{0,2}})(?=(?:van|von|de|der|den|la|le|al|el|Mc"
     rf"|O['’])?[ -]?[{_CAPITAL}][a-z\u00df-\u00ff'’])"
 )
-_ITEM = re.compile(r"(?:\A|[\n;.:]|part|men)[ ]*\Z")
+_ITEM = re.compile(r"(?:\A|[\n;.]|part|men)[ ]*\Z")
 _LAST_ITEM = "N"
 _PERSON_BEHIND = re.compile(
     r"[ ]?[,;/(\[-]?[ ]?[(\[]?(?:MRN|M\.R\.N|DOB|D\.O\.B|d\.o\.b|dob|NHS|NHI|CHI|HCN|PHN|SSN|MR[ ]?#|aged?[ ][0-9]"
@@ -124,7 +124,9 @@ def _surname_before(normal: str, start: int) -> int | None:
     if before is None or not (before["comma"] or (before["v"].isupper() and not normal[start : start + 3].isupper())):
         return None
     words = _words(before["v"])
-    return before.start("v") if words and not any(map(is_word, words)) and not any(map(is_given, words)) else None
+    lists = name_words()
+    is_else = any(is_given(word) or (is_word(word) and word not in lists.latin_both | lists.eponyms) for word in words)
+    return before.start("v") if words and not is_else else None
 
 
 def _with_initial(normal: str, end: int) -> int:

@@ -106,7 +106,7 @@ _RULES = (
                      r"|(?<![A-Za-z])(?i:room|rm)(?= ?#?[0-9]{3}))[ ]?(?i:no\.?|#"
                      r"|number)?[ :]{0,2}(?P<v>[A-Z]?[0-9]{1,4}[A-Z]?(?:-[0-9A-Z]{1,2})?)"
                      r"(?![0-9A-Za-z]|\.[0-9]|[ ]?(?:mm|cm|x[ ]))|(?<![A-Za-z])(?:WEST|EAST|NORTH|SOUTH|West|East|North"
-                     r"|South|[0-9][NSEW])-(?P<w>[0-9]{2,4}-?[A-Z]?)(?![0-9A-Za-z])")),
+                     r"|South)-(?P<w>[0-9]{2,4}-?[A-Z]?)(?![0-9A-Za-z])")),
     _labelled("label.member_en", Kind.ACCOUNT,
               r"account|acct|policy|member|ramq|ohip|medicare|medicaid|plate|tag|policyholder|insurance|claim|group"
               r"|iban|card|"
