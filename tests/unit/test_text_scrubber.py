@@ -168,4 +168,4 @@ def test_a_report_that_cannot_be_scrubbed_ends_nothing() -> None:
     assert result.to_pylist() == [{"report_id": "r1", "error": "KeyError", "removals": [], "suspicious": []}]
     lost = lost_report(_batch(gross="张三"), "timeout")
     assert lost.schema == REMOVALS_FOUND
-    assert lost.to_pylist() == [{"report_id": "r1", "error": "timeout", "removals": []}]
+    assert lost.to_pylist() == [{"report_id": "r1", "error": "timeout", "removals": [], "suspicious": []}]

@@ -15,7 +15,9 @@ _TERM = re.compile(
     r"|omata|emia|"
     r"uria|plasia|trophy|penia|megaly|[aisutc]tion|[aisutc]tions|ssion|sion|ments?|mental|ness|ility|osity|ous|ular|oid"
     r"|oidal|"
-    r"[iat]ble|ative|cytes?|cytic|blastic|ically|grams?|ectomies|genic|static|ology|etics|ated|ised|ized|osed|ected|(?:[aeo][ln]|ous|iv|at|ed|ing)ly|(?:ct|pt|rt|nt|st|it|us|ll|ss|rm|nd|in)ed)$"
+    r"[iat]ble|ative|cytes?|cytic|blastic|ically|grams?|ectomies|genic|static|"
+    r"ology|etics|ated|ised|ized|osed|ected|"
+    r"(?:[aeo][ln]|ar|ous|iv|at|ed|ing)ly|(?:ct|pt|rt|nt|st|it|us|ll|ss|rm|nd|in)ed)$"
 )
 
 
