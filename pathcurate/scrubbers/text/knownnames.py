@@ -54,7 +54,7 @@ _LONGEST_GIVEN = 2
 _WIDE, _LONG_PINYIN, _SHORT_SURNAME = 3, 8, 3
 _BETWEEN = re.compile(r"[ .,\n^'_-]{0,3}(?:[A-Za-z]\.?[ ,]{1,2}){0,2}")
 _INITIALS_BEFORE = re.compile(r"(?<![A-Za-z0-9])([A-Z])\.?\s?(?:[A-Z]\.?\s?)?$")
-_INITIAL_BEHIND = re.compile(r",?\s[A-Z]\.?(?![A-Za-z0-9])")
+_INITIAL_BEHIND = re.compile(r",?\s[A-Z]\.?(?![A-Za-z0-9])(?!\.?[A-Za-z]|[-#])")
 _INITIALS_BEHIND = re.compile(r",?\s?([A-Z])\.?(?:\s?[A-Z]\.?)?(?![A-Za-z0-9])")
 
 
