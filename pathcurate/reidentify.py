@@ -15,7 +15,7 @@ from pathcurate.errors import UsageError, VaultError
 from pathcurate.model.crosswalk import ORIGINALS, kind_of
 from pathcurate.peoplecsv import csv_for_people
 from pathcurate.storage import path_text, private_directory, write_bytes
-from pathcurate.vault import Vault, append_event, open_vault
+from pathcurate.vault import Vault, append_event, broken_event, open_vault
 from pathcurate.vault.crosswalk import CROSSWALK_FILE, cross, held, internal_codes, look_up
 from pathcurate.vault.people import demand_two
 from pathcurate.vault.rotation import retired_keys
@@ -79,8 +79,20 @@ def reidentify(workspace: Workspace, request: Request, *, actor: str) -> Reident
     for number, code in enumerate(request.codes, start=1):
         if kind_of(code) is None:
             raise UsageError(f"text {number} is no code", "Codes look like P-0123456789ABCDEF, a letter and 16 characters.")
-    asking, approving = demand_two(workspace.vault, request.requested_by, request.approved_by)
     vault = open_vault(workspace.vault)
+    if broken_event(workspace.vault) is not None:
+        raise VaultError(
+            "the audit trail was changed, so nobody could say later who was led back",
+            "See `pathcurate audit report`, and put the trail back from a copy.",
+        )
+    try:
+        asking, approving = demand_two(workspace.vault, request.requested_by, request.approved_by)
+    except VaultError:
+        refused = {"codes": len(request.codes), "requested_by": request.requested_by, "approved_by": request.approved_by}
+        append_event(
+            workspace.vault, actor, "deid reidentify refused", {**refused, "version": __version__}, purpose=request.reason
+        )
+        raise
     if not (workspace.vault / CROSSWALK_FILE).exists():
         raise VaultError(
             "the vault has no crosswalk", "Run `pathcurate deid apply`, which writes it, or restore it from a copy."

@@ -8,6 +8,7 @@ from pathlib import Path
 from pathcurate.model.audit import IDENTIFIED
 from pathcurate.vault import Event, broken_event, read_events
 
+_PEOPLE = ("requested_by", "approved_by", "analyst", "names", "name", "role", "product")
 _SHOWN_PURPOSES = 20
 _NO_COUNTS = {"days", "people", "shares", "threshold"}
 """Numbers in events that do not add up."""
@@ -39,6 +40,7 @@ class Activity:
         counts: sums of the events' counts, by name.
         purposes: the different purposes given, first ones first, at most 20.
         without_purpose: how often none was given.
+        people: who asked, approved, came or went, as the events name them; first ones first, at most 20.
         first: first time, in the period's zone.
         last: last time.
     """
@@ -50,6 +52,7 @@ class Activity:
     counts: dict[str, int]
     purposes: tuple[str, ...]
     without_purpose: int
+    people: tuple[str, ...]
     first: datetime
     last: datetime
 
@@ -104,8 +107,15 @@ def _activity(events: list[Event], zone: tzinfo | None) -> Activity:
     purposes = tuple(dict.fromkeys(given))[:_SHOWN_PURPOSES]
     return Activity(
         first.actor, first.action, IDENTIFIED.get(first.action, ""), len(events), _sums(events), purposes,
-        len(events) - len(given), min(times), max(times),
+        len(events) - len(given), tuple(dict.fromkeys(filter(None, map(_people, events))))[:_SHOWN_PURPOSES],
+        min(times), max(times),
     )  # fmt: skip
+
+
+def _people(event: Event) -> str:
+    """Whom an event names: ``requested_by Li, approved_by Zhang``."""
+    named = [f"{name} {event.facts[name]}" for name in _PEOPLE if name in event.facts]
+    return ", ".join(named)
 
 
 def _sums(events: Iterable[Event]) -> dict[str, int]:

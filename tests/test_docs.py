@@ -20,6 +20,7 @@ from pathcurate.cli.main import root, run
 from pathcurate.cohort import read_recipe
 from pathcurate.deid import explain
 from pathcurate.errors import PathcurateError
+from pathcurate.deid.siterules import read_words
 from pathcurate.mapping import load_mapping
 from pathcurate.profiles import read_profile
 from pathcurate.tables import column_values, read_parquet
@@ -256,6 +257,8 @@ def test_recipes_and_mappings_of_the_readme_load(readme: str, write: Callable[[s
             load_words(file)
         elif text.startswith("profile:"):
             read_profile(file.name, file.parent)
+        elif text.startswith("words:"):
+            read_words(file)
         else:
             load_mapping(file, COLUMNS)
 

@@ -109,6 +109,7 @@ def _activity_lines(activity: "Activity") -> Iterator[str]:
     if activity.counts:
         yield f"  {', '.join(f'{count:,} {name}' for name, count in activity.counts.items())}"
     yield from (f"  for {purpose}" for purpose in activity.purposes)
+    yield from (f"  {people}" for people in activity.people)
     if activity.identified and activity.without_purpose:
         yield f"  {counted(activity.without_purpose, 'time')} without a purpose"
 

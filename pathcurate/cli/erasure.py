@@ -54,7 +54,7 @@ def _lines(plan: "ErasurePlan", *, yes: bool) -> Iterator[str]:
     for name in plan.cohorts:
         yield f"  cohort {name}, until `pathcurate cohort RECIPE`"
     for name in plan.releases:
-        yield f"release {name} holds the person and never changes: withdraw it with `pathcurate product withdraw`"
+        yield f"release {name} holds the person and never changes: call it back from whoever has it"
     if plan.possible:
         others = counted(plan.possible, "other person", "other persons")
         yield f"{others} may be the same one, which is not certain; whoever asks for their erasure gives their number"

@@ -28,6 +28,7 @@ from pathcurate.verification import (
     demand_seal,
     input_states,
     read_text_seal,
+    text_files,
     text_inputs,
     write_seal,
     write_text_seal,
@@ -175,7 +176,9 @@ def verify(workspace: Workspace, *, actor: str) -> DeidSummary:
     faults = find_faults(workspace, identifiers)
     if faults:
         break_seal(workspace)
-    text_faults = find_text_faults(workspace, identifiers) if read_text_seal(workspace) is not None else []
+    # Without a seal too: what a run left that was killed, or did not pass, lies there all the same.
+    has_texts = any(path.is_file() for path in text_files(workspace).values()) or read_text_seal(workspace) is not None
+    text_faults = find_text_faults(workspace, identifiers) if has_texts else []
     if text_faults:
         break_text_seal(workspace)
     both = (*faults, *text_faults)

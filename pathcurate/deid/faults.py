@@ -84,7 +84,10 @@ def find_text_faults(workspace: Workspace, identifiers: Identifiers) -> list[str
         faults.append(f"deid/texts/ holds {strays} files or folders that do not belong there")
     for name, table in TEXT_TABLES.items():
         path = directory / f"{name}.parquet"
-        faults += _of_table(path, table, read_parquet(path), identifiers)
+        if path.is_file():
+            faults += _of_table(path, table, read_parquet(path), identifiers)
+        else:
+            faults.append(f"deid/texts/ has no {path.name}")
     return faults
 
 

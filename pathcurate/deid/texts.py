@@ -124,7 +124,11 @@ def wanted_cohorts(workspace: Workspace, more: str | None) -> tuple[str, ...]:
     Raises:
         PlanIncompleteError: there is no such cohort.
     """
-    seal = read_text_seal(workspace)
+    try:
+        seal = read_text_seal(workspace)
+    except PlanIncompleteError:
+        # It is damaged, and written anew by whoever asks.
+        seal = None
     before = [name for name in (seal.wanted if seal else ()) if name == ALL or _cohort_file(workspace, name).is_file()]
     if more is not None and more != ALL and not _cohort_file(workspace, more).is_file():
         raise PlanIncompleteError(

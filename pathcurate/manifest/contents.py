@@ -1,7 +1,7 @@
 """The tables of a release: the cohort's rows and texts, in the codes and days of the product's own layer."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -91,10 +91,14 @@ class Contents:
         disclosed = disclose(unit, recoded, rows["group_id"], self._profile, standard, has_texts=has_texts)
         going = rows.filter(disclosed.is_kept)
         tables = [_release_table(disclosed.table, disclosed.data)]
+        evaluation = disclosed.evaluation
         if has_texts:
-            tables += [_release_table(TEXT_TABLES[name], data) for name, data in self._texts(going).items()]
+            source = self._scrubbed(going)
+            tables += [_release_table(TEXT_TABLES[name], data) for name, data in self._texts(source).items()]
+            states = column_values(source[TEXT_REPORTS.name], "status")
+            evaluation = replace(evaluation, incomplete_reports=len(states) - states.count("ok"))
         return Built(
-            {table.table.name: table for table in tables}, disclosed.evaluation, standard, going,
+            {table.table.name: table for table in tables}, evaluation, standard, going,
             rows.filter(pc.invert(disclosed.is_kept)),
         )  # fmt: skip
 
@@ -124,7 +128,8 @@ class Contents:
                 data = data.set_column(index, field, pa.chunked_array([days]))
         return data
 
-    def _texts(self, rows: pa.Table) -> dict[str, pa.Table]:
+    def _scrubbed(self, rows: pa.Table) -> dict[str, pa.Table]:
+        """What ``deid/texts/`` holds of the reports of these rows."""
         if not self._profile.texts.released:
             raise DisclosureRefusedError(
                 f"profile `{self._profile.name}` releases no texts, and the recipe asks for them",
@@ -139,6 +144,10 @@ class Contents:
                 f"the texts of {missing} reports of the cohort were never scrubbed",
                 f"Run `pathcurate deid apply --texts {self._recipe.name}`.",
             )
+        return source
+
+    def _texts(self, source: dict[str, pa.Table]) -> dict[str, pa.Table]:
+        """The texts that the recipe asks for, and the places in them."""
         wanted = source[TEXTS.name].filter(
             pc.is_in(source[TEXTS.name]["text_column"], pa.array(list(self._recipe.texts or ()), pa.string()))
         )

@@ -9,6 +9,7 @@ IDENTIFIED = {
     "cohort": "true dates and ages, for criteria only",
     "request answered": "true dates and ages, for criteria only",
     "deid reidentify": "what stands behind codes",
+    "deid reidentify refused": "nothing: one of the two may not",
     "forget --patient": "a patient's number, to erase what it names",
 }
 """Action of the audit trail to the identified data that it showed or used."""

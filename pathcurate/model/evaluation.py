@@ -216,6 +216,7 @@ class Evaluation:
         suppressed_persons: persons whose rows these are; some may have other rows in the table.
         has_texts: whether texts go out too.
         moved: columns of days, which are moved by an offset that nobody knows.
+        incomplete_reports: reports of which a text is left out, although texts go out: it was withheld, or not scrubbed.
     """
 
     figures: Figures
@@ -228,6 +229,7 @@ class Evaluation:
     suppressed_persons: int
     has_texts: bool
     moved: tuple[str, ...] = ()
+    incomplete_reports: int = 0
 
     @property
     def risk(self) -> Risk:
@@ -277,6 +279,11 @@ class Evaluation:
             yield f"The profile is for use inside the hospital; level {risk.level} is that of publication, the worst case."
         if self.has_texts:
             yield "What texts say of age, dates or places is not counted here."
+        if self.incomplete_reports:
+            yield (
+                f"Of {_counted(self.incomplete_reports, 'report')} a text is left out: something in it may still identify "
+                "somebody, or it could not be scrubbed."
+            )
         yield (
             "The data is de-identified (去标识化): whoever holds the vault can lead the codes back, and nobody may try "
             "without it."

@@ -193,7 +193,9 @@ def restore(directory: Path, given: Sequence[GivenShare], sealed: bytes | None) 
         raise VaultError("the shares make another key than they say", "They were edited, or are of two backups.")
     recorded = recorded_fingerprint(directory)
     path = directory / "key"
-    if recorded not in {None, vault.fingerprint} or (path.exists() and path.read_bytes() != key):
+    # A key beside the fingerprint of another is not the vault's: it may give way to the one that is.
+    is_anothers = path.exists() and path.read_bytes() != key and recorded != vault.fingerprint
+    if recorded not in {None, vault.fingerprint} or is_anothers:
         raise VaultError(
             "the vault has, or had, another key than these shares make; nothing was changed",
             "Shares made before `pathcurate vault rotate` make the key of then. Give those of the last backup.",
@@ -206,7 +208,7 @@ def restore(directory: Path, given: Sequence[GivenShare], sealed: bytes | None) 
     old_keys = [Vault(directory, old) for old in content.retired]
     retire(vault, [old for old in old_keys if old.fingerprint not in there])
     create_exclusively(directory / FINGERPRINT_FILE, vault.fingerprint.encode(), mode=0o600)
-    create_exclusively(path, key, mode=0o600)
+    write_bytes(path, key, mode=0o600)
     return open_vault(directory), content.audit_head
 
 

@@ -10,16 +10,20 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pathcurate import deid
 from pathcurate.cohort import read_recipe, select
+from pathcurate.custody import rotate
 from pathcurate.deid.texts import ALL
 from pathcurate.engines.embedded import Embedded
 from pathcurate.errors import PlanIncompleteError
 from pathcurate.findings import read_findings
 from pathcurate.manifest import build
 from pathcurate.model.diagnosis import DIAGNOSES, REPORT_CONCEPTS
+from pathcurate.model.evaluation import EVALUATION_PATH
 from pathcurate.model.report import REPORTS
 from pathcurate.model.text import SCRUBBED_TEXTS, TEXT_DECISIONS
 from pathcurate.releases import read_release
@@ -171,6 +175,58 @@ def test_what_was_scrubbed_is_not_scrubbed_again(workspace: Workspace, engine: E
     assert (workspace.deid / "texts" / "texts.parquet").read_bytes() == before
 
 
+def test_a_report_that_has_a_text_again_gets_all_of_its_texts(workspace: Workspace, engine: Embedded) -> None:
+    catalog, before = Catalog(workspace.catalog), texts_of(workspace)
+    # As it is when the other text was scrubbed without this one in between: only that is made of something else.
+    rows = catalog.read(SCRUBBED_TEXTS).to_pylist()
+    (other,) = [row for row in rows if "左乳" in row["text"]]
+    catalog.upsert(SCRUBBED_TEXTS, from_rows(SCRUBBED_TEXTS, [{**other, "made_of": "0" * 64}]))
+    summary = scrub(workspace, engine)
+    assert summary.texts is not None
+    assert summary.texts.scrubbed == 1
+    assert texts_of(workspace) == before
+
+
+def test_texts_of_other_codes_lines_or_settings_are_out_of_date(workspace: Workspace, engine: Embedded) -> None:
+    demand_texts(workspace)
+    Catalog(workspace.catalog).replace(DIAGNOSES, from_rows(DIAGNOSES, []))
+    # As a run leaves it that is killed when the tables are done.
+    deid.apply(workspace, actor="tester")
+    with pytest.raises(PlanIncompleteError, match="diagnoses changed"):
+        demand_texts(workspace)
+    scrub(workspace, engine)
+    rotate(workspace, reason="test", actor="tester")
+    deid.apply(workspace, actor="tester")
+    with pytest.raises(PlanIncompleteError, match=r"deid/reports\.parquet changed"):
+        demand_texts(workspace)
+    scrub(workspace, engine)
+    settings = workspace.root / "pathcurate.yaml"
+    settings.write_text(settings.read_text().replace("一院", "示例第一医院"))
+    with pytest.raises(PlanIncompleteError, match="settings of NB01 changed"):
+        demand_texts(load_workspace(settings))
+
+
+def test_texts_that_did_not_pass_are_not_forgotten_with_their_seal(workspace: Workspace) -> None:
+    file = workspace.deid / "texts" / "texts.parquet"
+    data = read_parquet(file)
+    leaking = pa.array([f"患者{NAME}"] * data.num_rows)
+    pq.write_table(data.set_column(data.schema.get_field_index("text"), "text", leaking), file)
+    for _ in range(2):
+        (fault,) = deid.verify(workspace, actor="tester").faults
+        assert fault.startswith("texts.text has")
+        assert not (workspace.deid / "texts" / "verify.json").exists()
+    file.unlink()
+    assert deid.verify(workspace, actor="tester").faults == ("deid/texts/ has no texts.parquet",)
+
+
+def test_a_damaged_seal_is_written_anew(workspace: Workspace, engine: Embedded) -> None:
+    (workspace.deid / "texts" / "verify.json").write_text("[")
+    with pytest.raises(PlanIncompleteError, match="the seal on the scrubbed texts is damaged"):
+        demand_texts(workspace)
+    scrub(workspace, engine)
+    demand_texts(workspace)
+
+
 def test_a_changed_report_and_a_changed_name_are_scrubbed_again(workspace: Workspace, engine: Embedded) -> None:
     catalog = Catalog(workspace.catalog)
     # The third report is of the first one's person: the new name must go from the first one's texts, too.
@@ -310,10 +366,12 @@ def test_a_text_that_names_another_patient_is_withheld(tmp_path: Path, engine: E
         report(9, accession="S23-00009", patient_id="9999", diagnosis=stray, text_digest="9"),
     ]
     workspace = _clinic(tmp_path / "two", rows)
-    summary = scrub(workspace, engine)
-    assert summary.texts is not None
-    assert summary.texts.withheld == 1
-    assert not any("相如" in row["text"] for row in texts_of(workspace).values())
+    directory = release(workspace, engine, "one")
+    assert not any("相如" in row["text"] for row in released(directory, "texts"))
+    # Who gets the release is told.
+    evaluation = json.loads((directory / EVALUATION_PATH).read_bytes())
+    assert evaluation["incomplete_reports"] == 1
+    assert any(sentence.startswith("Of 1 report a text is left out") for sentence in evaluation["words"])
 
 
 def test_the_cache_is_in_the_catalog_and_nowhere_else(scrubbed: Workspace) -> None:

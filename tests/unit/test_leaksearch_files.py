@@ -56,6 +56,18 @@ ENCODED = {
 }
 
 
+@pytest.mark.parametrize("layout", ["{0}", "{0}-A1.svs", '["{0}","{0}"]', "{0}\n{0}\n{0}"])
+def test_what_is_random_holds_no_number_by_chance(tmp_path: Path, layout: str) -> None:
+    # Read as Base64 each of these codes holds the number beside it.
+    codes = {"P-0V3ZW343NDA5MDHC": "740901", "P-VXJ7E6Y2MTQ4MTXS": "614815", "P-2NDY1MDQ2H2CFCZ8": "465046"}
+    numbers = Identifiers.of({"number": codes.values()})
+    (tmp_path / "codes.txt").write_text("\n".join(layout.format(code) for code in codes))
+    assert list(search_directory(tmp_path, numbers)) == []
+    (tmp_path / "codes.txt").write_bytes(b"P-0V3ZW343NDA5MDHC\n" + base64.b64encode(b"patient no. 740901"))
+    (leak,) = search_directory(tmp_path, numbers)
+    assert (leak.kind, leak.encoding) == ("number", "base64")
+
+
 def parquet(column: "pa.Array[pa.Scalar[pa.DataType]]") -> bytes:
     file = io.BytesIO()
     pq.write_table(pa.table({"plain": pa.array([1] * len(column)), "a.b": column}), file)

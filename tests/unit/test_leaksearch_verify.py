@@ -105,12 +105,13 @@ def test_a_search_that_finds_nothing_in_the_catalog_is_not_trusted(
 
 def test_texts_are_no_strays_and_what_leaks_beside_the_columns_is_a_fault(clinic: Workspace) -> None:
     (clinic.deid / "texts").mkdir(exist_ok=True)
-    assert faults.find_faults(load_workspace(clinic.root / "pathcurate.yaml")) == []
+    identifiers = faults.known(clinic)
+    assert faults.find_faults(load_workspace(clinic.root / "pathcurate.yaml"), identifiers) == []
     path = clinic.deid / "patients.parquet"
     plain = path.read_bytes()
     path.write_bytes(b"PAR1" + CANARIES["name"].encode() + plain[4:])
     try:
-        found = faults.find_faults(clinic)
+        found = faults.find_faults(clinic, identifiers)
     except InputOutputError:
         found = ["patients cannot be read"]
     finally:

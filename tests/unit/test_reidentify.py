@@ -107,7 +107,16 @@ def test_it_takes_two_of_whom_one_may_approve(workspace: Workspace, by: tuple[st
     with pytest.raises(VaultError, match=message) as caught:
         reidentify(workspace, ask([code], by=by), actor="me")
     assert caught.value.exit_code == 11
-    assert list(read_events(workspace.vault))[-1].action == "vault people add"
+    last = list(read_events(workspace.vault))[-1]
+    assert (last.action, last.facts["requested_by"], last.purpose) == ("deid reidentify refused", by[0], "随访 recall")
+
+
+def test_nobody_is_led_back_while_the_trail_is_broken(workspace: Workspace) -> None:
+    code = code_of(open_vault(workspace.vault), "C")
+    trail = workspace.vault / "audit.jsonl"
+    trail.write_bytes(trail.read_bytes().replace(b"vault people add", b"vault people axx", 1))
+    with pytest.raises(VaultError, match="audit trail was changed"):
+        reidentify(workspace, ask([code]), actor="me")
 
 
 def test_who_has_left_is_no_longer_accepted(workspace: Workspace) -> None:
@@ -118,7 +127,7 @@ def test_who_has_left_is_no_longer_accepted(workspace: Workspace) -> None:
         reidentify(workspace, ask([code]), actor="me")
     with pytest.raises(UsageError, match="nobody on the vault's list"):
         remove(workspace, "张三", actor="owner")
-    assert [event.action for event in read_events(workspace.vault)][-1] == "vault people remove"
+    assert [event.action for event in read_events(workspace.vault)][-2:] == ["vault people remove", "deid reidentify refused"]
     add(workspace, ["Wang Wu"], "curator", today=TODAY, actor="owner")
     with pytest.raises(VaultError, match="who may only ask"):
         reidentify(workspace, ask([code], by=("Li Wei", "wang wu")), actor="me")

@@ -16,7 +16,7 @@ _LABEL_LENGTH = 14
 _LABEL_BREAK = re.compile(r"[,，。；;:|\n()\[\]/、0-9]")
 # What the words before a number say of it; the last one counts.
 _MEANINGS = re.compile(
-    r"(?P<none>克隆|批|货|型|目录|公告|文件|标准|注册|国械|国药|版本|探针|邮政|试剂|抗体|公安|条款|卷|期|章|亚型|基因|"
+    r"(?P<none>克隆|批|货|型|信号|符号|句号|商标|目录|公告|文件|标准|注册|国械|国药|版本|探针|邮政|试剂|抗体|公安|条款|卷|期|章|亚型|基因|"
     r"染色体|"
     r"外显子|密码子|位点|孔|通道|探头|针|刀|丝线|缝线|淋巴结)"
     r"|(?P<id>身份|身分|证件|公民|护照|通行证|回乡证|台胞证|居住证|居留|军官|士兵|警官|残疾|户口|出生|驾驶|驾照|学生证|"
@@ -63,6 +63,8 @@ _CASE_WORD = re.compile(
 )
 _ACCOUNTED = 9
 _LEAST_ABROAD = 9
+_MOBILE = 11
+_TISSUE = re.compile("[管瘤胞织髓膜腔叶左右上下体以之除另]|年龄|范围")
 _LEAST_OF_A_YEAR = 4
 _DOTS_OF_A_UID = 3
 DEPARTMENT = (
@@ -116,6 +118,26 @@ def labelled_phone(match: _Match) -> Span | None:
     """What stands behind a label for telephones, unless it is a day or too short."""
     value, least = match["v"], _LEAST_DIGITS["phone"] - (match[0][:2] in _SHORT_LINES)
     return match.span("v") if digits_in(value) >= least and not is_day(value) else None
+
+
+def mobile_grouped(match: _Match) -> Span | None:
+    """A mobile number in groups of any length: eleven digits in all, and none of the groups is a year or a round number."""
+    groups = re.split("[ -]", match["v"])
+    is_counted = any(group.endswith("00") for group in groups) or len(groups[0]) < len("139")
+    return None if is_counted or digits_in(match["v"]) != _MOBILE else match.span("v")
+
+
+def unstopped(match: _Match) -> Span:
+    """An address of the network or a folder without the full stop of its sentence."""
+    start, end = match.span("v")
+    return start, start + len(match.string[start:end].rstrip(".,:!?"))
+
+
+def bed_of_department(match: _Match) -> Span | None:
+    """A number behind a department that ends its clause: no count of what the department does (骨髓内12)."""
+    start = match.start()
+    clause = re.search(r"[^,。;:\n(]{0,6}\Z", match.string[max(0, start - 6) : start])
+    return None if clause and _TISSUE.search(clause[0]) else match.span("v")
 
 
 def phone_abroad(match: _Match) -> Span | None:

@@ -24,7 +24,7 @@ _NEXT_LABEL = (
 
 PROVINCE = re.compile(_PROVINCES)
 _RUN = re.compile(r"[0-9\u3400-\u4dbf\u4e00-\u9fff]*$")
-_DETAIL = r"[\u3400-\u4dbf\u4e00-\u9fff0-9A-Za-z·#-]"
+_DETAIL = r"[\u3400-\u4dbf\u4e00-\u9fff0-9A-Za-z·#□-]"
 _PLACE_END = (
     r"(?:[0-9一二三四五六七八九十]{1,5}(?:号楼|号院|号|弄|组|室|栋|幢|座|单元|楼|层|社|队|户|巷)|"
     r"(?<![0-9])[0-9]{1,3}-[0-9]{1,5}(?:-[0-9]{1,5})?|(?:[栋幢座楼号室]|单元|[广大][场厦]|小区|花园|公寓)[ ]?[A-Z]?座?[0-"
@@ -60,15 +60,16 @@ _COUNTY = re.compile(
 )
 _LAST_PLACE = re.compile(rf".*{_PLACE_END}", re.DOTALL)
 _STREET = re.compile(
-    rf"(?P<v>(?:路|街|大道|巷|弄|胡同|小区|花园|公寓|新村|家园|苑|社区|大院|大厦|广场)[ ]?(?:[0-9]{{1,5}}|"
+    rf"(?P<v>(?:路|街|大道|巷|弄|胡同|小区|花园|公寓|新村|家园|苑|社区|大院|大厦|广场)[ ]?[甲乙丙丁附]?(?:[0-9]{{1,5}}|"
     rf"[一二三四五六七八九十]{{1,4}})(?:号|弄|栋|幢|座|期|楼|单元|组|区|#|-)(?:{_DETAIL}){{0,30}})"
 )
 _VILLAGE = re.compile(
     rf"(?P<v>(?:镇|乡|街道|公社|苏木|县|农场|林场)[ ]?{_HAN}{{1,6}}(?:村|屯|庄|社区|居委会|街|队|组)(?:{_DETAIL}){{0,16}}|"
-    rf"村[ ]?(?:[0-9]{{1,3}}|[一二三四五六七八九十]{{1,3}})(?:组|队|社|号|屯)(?:[0-9]{{1,4}}号)?)"
+    rf"村[ ]?(?:[0-9]{{1,3}}|[一二三四五六七八九十]{{1,3}})(?:组|队|社|号|屯)(?:[0-9]{{1,4}}号)?|"
+    rf"(?<!农)村[ ]?(?![\u4e00-\u9fff]{{0,3}}[医卫患])[\u4e00-\u9fff]{{1,3}}(?:组|屯|社|队|寨|湾|坪)(?![织成]))"
 )
 _LIVES = re.compile(
-    rf"(?P<label>家住|现住|住在|住于|居住于|居住在|来自|户籍(?:所在地|地|在)?|户口(?:所在地|在)?|祖籍|原籍|籍贯|居于|老家"
+    rf"(?P<label>家住|家在|曾住|寄住|租住|借住|暂住|现住|住在|住于|居住于|居住在|来自|户籍(?:所在地|地|在)?|户口(?:所在地|在)?|祖籍|原籍|籍贯|居于|老家"
     rf"在?|出生于|"
     rf"(?<![发增再新原衍寄])生于|(?<![入居在家现所])住(?!院|宅|户|培|所)|居(?!住|民|委|中|多|家))[ ]?(?={_HAN})"
     rf"(?P<v>{_DETAIL}{{2,40}}?)(?=[,，。；;、()\s]|$|人[,，。]|的|农民|患者|[男女])"
@@ -83,11 +84,14 @@ _PARTS_OF_ADDRESSES = (
 )  # fmt: skip
 """Pattern, rule, what a text must hold, and how many characters of the name may stand before the match."""
 _ADDRESS_LEAD = re.compile(
-    r".*(?:家住|现住|住在?|来自|位于|[于在自往至到为是系、写寄受赴转现居由送回]|(?<!太)原(?!平|阳)|地址|患者|病人|家属|(?"
+    r".*(?:家住|现住|住在?|来自|位于|[于在自往至到为是系、写寄填请从受赴转现居由送回]|(?<!太)原(?!平|阳)|地址|患者|病人|家属|(?"
     r"<!湖)[男女])"
 )
 # Tissue comes from somewhere too, and a tumour arises there: 来自胃窦小弯区 is no address.
 _SURE_PLACE = re.compile(rf"{_PROVINCES}|(?:[^本我]市|县|镇|乡|村|屯|庄|街道|路|街|小区|花园|公寓|社区|苑|[0-9]号)$")
+_DWELLING = re.compile(
+    rf"{_SURE_PLACE.pattern}|小区|花园|公寓|新村|家园|家属院|宿舍|胡同|街道|[路街弄巷]甲?[0-9]|[0-9]号(?!床|病)|[0-9][栋幢]|[县镇乡村][一-鿿]"
+)
 _WIDE = re.compile(rf"(?:{_PROVINCES})[省市]?")
 """A province says of nobody where they live."""
 _SHORTEST = 3
@@ -120,7 +124,9 @@ def find_addresses(normal: str) -> Iterator[Removal]:
 def _where_somebody_lives(normal: str) -> Iterator[Removal]:
     if holds(normal, ("住", "来自", "籍", "户口", "居于", "老家", "生于")):
         for match in _LIVES.finditer(normal):
-            place = _SURE_PLACE if match["label"] in _OF_TISSUE else _PLACE_INSIDE
+            place = _PLACE_INSIDE
+            if match["label"] in _OF_TISSUE:
+                place = _DWELLING if match["label"] == "住" else _SURE_PLACE
             if place.search(match["v"]) and not _WIDE.fullmatch(match["v"]):
                 yield Removal(*match.span("v"), Kind.ADDRESS, "label.lives")
     for match in _NATIVE.finditer(normal):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from pathcurate.model.removal import Kind, Removal
-from pathcurate.scrubbers.text.englishwords import english_words, is_eponym, is_given, is_word
+from pathcurate.scrubbers.text.englishwords import english_words, is_called_after, is_eponym, is_given, is_term, is_word
 from pathcurate.scrubbers.text.latinnames import name_at
 from pathcurate.scrubbers.text.namewords import folded_name, name_words
 
@@ -49,6 +49,11 @@ _NOBODY = frozenset(
     {"am/pm", "ct", "mri", "us", "xr", "pet", "ecg", "er", "pr", "ln", "bx", "fna", "cxr", "egd", "eus", "mra", "dx", "hx",
      "tx"}
 )  # fmt: skip
+_SIGN_OFFS = frozenset({"ta", "cheers", "thanks", "regards", "rgds", "best", "hi", "hello", "sincerely", "yours", "wishes"})
+_LABELLED_TUBE = re.compile(
+    rf"[\"“](?P<v>(?:(?:O|Mc|Mac|St|De|Van)[ ])?[{_CAPITAL}][{_LETTERS}'’-]+(?:,?[ ][{_CAPITAL}][{_LETTERS}]*\.?){{1,2}})"
+    r"(?=,?[ ][A-Z]{0,3}[ ]?[0-9]{5})"
+)
 _SPACED = re.compile(r"N[ ]A[ ]M[ ]E[ ]{0,3}:?[ ]{0,3}(?P<v>[A-Z](?:[ ]{1,2}[A-Z](?![A-Za-z])){3,40})")
 _NEEDED = re.compile(r"[A-Z][a-z]{1,15}[ ,]|[A-Z]\.[ ]?[A-Z][a-z]|[A-Z]{3}[ ,]")
 
@@ -65,6 +70,9 @@ def find_english_names(normal: str) -> Iterator[Removal]:
     for found in _TWO_WORDS.finditer(normal):
         if _PERSON_BEHIND.match(normal, found.end()) and not any(map(is_word, _words(found[0]))):
             yield _removal(normal, *found.span(), "before.person")
+    for found in _LABELLED_TUBE.finditer(normal):
+        if not all(map(is_word, _words(found["v"]))):
+            yield Removal(*found.span("v"), Kind.PATIENT, "quoted.tube", folded_name(found["v"]))
     for found in _SIGNED.finditer(normal):
         group = found.lastgroup or "v"
         if found[group].lower() not in _NOBODY:
@@ -99,7 +107,7 @@ def _given(normal: str) -> Iterator[Removal]:
         start = _surname_before(normal, found.start()) if is_given(word) else None
         if start is not None:
             yield _removal(normal, start, end or _with_initial(normal, found.end()), "given.person")
-        elif end is not None and not _is_called_after(normal, end):
+        elif end is not None and not is_called_after(normal, end) and not is_term(normal[found.start() : end]):
             yield _removal(normal, found.start(), end, "given.person")
 
 
@@ -114,23 +122,20 @@ def _has_surname(normal: str, start: int, behind_given: int, end: int) -> bool:
     return not rest or has_particle or any(not is_word(word) or word in both or is_eponym(word) for word in rest)
 
 
-def _is_called_after(normal: str, end: int) -> bool:
-    following = re.compile(r"['’]?s?[ -]([A-Za-z]+)").match(normal, end)
-    return following is not None and following[1].lower() in english_words().behind_eponyms
-
-
 def _surname_before(normal: str, start: int) -> int | None:
     before = _SURNAME_BEFORE.search(normal, max(0, start - _REACH), start)
     if before is None or not (before["comma"] or (before["v"].isupper() and not normal[start : start + 3].isupper())):
         return None
     words = _words(before["v"])
     lists = name_words()
+    if before["comma"] and before["v"].lower() in _SIGN_OFFS:
+        return None
     is_else = any(is_given(word) or (is_word(word) and word not in lists.latin_both | lists.eponyms) for word in words)
     return before.start("v") if words and not is_else else None
 
 
 def _with_initial(normal: str, end: int) -> int:
-    initial = re.compile(r"(?:[ ][A-Z](?![A-Za-z0-9])\.?){1,2}").match(normal, end)
+    initial = re.compile(r"(?:[ ](?!I[ ][a-z])[A-Z](?![A-Za-z0-9])\.?){1,2}").match(normal, end)
     return initial.end() if initial else end
 
 
@@ -145,5 +150,5 @@ def _with_initials(normal: str) -> Iterator[Removal]:
         end = None if is_item else name_at(normal, found.start(), fewest=2, has_comma=False)
         if end is not None:
             words = _words(normal[found.end() : end])
-            if words and not all(map(is_word, words)) and not _is_called_after(normal, end):
+            if words and not all(map(is_word, words)) and not is_called_after(normal, end):
                 yield _removal(normal, found.start(), end, "initial.person")

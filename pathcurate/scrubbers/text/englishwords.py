@@ -20,6 +20,8 @@ _TERM = re.compile(
     r"(?:[aeo][ln]|ar|ous|iv|at|ed|ing)ly|(?:ct|pt|rt|nt|st|it|us|ll|ss|rm|nd|in)ed)$"
 )
 
+_CALLED_AFTER = re.compile(r"['’]?s?[ -]([A-Za-z]+)")
+
 
 @dataclass(frozen=True, slots=True)
 class EnglishWords:
@@ -30,23 +32,28 @@ class EnglishWords:
         given: given names.
         words: what is written with a capital and is no name.
         behind_eponyms: what is called after somebody: stain, nodes.
+        terms: two words that are no name though one of them is: Ann Arbor.
+        function_words: verbs and small words that may follow a title in lower case: the doctor says.
     """
 
     labels: dict[str, str]
     given: frozenset[str]
     words: frozenset[str]
     behind_eponyms: frozenset[str]
+    terms: frozenset[str]
+    function_words: frozenset[str]
 
 
 @cache
 def english_words() -> EnglishWords:
     """The shipped lists, read once."""
     lists: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("english.yaml").read_text(encoding="utf-8"))
-    given, words, behind = (frozenset(lists[name].split()) for name in ("given", "words", "behind_eponyms"))
+    sorts = ("given", "words", "behind_eponyms", "function_words")
+    given, words, behind, small = (frozenset(lists[name].split()) for name in sorts)
     # A label that stands in two lists means what the last says, but a hint tells least.
     order = sorted(lists["labels"], key=lambda what: what != "hint")
     labels = {label: what for what in order for label in lists["labels"][what]}
-    return EnglishWords(labels, given, words, behind)
+    return EnglishWords(labels, given, words, behind, frozenset(lists["terms"]), small)
 
 
 @lru_cache(maxsize=4096)
@@ -69,6 +76,17 @@ def is_given(word: str) -> bool:
     return any(one in english_words().given for one in (word, *plain)) and not (
         word in lists.latin or word in lists.latin_both or word in lists.eponyms
     )
+
+
+def is_called_after(normal: str, end: int) -> bool:
+    """Whether what stands behind a name is called after somebody: the Lee score, Hoffmann's sign."""
+    following = _CALLED_AFTER.match(normal, end)
+    return following is not None and following[1].lower() in english_words().behind_eponyms
+
+
+def is_term(phrase: str) -> bool:
+    """Whether a phrase begins with two words that are no name of anybody."""
+    return " ".join(phrase.lower().split()[:2]) in english_words().terms
 
 
 def is_eponym(word: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pathcurate.model.removal import Kind, Removal
-from pathcurate.scrubbers.text.hanforms import is_bounded, is_free_before
+from pathcurate.scrubbers.text.hanforms import HAN_SIGN, is_bounded, is_free_before
 from pathcurate.scrubbers.text.namewords import (
     HAN,
     begins_word,
@@ -40,17 +40,23 @@ _BEFORE = re.compile(
 )
 _BEHIND = re.compile(
     r"\s?[,，(（、/|]?\s?[男女](?!性)|[,，\s]{0,2}[0-9]{1,3}岁|\s?(?:副?主任|教授|医师|医生|大夫|先生|女士|护士|技师|老师|同志|同学|本人|之[子女婴]"
-    r"|[(（](?:[0-9]|住院|门诊|病案|身份证|曾用名|系统))"
+    r"|[(（](?:[0-9]|住院|门诊|病案|病历|病理|身份证|就诊|登记|床|曾用名|又名|原名|系统|电话|手机))"
 )
+_ACTS = re.compile("汇报|来电|来取|签[收发名字]?|复核|审核|核对|取材|切片|制片|值班|接[听收]|记录|经手|陪同|家属|代[签领取]|收(?![治入缩回集])|沟通|联系")
+_BY = frozenset("与跟和由请经找代叫让")
+_ROLES = re.compile(
+    "(?:[人员者属]|秘书|干事|组长|长子|[长次小]女|移交|批准|经[手办]|上传|下载|扫描|收发|交接|切片|值班|接[收听]|汇报|抄送|约的|转[给交]|名叫|我[是叫]|病例[为是])$"
+)
+_WRITTEN_AS = re.compile(r"(?:[写记登录认看读输打印署误作成为叫名是\"'“‘「『]|字样)[ :]{0,2}$")
 _GOES_ON = re.compile(f"(?![{HAN}])|[于因之的住门系自诉来入术行以既男女复今曾及再已拟原]")
-_OPENS, _CLOSES = "\n|/([「“\"'、", "\n|/)]」”\"'、(:"
 _NOBODY_LATIN = frozenset(
     {"unknown", "none", "test", "anonymous", "na", "null", "admin", "system", "patient", "name", "nos", "not", "known"}
 )
 _MASK = "某*×○●□■"
 _MASKS = re.compile(f"[{_MASK}]{{1,3}}|[xX]{{2,3}}(?![A-Za-z0-9])")
 _IS_MEASURED = re.compile(f"[0-9*cm{HAN}]")
-_LONGEST_GIVEN = 2
+_NEAR = re.compile("(?<=[zcs])h|(?<=n)g$")
+_LONGEST_GIVEN, _LEAST_LONG = 2, 4
 _WIDE, _LONG_PINYIN, _SHORT_SURNAME = 3, 8, 3
 _BETWEEN = re.compile(r"[ .,\n^'_-]{0,3}(?:[A-Za-z]\.?[ ,]{1,2}){0,2}")
 _INITIALS_BEFORE = re.compile(r"(?<![A-Za-z0-9])([A-Z])\.?\s?(?:[A-Z]\.?\s?)?$")
@@ -134,7 +140,7 @@ def find_name(spelling: Spelling, name: KnownName) -> Iterator[Removal]:
     if _has_latin(spelling):
         yield from _find_pinyin(spelling, name)
     yield from _find_masked(spelling.normal, name)
-    yield from _find_mistyped(spelling.normal, name)
+    yield from _find_mistyped(spelling, name)
 
 
 def _has_latin(spelling: Spelling) -> bool:
@@ -144,36 +150,87 @@ def _has_latin(spelling: Spelling) -> bool:
 def _find_han(spelling: Spelling, name: KnownName) -> Iterator[Removal]:
     normal = spelling.normal
     for start, end in spelling.find(name.value, HAN_GAPS):
-        is_both = name.value in name_words().both
-        is_person = is_called(normal, start, end) or (is_both and _stands_alone(normal, start, end))
-        if not is_person and (is_both or is_inside_word(normal, start, end)):
+        is_word = name.value in name_words().both or is_inside_word(normal, start, end)
+        if is_word and not (is_called(normal, start, end) or _stands_alone(normal, start, end)):
             continue
         child = _CHILD.match(normal, end)
         yield name.removal(start, child.end() if child else end)
 
 
 def _stands_alone(normal: str, start: int, end: int) -> bool:
-    """Whether a word has a cell, a line or brackets for itself."""
-    before, behind = normal[start - 1 : start] if start else "\n", normal[end : end + 1] or "\n"
-    return before in _OPENS and behind in _CLOSES
+    """Whether a word that is a known name too stands by itself: between signs, or beside what people are or do."""
+    if normal[start:end] in name_words().medical:
+        return False
+    is_end = not HAN_SIGN.match(normal, end) and normal[end : end + 1] not in {":", "!"}
+    if not (start and HAN_SIGN.match(normal, start - 1)):
+        return is_end or _ACTS.match(normal, end) is not None
+    before = max(0, start - 4)
+    if is_end:
+        return _ROLES.search(normal, before, start) is not None
+    return normal[start - 1] in _BY and _ACTS.match(normal, end) is not None
 
 
-def _find_mistyped(normal: str, name: KnownName) -> Iterator[Removal]:
-    """Names of the same surname that sound the same (李姗姗, 李珊珊), and those of three characters that differ in one."""
+def _find_mistyped(spelling: Spelling, name: KnownName) -> Iterator[Removal]:
+    """Names that sound the same (李姗姗, 李珊珊; 钮琴, 纽琴), and those of three characters or more that differ in one."""
+    normal = spelling.normal
     length = surname_length(name.value) or 1
     surname, given = name.value[:length], name.value[length:]
-    if len(given) > _LONGEST_GIVEN or (length == 1 and surname in name_words().common):
+    if len(name.value) >= _LEAST_LONG:
+        yield from _find_mistyped_long(spelling, name)
+    if len(given) > _LONGEST_GIVEN:
+        return
+    if length == 1:
+        yield from _find_other_surname(normal, name)
+    if length == 1 and surname in name_words().common:
         return
     start = normal.find(surname)
     while start >= 0:
         end = start + len(name.value)
         written = normal[start + length : end]
         if written != given and len(written) == len(given) and _is_alike(given, written):
-            is_called_so = is_called(normal, start, end)
-            is_free = is_free_before(normal, start) and is_bounded(normal, end)
-            if (is_called_so or (is_free and len(given) > 1)) and not begins_word(normal, start):
+            is_free = is_bounded(normal, end) and (is_free_before(normal, start) or _sound(given) == _sound(written))
+            is_name = is_called(normal, start, end) or (is_free and len(given) > 1) or _is_written(normal, start, end)
+            if is_name and not begins_word(normal, start) and not normal.startswith("老人", end - 1):
                 yield name.removal(start, end)
         start = normal.find(surname, start + 1)
+
+
+def _find_other_surname(normal: str, name: KnownName) -> Iterator[Removal]:
+    """The given name behind another surname that sounds the same."""
+    surname, given = name.value[0], name.value[1:]
+    place = normal.find(given, 1)
+    while place >= 0:
+        start, end = place - 1, place + len(given)
+        other = normal[start]
+        if other != surname and HAN_SIGN.match(other) and _sound(other) == _sound(surname):
+            is_free = len(given) > 1 and is_free_before(normal, start) and is_bounded(normal, end)
+            is_name = is_free or is_called(normal, start, end) or _is_written(normal, start, end)
+            if is_name and not begins_word(normal, start):
+                yield name.removal(start, end)
+        place = normal.find(given, place + 1)
+
+
+def _find_mistyped_long(spelling: Spelling, name: KnownName) -> Iterator[Removal]:
+    """A name of four characters or more of which most are the same, and each other sounds the same or is the only one."""
+    compact, value = spelling.compact, name.value
+    first = compact.find(value[0])
+    while first >= 0:
+        written = compact[first : first + len(value)]
+        pairs = [(one, other) for one, other in zip(value, written, strict=False) if one != other]
+        is_near = len(written) == len(value) and 0 < len(pairs) <= len(value) // 2
+        if is_near and (
+            (len(pairs) == 1 and HAN_SIGN.match(pairs[0][1])) or all(_sound(one) == _sound(other) for one, other in pairs)
+        ):
+            span = spelling.span(first, first + len(value), HAN_GAPS)
+            if span is not None and is_bounded(spelling.normal, span[1]):
+                yield name.removal(*span)
+        first = compact.find(value[0], first + 1)
+
+
+def _is_written(normal: str, start: int, end: int) -> bool:
+    """Whether a text quotes what somebody wrote for a name (标签写米莉)."""
+    is_end = not HAN_SIGN.match(normal, end) or normal.startswith("字样", end)
+    return is_end and _WRITTEN_AS.search(normal, max(0, start - 3), start) is not None
 
 
 def _is_alike(given: str, written: str) -> bool:
@@ -185,7 +242,8 @@ def _is_alike(given: str, written: str) -> bool:
 
 
 def _sound(characters: str) -> tuple[str, ...]:
-    return tuple(readings(character, 1)[0] if readings(character, 1) else character for character in characters)
+    """How characters are read, without what many speakers do not tell apart: the h of zh, ch and sh, the g of ng."""
+    return tuple(_NEAR.sub("", next(iter(readings(character, 1)), character)) for character in characters)
 
 
 def is_called(normal: str, start: int, end: int) -> bool:

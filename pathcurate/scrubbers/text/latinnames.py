@@ -7,7 +7,7 @@ from functools import cache
 from ahocorasick_rs import AhoCorasick, MatchKind
 
 from pathcurate.model.removal import Kind, Removal
-from pathcurate.scrubbers.text.englishwords import english_words, is_given, is_word
+from pathcurate.scrubbers.text.englishwords import english_words, is_called_after, is_given, is_term, is_word
 from pathcurate.scrubbers.text.namewords import folded_name, name_words
 from pathcurate.scrubbers.text.spelling import spelling
 
@@ -23,7 +23,7 @@ _CAPITAL = "A-Z\u00c0-\u00de"
 _AFTER_ROLE = re.compile(rf"(?:[ ]\([^()\n]{{1,14}}\))?(?P<comma>,[ ])?(?:[ ](?:is |was "
     rf"|[0-9]{{2,6}} )?)?(?<= )[\"“]?(?=[{_CAPITAL}])")
 _CLAUSE_ENDS = re.compile(r"[ ]*(?:[.,;:)\n\"”—–@<]|-[ ]|$)")
-_CLAUSE_GOES_ON = re.compile(r"[ ]+(?:[a-z0-9(@<—–-]|[A-Z]{2}[0-9])|['’]s[ ]|/[A-Z]")
+_CLAUSE_GOES_ON = re.compile(r"[ ]+(?:[a-z0-9(+@<—–-]|[A-Z]{2}[0-9])|['’]s[ ]|/[A-Z]")
 _AFTER_HINT = re.compile(
     rf"[:,]?[ ]?[ ][\"“]?(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}})(?=['’]s[ ]|[ ]*[.,;:)!?\n\"”]|[ ]+(?:[a-z(<@–—]"
     rf"|-[ ])|[ ]*$)"
@@ -46,8 +46,31 @@ _NO_INITIALS = frozenset(
 )  # fmt: skip
 # Titles that are said of somebody whose name follows; the others of a label need a colon.
 _CALLED_BY_DEGREE = frozenset({"rn", "np", "r.n."})
+_CALLED_LOW = frozenset({"dr", "dr.", "doctor", "prof", "prof."})
+_SIGN_OFFS = frozenset(
+    {"cheers", "ta", "regards", "kind regards", "best wishes", "thanks", "many thanks", "yours", "yours sincerely", "rgds",
+     "best", "br", "bw", "kr", "warm regards", "best regards", "with thanks", "thx", "thank you", "love"}
+)  # fmt: skip
+_AFTER_SIGN_OFF = re.compile(
+    rf"[,.!:]?[ ]?(?:\n[ ]?|(?<=[ ])|(?=[-–—]))(?:[-–—][ ]?)?(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}}(?=[ ]*(?:[.;)(\n,]|$"
+    r"|[-–—]))|[A-Z]{1,2}\.?(?=[ ]*(?:\n|$)))"
+)
+# Nobody but a person stands there: BCN (Shaz), the reg (Shahid, mob 07700); and before: Dev (BMS).
+_IN_BRACKETS = re.compile(
+    rf"[ ]\((?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}}(?:[ ][{_CAPITAL}][{_LETTERS}'’-]{{1,20}})?)(?=\)|,[ ]?(?:mob|ext|bleep|tel"
+    r"|ph|cell|x[0-9]|pager|page|on |[0-9+]))"
+)
+_BEFORE_BRACKET = re.compile(rf"(?<![{_LETTERS}0-9.'’-])(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}})[ ]\((?:[a-z]+[ ])?\Z")
+_WHO = (", who ", " who ", ", our ", ", the ", " (mob", " (ext", " (x", " (bleep", ", ext", ", x", " at ext", " on ext", " +")
+_SPOKEN = re.compile(
+    r"[ ](?P<v>(?P<one>[a-z]{2,15})[ ](?P<other>[a-z]{2,15}))(?=[ ,]{1,2}(?:date of birth|dob|born|mrn|medical record|aged?[ ]"
+    r"|hospital n|chart n|[0-9]))"
+)
 _FURTHER = re.compile(r"(?:[ ]?[;/&][ ]?|[ ]and[ ])(?:(?:Dr|Prof)\.?[ ])?(?=[A-Z])")
-_TITLE = re.compile(r"(?:(?:Drs?|Prof|Mr|Mrs|Ms|Miss|DR|PROF|MR|MRS)\.?[ ]{1,2}|(?:Doctor|Professor|Nurse)[ ]){1,3}")
+_TITLE = re.compile(
+    r"(?:(?:Drs?|Prof|Mr|Mrs|Ms|Miss|DR|PROF|MR|MRS|Rev|Hon|Capt|Col|Lt|Maj|Sgt|Cdr|Surg)\.?[ ]{1,2}|(?:Doctor|Professor|Nurse"
+    r"|Sister|Matron|Reg|SpR|BMS|MLA|CNS|BCN|HCA|ODP|ANP|CNM|RN|PA|NP|MTA|MLS|MLT|AP|APP|ST[1-8]|FY[12]|F[12]|PGY-?[1-8])[ ]){1,3}"
+)
 _POSSESSOR = re.compile(
     r"(?i)(?<![a-z])(?:his|her|their|the|a|\w+['’]s)[ ](?:late[ ]|ex-|(?:old|young|eld)(?:er|est)[ ]|twin[ ])?$"
 )
@@ -132,6 +155,8 @@ def _beside(normal: str, start: int, end: int, what: str) -> Iterator[Removal]:
         yield from _hinted(normal, end)
     elif what == "hint":
         yield from _hinted(normal, end)
+        if label in _SIGN_OFFS:
+            yield from _signed_off(normal, end)
     elif what.startswith("title"):
         yield from _titled(normal, start, end, Kind.STAFF if what == "title_staff" else Kind.PERSON)
     else:
@@ -140,19 +165,28 @@ def _beside(normal: str, start: int, end: int, what: str) -> Iterator[Removal]:
 
 def _titled(normal: str, start: int, end: int, kind: Kind) -> Iterator[Removal]:
     rule = f"title.{kind.value}"
+    label = normal[start:end].lower()
     if _is_title(normal, start, end):
         yield from _behind(normal, _AFTER_TITLE.match(normal, end), kind, rule, is_called=True)
-        lower = _LOWER_CALLED.match(normal, end) if kind is Kind.STAFF else None
-        if lower and not is_word(lower["v"]):
-            yield _removal(normal, *lower.span("v"), kind, rule)
-    if normal[start:end].lower() in {"doctor", "nurse"}:
+    elif label in _CALLED_LOW:
+        yield from _behind(normal, _AFTER_NAMED.match(normal, end), kind, rule, is_called=True)
+    lower = _LOWER_CALLED.match(normal, end) if kind is Kind.STAFF and label not in {"nurse", "professor"} else None
+    if lower and not is_word(lower["v"]) and lower["v"] not in english_words().function_words:
+        yield _removal(normal, *lower.span("v"), kind, rule)
+    if label in {"doctor", "nurse"}:
         yield from _labelled(normal, end, kind, fewest=1, needs_colon=True)
+        yield from _of_role(normal, start, end, kind)
 
 
 def _behind_label(normal: str, start: int, end: int, kind: Kind) -> Iterator[Removal]:
     label = normal[start:end].lower()
     if label == "patient":
         yield from _in_apposition(normal, end)
+        yield from _spoken(normal, end)
+    if label in _SIGN_OFFS:
+        yield from _signed_off(normal, end)
+    if kind is Kind.STAFF:
+        yield from _in_brackets(normal, start, end)
     yield from _labelled(normal, end, kind, fewest=1, says_name=label.endswith("name"), needs_colon=label == "by")
     if kind is not Kind.PATIENT and label != "by":
         yield from _of_role(normal, start, end, kind)
@@ -170,7 +204,7 @@ def _of_role(normal: str, start: int, end: int, kind: Kind, rule: str = "") -> I
     for _ in range(_MOST_SIGNERS):
         last = name_at(normal, place, fewest=1, has_comma=False)
         if last is None:
-            last = _given_end(normal, place) if kind is Kind.PERSON else None
+            last = _given_end(normal, place, is_relative=kind is Kind.PERSON)
         elif not _is_told(normal, place, last, is_aside=gap["comma"] is not None):
             last = None
         if last is None:
@@ -182,12 +216,13 @@ def _of_role(normal: str, start: int, end: int, kind: Kind, rule: str = "") -> I
         place = further.end()
 
 
-def _given_end(normal: str, start: int) -> int | None:
-    """Where a given name ends that is a word as well, of a relative: husband Mark."""
+def _given_end(normal: str, start: int, *, is_relative: bool) -> int | None:
+    """Where a given name ends that is a word as well: husband Mark, nurse Amber 06/21/24."""
     found = _ANY_WORD.match(normal, start)
     if found is None or not found[0].istitle() or found[0].lower() not in english_words().given | _GIVEN_WORDS:
         return None
-    return found.end() if _CLAUSE_ENDS.match(normal, found.end()) or normal[found.end()] == " " else None
+    goes_on = normal[found.end() : found.end() + 1] == " " and (is_relative or normal[found.end() + 1 : found.end() + 2].isdigit())
+    return found.end() if goes_on or _CLAUSE_ENDS.match(normal, found.end()) else None
 
 
 def _is_told(normal: str, start: int, end: int, *, is_aside: bool) -> bool:
@@ -205,8 +240,35 @@ def _is_told(normal: str, start: int, end: int, *, is_aside: bool) -> bool:
 def _hinted(normal: str, end: int) -> Iterator[Removal]:
     """``Hi Rob``, ``alias "Alex"``: one given name behind a word that other words may follow as well."""
     found = _AFTER_HINT.match(normal, end)
-    if found and is_given(found["v"].lower()):
+    if found is None or is_called_after(normal, found.end()):
+        return
+    word = found["v"].lower()
+    if is_given(word) or (not is_word(word) and normal.startswith(_WHO, found.end())):
         yield _removal(normal, *found.span("v"), Kind.PERSON, "hint.person")
+
+
+def _signed_off(normal: str, end: int) -> Iterator[Removal]:
+    """``Cheers, Mags.``, ``Ta, A.``: who takes leave."""
+    found = _AFTER_SIGN_OFF.match(normal, end)
+    if found and (len(found["v"].rstrip(".")) <= _SHORT or not is_word(found["v"].lower())):
+        yield _removal(normal, *found.span("v"), Kind.PERSON, "hint.person")
+
+
+def _in_brackets(normal: str, start: int, end: int) -> Iterator[Removal]:
+    """``the reg (Shahid, mob 07700)``, ``Dev (BMS)``: a name beside a role of which one is in brackets."""
+    behind = _IN_BRACKETS.match(normal, end)
+    if behind and not any(map(is_word, behind["v"].lower().split())):
+        yield _removal(normal, *behind.span("v"), Kind.STAFF, "bracket.staff")
+    before = _BEFORE_BRACKET.search(normal, max(0, start - 32), start) if normal[end : end + 1] in {")", ",", ";"} else None
+    if before and not is_word(before["v"].lower()):
+        yield _removal(normal, *before.span("v"), Kind.STAFF, "bracket.staff")
+
+
+def _spoken(normal: str, end: int) -> Iterator[Removal]:
+    """``patient ruby stone date of birth``: a name in a dictation without capitals."""
+    found = _SPOKEN.match(normal, end)
+    if found and (is_given(found["one"]) or found["one"] in english_words().given):
+        yield _removal(normal, *found.span("v"), Kind.PATIENT, "label.patient")
 
 
 def _in_apposition(normal: str, end: int) -> Iterator[Removal]:
@@ -235,7 +297,7 @@ def _behind(
     start = title.end() if title else gap.end()
     is_called = is_called or title is not None
     end = name_at(normal, start, fewest=fewest, is_called=is_called, has_comma=not is_called)
-    if end is not None:
+    if end is not None and not is_term(normal[start:end]):
         yield _removal(normal, start, end, kind, rule)
 
 
@@ -254,7 +316,7 @@ def _labelled(
         lower = _LOWER.match(normal, start)
         is_name = lower is not None and name_words().latin.isdisjoint(_ANY_WORD.findall(lower[0]))
         end = lower.end() if lower and is_name else None
-    if end is None or normal.startswith(":", end) or (not gap["colon"] and _is_cut(normal, end)):
+    if end is None or is_term(normal[start:end]) or normal.startswith(":", end) or (not gap["colon"] and _is_cut(normal, end)):
         return
     yield _removal(normal, start, end, kind, _RULES[kind])
     for _ in range(0 if kind is Kind.PATIENT else _MOST_SIGNERS):

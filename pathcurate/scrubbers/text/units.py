@@ -17,7 +17,9 @@ _NUMERALS = "一二三四五六七八九十"
 _SCHOOLS = [f"{tens}{numeral}{last}" for tens in ("", "十") for numeral in _NUMERALS for last in ("中", "小", "厂", "中学")]
 _NO_END = re.compile(r"高中[分低度等倍]|初中生|局[部限灶面势]|厂[家商]|矿[化物石]|社区获得|[中小]学?[、%倍]|农场动|公司化")
 _BRANCH = re.compile(
-    rf"[{_NUMERALS}]{{1,2}}(?:厂|矿|分公司|大队|车间|分院)|[东西南北新老分]校区?|[一-鿿]{{2,4}}学院(?=[,，。;) ])"
+    rf"[{_NUMERALS}]{{1,2}}(?:分?厂|矿|分公司|大队|车间|分院|分校|分局|分店|中队|工区|工程处)|"
+    r"高[一二三][0-9(]{0,2}\)?班?|初[一二三][0-9(]{0,2}\)?班?|[一二三四五六]年级[0-9一二三四五六(]{1,2}\)?班|[0-9]{2,4}级[0-9]{1,2}班|"
+    rf"[东西南北新老分]校区?|[一-鿿]{{2,4}}学院(?=[,，。;) ])"
 )
 # Words that stand before such a name and are no part of it.
 _LEAD = re.compile(
@@ -60,7 +62,7 @@ _GENERIC = re.compile(
     r"(?:[我本该贵某各外当原他她其市县省区镇乡村校全每另一二三两多几在到去上]|当地|附近|所在|人民|辖区|地方|基层|公安|有关|"
     r"相关|主管|上级|下级|附属|研究|综合|大型|私人|民营|国有|个体|建筑|[\u4e00-\u9fff]?居住)*"
 )
-_ARMY = re.compile(r"(?P<v>[0-9](?<![0-9]{2})[0-9]{3,5}部队(?:[0-9一-鿿]{0,3}[支营连分]队?(?:[0-9一-鿿]{1,2}连)?)?)")
+_ARMY = re.compile(r"(?P<v>(?:某部队?[ ]?)?[0-9](?<![0-9]{2})[0-9xX*]{3,5}[ ]?(?:部队|分队)(?:[0-9一-鿿]{0,3}[支营连分]队?(?:[0-9一-鿿]{1,2}连)?)?)")
 _LABEL_UNIT = re.compile(
     r"(?:单位(?<![检量剂度托请诊院送]单位)|公司(?<!保险公司)|学校)(?:名称)?(?:及住址|及地址)?[ ]{0,3}[:|][ ]{0,4}"
     r"(?P<v>[^\s,，。；;:：|\[\]\n\ue000]{2,40})"
@@ -78,7 +80,7 @@ def find_units(normal: str) -> Iterator[Removal]:
             if not NO_UNIT.match(match["v"]) and not _GENERIC.fullmatch(match["v"]):
                 kind = Kind.HOSPITAL if _HOSPITAL_END.search(match["v"]) else Kind.UNIT
                 yield Removal(*match.span("v"), kind, f"label.{kind}")
-    if "部队" in normal:
+    if "部队" in normal or "分队" in normal:
         for match in _ARMY.finditer(normal):
             yield Removal(*match.span("v"), Kind.UNIT, "shape.army")
     yield from _named(normal)
@@ -96,12 +98,12 @@ def _named(normal: str) -> Iterator[Removal]:
         branch = _BRANCH.match(normal, end)
         end = branch.end() if branch else end
         start = _begin(normal, first, floor)
-        floor = end
         if start is None or _NOBODYS_BEHIND.match(normal, end):
             continue
         before = normal[max(0, start - 20) : start]
         is_somebodys = _CONTEXT_BEHIND.match(normal, end) or _CONTEXT_BEFORE.search(before)
         if (rule == "shape.office" or is_somebodys) and not _NOBODYS_BEFORE.search(before):
+            floor = end
             yield Removal(start, end, Kind.UNIT, rule)
 
 
