@@ -84,7 +84,7 @@ _PARTS_OF_ADDRESSES = (
 )  # fmt: skip
 """Pattern, rule, what a text must hold, and how many characters of the name may stand before the match."""
 _ADDRESS_LEAD = re.compile(
-    r".*(?:家住|现住|住在?|来自|位于|[于在自往至到为是系、写寄填请从受赴转现居由送回]|(?<!太)原(?!平|阳)|地址|患者|病人|家属|(?"
+    r".*(?:家住|籍贯|户籍|原籍|祖籍|户口|现住|住在?|来自|位于|[于在自往至到为是系、写寄填请从受赴转现居由送回]|(?<!太)原(?!平|阳)|地址|患者|病人|家属|(?"
     r"<!湖)[男女])"
 )
 # Tissue comes from somewhere too, and a tumour arises there: 来自胃窦小弯区 is no address.

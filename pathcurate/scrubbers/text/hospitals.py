@@ -35,6 +35,11 @@ _OF_A_PLACE = re.compile(
     r"(?=\)|[,，。;]|那边|会诊|病理|检查|看|就诊|住院|手术|大夫|医生|[主专教]))(?!医|院|保健|卫生|中心)"
 )
 """A place and what is treated there: 县妇幼, 省肿瘤."""
+_OF_THE_PLACE = re.compile(
+    r"(?:[转到赴送往](?:去|到|至|诊)?|(?<=[,。;(\n]))(?P<v>[省市县区](?:儿|妇幼|肿瘤|胸科|口腔|传染病?|结核|中医|人民|立|附|职防|血液|眼科|骨科|"
+    r"[一二三四五六]))(?=[,。:;)\n]|转[来入诊]|会诊|病理|那边|已|的|$)"
+)
+"""The same where somebody is sent to or comes from: 转省儿."""
 # Words that stand before a hospital's name and are no part of it; a character that names begin with is none: 和 in 和平医院.
 _LEAD = re.compile(
     r".*(?:送检单位|委托单位|送检医院|送检|单位|医院[至到转及和、]|就诊于|住院于|手术于|收治于|转入|转至|转到|转往|转诊至?|"
@@ -88,6 +93,8 @@ def find_hospitals(normal: str) -> Iterator[Removal]:
         if match[0][0] == "省" and not PROVINCE.fullmatch(name):
             name = ""  # 不过省肿瘤: no province
         yield Removal(match.start() - len(name), match.end(), Kind.HOSPITAL, "shape.hospital_short")
+    for match in _OF_THE_PLACE.finditer(normal):
+        yield Removal(*match.span("v"), Kind.HOSPITAL, "shape.hospital_short")
     if "单位" in normal or "医院" in normal or "机构" in normal or "院所" in normal:
         for match in _LABEL_HOSPITAL.finditer(normal):
             value = match["v"]
@@ -116,4 +123,4 @@ def _named(normal: str, ends: re.Pattern[str], rule: str, longest: int) -> Itera
 
 def _is_short_name(name: str) -> bool:
     """Whether a short form begins with what hospitals are called after: 市二院, 湘雅二院; 同一院区 and 第一院 do not."""
-    return not re.match("[同某每任另统单第各本我该两总其]|[一二三四五六七八九十]", name)
+    return not re.match("(?!同[济仁德])[同某每任另统单第各本我该两总其]|[一二三四五六七八九十]", name)

@@ -15,10 +15,10 @@ from pathcurate.scrubbers.text.hospitals import NO_UNIT
 
 _NUMERALS = "一二三四五六七八九十"
 _SCHOOLS = [f"{tens}{numeral}{last}" for tens in ("", "十") for numeral in _NUMERALS for last in ("中", "小", "厂", "中学")]
-_NO_END = re.compile(r"高中[分低度等倍]|初中生|局[部限灶面势]|厂[家商]|矿[化物石]|社区获得|[中小]学?[、%倍]|农场动|公司化")
+_NO_END = re.compile(r"高中[分低度等倍]|初中生|局[部限灶面势]|厂[家商]|矿[化物石工]|社区获得|[中小]学?[、%倍]|农场动|公司化")
 _BRANCH = re.compile(
     rf"[{_NUMERALS}]{{1,2}}(?:分?厂|矿|分公司|大队|车间|分院|分校|分局|分店|中队|工区|工程处)|"
-    r"高[一二三][0-9(]{0,2}\)?班?|初[一二三][0-9(]{0,2}\)?班?|[一二三四五六]年级[0-9一二三四五六(]{1,2}\)?班|[0-9]{2,4}级[0-9]{1,2}班|"
+    r"[高初][一二三][0-9(]{1,2}\)?班?|[一二三四五六]年级[0-9一二三四五六(]{1,2}\)?班|[0-9]{2,4}级[0-9]{1,2}班|"
     rf"[东西南北新老分]校区?|[一-鿿]{{2,4}}学院(?=[,，。;) ])"
 )
 # Words that stand before such a name and are no part of it.
@@ -34,7 +34,7 @@ _LEAD = re.compile(
 _CONTEXT_BEFORE = re.compile(
     r"(?:[岁男女族籍生][,，;；、 ]{0,2}|[男女][,，、 ]?[0-9]{1,3}岁?[,，、 ]?|系|为|是|在|于|原|单位[:：是为 ]{0,2}|务工"
     r"\(|打工\(|职业史?[:：]|"
-    r"[一-鿿]{2,4}\(|学校\(|任职|就职|来自|监护人[:：]|寄件[:：]|[0-9]{17}[0-9Xx][,，、 ]{0,2}|[A-Z]?[0-9]{6,10}[,，、 ]{"
+    r"[一-鿿]{2,4}\(|学校\(|任职|就职|来自|监护人[:：]|寄件[:：]|tudent (?:of|at) |[0-9]{17}[0-9Xx][,，、 ]{0,2}|[A-Z]?[0-9]{6,10}[,，、 ]{"
     r"1,2})$"
 )
 _CONTEXT_BEHIND = re.compile(
@@ -98,6 +98,8 @@ def _named(normal: str) -> Iterator[Removal]:
         branch = _BRANCH.match(normal, end)
         end = branch.end() if branch else end
         start = _begin(normal, first, floor)
+        if start is None and first == floor:
+            start = first  # 第三机车厂子弟中学: one name out of two
         if start is None or _NOBODYS_BEHIND.match(normal, end):
             continue
         before = normal[max(0, start - 20) : start]
