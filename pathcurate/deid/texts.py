@@ -39,7 +39,7 @@ from pathcurate.scrubbers.text import SiteRules, rules_digest
 from pathcurate.scrubbers.text.kernel import REMOVALS_FOUND, Scrub, find_text_removals, lost_report
 from pathcurate.storage import replacing
 from pathcurate.tables import Catalog, arrow_schema, column_values, from_rows, read_metadata, read_parquet
-from pathcurate.verification import SCHEME, read_text_seal, text_inputs
+from pathcurate.verification import SCHEME, demand_seal, demand_texts, read_text_seal
 from pathcurate.workspace import Workspace
 
 ALL = "*"
@@ -106,6 +106,7 @@ def text_state(workspace: Workspace) -> TextState:
 
     Raises:
         PlanIncompleteError: the seal on them is damaged.
+        VaultError: the vault's key is there and cannot be used.
     """
     released = load_profile(workspace).texts.released
     seal = read_text_seal(workspace)
@@ -114,8 +115,16 @@ def text_state(workspace: Workspace) -> TextState:
     directory = workspace.deid / "texts"
     states = column_values(read_parquet(directory / f"{TEXT_REPORTS.name}.parquet", ("status",)), "status")
     texts = read_metadata(directory / f"{TEXTS.name}.parquet").num_rows
-    is_current = not seal.faults and seal.inputs == text_inputs(workspace)
-    return TextState(seal.wanted, texts, dict(sorted(Counter(states).items())), is_current, released)
+    return TextState(seal.wanted, texts, dict(sorted(Counter(states).items())), _is_current(workspace), released)
+
+
+def _is_current(workspace: Workspace) -> bool:
+    try:
+        demand_seal(workspace)
+        demand_texts(workspace)
+    except PlanIncompleteError:
+        return False
+    return True
 
 
 def wanted_cohorts(workspace: Workspace, more: str | None) -> tuple[str, ...]:

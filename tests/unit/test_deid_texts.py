@@ -17,7 +17,7 @@ import pytest
 from pathcurate import deid
 from pathcurate.cohort import read_recipe, select
 from pathcurate.custody import rotate
-from pathcurate.deid.texts import ALL
+from pathcurate.deid.texts import ALL, text_state
 from pathcurate.engines.embedded import Embedded
 from pathcurate.errors import PlanIncompleteError
 from pathcurate.findings import read_findings
@@ -189,6 +189,7 @@ def test_a_report_that_has_a_text_again_gets_all_of_its_texts(workspace: Workspa
 
 def test_texts_of_other_settings_lines_or_codes_are_out_of_date(workspace: Workspace) -> None:
     demand_texts(workspace)
+    assert text_state(workspace).is_current
     settings = workspace.root / "pathcurate.yaml"
     settings.write_text(settings.read_text().replace("一院", "示例第一医院"))
     with pytest.raises(PlanIncompleteError, match="settings of NB01 changed"):
@@ -196,9 +197,10 @@ def test_texts_of_other_settings_lines_or_codes_are_out_of_date(workspace: Works
     Catalog(workspace.catalog).replace(DIAGNOSES, from_rows(DIAGNOSES, []))
     # Twice as a run leaves it that is killed when the tables are done.
     deid.apply(workspace, actor="tester")
-    with pytest.raises(PlanIncompleteError, match="^diagnoses changed"):
+    with pytest.raises(PlanIncompleteError, match=r"^diagnoses changed"):
         demand_texts(workspace)
     rotate(workspace, reason="test", actor="tester")
+    assert not text_state(workspace).is_current
     deid.apply(workspace, actor="tester")
     with pytest.raises(PlanIncompleteError, match=r"^deid/reports\.parquet, diagnoses changed"):
         demand_texts(workspace)

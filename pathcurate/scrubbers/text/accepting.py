@@ -16,7 +16,8 @@ _LABEL_LENGTH = 14
 _LABEL_BREAK = re.compile(r"[,，。；;:|\n()\[\]/、0-9]")
 # What the words before a number say of it; the last one counts.
 _MEANINGS = re.compile(
-    r"(?P<none>克隆|批|货|型|信号|符号|句号|商标|目录|公告|文件|标准|注册|国械|国药|版本|探针|邮政|试剂|抗体|公安|条款|卷|期|章|亚型|基因|"
+    r"(?P<none>克隆|批|货|型|信号|符号|句号|商标|"
+    r"目录|公告|文件|标准|注册|国械|国药|版本|探针|邮政|试剂|抗体|公安|条款|卷|期|章|亚型|基因|"
     r"染色体|"
     r"外显子|密码子|位点|孔|通道|探头|针|刀|丝线|缝线|淋巴结)"
     r"|(?P<id>身份|身分|证件|公民|护照|通行证|回乡证|台胞证|居住证|居留|军官|士兵|警官|残疾|户口|出生|驾驶|驾照|学生证|"
@@ -73,7 +74,8 @@ DEPARTMENT = (
 )
 """A department in one character before the number of a bed, which is no end of a longer word."""
 _BED_BEFORE = re.compile(
-    rf"(?P<v>{DEPARTMENT}-?[0-9]{{1,4}}[A-Z]?|(?<![0-9A-Za-z.+-])(?:[A-Z]{{1,4}}[- ]?)?[加+]?[0-9]{{1,4}}(?:-[0-9]{{1,3}}"
+    rf"(?P<v>{DEPARTMENT}-?[0-9]{{1,4}}[A-Z]?|"
+    rf"(?<![0-9A-Za-z.+-])(?:[A-Z]{{1,4}}[- ]?)?[加+]?[0-9]{{1,4}}(?:[-加+][0-9]{{1,3}}"
     rf"|[A-Z])?|"
     r"(?<![一-鿿])[一二三四五六七八九十]|(?<![一二三四五六七八九十])(?:[二三四五六七八九]?十[一二三四五六七八九]?|[一二三"
     r"四五六七八九]〇?[一二三四五六七八九]))"
@@ -121,9 +123,9 @@ def labelled_phone(match: _Match) -> Span | None:
 
 
 def mobile_grouped(match: _Match) -> Span | None:
-    """A mobile number in groups of any length: eleven digits in all, and none of the groups is a year or a round number."""
+    """A mobile number in groups of any length: eleven digits in all, not all of them round."""
     groups = re.split("[ -]", match["v"])
-    is_counted = any(group.endswith("00") for group in groups) or len(groups[0]) < len("139")
+    is_counted = all(group.endswith("00") for group in groups) or len(groups[0]) < len("139")
     return None if is_counted or digits_in(match["v"]) != _MOBILE else match.span("v")
 
 

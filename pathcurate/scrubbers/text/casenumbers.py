@@ -6,11 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pathcurate.model.removal import Kind, Removal
+from pathcurate.scrubbers.text.accepting import digits_in
 from pathcurate.text.accession import AccessionPatterns
 
 _NORMAL_FORM = re.compile(r"(?P<prefix>[A-Z]*)(?P<year>[0-9]{2})-(?P<number>[0-9]+)")
 _CHUNK = re.compile(r"[0-9]+|[^\W0-9_]+")
-_CANDIDATE = re.compile(r"[0-9A-Za-z](?<![0-9A-Za-z-][0-9A-Za-z])[0-9A-Za-z]{0,20}(?:[-_/.#][0-9A-Za-z]{1,20}){0,5}")
+# Most tokens are stains: those with fewer digits than a number are not even begun.
+_CANDIDATE = re.compile(
+    r"[0-9A-Za-z](?<![0-9A-Za-z-][0-9A-Za-z])(?=(?:[A-Za-z_/.#-]*+[0-9]){4})[0-9A-Za-z]{0,20}"
+    r"(?:[-_/.#][0-9A-Za-z]{1,20}){0,5}"
+)
 _BEFORE = re.compile(
     r"(?<![0-9A-Z])(?:(?P<prefix>[A-Z]{1,5})[ ]{0,2}[-_/]?[ ]{0,2})?(?:19|20)?(?P<year>[0-9]{2})"
     r"(?P<gap>[ ]{0,2}[-_/]?[ ]{0,2}(?:字?第)?)0{0,5}$"
@@ -72,7 +77,7 @@ class CaseNumbers:
         ends = [removal.end for removal in found]
         for match in _CANDIDATE.finditer(normal):
             token = match[0]
-            digits = sum(character in "0123456789" for character in token)
+            digits = digits_in(token)
             if digits < (_LEAST_DIGITS if token[0].isupper() else _LEAST_BARE):
                 continue
             following = bisect_right(ends, match.start())

@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterator
 
 from pathcurate.model.removal import Kind, Removal
-from pathcurate.scrubbers.text.englishwords import english_words, is_called_after, is_eponym, is_given, is_term, is_word
+from pathcurate.scrubbers.text.englishwords import GIVEN_WORDS, english_words, is_called_after, is_eponym, is_given, is_term, is_word
 from pathcurate.scrubbers.text.latinnames import name_at
 from pathcurate.scrubbers.text.namewords import folded_name, name_words
 
 _LETTERS = "A-Za-z\u00c0-\u024f"
 _CAPITAL = "A-Z\u00c0-\u00de"
-_WORDS = re.compile(rf"(?<![{_LETTERS}0-9_.@/-])[{_CAPITAL}][{_LETTERS}]{{1,15}}")
+_WORDS = re.compile(rf"[{_CAPITAL}](?<![{_LETTERS}0-9_.@/-][{_CAPITAL}])[{_LETTERS}]{{1,15}}")
 _PART = re.compile(rf"[{_LETTERS}]+")
 _SURNAME_BEFORE = re.compile(
     rf"(?<![{_LETTERS}0-9'’-])(?P<v>(?:[dlDLO]['’]|Mc|Mac|(?:van|von|de|der"
@@ -18,7 +18,7 @@ _SURNAME_BEFORE = re.compile(
 )
 _REACH = 28
 _INITIALS = re.compile(
-    rf"(?<![{_LETTERS}0-9.'’/-])(?:[A-Z]\.[ ]?(?:-?[A-Z]\.[ ]?){{0,2}})(?=(?:van|von|de|der|den|la|le|al|el|Mc"
+    rf"(?:[A-Z](?<![{_LETTERS}0-9.'’/-][A-Z])\.[ ]?(?:-?[A-Z]\.[ ]?){{0,2}})(?=(?:van|von|de|der|den|la|le|al|el|Mc"
     rf"|O['’])?[ -]?[{_CAPITAL}][a-z\u00df-\u00ff'’])"
 )
 _ITEM = re.compile(r"(?:\A|[\n;.]|part|men)[ ]*\Z")
@@ -30,7 +30,7 @@ _PERSON_BEHIND = re.compile(
     r"|male|female)\b)"
 )
 _TWO_WORDS = re.compile(
-    rf"(?<![{_LETTERS}0-9.'’/-])[{_CAPITAL}][{_LETTERS}'’-]+,?[ ](?:[{_CAPITAL}]\.?["
+    rf"[{_CAPITAL}](?<![{_LETTERS}0-9.'’/-][{_CAPITAL}])[{_LETTERS}'’-]+,?[ ](?:[{_CAPITAL}]\.?["
     rf" ])?[{_CAPITAL}][{_LETTERS}'’-]+(?=[ ]?[,;/(\[ -])"
 )
 _ACTING = re.compile(
@@ -54,8 +54,13 @@ _LABELLED_TUBE = re.compile(
     rf"[\"“](?P<v>(?:(?:O|Mc|Mac|St|De|Van)[ ])?[{_CAPITAL}][{_LETTERS}'’-]+(?:,?[ ][{_CAPITAL}][{_LETTERS}]*\.?){{1,2}})"
     r"(?=,?[ ][A-Z]{0,3}[ ]?[0-9]{5})"
 )
+_DATED = re.compile(
+    rf"\((?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{2,14}}(?:/[{_CAPITAL}][a-z\u00df-\u00ff]{{2,14}})?),?[ ]"
+    r"(?=[0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{2})"
+)
 _SPACED = re.compile(r"N[ ]A[ ]M[ ]E[ ]{0,3}:?[ ]{0,3}(?P<v>[A-Z](?:[ ]{1,2}[A-Z](?![A-Za-z])){3,40})")
-_NEEDED = re.compile(r"[A-Z][a-z]{1,15}[ ,]|[A-Z]\.[ ]?[A-Z][a-z]|[A-Z]{3}[ ,]")
+_SIGNED_NEEDS = re.compile("[A-Za-z][A-Za-z](?:[ ,/]{1,3}[0-9]|[/:][a-z])")
+_NEEDED = re.compile(r"[A-Z](?:[a-z]{1,15}[ ,]|\.[ ]?[A-Z][a-z]|[A-Z]{2}[ ,])")
 
 
 def find_english_names(normal: str) -> Iterator[Removal]:
@@ -65,15 +70,18 @@ def find_english_names(normal: str) -> Iterator[Removal]:
     yield from _given(normal)
     yield from _with_initials(normal)
     for found in _ACTING.finditer(normal):
-        if is_given((found["v"] or found["quoted"]).lower()):
+        if is_given((found["v"] or found["quoted"]).lower()) or (found["quoted"] or "").lower() in GIVEN_WORDS:
             yield _removal(normal, *found.span(found.lastgroup or "v"), "given.alone")
     for found in _TWO_WORDS.finditer(normal):
         if _PERSON_BEHIND.match(normal, found.end()) and not any(map(is_word, _words(found[0]))):
             yield _removal(normal, *found.span(), "before.person")
+    for found in _DATED.finditer(normal):
+        if not any(map(is_word, _words(found["v"]))):
+            yield Removal(*found.span("v"), Kind.STAFF, "dated.staff", folded_name(found["v"]))
     for found in _LABELLED_TUBE.finditer(normal):
         if not all(map(is_word, _words(found["v"]))):
             yield Removal(*found.span("v"), Kind.PATIENT, "quoted.tube", folded_name(found["v"]))
-    for found in _SIGNED.finditer(normal):
+    for found in _SIGNED.finditer(normal) if _SIGNED_NEEDS.search(normal) else ():
         group = found.lastgroup or "v"
         if found[group].lower() not in _NOBODY:
             yield Removal(*found.span(group), Kind.STAFF, "line.initials", found[group].upper())
@@ -105,7 +113,7 @@ def _given(normal: str) -> Iterator[Removal]:
         if end is not None and not _has_surname(normal, found.start(), found.end(), end):
             end = None
         start = _surname_before(normal, found.start()) if is_given(word) else None
-        if start is not None:
+        if start is not None and not is_term(normal[found.start() : found.start() + _REACH]):
             yield _removal(normal, start, end or _with_initial(normal, found.end()), "given.person")
         elif end is not None and not is_called_after(normal, end) and not is_term(normal[found.start() : end]):
             yield _removal(normal, found.start(), end, "given.person")

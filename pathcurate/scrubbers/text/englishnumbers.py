@@ -8,7 +8,7 @@ from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.accepting import digits_in, is_day
 
 # A Chinese report with a term in English is none of these texts: three Latin words in a row make one.
-_PROSE = re.compile(r"[A-Za-z]{2,20}[ ,.:;]{1,2}[A-Za-z]{2,20}[ ,.:;]{1,2}[A-Za-z0-9]{2}")
+_PROSE = re.compile(r"[A-Za-z][A-Za-z]{1,19}[ ,.:;]{1,2}[A-Za-z]{2,20}[ ,.:;]{1,2}[A-Za-z0-9]{2}")
 _FREE = r"(?<![0-9A-Za-z.])"
 _OVER = r"(?![0-9A-Za-z])"
 _IS = (
@@ -51,7 +51,9 @@ def _shaped(name: str, kind: Kind, value: str) -> _Rule:
 
 _RULES = (
     _labelled("label.chart_en", Kind.NUMBER,
-              r"charts?|folder|mrn|mr|hrn|umrn|crn|hosp(?:ital)?|billing|encounter|requisition|barcode|bar code|tracking|"
+              r"charts?|folder|mrn|mr|ur|urn|hrn|umrn|crn|fedex|ups|dhl|usps|tnt|purolator|royal mail|courier|awb|waybill|consignment|parcel|"
+              r"specimen bag|bag|transport box|shipment|seal|"
+              r"hosp(?:ital)?|billing|encounter|requisition|barcode|bar code|tracking|"
               r"(?:quality |incident |safety |adverse )event|films?|x-?rays?|medical record|"
               r"(?<!kit )(?<!cat )(?<!lot )(?:(?:our|your|their|local|genetics|clinic|referral|radiology"
               r"|molecular) )?ref(?:erence)?|"
@@ -68,12 +70,13 @@ _RULES = (
     _shaped("shape.case_letters_en", Kind.CASE,
             r"[0-9]{2}[-/:][A-Z]{1,3}[-/:][0-9]{3,7}(?:-[A-Z][0-9]{0,2})?"
             r"|(?!(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)-)[A-Z]{1,4}-[0-9]{2}-[0-9]{2,7}(?:-[A-Z][0-9]{0,2})?"
-            r"|[A-Z]{1,3}[0-9]{2}/[0-9]{3,6}(?:[-/][A-Z][0-9]{0,2})?|[A-Z]{1,3}-[0-9]{2}/[0-9]{3,6}"
+            r"|[A-Z]{1,3}[0-9]{2}[/:][0-9]{3,6}(?:[-/][A-Z][0-9]{0,2})?|[A-Z]{2,4}-[A-Z]{1,3}[0-9]{2}-[0-9]{2,7}(?:-[0-9]?[A-Z][0-9]{0,2})?"
+            r"|[A-Z]{1,3}-[0-9]{2}/[0-9]{3,6}"
             r"|[0-9]{2}[A-Z]{1,2}-?[0-9]{4,7}|(?:19|20)[0-9]{2}-(?!(?:0[1-9]|1[0-2])[0-3][0-9](?![0-9])|(?:19"
             r"|20)[0-9]{2}(?![0-9]))[0-9]{4,6}"),
     _shaped("shape.code_en", Kind.NUMBER,
             r"(?!(?:CPT|ISO|GB|NM|NP|NC|ICD|NCT|PMID|ISBN|RFC|COSM|CLSI|WS|EN"
-            r"|SNOMED|[TMPDEFJ]|JGCA)-)[A-Z]{1,4}[0-9]?-[0-9]{4,8}(?:-[0-9]{1,3})?"),
+            r"|SNOMED|[TMPDEFJ]|JGCA)-)[A-Z]{1,4}[0-9]?-[0-9]{4,8}(?:-[0-9]{1,3})?|[A-Z]{1,3}-[0-9]{4,8}-[A-Z]"),
     _labelled("label.phone_en", Kind.PHONE,
               r"tel(?:ephone)?|phones?|ph|mob(?:ile)?|cell|fax|pager|bleep|beeper|ext(?:ension|n)?|desk|office|home"
               r"|work|direct(?: line)?|"
@@ -82,7 +85,7 @@ _RULES = (
               r"page(?:d)?|number", 7, 7,
               r"(?:(?:on|at)[ ])?(?P<v>[+(]?[0-9][0-9]{0,4}\)?(?:[ ]?[-./(][ ]?|[)][ ]?"
               r"|[ ])?(?:[0-9]{1,7}\)?(?:[-./][ ]?|[ ](?=[0-9(]))){0,5}[0-9]{2,9}"
-              r"(?:,?[ ]?(?:x|ext\.?|extn\.?|extension|poste)[ ]?[0-9]{1,6})?)(?![0-9a-z])"),
+              r"(?:,?[ ]?(?:x|ext\.?|extn\.?|extension|poste|opt(?:ion)?)[ ]?[0-9]{1,6})?)(?![0-9a-z])"),
     _labelled("label.pager_en", Kind.PHONE,
               r"pager|bleep(?:er)?|beeper|ext(?:ension|n)?\.?|fax|tel|phone|ph|x(?=[0-9])|short code|dect|vocera"
               r"|internal", 3, 3,
@@ -125,6 +128,10 @@ _RULES = (
               r"national insurance|ni|gmc|nmc|npi|dea|state id|military id|dod id|veteran id|service|nie|curp|aadhaar"
               r"|omang", 4, 3,
               r"(?P<v>[a-z]{0,4}[ -]?[0-9][0-9a-z]{1,19}(?:[ -](?=[0-9a-z]{0,3}[0-9])[0-9a-z]{2,8}){0,4})(?![0-9a-z%])"),
+    _Rule("label.car_en", Kind.ACCOUNT,
+          re.compile(r"(?<![A-Za-z])(?:[Cc]ar|[Vv]an|[Vv]ehicle|[Tt]axi|[Mm]otorbike|[Tt]ruck|[Ll]orry|[Rr]eg(?:istration)?|[Dd]rives)"
+                     r"(?:['’]s)?(?: (?:is|was|reg|no\.?|plate|a|in)){0,2}:? \(?(?P<v>[A-Z]{2}[0-9]{2} ?[A-Z]{3}|[A-Z]{3}[ -][0-9]{3,4}"
+                     r"|[0-9]{2,3}-[A-Z]{1,2}-[0-9]{2,6})(?![0-9A-Za-z])")),
     _shaped("shape.id_en", Kind.ID,
             r"[A-CEGHJ-PR-TW-Z]{2}[ ]?[0-9]{2}[ ][0-9]{2}[ ][0-9]{2}[ ]?[A-D]|[0-9]{7}[A-W][A-IW]?"
             r"|[0-9]{3}[ ][0-9]{3}[ ][0-9]{4}|[0-9]{3}[ ][0-9]{2}[ ][0-9]{4}"
@@ -136,15 +143,31 @@ _RULES = (
                      r"|presented|[a-z]+ed ))|"
                      r"(?:is|turned|was|turning)[ ](?=[0-9]{2,3} years))(?P<v>9[0-9]|1[01][0-9])(?![0-9%A-Za-z]|\.[0-9]"
                      r"|[-/][0-9])")),
+    _Rule("shape.age_short_en", Kind.AGE,
+          re.compile(r"(?<![0-9A-Za-z./-])(?P<v>9[0-9]|1[01][0-9])(?=[yY](?:[ ]?[,;.)/\n]| ?(?:[MFmf]|male|female|man|woman|old)(?![a-z])|$))")),
+    _Rule("shape.option_en", Kind.PHONE, re.compile(r"(?<=[0-9]{4}) (?P<v>(?:opt|option|select|press)\.? [0-9])(?![0-9A-Za-z])", re.IGNORECASE)),
+    _Rule("label.phone_town_en", Kind.PHONE,
+          re.compile(r"(?<![A-Za-z])(?:[Tt]el|[Pp]hone|[Tt]elephone|Ph|Fax)\.?:? (?P<v>[A-Z][a-z]{3,14} [0-9]{3,6})(?![0-9A-Za-z])")),
     _Rule("shape.age_words_en", Kind.AGE,
           re.compile(r"(?<![A-Za-z-])(?P<v>(?i:ninety(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?|(?:one"
                      r"|a)[ -]hundred(?:[- ](?:and[- ])?(?:one|two|three|four|five|six|seven|eight|nine|ten))?))"
                      r"(?=[- ]?(?:years?|yrs?|yo|y/o)(?![a-z]))", re.IGNORECASE)),
 )  # fmt: skip
+_DIGIT = "(?:zero|oh|nought|one|two|three|four|five|six|seven|eight|nine|niner)"
+_SPOKEN = re.compile(
+    rf"(?<![A-Za-z-])(?P<phone>(?:extension|ext|pager|bleep|phone|telephone|fax|mobile)(?: number)?(?: is)? )?"
+    rf"(?P<v>{_DIGIT}(?:(?: |-| dash | slash ){_DIGIT}){{3,15}})(?![A-Za-z-])",
+    re.IGNORECASE,
+)
+_SPOKEN_CASE = re.compile(
+    r"(?<![A-Za-z])(?:case|accession|specimen|surgical)(?: number)?(?: is)? (?P<v>[A-Za-z]{1,3}(?: (?:as in|for) [A-Za-z]{2,12})?"
+    r"(?: ?(?:dash|slash|hyphen|stroke|-|/)? ?[0-9]{2,7}){1,3})(?![0-9A-Za-z])"
+)
 _RANGE_OF_BLOCKS = re.compile(
     r"(?<![0-9A-Za-z.-])(?P<v>[A-Z]{1,3}(?P<year>[0-9]{2})-(?P<number>[0-9]{2}))(?![0-9A-Za-z-]|\.[0-9])"
 )
 _YEARS, _FAR = range(5, 31), 30
+_LEAST_SPOKEN = 3
 
 
 def find_english_numbers(normal: str) -> Iterator[Removal]:
@@ -156,13 +179,25 @@ def find_english_numbers(normal: str) -> Iterator[Removal]:
             group = match.lastgroup or "v"
             value = match[group]
             least = rule.least_mixed if any(sign.isalpha() for sign in value) else rule.least
-            if digits_in(value) >= least and not (least and _says_nothing(value)):
+            if value.startswith("(") and ")" not in value:
+                yield from _opened(match, group, rule)
+            elif digits_in(value) >= least and not (least and _says_nothing(value)):
                 yield Removal(*match.span(group), rule.kind, rule.name, _years(value) if rule.kind is Kind.AGE else "")
+    for match in _SPOKEN.finditer(normal):
+        yield Removal(*match.span("v"), Kind.PHONE if match["phone"] else Kind.NUMBER, "shape.spoken_en")
+    for match in _SPOKEN_CASE.finditer(normal):
+        if digits_in(match["v"]) > _LEAST_SPOKEN:
+            yield Removal(*match.span("v"), Kind.CASE, "shape.spoken_en")
     for match in _RANGE_OF_BLOCKS.finditer(normal):
         # S19-70 is the seventieth case of a year, A12-14 are blocks and T11-12 vertebrae.
         year, number = int(match["year"]), int(match["number"])
         if year in _YEARS and (number < year or number > year + _FAR):
             yield Removal(*match.span("v"), Kind.CASE, "shape.case_short_en")
+
+
+def _opened(match: re.Match[str], group: str, rule: _Rule) -> Iterator[Removal]:
+    """A telephone behind a bracket that is none of it: (617-555-0136)."""
+    yield Removal(match.start(group) + 1, match.end(group), rule.kind, rule.name)
 
 
 def _says_nothing(value: str) -> bool:

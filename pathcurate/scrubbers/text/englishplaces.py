@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.accepting import holds
-from pathcurate.scrubbers.text.englishwords import is_given, is_word
+from pathcurate.scrubbers.text.englishwords import english_words, is_called_after, is_eponym, is_given, is_word
 
 # In texts without words of English a few markers stand alone; what follows is not tried on them.
 _PROSE = re.compile(
@@ -27,7 +27,7 @@ _END_EN = (
 )
 # Ends of names of hospitals, practices and employers that other phrases have too: one word before them must be nothing else.
 _WEAK_END = (
-    r"(?P<unit>(?:High |Grammar |Primary |Secondary |Elementary |Middle |Convent |Infant |Junior |Public |Medical |Law "
+    r"(?P<unit>(?:Co-op|Co-operative|Pty(?:\.? Ltd)?|Freight|Optical|Haulage|Logistics|Fisheries|Quarry|Timber|Textiles|Foods|Packaging|Fusiliers|Rifles|Squadron|Battalion|Brigade|Infantry|Cadets)|(?:High |Grammar |Primary |Secondary |Elementary |Middle |Convent |Infant |Junior |Public |Medical |Law "
     r"|Nursing )?School|College|Academy|"
     r"Kindergarten|Nursery|University|"
     r"Co\.|Company|Inc\.?|LLC|LLP|Ltd\.?|PLC|plc|GmbH|Corp\.?|Corporation|Limited|Depot|Factory|Foundry|Works|Forge"
@@ -54,6 +54,9 @@ _WEAK = re.compile(
 _OWNED = re.compile(
     r"(?<![A-Za-z])(?P<v>(?:St|ST|Saint)\.?[ ][A-Z][A-Za-z]{2,20}(?:[ -][A-Z][a-z]{2,20})?(?:['’]s?|['’]S)(?![A-Za-z])"
     r"|(?:Queen|King|Princess|Prince|Our Lady)[ ](?:[A-Z][a-z]{2,20}[ ]?){1,2}['’]s?(?![A-Za-z])"
+    r"|(?:The[ ])?Royal[ ](?!Marine|Navy|Mail|College|Society|Blue)[A-Z][a-z]{3,20}(?:[ ][A-Z][a-z]{3,20})?(?![a-z])"
+    r"|(?:Ysbyty|Ospidal|Hospitalet)[ ](?:[A-Z][A-Za-z'’]{2,20}[ ]?){1,3}(?<! )|(?:RAF|RAAF|Army|Naval|Military|Field)[ ]Hospital[ ][A-Z][a-z]{3,20}"
+    r"|(?:St|Saint)\.?[ ][A-Z][A-Za-z]{2,20}[ ](?:[A-Z][a-z]{3,20}[ ]){0,2}(?:Unit|Centre|Center|Ward|Wing|House|Site|Campus)(?![a-z])"
     r"|(?:Mount|Mt\.?)[ ][A-Z][a-z]{3,20}(?![a-z])"
     r"|Hospital[ ](?:San|Santa|Santo|São|de|del|da|do)[ ](?:[A-Z\u00c0-\u00de][a-z\u00df-\u00ff]{2,20}[ ]?){1,2}(?<! )"
     r"|(?:H[oô]pital|Clinique|Cl[ií]nica|Klinik(?:um)?|Ospedale|Centre Hospitalier|CHU|Policlinico)(?:[ ](?:de|du|des"
@@ -66,6 +69,26 @@ _TWIN = re.compile(
     r"(?:at|to|from|the)[ ](?P<v>[A-Z][a-z]{2,20}-[A-Z][a-z]{2,20})(?=[ ](?:[a-z]{3,10}[ ])?(?:MDT|MDM|tumou?r (?:board"
     r"|registry)|registry|pathology|histo|lab|labs|oncology))"
 )
+_MEETING = re.compile(
+    r"(?:at|to|from|the|The|in|via|for)[ ](?P<v>[A-Z][a-z]{3,20})(?=[ ](?:(?:sarcoma|skin|lung|breast|urology|colorectal|HPB"
+    r"|UGI|GI|gynae|gynaecology|h&n|head and neck|haem|haematology|thyroid|neuro|brain|melanoma|lymphoma|renal|upper GI|lower GI"
+    r"|fracture|dermatology|regional|network|eye|ENT|pain|chest|outpatient|oncology|transplant|liver|paediatric|pediatric)[ ])?"
+    r"(?:MDT|MDM|tumou?r board|meeting|huddle|conference|clinic|lab|labs|path lab|pathology|histo|mortuary|site|campus|A&E|theatres)(?![A-Za-z]))"
+)
+_UNIT_OF_ARMY = re.compile(
+    r"(?<![0-9A-Za-z])(?P<v>[0-9]{1,3}(?:st|nd|rd|th)[ ](?:Battalion|Regiment|Brigade|Squadron|Infantry|Armou?red|Airborne"
+    r"|Signal|Engineer|Division|Field|Light)(?:[ ](?:the|The|of|[A-Z][A-Za-z'’]{2,20})){0,5}(?<! the)(?<! of))"
+)
+_FLAT_BEFORE = re.compile(
+    r"(?:(?:Flat|Apt\.?|Apartment|Unit|Suite|Ste\.?|Room|Lot|Level|Floor|Villa|Shop|Block)[ ]#?[0-9A-Z]{1,4}(?:[/-][0-9A-Z]{1,4})?,?[ ]"
+    r"|[0-9]{1,4}/(?=[0-9]))\Z"
+)
+_COUNTY = re.compile(r"(?:,[ ][A-Z][a-z]{3,20}(?:[ -][A-Z][a-z]{2,20})?)?,[ ](?:Co\.?|County)[ ][A-Z][a-z]{3,12}(?![a-z])")
+_ROAD_OUTWARD = re.compile(
+    r"(?<![A-Za-z'’])(?P<v>(?:[0-9]{1,4}[a-z]?[ ])?(?:[A-Z][a-z'’]{2,20}[ ]){1,3}(?:Road|Street|Lane|Avenue|Drive|Close|Terrace|Way|Crescent"
+    r"|Gardens|Place|Square|Hill|Row|Park|Grove|Court)(?:,[ ][A-Z][a-z]{2,20}(?:[ -][A-Za-z]{2,20}){0,2}){1,2},?"
+    r"[ ][A-Z]{1,2}[0-9]{1,2}(?:[ ][0-9][A-Z]{2})?)(?![0-9A-Za-z])"
+)
 _EMPLOYER = re.compile(
     r"(?<![A-Za-z])(?:[Ee]mployer|[Ee]mployed (?:by|at)|[Ww]orks (?:at|for)|[Ww]orked (?:at|for)|[Ww]orking (?:at|for)"
     r"|[Tt]eaches at|[Ss]chool|[Cc]ompany|"
@@ -76,7 +99,7 @@ _TOWN = re.compile(r",[ ](?P<town>[A-Z][a-z]{3,20}(?:[ -][A-Z]?[a-z]{2,20})?)(?=
                    r"|[A-Z]{2}\b)|$|[ ][;(]))")
 _HOSPITAL_EN = re.compile(
     r"(?P<v>(?:[A-Z](?<![A-Za-z][A-Z])(?:[A-Za-z'’&-]{1,24}|(?:t\.|\.))[ ])"
-    rf"(?:(?:of|the|and|for|&|at|de|la)[ ]|{_WORD}[ ]){{0,7}}?{_END_EN}(?:[ ]{_END_EN}){{0,2}}"
+    rf"(?:(?:of|the|and|for|&|de|la)[ ]|{_WORD}[ ]){{0,7}}?{_END_EN}(?:[ ]{_END_EN}){{0,2}}"
     rf"(?:[ ](?:of|at|for)[ ](?:the[ ])?{_WORD}(?:[ ](?:of[ ])?{_WORD}){{0,3}})?"
     r"|(?:Lab[Cc]orp|Quest|NeoGenomics|ARUP|Foundation Medicine|Johns Hopkins|Mayo|Cedars-Sinai|MD Anderson"
     r"|Sloan[ -]Kettering|UCSF|UCLA|NYU Langone)(?:[ ](?:Oncology|Diagnostics|Laboratories))?(?![A-Za-z])"
@@ -107,11 +130,12 @@ _GENERIC_EN = frozenset(
         submitting ordering referral dr if each any no when where specimen specimens slides blocks immunohistochemistry
         genetics cytogenetics flow ihc fish testing test tests methodology food drug improvement clia american college
         amendments healthcare network emergency outpatient inpatient dental veterinary pain wound infusion oncology
-        hematology dermatology gastroenterology surgery radiology prior interventional mammography imaging
+        hematology dermatology gastroenterology surgery radiology prior interventional pediatric paediatric cellular mammography imaging
         """,
     )
 )
 _BEFORE_NAMES = _GENERIC_EN - {"university", "children's", "women's", "memorial", "veterans"}
+_DEPARTMENTS = ("Anatomical Pathology", "Anatomic Pathology", "Surgical Pathology", "Cellular Pathology", "Clinical Pathology")
 _MAKERS = frozenset(
     {"roche", "leica", "dako", "ventana", "agilent", "abbott", "philips", "hologic", "biocare", "sakura", "hamamatsu",
      "aperio", "qiagen", "illumina"}
@@ -195,6 +219,9 @@ def find_english_places(normal: str) -> Iterator[Removal]:
     if _PROSE.search(normal):
         for place in _english_names(normal):
             town = _TOWN.match(normal, place.end) if place.kind is Kind.HOSPITAL or place.rule == "shape.unit_en" else None
+            county = _COUNTY.match(normal, place.end) if place.kind is Kind.HOSPITAL else None
+            if county:
+                yield replace(place, end=county.end())
             is_town = town is not None and not any(is_word(word) or is_given(word) for word in town["town"].lower().split())
             yield replace(place, end=town.end()) if town and is_town else place
         yield from _english_addresses(normal)
@@ -208,7 +235,11 @@ def _english_names(normal: str) -> Iterator[Removal]:
         words = re.findall("[A-Za-z'’]+", normal[start : match.end("words")].lower())
         if any(not is_word(word.removesuffix("'s").removesuffix("’s")) for word in words if len(word) > 2):
             kind = Kind.UNIT if match["unit"] else Kind.HOSPITAL
-            yield Removal(start, match.end("v"), kind, f"shape.{'unit' if match['unit'] else 'practice'}_en")
+            end = match.end("v")
+            if not match["unit"] and normal.endswith(_DEPARTMENTS, start, end) and normal[start:end].count(" ") > 2:
+                # The department is none of its name: Tai Po Valley Hospital Anatomical Pathology.
+                end = normal.rindex(" ", start, normal.rindex(" ", start, end))
+            yield Removal(start, end, kind, f"shape.{'unit' if match['unit'] else 'practice'}_en")
     for match in _OWNED.finditer(normal):
         group = match.lastgroup or "v"
         if group == "v" or not is_word(match["own"][:-2].lower()):
@@ -216,9 +247,16 @@ def _english_names(normal: str) -> Iterator[Removal]:
     for match in _TWIN.finditer(normal):
         if not all(map(is_word, match["v"].lower().split("-"))):
             yield Removal(*match.span("v"), Kind.HOSPITAL, "shape.twin_en")
+    for match in _MEETING.finditer(normal):
+        word = match["v"].lower()
+        if not (is_word(word) or is_given(word) or is_eponym(word)):
+            yield Removal(*match.span("v"), Kind.HOSPITAL, "shape.twin_en")
+    for match in _UNIT_OF_ARMY.finditer(normal):
+        yield Removal(*match.span("v"), Kind.UNIT, "shape.unit_en")
     for match in _EMPLOYER.finditer(normal):
-        if not all(map(is_word, re.findall("[a-z]+", match["v"].lower()))):
-            yield Removal(*match.span("v"), Kind.UNIT, "label.employer_en")
+        named = match["v"].removesuffix(" and").removesuffix(" of").removesuffix(" &")
+        if not all(map(is_word, re.findall("[a-z]+", named.lower()))):
+            yield Removal(match.start("v"), match.start("v") + len(named), Kind.UNIT, "label.employer_en")
 
 
 def _generic_before(phrase: str, generic: frozenset[str] = _BEFORE_NAMES) -> int:
@@ -236,6 +274,8 @@ def _english_hospitals(normal: str) -> Iterator[Removal]:
         start = _generic_before(match["v"])
         words = match["v"][start:].split(" ")
         if match["v"].startswith(_NAMED_BY_THEMSELVES):
+            if is_called_after(normal, match.end("v")):
+                continue
             yield Removal(*match.span("v"), Kind.HOSPITAL, "shape.hospital_en")
         elif any(word.lower().strip(".,") not in _GENERIC_EN | _MAKERS for word in words if word):
             yield Removal(match.start("v") + start, match.end("v"), Kind.HOSPITAL, "shape.hospital_en")
@@ -249,9 +289,12 @@ def _english_addresses(normal: str) -> Iterator[Removal]:
         (_HOUSE, "shape.house_en"),
         (_STREET_ABROAD, "shape.street_town_en"),
         (_POSTCODE_UK, "shape.postcode_uk"),
+        (_ROAD_OUTWARD, "shape.street_town_en"),
     ):  # fmt: skip
         for match in pattern.finditer(normal):
             if pattern is not _CITY_STATE or not _NO_STATE.search(match["v"]):
                 group = match.lastgroup or "v"
                 start = match.start(group) + _generic_before(match[group], _BEFORE_ADDRESSES)
+                flat = _FLAT_BEFORE.search(normal, max(0, start - 24), start)
+                start = flat.start() if flat else start
                 yield Removal(start, match.end(group), Kind.ADDRESS, rule)

@@ -20,7 +20,18 @@ _TERM = re.compile(
     r"(?:[aeo][ln]|ar|ous|iv|at|ed|ing)ly|(?:ct|pt|rt|nt|st|it|us|ll|ss|rm|nd|in)ed)$"
 )
 
+_ANY_WORD = re.compile("[a-z]+")
 _CALLED_AFTER = re.compile(r"['’]?s?[ -]([A-Za-z]+)")
+GIVEN_WORDS = frozenset(
+    {"mark", "grace", "rose", "may", "will", "frank", "hope", "faith", "joy", "dawn", "june", "april", "summer", "iris",
+     "lily", "violet", "ivy", "holly", "daisy", "amber", "ruby", "sandy", "sunny", "penny", "crystal", "ginger", "heather",
+     "pearl", "jade", "coral", "robin", "jay", "drew", "rich", "pat", "sue", "bill", "bob", "dale", "glen", "cliff", "rusty",
+     "skye", "willow", "olive", "hazel", "myrtle", "basil", "reed", "sky", "star", "misty", "autumn", "angel", "candy", "dolly",
+     "gene", "guy", "jack", "jean", "kay", "kit", "lance", "max", "miles", "nick", "patience", "piers", "ray", "rob", "rod",
+     "roman", "sunshine", "tab", "ted", "teddy", "tim", "tom", "vic", "ward", "wendy", "victor", "christian", "chase", "blossom",
+     "bunny", "chip", "dot", "pip", "poppy", "sonny", "buddy", "tiger", "fern", "opal", "melody", "harmony", "destiny", "trinity"}
+)  # fmt: skip
+"""Given names that are words: names beside a role or a relative only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +97,7 @@ def is_called_after(normal: str, end: int) -> bool:
 
 def is_term(phrase: str) -> bool:
     """Whether a phrase begins with two words that are no name of anybody."""
-    return " ".join(phrase.lower().split()[:2]) in english_words().terms
+    return " ".join(_ANY_WORD.findall(phrase.lower())[:2]) in english_words().terms
 
 
 def is_eponym(word: str) -> bool:

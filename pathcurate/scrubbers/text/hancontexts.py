@@ -28,7 +28,7 @@ _MEASURED = frozenset("缩减较最细偏过变大微甚极太短狭弱胆肾管
 _BEFORE_NICKNAME = frozenset("科室处组托找叫@")
 _EDGES, _CELLS = frozenset(" \t|\n:,;、/(。"), frozenset(" \t|\n")
 _RELATIVE = re.compile(r"[父母夫妻兄弟姐妹子女媳婿舅姨叔伯姑爷](?:亲)?[: ]?(?=[^\x00-\x7f])")
-_BEFORE_RELATIVE = re.compile(r"(?:[,;:。、(\n\t ]|先生|女士|之|^)其?$")
+_BEFORE_RELATIVE = re.compile(r"(?:[,;:。、(\n\t \])】〗」|]|先生|女士|之|^)其?$")
 _INITIALS = re.compile(r"(?:缩写|首字母|简拼|拼音)[为是:( ]{0,3}(?P<name>[A-Z]{2,4})(?![A-Za-z0-9])")
 _BRACKET = re.compile(rf"\((?:(?=[A-Z][A-Za-z]+[ ,-])|(?P<in>[{HAN}]{{2,4}})[),])")
 _HAN_BEFORE = re.compile(rf"(?<![{HAN}{DOTS}])[{HAN}{DOTS}]{{2,12}}(?=[ ]?$)")
@@ -72,7 +72,7 @@ def _places() -> _Places:
     signer = f"(?:{compound}|[{single}])[{given}]{{0,2}}"
     return _Places(
         re.compile(rf"[科室处组][ ]?(?P<name>(?:{compound}|[{rare}])[{given}]{{2}}|[{sounds}]{{3,6}}(?![{HAN}]))"),
-        re.compile(rf"[小老][{single}]|[大阿][{given}](?=:)"),
+        re.compile(rf"[小老大阿](?:(?<=[小老])[{single}]|(?<=[大阿])[{given}](?=:))"),
         re.compile(rf"[{single}](?:主任|教授|护士长|医生|医师|老师)(?![和与])[{given}]{{2}}"),
         re.compile(rf"(?<![{HAN}])[{sounds}]{{2,8}}(?:[{DOTS}][{sounds}]{{2,8}})+(?![{HAN}])"),
         re.compile(

@@ -141,7 +141,7 @@ def likely_name(normal: str, start: int) -> int | None:
     given = normal[start + length : start + length + 2]
     lists = name_words()
     is_name = length and len(given) == 2 and lists.given.issuperset(given)
-    is_word = normal[start] in lists.common and length == 1 and given[:1] in lists.single
+    is_word = normal[start] in lists.common and length == 1 and given[:1] in lists.single - lists.common
     return start + length + 2 if is_name and not is_word else None
 
 

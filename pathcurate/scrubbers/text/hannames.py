@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.hanforms import (
@@ -31,15 +30,18 @@ _GAP = re.compile(
     r"(?P<colon>[:=|>\])】(\[「“\"'/-]{1,3}[ \t|]*)?\n?[ \t|]*"
 )
 _NEXT_NAME = re.compile(r"(?P<sign>[ \t]*(?:[/、&+|]|和|及|与)[ \t]*)|[ \t]*[,;][ \t]*|[ \t]{1,4}|\n")
-_HIDDEN = re.compile("(?:某{1,2}(?![医院市省县区大公单])|[*]{1,3}(?![0-9])|[×○●□]{2,3}|[xX]{2,3}(?![A-Za-z0-9]))")
+_HIDDEN = re.compile(
+    "[某*×○●□xX](?:(?<=某)某?(?![医院市省县区大公单])|(?<=[*])[*]{0,2}(?![0-9])|(?<=[×○●□])[×○●□]{1,2}"
+    "|(?<=[xX])[xX]{1,2}(?![A-Za-z0-9]))"
+)
 _SEX = re.compile(r"[ \t,、/|(]{1,3}(?:性别[ \t]*[:]?[ \t]*)?[男女](?!性)")
 _BEFORE_SEX = re.compile(r"[ \t,、/|(]{1,4}(?:性别[ \t]*:?[ \t]*)?$")
 _BEFORE_AGE = re.compile(r"[ \t,、(|]{1,3}(?:年龄[: ]?)?[0-9]{1,3}[ ]?$")
 _NOT_FREE = re.compile("[未无不见同略待已科室院部组号性病癌瘤炎术体本查检诊]")
 _NOT_GIVEN = re.compile("[癌瘤病症炎膜腔肿切缘织腺肌囊壁旁氏省]")
 _SPACED = re.compile(rf"(?<![{HAN}])[{HAN}] {{1,3}}[{HAN}](?: {{1,3}}[{HAN}])?$")
-_SOUNDED = re.compile(rf"(?:(?<![{HAN}])|(?<=[者人儿师生经由请与和及]))(?!患者|病人|患儿|医[师生]|[经由请与和及]){DOTTED}$")
-_PHONE = re.compile(r"(?<![0-9])1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}(?![0-9])")
+_SOUNDED = re.compile(rf"(?:(?<![{HAN}])|(?<=[者人儿名师生经由请与和及]))(?!患者|病人|患儿|姓名|医[师生]|[经由请与和及]){DOTTED}$")
+_PHONE = re.compile(r"1(?<![0-9]1)[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}(?![0-9])")
 _BEFORE_PHONE = re.compile(r"[ \t,:(]{0,3}(?:联系)?(?:电话|手机|tel)?[ \t:]{0,3}$", re.IGNORECASE)
 _DATE = r"(?:19|20)[0-9]{2}[-./年][0-9]{1,2}[-./月][0-9]{1,2}日?(?:[ \t]+[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)?"
 _LINE = re.compile(
@@ -59,6 +61,7 @@ _PEOPLE = frozenset("人员者师士属医官手生家任授名字章刀助诊�
 _BY_HAND = frozenset("由托请邀")
 _DEPARTMENT = re.compile(rf"[{HAN}]{{0,4}}?(?:[科室院处组部]|中心|[普胸神泌骨心脑肝妇产儿肿烧整颌][外内瘤科一二三])[ \t]?")
 _DOCTOR = re.compile(r"(?:Dr|Prof|Mr|Mrs|Ms)\.?[ ]?(?=[A-Z])")
+_ONE = re.compile(f"(?![即由为不已]|[^,;。\n]{{0,3}}(?:意见|电话|手机|地址|单位|身份|证|建议|要求|信息|关系|编号|签|名|员))[{HAN}]{{2,3}}(?=[,;。\n(])")
 _RUN = re.compile(f"[{HAN}]{{2,10}}(?![{HAN}])")
 _SHORT, _FULL, _MOST_SIGNERS, _LONG_TEXT, _LONGEST_WORD = 2, 3, 8, 20, 7
 _RULES = {Kind.PATIENT: "label.patient", Kind.PERSON: "label.person", Kind.STAFF: "label.staff"}
@@ -95,20 +98,22 @@ def _behind_label(normal: str, place: int, anchor: Anchor) -> Iterator[Removal]:
     gap = _GAP.match(normal, place)
     start = gap.end() if gap else place
     has_colon = gap is not None and gap["colon"] is not None
+    if anchor.kind is Kind.PERSON and not has_colon:
+        # 委托人:长子安得海
+        has_colon = normal[place - 3 : place - 2] == ":"
     if anchor.is_end and (not has_colon or normal[place - 2 : place] in anchors().not_people):
         return
-    if anchor.is_strong and normal[place - 1] not in _PEOPLE:
-        # Behind 核对: a name stands as a rule, but words as well (操作: 顺利).
-        anchor = replace(anchor, is_strong=False)
-    end = _end_behind_label(normal, start, anchor, has_colon=has_colon, has_gap=start > place)
-    is_free = anchor.is_free or (anchor.is_strong and gap is not None and re.search("[:=]", gap["colon"] or "") is not None)
+    # Behind 核对: a name stands as a rule, but words as well (操作: 顺利).
+    is_strong = anchor.is_strong and normal[place - 1] in _PEOPLE
+    end = _end_behind_label(normal, start, anchor, is_strong=is_strong, has_colon=has_colon, has_gap=start > place)
+    is_free = anchor.is_free or (is_strong and gap is not None and re.search("[:=]", gap["colon"] or "") is not None)
     if end is None and anchor.kind is not Kind.PATIENT:
         # 操作者: 超声科翁美玲
         department = _DEPARTMENT.match(normal, start)
-        strong = replace(anchor, is_strong=True)
-        end = _end_behind_label(normal, department.end(), strong, has_colon=False, has_gap=True) if department else None
+        if department:
+            end = _end_behind_label(normal, department.end(), anchor, is_strong=True, has_colon=False, has_gap=True)
         start = department.end() if department and end else start
-    if end is None and is_free and not _is_nobody(normal, start):
+    if end is None and (is_free or _is_one_by(normal, place, start, anchor)) and not _is_nobody(normal, start):
         end = _free_name(normal, start, anchor)
     if end is None:
         return
@@ -124,6 +129,12 @@ def _behind_label(normal: str, place: int, anchor: Anchor) -> Iterator[Removal]:
             return
         yield _removal(normal, following, further, anchor.kind, rule)
         end = further
+
+
+def _is_one_by(normal: str, place: int, start: int, anchor: Anchor) -> bool:
+    """Whether a label that a person is named by stands before two or three characters that a sign ends (联系人水生,)."""
+    is_named = anchor.is_strong and start == place and normal[place - 1] == "人"
+    return is_named and _ONE.match(normal, start) is not None
 
 
 def _end_of_next(normal: str, start: int, *, is_joined: bool) -> int | None:
@@ -143,10 +154,12 @@ def _end_of_next(normal: str, start: int, *, is_joined: bool) -> int | None:
     return None if is_word or is_common or HAN_SIGN.match(normal, end) else end
 
 
-def _end_behind_label(normal: str, start: int, anchor: Anchor, *, has_colon: bool, has_gap: bool) -> int | None:
+def _end_behind_label(
+    normal: str, start: int, anchor: Anchor, *, is_strong: bool, has_colon: bool, has_gap: bool
+) -> int | None:
     if _is_nobody(normal, start):
         return None
-    is_told = (anchor.is_strong and has_colon) or anchor.is_free
+    is_told = (is_strong and has_colon) or anchor.is_free
     if normal[start : start + 1].isascii():
         return _end_of_latin(normal, start, is_told=is_told) if has_gap or anchor.kind is not Kind.PATIENT else None
     end = sounded_name(normal, start) or nickname(normal, start) or sound_run(normal, start, least=4)
@@ -154,7 +167,7 @@ def _end_behind_label(normal: str, start: int, anchor: Anchor, *, has_colon: boo
         end = chinese_name(normal, start) or likely_name(normal, start) or surname_alone(normal, start)
     if end is not None or is_told:
         return end
-    return _end_behind_weak(normal, start, anchor, has_colon=has_colon)
+    return _end_behind_weak(normal, start, anchor.kind, is_strong=is_strong, has_colon=has_colon)
 
 
 def _end_of_latin(normal: str, start: int, *, is_told: bool) -> int | None:
@@ -164,20 +177,20 @@ def _end_of_latin(normal: str, start: int, *, is_told: bool) -> int | None:
     return login.end() if login else latin
 
 
-def _end_behind_weak(normal: str, start: int, anchor: Anchor, *, has_colon: bool) -> int | None:
+def _end_behind_weak(normal: str, start: int, kind: Kind, *, is_strong: bool, has_colon: bool) -> int | None:
     """Where a name ends behind a label that words follow as well."""
     end = chinese_name(normal, start)
-    if (anchor.is_strong or has_colon) and normal[start] not in name_words().common | {"周"}:
+    if (is_strong or has_colon) and normal[start] not in name_words().common | {"周"}:
         alone = surname_alone(normal, start)
         if alone is not None:
             return alone
-    is_name_too = end is not None and (has_colon or anchor.is_strong) and is_both(normal, start, end)
+    is_name_too = end is not None and (has_colon or is_strong) and is_both(normal, start, end)
     is_word = not is_name_too and (begins_word(normal, start) or (end is not None and _NOT_GIVEN.search(normal, start, end)))
     if is_word:
         return None
-    if end is not None and _is_told_apart(normal, start, end, has_colon=has_colon or anchor.is_strong):
+    if end is not None and _is_told_apart(normal, start, end, has_colon=has_colon or is_strong):
         return end
-    is_of_family = anchor.kind is Kind.PERSON
+    is_of_family = kind is Kind.PERSON
     is_short = is_of_family and normal[start + 2 : start + 3] in set("(,。、;")
     run = sound_run(normal, start, least=2 if is_short else 3)
     is_ended = run is not None and (has_colon or is_of_family or not HAN_SIGN.match(normal, run))

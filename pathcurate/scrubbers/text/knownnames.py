@@ -58,7 +58,15 @@ _IS_MEASURED = re.compile(f"[0-9*cm{HAN}]")
 _NEAR = re.compile("(?<=[zcs])h|(?<=n)g$")
 _LONGEST_GIVEN, _LEAST_LONG = 2, 4
 _WIDE, _LONG_PINYIN, _SHORT_SURNAME = 3, 8, 3
-_BETWEEN = re.compile(r"[ .,\n^'_-]{0,3}(?:[A-Za-z]\.?[ ,]{1,2}){0,2}")
+_BETWEEN = re.compile(r"[ .,\n^'_-]{0,3}(?:[\"“(][A-Z][a-z]{1,14}[\"”)] )?(?:[A-Za-z]\.?[ ,]{1,2}){0,2}")
+_WORD_BEHIND = re.compile(r"[ ,]{1,2}(?P<v>[A-Z][A-Za-z'’-]{3,24})(?![A-Za-z])")
+_WORD_BEFORE = re.compile(r"(?<![A-Za-z'’-])(?P<v>[A-Z][A-Za-z'’-]{3,24})[ ,]{1,2}\Z")
+# What is called after others of the name: Hoffmann sign, frost artifact, bell-clapper deformity.
+_OF_SIGN = re.compile(
+    r"-[a-z]{3}|['’]?s?[ ](?:signs?|art[ei]facts?|diseases?|syndromes?|stain(?:s|ed|ing)?|deformity|phenomenon|classification|criteria"
+    r"|grad(?:e|ing)|scor(?:e|es|ing)|stag(?:e|ing)|bod(?:y|ies)|rosettes?|corpuscles?)(?![a-z])"
+)
+_LONG_WORD, _FURTHEST_BESIDE = 5, 30
 _INITIALS_BEFORE = re.compile(r"(?<![A-Za-z0-9])([A-Z])\.?\s?(?:[A-Z]\.?\s?)?$")
 _INITIAL_BEHIND = re.compile(r",?\s[A-Z]\.?(?![A-Za-z0-9])(?!\.?[A-Za-z]|[-#])")
 _INITIALS_BEHIND = re.compile(r",?\s?([A-Z])\.?(?:\s?[A-Z]\.?)?(?![A-Za-z0-9])")
@@ -137,14 +145,10 @@ def find_name(spelling: Spelling, name: KnownName) -> Iterator[Removal]:
         yield from _find_latin(spelling, name)
         return
     yield from _find_han(spelling, name)
-    if _has_latin(spelling):
+    if spelling.has_latin:
         yield from _find_pinyin(spelling, name)
     yield from _find_masked(spelling.normal, name)
     yield from _find_mistyped(spelling, name)
-
-
-def _has_latin(spelling: Spelling) -> bool:
-    return re.search("[A-Za-z]{4}|[A-Z][A-Za-z]", spelling.normal) is not None
 
 
 def _find_han(spelling: Spelling, name: KnownName) -> Iterator[Removal]:
@@ -254,14 +258,29 @@ def is_called(normal: str, start: int, end: int) -> bool:
 
 
 def _find_pinyin(spelling: Spelling, name: KnownName) -> Iterator[Removal]:
-    compact = spelling.compact
-    for surname, given in pinyin_of(name.value):
-        for form in (surname + given, given + surname):
-            if form in compact:
-                for start, end in spelling.find(form, LATIN_GAPS):
-                    if is_written_name(spelling.normal, start, end, len(form)):
-                        yield name.removal(start, end)
-        yield from _find_pinyin_initials(spelling, name, surname)
+    whole, with_initials = _pinyin_forms(name.value)
+    for form in whole:
+        if form in spelling.compact:
+            for start, end in spelling.find(form, LATIN_GAPS):
+                if is_written_name(spelling.normal, start, end, len(form)):
+                    yield name.removal(start, end)
+    for form, is_told in with_initials.items():
+        if form in spelling.compact:
+            yield from _find_pinyin_initials(spelling, name, form, is_told=is_told)
+
+
+@lru_cache(maxsize=4096)
+def _pinyin_forms(name: str) -> tuple[tuple[str, ...], dict[str, bool]]:
+    """A name in Pinyin in either order, and with initials for a given name of two characters: whether these tell it alone."""
+    spellings = pinyin_of(name)
+    whole = dict.fromkeys(form for surname, given in spellings for form in (surname + given, given + surname))
+    given = name[surname_length(name) or 1 :]
+    letters = "".join(spelt[1][0] for spelt in (pinyin_of(one + one)[0] for one in given)) if len(given) == 2 else ""
+    with_initials: dict[str, bool] = {}
+    for surname in dict.fromkeys(surname for surname, _ in spellings) if letters else ():
+        for form, is_first in ((surname + letters, True), (letters + surname, False)):
+            with_initials[form] = with_initials.get(form, False) or (is_first and len(surname) > _SHORT_SURNAME)
+    return tuple(whole), with_initials
 
 
 def is_written_name(normal: str, start: int, end: int, letters: int) -> bool:
@@ -273,23 +292,14 @@ def is_written_name(normal: str, start: int, end: int, letters: int) -> bool:
     return letters >= _LONG_PINYIN or normal[start].isupper() or normal[end : end + 1].isdigit()
 
 
-def _find_pinyin_initials(spelling: Spelling, name: KnownName, surname: str) -> Iterator[Removal]:
+def _find_pinyin_initials(spelling: Spelling, name: KnownName, form: str, *, is_told: bool) -> Iterator[Removal]:
     """``Zhang SF``, ``Zhang S.F.``, ``S.F. Zhang``, ``zhangsf``: initials of a given name of two characters."""
-    length = surname_length(name.value) or 1
-    given = name.value[length:]
-    if len(given) != 2:
-        return
-    letters = "".join(spelt[1][0] for spelt in (pinyin_of(one + one)[0] for one in given))
-    for form, is_first in ((surname + letters, True), (letters + surname, False)):
-        if form not in spelling.compact:
-            continue
-        for start, end in spelling.find(form, LATIN_GAPS):
-            # ``line`` is no Li NE: a short surname must stand apart from its initials by their case or a gap.
-            head = spelling.normal[start:end]
-            is_apart = len(head) > len(form) or re.search("[a-z][A-Z]|[A-Z]{3}[a-z]", head) is not None
-            is_told = (is_apart and head[0].isupper()) or (is_first and len(surname) > _SHORT_SURNAME)
-            if is_told and is_written_name(spelling.normal, start, end, _LONG_PINYIN):
-                yield name.removal(start, end)
+    for start, end in spelling.find(form, LATIN_GAPS):
+        # ``line`` is no Li NE: a short surname must stand apart from its initials by their case or a gap.
+        head = spelling.normal[start:end]
+        is_apart = len(head) > len(form) or re.search("[a-z][A-Z]|[A-Z]{3}[a-z]", head) is not None
+        if (is_told or (is_apart and head[0].isupper())) and is_written_name(spelling.normal, start, end, _LONG_PINYIN):
+            yield name.removal(start, end)
 
 
 def _find_masked(normal: str, name: KnownName) -> Iterator[Removal]:
@@ -370,8 +380,28 @@ def _judge(normal: str, name: KnownName, words: list[str], group: list[tuple[int
             yield name.removal(first - len(before[0]), last)
         elif behind and behind[1] in initials and normal[first].isupper():
             yield name.removal(first, behind.end())
-        elif _says_alone(normal[first:last]):
+        elif beside := _mistyped_beside(normal, first, last, [word for place, word in enumerate(words) if place != index]):
+            yield name.removal(*beside)
+        elif _says_alone(normal[first:last]) and not _OF_SIGN.match(normal, last):
             yield name.removal(first, last)
+
+
+def _mistyped_beside(normal: str, first: int, last: int, others: list[str]) -> tuple[int, int] | None:
+    """Where one word of a name stands beside another in which one letter is wrong: Zbigniew Kowalcyzk."""
+    behind, before = _WORD_BEHIND.match(normal, last), _WORD_BEFORE.search(normal, max(0, first - _FURTHEST_BESIDE), first)
+    for found, start, end in ((behind, first, behind.end() if behind else 0), (before, before.start() if before else 0, last)):
+        if found and any(_is_mistyped(found["v"].lower(), word) for word in others):
+            return start, end
+    return None
+
+
+def _is_mistyped(written: str, word: str) -> bool:
+    """Whether two words differ in one letter, or in two that changed places."""
+    if len(word) < _LONG_WORD or abs(len(written) - len(word)) > 1 or written == word:
+        return False
+    same = next((at for at, (one, other) in enumerate(zip(written, word, strict=False)) if one != other), min(len(written), len(word)))
+    rest, true = written[same:], word[same:]
+    return rest[1:] == true[1:] or rest[1:] == true or rest == true[1:] or (rest[:2] == true[1::-1] and rest[2:] == true[2:])
 
 
 def _says_alone(word: str) -> bool:

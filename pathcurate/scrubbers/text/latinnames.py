@@ -7,8 +7,8 @@ from functools import cache
 from ahocorasick_rs import AhoCorasick, MatchKind
 
 from pathcurate.model.removal import Kind, Removal
-from pathcurate.scrubbers.text.englishwords import english_words, is_called_after, is_given, is_term, is_word
-from pathcurate.scrubbers.text.namewords import folded_name, name_words
+from pathcurate.scrubbers.text.englishwords import GIVEN_WORDS, english_words, is_called_after, is_given, is_term, is_word
+from pathcurate.scrubbers.text.namewords import folded_name, medical_latin, name_words
 from pathcurate.scrubbers.text.spelling import spelling
 
 _LETTERS = "A-Za-z\u00c0-\u024f"
@@ -35,10 +35,6 @@ _HAVE_INITIALS = frozenset(
      "cut by", "transcriptionist",
      "cytotech", "prosector", "initials", "resident", "fellow", "attending",
      "signed by", "embedded by", "cut-up by", "dissected by", "reported by", "secretary", "transcribed", "typed", "dictated"}
-)  # fmt: skip
-_GIVEN_WORDS = frozenset(
-    {"mark", "grace", "rose", "may", "will", "frank", "hope", "faith", "joy", "dawn", "june", "april", "summer", "iris",
-     "lily", "violet", "ivy", "holly", "daisy"}
 )  # fmt: skip
 _NO_INITIALS = frozenset(
     {"us", "me", "him", "her", "it", "the", "an", "ihc", "ish", "pcr", "fna", "ct", "mri", "hpf", "fish", "my", "our",
@@ -67,9 +63,11 @@ _SPOKEN = re.compile(
     r"|hospital n|chart n|[0-9]))"
 )
 _FURTHER = re.compile(r"(?:[ ]?[;/&][ ]?|[ ]and[ ])(?:(?:Dr|Prof)\.?[ ])?(?=[A-Z])")
+_OFFICE = r"(?:Sister|Matron|Reg|SpR|BMS|MLA|CNS|BCN|HCA|ODP|ANP|CNM|RN|PA|NP|MTA|MLS|MLT|APP?|ST[1-8]|FY?[12]|PGY-?[1-8])[ ]"
+_ROLE = re.compile(_OFFICE)
 _TITLE = re.compile(
-    r"(?:(?:Drs?|Prof|Mr|Mrs|Ms|Miss|DR|PROF|MR|MRS|Rev|Hon|Capt|Col|Lt|Maj|Sgt|Cdr|Surg)\.?[ ]{1,2}|(?:Doctor|Professor|Nurse"
-    r"|Sister|Matron|Reg|SpR|BMS|MLA|CNS|BCN|HCA|ODP|ANP|CNM|RN|PA|NP|MTA|MLS|MLT|AP|APP|ST[1-8]|FY[12]|F[12]|PGY-?[1-8])[ ]){1,3}"
+    r"(?:(?:Drs?|Prof|Mr|Mrs|Ms|Miss|DR|PROF|MR|MRS|Rev|Hon|Capt|Col|Lt|Maj|Sgt|Cdr|Surg)\.?[ ]{1,2}|(?:Doctor|Professor|Nurse)[ ]"
+    rf"|{_OFFICE}){{1,3}}"
 )
 _POSSESSOR = re.compile(
     r"(?i)(?<![a-z])(?:his|her|their|the|a|\w+['’]s)[ ](?:late[ ]|ex-|(?:old|young|eld)(?:er|est)[ ]|twin[ ])?$"
@@ -89,7 +87,7 @@ _DEGREE = re.compile(r"(?:M\.?D|D\.?O|Ph\.?D|MBBS|MBChB|MB|FRC[A-Z]\w*|MRC[A-Z]\
 _LONGEST_BEFORE_DEGREE = 64
 _LOWER = re.compile(r"[a-z]{2,15}(?:,?[ ][a-z]{1,15}){1,2}(?=[ ]{2}|[ ]*(?:$|[\n,;|(]))")
 _SIGNED = re.compile(
-    r"(?<![A-Za-z])(?P<one>[A-Z][A-Za-z]{1,6})(?:[ ]|,[ ]?)(?P<other>[A-Z][A-Za-z]{1,11}(?:-[A-Za-z]{1,6})?)"
+    r"(?P<one>[A-Z](?<![A-Za-z][A-Z])[A-Za-z]{1,6})(?:[ ]|,[ ]?)(?P<other>[A-Z][A-Za-z]{1,11}(?:-[A-Za-z]{1,6})?)"
     r"(?=[ \t]*[\n/,]?[ \t]*(?:(?:19|20)[0-9]{2}(?![0-9])|$))"
 )
 _FINALS = "iang|iong|uang|ang|eng|ing|ong|ian|iao|uai|uan|ai|an|ao|ei|en|er|ia|ie|in|iu|ou|ua|ue|ui|un|uo|a|e|i|o|u|v"
@@ -98,7 +96,7 @@ PINYIN = f"(?:(?:[zcs]h|[bpmfdtnlgkhjqxrzcsyw])?(?:{_FINALS}))"
 _SYLLABLES = re.compile(f"{PINYIN}(?:-?{PINYIN})?")
 _LONGEST_SYLLABLE = 7
 _MOST_WORDS, _MOST_SIGNERS, _SHORT = 5, 8, 2
-_MAY_BEGIN = re.compile("[A-Z][A-Za-z.]|name")
+_MAY_BEGIN = re.compile("[A-Zn](?:(?<=[A-Z])[A-Za-z.]|(?<=n)ame)")
 _LONGEST_ABBREVIATION = 4
 _BROKEN = re.compile("-?[0-9]")
 _RULES = {kind: f"label.{kind.value}" for kind in Kind}
@@ -141,6 +139,7 @@ def _beside(normal: str, start: int, end: int, what: str) -> Iterator[Removal]:
     label = normal[start:end].lower()
     if what == "degree":
         yield from _before_degree(normal, start, end)
+        yield from _in_brackets(normal, start, end)
         if label in _CALLED_BY_DEGREE:
             yield from _of_role(normal, start, end, Kind.STAFF)
     elif what == "relation":
@@ -171,7 +170,8 @@ def _titled(normal: str, start: int, end: int, kind: Kind) -> Iterator[Removal]:
     elif label in _CALLED_LOW:
         yield from _behind(normal, _AFTER_NAMED.match(normal, end), kind, rule, is_called=True)
     lower = _LOWER_CALLED.match(normal, end) if kind is Kind.STAFF and label not in {"nurse", "professor"} else None
-    if lower and not is_word(lower["v"]) and lower["v"] not in english_words().function_words:
+    is_reached = lower is not None and normal.startswith((" at ext", " on ext", " at pager", " on bleep"), lower.end())
+    if lower and (is_reached or not is_word(lower["v"])) and lower["v"] not in english_words().function_words:
         yield _removal(normal, *lower.span("v"), kind, rule)
     if label in {"doctor", "nurse"}:
         yield from _labelled(normal, end, kind, fewest=1, needs_colon=True)
@@ -200,7 +200,7 @@ def _of_role(normal: str, start: int, end: int, kind: Kind, rule: str = "") -> I
     gap = _AFTER_ROLE.match(normal, end)
     if gap is None or (end - start > len("CNMW") and normal[start:end].isupper()):
         return
-    place = gap.end()
+    place = _behind_role(normal, gap.end())
     for _ in range(_MOST_SIGNERS):
         last = name_at(normal, place, fewest=1, has_comma=False)
         if last is None:
@@ -213,13 +213,18 @@ def _of_role(normal: str, start: int, end: int, kind: Kind, rule: str = "") -> I
         further = _FURTHER.match(normal, last)
         if further is None:
             return
-        place = further.end()
+        place = _behind_role(normal, further.end())
+
+
+def _behind_role(normal: str, place: int) -> int:
+    role = _ROLE.match(normal, place)
+    return role.end() if role else place
 
 
 def _given_end(normal: str, start: int, *, is_relative: bool) -> int | None:
     """Where a given name ends that is a word as well: husband Mark, nurse Amber 06/21/24."""
     found = _ANY_WORD.match(normal, start)
-    if found is None or not found[0].istitle() or found[0].lower() not in english_words().given | _GIVEN_WORDS:
+    if found is None or not found[0].istitle() or found[0].lower() not in english_words().given | GIVEN_WORDS:
         return None
     goes_on = normal[found.end() : found.end() + 1] == " " and (is_relative or normal[found.end() + 1 : found.end() + 2].isdigit())
     return found.end() if goes_on or _CLAUSE_ENDS.match(normal, found.end()) else None
@@ -243,14 +248,16 @@ def _hinted(normal: str, end: int) -> Iterator[Removal]:
     if found is None or is_called_after(normal, found.end()):
         return
     word = found["v"].lower()
-    if is_given(word) or (not is_word(word) and normal.startswith(_WHO, found.end())):
+    is_told = normal.startswith(_WHO, found.end()) and not is_word(word)
+    if is_given(word) or is_told or (word in GIVEN_WORDS and normal.startswith(" at ", found.end())):
         yield _removal(normal, *found.span("v"), Kind.PERSON, "hint.person")
 
 
 def _signed_off(normal: str, end: int) -> Iterator[Removal]:
     """``Cheers, Mags.``, ``Ta, A.``: who takes leave."""
     found = _AFTER_SIGN_OFF.match(normal, end)
-    if found and (len(found["v"].rstrip(".")) <= _SHORT or not is_word(found["v"].lower())):
+    is_title = found is not None and _TITLE.match(f"{found['v']} ") is not None
+    if found and not is_title and (len(found["v"].rstrip(".")) == 1 or found["v"].isupper() or not is_word(found["v"].lower())):
         yield _removal(normal, *found.span("v"), Kind.PERSON, "hint.person")
 
 
@@ -267,7 +274,8 @@ def _in_brackets(normal: str, start: int, end: int) -> Iterator[Removal]:
 def _spoken(normal: str, end: int) -> Iterator[Removal]:
     """``patient ruby stone date of birth``: a name in a dictation without capitals."""
     found = _SPOKEN.match(normal, end)
-    if found and (is_given(found["one"]) or found["one"] in english_words().given):
+    words = english_words().function_words | name_words().latin
+    if found and words.isdisjoint((found["one"], found["other"])) and not medical_latin() & {found["one"]}:
         yield _removal(normal, *found.span("v"), Kind.PATIENT, "label.patient")
 
 
@@ -321,10 +329,12 @@ def _labelled(
     yield _removal(normal, start, end, kind, _RULES[kind])
     for _ in range(0 if kind is Kind.PATIENT else _MOST_SIGNERS):
         further = _FURTHER.match(normal, end)
-        following = name_at(normal, further.end(), fewest=2) if further else None
-        if further is None or following is None:
+        place = _behind_role(normal, further.end()) if further else end
+        is_titled = further is not None and place > further.end()
+        following = name_at(normal, place, fewest=1 if is_titled else 2) if further else None
+        if following is None:
             return
-        yield _removal(normal, further.end(), following, kind, _RULES[kind])
+        yield _removal(normal, place, following, kind, _RULES[kind])
         end = following
 
 

@@ -1,7 +1,6 @@
 """Findings that overlap made one, and those that a site frees taken back."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from pathcurate.model.removal import Kind, Removal
 
@@ -18,8 +17,9 @@ def merged(removals: Iterable[Removal]) -> list[Removal]:
     for removal in ordered:
         if best is not None and removal.start < end:
             end = max(end, removal.end)
-            winner = min(best, removal, key=_rank)
-            best = replace(winner, start=best.start, end=end)
+            if end > best.end or _rank(removal) < _rank(best):
+                named = min(best, removal, key=_rank)
+                best = Removal(best.start, end, named.kind, named.rule, named.value, named.form)
             continue
         if best is not None:
             result.append(best)

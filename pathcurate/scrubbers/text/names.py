@@ -41,6 +41,8 @@ def find_names(normal: str, language: str | None) -> list[Removal]:
         normal: the text in half width, its case kept.
         language: of the report; a text in English is not searched for Chinese names if it holds no Chinese.
     """
+    if not normal:
+        return []
     is_english = normal.isascii() or (language == "en" and not is_han(normal))
     plain = "" if is_english else simplified(normal)  # one for one, as the labels are
     chinese = () if is_english else (*find_han_names(plain), *find_placed_names(plain))
@@ -61,7 +63,7 @@ def repeated(normal_texts: Sequence[str], found: Iterable[Removal]) -> list[list
         outermost(
             [
                 removal
-                for name in names.values()
+                for name in (names.values() if normal else ())
                 for removal in find_name(spelling(normal), name)
                 if len(name.value) > _SHORT or (is_free_before(normal, removal.start) and is_bounded(normal, removal.end))
             ]

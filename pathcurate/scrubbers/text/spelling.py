@@ -14,6 +14,7 @@ _OTHERS = ".,'’^_-/:()+"
 _DROPPED = frozenset(_SPACES + DOTS + _OTHERS)
 _DROPPED_SIGNS = re.compile(f"[{re.escape(''.join(sorted(_DROPPED)))}]+")
 _LOWER = {ord(upper): upper.lower() for upper in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+_LATIN = re.compile("[A-Za-z]{4}|[A-Z][A-Za-z]")
 _WIDEST_GAP = 4
 
 HAN_GAPS = frozenset(_SPACES + DOTS + "^")
@@ -32,7 +33,7 @@ class Spelling:
         normal: the text, see :func:`pathcurate.text.folding.half_width`.
     """
 
-    __slots__ = ("_places", "compact", "lower", "normal")
+    __slots__ = ("_places", "compact", "has_latin", "lower", "normal")
 
     def __init__(self, normal: str) -> None:
         self.normal = normal
@@ -40,6 +41,7 @@ class Spelling:
         # One letter (İ) becomes two, which would move all that follows.
         self.lower = lower if len(lower) == len(normal) else normal.translate(_LOWER)
         self.compact = _compact(self.lower)
+        self.has_latin = _LATIN.search(normal) is not None
         self._places: list[int] | None = None
 
     @property

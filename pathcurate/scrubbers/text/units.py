@@ -34,7 +34,8 @@ _LEAD = re.compile(
 _CONTEXT_BEFORE = re.compile(
     r"(?:[岁男女族籍生][,，;；、 ]{0,2}|[男女][,，、 ]?[0-9]{1,3}岁?[,，、 ]?|系|为|是|在|于|原|单位[:：是为 ]{0,2}|务工"
     r"\(|打工\(|职业史?[:：]|"
-    r"[一-鿿]{2,4}\(|学校\(|任职|就职|来自|监护人[:：]|寄件[:：]|tudent (?:of|at) |[0-9]{17}[0-9Xx][,，、 ]{0,2}|[A-Z]?[0-9]{6,10}[,，、 ]{"
+    r"[一-鿿]{2,4}\(|学校\(|任职|就职|来自|监护人[:：]|寄件[:：]|tudent (?:of|at) |[0-9]{17}[0-9Xx][,，、 ]{0,2}|"
+    r"[A-Z]?[0-9]{6,10}[,，、 ]{"
     r"1,2})$"
 )
 _CONTEXT_BEHIND = re.compile(
@@ -62,7 +63,8 @@ _GENERIC = re.compile(
     r"(?:[我本该贵某各外当原他她其市县省区镇乡村校全每另一二三两多几在到去上]|当地|附近|所在|人民|辖区|地方|基层|公安|有关|"
     r"相关|主管|上级|下级|附属|研究|综合|大型|私人|民营|国有|个体|建筑|[\u4e00-\u9fff]?居住)*"
 )
-_ARMY = re.compile(r"(?P<v>(?:某部队?[ ]?)?[0-9](?<![0-9]{2})[0-9xX*]{3,5}[ ]?(?:部队|分队)(?:[0-9一-鿿]{0,3}[支营连分]队?(?:[0-9一-鿿]{1,2}连)?)?)")
+_ARMY = re.compile(r"(?P<v>(?:某部队?[ ]?)?[0-9](?<![0-9]{2})[0-9xX*]{3,5}[ ]?(?:部队|"
+    r"分队)(?:[0-9一-鿿]{0,3}[支营连分]队?(?:[0-9一-鿿]{1,2}连)?)?)")
 _LABEL_UNIT = re.compile(
     r"(?:单位(?<![检量剂度托请诊院送]单位)|公司(?<!保险公司)|学校)(?:名称)?(?:及住址|及地址)?[ ]{0,3}[:|][ ]{0,4}"
     r"(?P<v>[^\s,，。；;:：|\[\]\n\ue000]{2,40})"
@@ -98,7 +100,7 @@ def _named(normal: str) -> Iterator[Removal]:
         branch = _BRANCH.match(normal, end)
         end = branch.end() if branch else end
         start = _begin(normal, first, floor)
-        if start is None and first == floor:
+        if start is None and floor and first == floor:
             start = first  # 第三机车厂子弟中学: one name out of two
         if start is None or _NOBODYS_BEHIND.match(normal, end):
             continue

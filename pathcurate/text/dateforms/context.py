@@ -13,6 +13,7 @@ _PIVOT: Final = 2049
 _YEARS: Final = range(1900, 2100)
 _LEAP_GAP: Final = 8
 _LOOKBACK: Final = 24
+_ABOUT: Final = 2
 
 MONTH: Final = "(?:1[0-2]|0?[1-9])(?![0-9])"
 DAY: Final = "(?:3[01]|[12][0-9]|0?[1-9])(?![0-9])"
@@ -71,7 +72,8 @@ HAPPENED: Final = re.compile(
 """What may stand behind such a day or month."""
 CLOCK: Final = re.compile(
     r" {0,2}(?:(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?![0-9])|[上下]午|凌晨|清晨|中午|晚(?:[上间]|(?=[0-9一二三四五六七八九十,"
-    r"，。)]|$))|夜间|早[上晨])"
+    r"，。)]|$))|夜间|早[上晨]|"
+    r"(?:[01]?[0-9]|2[0-3])(?:时(?!间)|点(?![方位钟])))"
 )
 """A time of day behind a day."""
 DONE: Final = re.compile(
@@ -89,7 +91,12 @@ _TIME: Final = re.compile(
     r"(?:: ?[0-5][0-9](?:: ?[0-5][0-9](?:\.[0-9]{1,6})?)?(?![0-9])"
     r"(?:Z(?![A-Za-z])|[+-][0-9]{2}:?[0-9]{2}(?![0-9]))?(?: ?[AaPp]\.?[Mm](?![A-Za-z])\.?)?"
     r"| ?[AaPp]\.?[Mm](?![A-Za-z])\.?"
+    r"|[0-5][0-9](?<=[ T@][0-2][0-9]{3})(?: ?(?:hrs?|hours|h)(?![A-Za-z])\.?|(?=[ ]*(?:$|[\n,;)]|[.:](?![0-9])|by )))"
+    r"|[.h][0-5][0-9](?<=[ @][0-2][0-9][.h][0-9]{2})(?=[ ]*(?:$|[\n,;)]|hrs))(?: ?hrs)?"
     r"| ?(?:时|点(?!方向|位|钟位|钟方))(?:钟|整|半)?(?: ?[0-5]?[0-9] ?分(?: ?[0-5]?[0-9] ?秒)?)?)"
+)
+_TIME_BEFORE: Final = re.compile(
+    r"(?<![0-9:.])(?:[01]?[0-9]|2[0-3])[:.]?[0-5][0-9](?: ?(?:[AaPp]\.?[Mm]\.?|hrs?|hours))?,? on \Z"
 )
 
 
@@ -117,6 +124,9 @@ class Context:
         if "d" in form.partition("-")[0]:
             time = _TIME.match(self.text, end)
             end = time.end() if time else end
+            # Before it as well: 10:14 on 3 July 2024.
+            time = _TIME_BEFORE.search(self.text, max(0, start - _LOOKBACK), start) if self.text.endswith("on ", 0, start) else None
+            start = time.start() if time else start
         return FoundDate(start, end, form, day, rule)
 
     def full_year(self, digits: str) -> int:
@@ -126,6 +136,10 @@ class Context:
             return number
         latest = _PIVOT if self.year is None else self.year + 1
         return 2000 + number if 2000 + number <= latest else 1900 + number
+
+    def is_about(self, digits: str) -> bool:
+        """Whether the year that two digits mean is that of the report, or one or two years from it."""
+        return self.year is not None and abs(self.full_year(digits) - self.year) <= _ABOUT
 
     def day_of_report(self, month: int, day: int) -> date | None:
         """A day without a year: in that of the report, or in the last one before it that had such a day."""

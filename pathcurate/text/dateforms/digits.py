@@ -25,11 +25,12 @@ from pathcurate.text.dateforms.forms import MID_MONTH, SIGNS, FoundDate, form_of
 
 _STYLES: Final = {sign: style for style, sign in SIGNS.items()}
 _NUMERIC: Final = re.compile(
-    r"(?<![0-9])(?<![0-9][./-])(?P<a>[0-9]{4}|[0-9]{1,2})(?P<w> ?)(?P<s>[-/.]) ?(?P<b>[0-9]{1,4})"
+    r"(?P<a>[0-9](?<![0-9][0-9])(?<![0-9][./-][0-9])(?:[0-9]{3}|[0-9]?))(?P<w> ?)(?P<s>[-/.]) ?(?P<b>[0-9]{1,4})"
     r"(?: ?(?P=s) ?(?P<c>'?[0-9]{4}|'?[0-9]{1,2}))?(?![0-9])"
 )
 _COMPACT: Final = re.compile(
-    r"(?<![0-9A-Za-z.])(?<![0-9][/-])(?P<d>(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01]))"
+    r"(?P<d>[12](?<![0-9A-Za-z.][12])(?<![0-9][/-][12])(?:(?<=1)9|(?<=2)0)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|"
+    r"3[01]))"
     r"(?P<t>[T ]?(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9](?:\.[0-9]{1,6})?)?)?(?![0-9A-Za-z]|\.[0-9])"
 )
 _HAN: Final = re.compile("[\u3400-\u9fff]")
@@ -101,7 +102,10 @@ def _order(context: Context, match: re.Match[str], *, day_first: bool) -> str | 
         if len(first) == len("24") and _is_short_day(context, match):
             return "ymd"
         # Among Han characters three numbers are counts for the most part, elsewhere a day as it is written in America.
-        is_told = has_label or (sign == "/" and (context.before(LABEL, match.start()) or not _is_han(context, match)))
+        is_told = has_label or (
+            sign == "/"
+            and (context.before(LABEL, match.start()) or not _is_han(context, match) or _is_signed(context, match, year))
+        )
         if len(year) != len("24") or not is_told:
             return None
     if int(first) > _MONTHS_OF_YEAR or int(second) > _MONTHS_OF_YEAR:
@@ -174,6 +178,15 @@ _BORDER: Final = re.compile(r"(?:^|[,，。;:、(\n >]|[于已至])$")
 _CLOSED: Final = re.compile(r" {0,2}(?:$|[\n,。;)])")
 _IN_BRACKETS: Final = re.compile(r"(?:诊断|报告|补充|活检|手术|术后|穿刺|冰冻|复查|初诊|会诊|细胞学?)[0-9一二三]?\($")
 _TIMES: Final = re.compile(r"[0-9一二三四五六七八九]次(?:送检|检查|复查)?\($")
+_ENDS_LINE: Final = re.compile(r"[ 。]{0,2}(?:\n|$)")
+_SIGNED: Final = re.compile(r"(?:^|[\n,。;: ])(?:报告|审核|签发|复核)?[\u4e00-\u9fff]{2,4}[ ,]{0,3}$")
+_MEASURED: Final = re.compile("[大小径厚长宽高重量度分值率比数约为级期型组积龄周第增数]|指数|[一-鿿]{5}")
+_SIGNER: Final = re.compile(r" {1,2}[\u4e00-\u9fff]{2,4} {0,2}(?:$|[\n,。;])")
+_ON_A_DAY: Final = re.compile(r"(?:(?:周|星期|礼拜)[一二三四五六日天]|[今明昨后][天日早晚]|(?P<done>[收采送取]样|收[到片]|"
+    r"报告|签发|取材|送检))[ :(]?$")
+_COUNTED: Final = re.compile("淋巴|[结组枚例个]|转移")
+_NEXT_DAY: Final = re.compile(r"(?:\([^()\n]{1,6}\))?[、,和与及 ]{1,2}(?P<m>[0-9]{1,2})/(?P<d>[0-9]{1,2})(?![0-9/])")
+_DAY_BEFORE: Final = re.compile(r"(?<![0-9/])(?P<m>[0-9]{1,2})/(?P<d>[0-9]{1,2})(?:\([^()\n]{1,6}\))?[、,和与及 ]{1,2}$")
 _NO_MONTH: Final = frozenset("年号例个版次条页第期至到")
 _PROGRAM: Final = re.compile("(?:软件|系统|固件|程序|协议|指南|平台)[ :]?$")
 _NO_DAY: Final = frozenset("节章条款版图表号例项页级分")
@@ -193,6 +206,9 @@ def _is_short_day(context: Context, match: re.Match[str]) -> bool:
     if context.before(NUMBER, start) or (context.year and not is_born and not _is_near(context, match["a"])):
         return False
     is_closed = any(sign.match(text, end) for sign in (_CLOSED, CLOCK, DONE, HAPPENED))
+    is_closed = is_closed or (context.is_about(match["a"]) and _SIGNER.match(text, end) is not None)
+    if match["s"] == "/" and int(match["a"]) > _MONTHS_OF_YEAR and _CLOSED.match(text, end) and context.is_about(match["a"]):
+        return True
     if match["s"] == ".":
         behind = text[end : end + 1]
         return is_closed or (_HAN.match(behind) is not None and behind not in _NO_DAY)
@@ -222,6 +238,8 @@ def _is_told(context: Context, match: re.Match[str]) -> bool:
     if not (1 <= int(match["a"]) <= _MONTHS_OF_YEAR) or context.before(NUMBER, start):
         return False
     before = text[max(0, start - 8) : start]
+    if _is_day_by_words(match, before) or _is_one_of_days(match):
+        return True
     if CLOCK.match(text, end):
         return not before[-1:].isalnum() or _is_word_before(text, start)
     if DONE.match(text, end):
@@ -231,6 +249,35 @@ def _is_told(context: Context, match: re.Match[str]) -> bool:
     if text[end : end + 1] == ")" and match["s"] == "-":
         return _IN_BRACKETS.search(before) is not None
     return match["s"] == "/" and _TIMES.search(before) is not None
+
+
+def _is_signed(context: Context, match: re.Match[str], year: str) -> bool:
+    """Whether a date ends a line behind a name, and is of about the report's year."""
+    is_last = _ENDS_LINE.match(match.string, match.end()) is not None
+    before = match.string[max(0, match.start() - 8) : match.start()]
+    return is_last and context.is_about(year) and _SIGNED.search(before) is not None
+
+
+def _is_day_by_words(match: re.Match[str], before: str) -> bool:
+    """周五7.19, 收样05.27, and what ends a line behind a name (韩江6.30): no half (取材1/2) and no length."""
+    is_whole = int(match["b"]) > _MONTHS_OF_YEAR or match["b"].startswith("0")
+    if match["s"] == "-":
+        return False
+    told = _ON_A_DAY.search(before)
+    if told:
+        return told["done"] is None or (is_whole and (match["s"] == "/" or match["a"].startswith("0")))
+    signed = _SIGNED.search(before) if match["s"] == "." and len(match["b"]) == len("12") else None
+    return bool(signed and _ENDS_LINE.match(match.string, match.end()) and not _MEASURED.search(signed[0]))
+
+
+def _is_one_of_days(match: re.Match[str]) -> bool:
+    """Whether the day after or before it is named beside it, as of days on which something was repeated: 12/2、12/3."""
+    if match["s"] != "/":
+        return False
+    text, start, end = match.string, match.start(), match.end()
+    beside = (_NEXT_DAY.match(text, end), 1), (_DAY_BEFORE.search(text, max(0, start - 14), start), -1)
+    is_beside = any(day and day["m"] == match["a"] and int(day["d"]) == int(match["b"]) + step for day, step in beside)
+    return is_beside and not _COUNTED.search(text[max(0, start - 14) : start])
 
 
 def _is_dated(context: Context, start: int, end: int, following: re.Pattern[str]) -> bool:

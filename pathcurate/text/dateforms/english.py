@@ -55,8 +55,10 @@ _FEASTS: Final = {
 }  # fmt: skip
 _FEAST_WORDS: Final = "|".join(map(re.escape, _FEASTS)).replace("'", "['\u2019]")
 _FEAST: Final = re.compile(rf"(?<![A-Za-z])(?P<f>(?i:{_FEAST_WORDS}))(?:,? (?:of )?(?P<y>{_YEAR}))?(?![A-Za-z])")
-_FEAST_NEEDS: Final = re.compile("[A-Za-z](?:hristmas|oxing d|ew year|alentine|allowe|atrick|ndepend|astille|onfire"
-    "|uy fawk|nzac|anada d|ools)", re.IGNORECASE)
+_FEAST_NEEDS: Final = (
+    "hristmas", "oxing d", "ew year", "alentine", "allowe", "atrick", "ndepend", "astille", "onfire", "uy fawk", "nzac",
+    "anada d", "ools",
+)  # fmt: skip
 _DONE: Final = Label(
     ("signed", "dated", "next", "reported", "received", "collected", "recvd", "rec'd", "dictated", "typed", "seen",
      "scheduled", "due",
@@ -67,20 +69,26 @@ _SHORT_DATE: Final = re.compile(
     r"(?P<a>[0-9](?<![0-9A-Za-z.,:%-][0-9])(?<![0-9]/[0-9])[0-9]?)(?P<s>[-.])(?P<b>[0-9]{1,2})(?P=s)(?P<y>[0-9]{2})"
     r"(?![0-9A-Za-z%/-]|\.[0-9])(?=[ ]*(?:[.,;:)\]\n\"]|$|(?:at|by|and|with|for|from|in|to|was|showed"
     r"|ret|report|path|CT|MRI)(?![a-z])|[0-9]{4}"
-    r"|[A-Z]{2,4}(?![A-Za-z])))"
+    r"|[A-Z]{2,4}(?![A-Za-z]))|[ ]{2})"
 )
 _WEEKDAY: Final = re.compile(r"(?<![A-Za-z])(?:Mon|Tue|Tues|Wed|Weds|Thu|Thur|Thurs|Fri|Sat|Sun)(?:day|sday|nesday"
     r"|rsday|urday)?[.,]? \Z")
+_AT_TIME: Final = re.compile(r" (?:at |@ ?)?(?:[01][0-9]|2[0-3]):?[0-5][0-9](?![0-9.])| (?:at |@ ?)(?:1[0-2]|[1-9])(?::[0-5][0-9])? ?[ap]m")
+_DAY_FIRST: Final = re.compile(r"(?<![0-9/.-])(?:1[3-9]|2[0-9]|3[01])/(?:0?[1-9]|1[0-2])(?![0-9])")
 _DAY_OF_MONTH: Final = re.compile(
-    r"(?P<m>[01](?<![0-9A-Za-z.,:%/-][01])[0-9]|[1-9](?<![0-9A-Za-z.,:%/-][1-9]))/(?P<d>3[01]|[12][0-9]"
+    r"(?P<m>[0-3](?<![0-9A-Za-z.,:%/-][0-3])[0-9]|[1-9](?<![0-9A-Za-z.,:%/-][1-9]))/(?P<d>3[01]|[12][0-9]"
     r"|0?[1-9])(?![0-9A-Za-z%/-]|\.[0-9])"
-    r"(?=[ ]*(?:[.,;:)\n]|$|(?:at|by|and|with|for|from|in|list|clinic|meeting|MDT|tumor)(?![a-z])))"
+    r"(?=[ ]*(?:[.,;:)\n]|$|[ ]{2}|[-–—] |(?:at|by|and|with|for|from|in|to|list|clinic|meeting|MDT|tumou?r|typed|reported|sent|seen"
+    r"|signed|dictated|am|pm)(?![a-z])))"
 )
 _HAN: Final = re.compile("[\u3400-\u9fff]")
 _NO_DATE: Final = Label(("section", "chapter", "figure", "fig", "table", "protocol", "item", "step", "stage", "grade",
                           "score", "level", "ratio", "in", "of"))
 _DAYS_WORD: Final = Label(("on", "since", "until", "till", "dated", "date", "next", "signed", "scheduled", "due", "received",
-                            "collected", "reported"))
+                            "collected", "reported", "dictated", "typed", "recd", "rec'd", "recvd", "sent", "seen", "printed",
+                            "biopsied", "verified", "authorised", "authorized", "phoned", "called", "faxed", "mailed", "dated",
+                            "booked", "admitted", "discharged", "clinic", "mdt", "mdm", "appt", "appointment", "signed out",
+                            "grossed", "embedded", "posted", "couriered", "shipped", "returned", "arrived", "theatre", "by"))
 
 
 def find_english(context: Context) -> Iterator[FoundDate]:
@@ -101,7 +109,8 @@ def _roman(context: Context) -> Iterator[FoundDate | None]:
 
 def _feasts(context: Context) -> Iterator[FoundDate | None]:
     """Christmas Day 2016; without a year only behind a word that tells of a day."""
-    for match in _FEAST.finditer(context.text) if _FEAST_NEEDS.search(context.text) else ():
+    lower = context.text.lower()
+    for match in _FEAST.finditer(context.text) if any(need in lower for need in _FEAST_NEEDS) else ():
         month, number = _FEASTS[match["f"].lower().replace("\u2019", "'")]
         if match["y"]:
             yield context.found(match.span(), "mdy-en-cf", real_day(int(match["y"]), month, number), "date.feast")
@@ -131,13 +140,18 @@ def _day_and_month(context: Context) -> Iterator[FoundDate | None]:
     """Thurs 6/16, on 6/16."""
     for match in _DAY_OF_MONTH.finditer(context.text):
         weekday = _WEEKDAY.search(context.text, max(0, match.start() - _LOOKBACK), match.start())
-        if (weekday or context.before(_DAYS_WORD, match.start())) and _is_far_from_han(context, match):
-            form = digits_form("md", "slash", match["m"], match["d"])
-            yield context.found(match.span(), form, context.day_of_report(int(match["m"]), int(match["d"])), "date.short")
+        is_told = weekday or context.before(_DAYS_WORD, match.start()) or _AT_TIME.match(context.text, match.end())
+        if is_told and _is_far_from_han(context, match):
+            order = "dm" if int(match["m"]) > len(MONTHS) or _DAY_FIRST.search(context.text) else "md"
+            month, day = (match["m"], match["d"]) if order == "md" else (match["d"], match["m"])
+            if int(month) <= len(MONTHS):
+                form = digits_form(order, "slash", month, day)
+                yield context.found(match.span(), form, context.day_of_report(int(month), int(day)), "date.short")
 
 
 def _named_months(context: Context) -> Iterator[FoundDate]:
-    for name in _NAME.finditer(context.text):
+    lower = context.text.lower()
+    for name in _NAME.finditer(context.text) if any(month in lower for month in _MONTH_OF) else ():
         for read in (_day_first, _year_first, _month_first):
             found = [item for item in read(context, name) if item]
             if found:

@@ -111,7 +111,8 @@ def _read_cn(context: Context, before: re.Match[str], behind: re.Match[str]) -> 
         return None
     day = _number(written_day) if written_day else None
     digits = "".join(str(CN_DIGITS.get(sign, sign)) for sign in before["y"] or "")
-    if len(digits) == len("202") or (len(digits) == len("24") and day is None and "0" not in digits):
+    is_count = len(digits) == len("24") and day is None and "0" not in digits and not context.is_about(digits)
+    if len(digits) == len("202") or is_count:
         digits = ""
     if month not in range(1, 13) or (day is None and (not digits or before["m"] == "正")):
         return None

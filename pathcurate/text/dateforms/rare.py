@@ -8,7 +8,7 @@ from pathcurate.text.dateforms.context import LABEL, Context, digits_form, real_
 from pathcurate.text.dateforms.forms import CN_DIGITS, CN_NUMBERS, MINGUO, SIGNS, FoundDate, form_of
 
 _SPACED: Final = re.compile(
-    r"(?P<y>[12](?<![0-9A-Za-z.][12])(?<![0-9][ -][12]) ?[09] ?[0-9] ?[0-9]) ?(?P<s>年|[-./一—]) ?"
+    r"(?P<y>[12](?<![0-9A-Za-z.][12])(?<![0-9][ -][12]) ?[09] ?[0-9] ?[0-9]) ?(?P<s>年|[-./,一—]) ?"
     r"(?P<m>[01] ?[0-9]|[1-9]) ?(?:月|(?P=s)) ?(?P<d>[0-3] ?[0-9]|[1-9])(?![0-9])(?: ?日)?"
 )
 _LETTERS: Final = re.compile(
@@ -21,6 +21,10 @@ _MINGUO: Final = re.compile(
     r"(?P<y>[0-9](?<![0-9.-][0-9])[0-9]{0,2}) ?(?P<s>[年./-]) ?(?P<m>[0-9]{1,2}) ?(?:月|(?P=s)) ?"
     r"(?P<d>[0-9]{1,2})(?![0-9])(?: ?日)?"
 )
+_LAST_OF_LINE: Final = re.compile(r"[ 。]{0,2}(?:\n|$)")
+_CAPITAL: Final = "[壹贰貳叁參肆伍陆陸柒捌玖拾零〇]"
+_CAPITALS: Final = re.compile(rf"(?P<y>{_CAPITAL}{{2,4}})年(?P<m>{_CAPITAL}{{1,3}})月(?P<d>{_CAPITAL}{{1,4}})[日号]")
+_AS_WORDS: Final = str.maketrans("壹贰貳叁參肆伍陆陸柒捌玖拾〇", "一二二三三四五六六七八九十零")
 _ERA: Final = re.compile(r"民[国國] ?\Z")
 _LEAST_WITHOUT_ERA, _LAST_WITHOUT_ERA = 100, 140
 _DIGIT: Final = "[一二三四五六七八九]"
@@ -53,7 +57,9 @@ _MONTHS_OF_FEASTS: Final = {
 def find_rare(context: Context) -> Iterator[FoundDate | None]:
     """Dates with spaces in their numbers or letters for digits, of the Republic's years, in words without 年, on feasts."""
     for match in _SPACED.finditer(context.text):
-        if " " in match["y"] or match["s"] in "一—" or " " in match["m"] or " " in match["d"]:
+        if match["s"] == ",":
+            yield _of_digits(context, match, "") if _LAST_OF_LINE.match(context.text, match.end()) else None
+        elif " " in match["y"] + match["m"] + match["d"] or match["s"] in "一—":
             yield _of_digits(context, match, "w")
     for match in _LETTERS.finditer(context.text):
         if not (match["y"] + match["m"] + match["d"]).isdigit():
@@ -65,11 +71,7 @@ def find_rare(context: Context) -> Iterator[FoundDate | None]:
             real = context.day_of_report(_LUNAR_MONTHS[match["m"]], min(28, CN_NUMBERS[match["d"]]))
             yield context.found((start, match.end()), form_of("md", "cn", "i", "n"), real, "date.lunar")
     if "年" in context.text:
-        for match in _TENS.finditer(context.text):
-            yield _of_words(context, match, context.full_year(str(_number(match["y"]))), "s")
-        for match in _FEAST.finditer(context.text):
-            real = real_day(int(match["y"]), _MONTHS_OF_FEASTS[match["f"][:2]], 1)
-            yield context.found(match.span(), "ym-han", real, "date.feast")
+        yield from _with_year(context)
     for match in _MINGUO.finditer(context.text):
         yield _of_the_republic(context, match)
     for match in _WORDS.finditer(context.text):
@@ -78,9 +80,19 @@ def find_rare(context: Context) -> Iterator[FoundDate | None]:
         yield _of_words(context, match, year, "n", zero)
 
 
+def _with_year(context: Context) -> Iterator[FoundDate | None]:
+    for match in _TENS.finditer(context.text):
+        yield _of_words(context, match, context.full_year(str(_number(match["y"]))), "s")
+    for match in _CAPITALS.finditer(context.text):
+        yield _of_capitals(context, match)
+    for match in _FEAST.finditer(context.text):
+        real = real_day(int(match["y"]), _MONTHS_OF_FEASTS[match["f"][:2]], 1)
+        yield context.found(match.span(), "ym-han", real, "date.feast")
+
+
 def _of_digits(context: Context, match: re.Match[str], flag: str) -> FoundDate | None:
     year, month, day = (match[part].replace(" ", "").translate(_AS_DIGITS) for part in "ymd")
-    style = {"年": "han", "一": "dash", "—": "dash"} | {sign: style for style, sign in SIGNS.items()}
+    style = {"年": "han", "一": "dash", "—": "dash", ",": "dot"} | {sign: style for style, sign in SIGNS.items()}
     if not 1 <= int(month) <= 12:
         return None
     form = digits_form("ymd", style[match["s"]], month, day, flag)
@@ -100,6 +112,16 @@ def _of_the_republic(context: Context, match: re.Match[str]) -> FoundDate | None
 
 def _of_words(context: Context, match: re.Match[str], year: int, *flags: str) -> FoundDate | None:
     real = real_day(year, CN_NUMBERS[match["m"]], CN_NUMBERS[match["d"]])
+    return context.found(match.span(), form_of("ymd", "cn", *flags), real, "date.cn")
+
+
+def _of_capitals(context: Context, match: re.Match[str]) -> FoundDate | None:
+    """贰零贰肆年零伍月壹拾贰日, as sums of money are written."""
+    year = "".join(str(CN_DIGITS.get(sign, "")) for sign in match["y"].translate(_AS_WORDS))
+    words = (match[part].translate(_AS_WORDS).lstrip("零").replace("一十", "十") for part in "md")
+    month, day = (CN_NUMBERS.get(word, 0) for word in words)
+    real = real_day(context.full_year(year), month, day) if len(year) in {2, 4} and month and day else None
+    flags = ("s" if len(year) == len("24") else "", "l")
     return context.found(match.span(), form_of("ymd", "cn", *flags), real, "date.cn")
 
 
