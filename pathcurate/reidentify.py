@@ -88,7 +88,9 @@ def reidentify(workspace: Workspace, request: Request, *, actor: str) -> Reident
     try:
         asking, approving = demand_two(workspace.vault, request.requested_by, request.approved_by)
     except VaultError:
-        refused = {"codes": len(request.codes), "requested_by": request.requested_by, "approved_by": request.approved_by}
+        refused: dict[str, str | int] = {
+            "codes": len(request.codes), "requested_by": request.requested_by, "approved_by": request.approved_by,
+        }  # fmt: skip
         append_event(
             workspace.vault, actor, "deid reidentify refused", {**refused, "version": __version__}, purpose=request.reason
         )

@@ -5,6 +5,7 @@ becoming out of date.
 """
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -104,6 +105,13 @@ def break_seal(workspace: Workspace) -> None:
 def break_text_seal(workspace: Workspace) -> None:
     """Remove the seal on the texts, and what a killed run left half-written."""
     _break(_text_path(workspace), text_files(workspace))
+
+
+def drop_texts(workspace: Workspace) -> None:
+    """Remove the scrubbed texts, which nobody wants any more."""
+    if _text_path(workspace).parent.is_dir():
+        break_text_seal(workspace)
+        shutil.rmtree(_text_path(workspace).parent)
 
 
 def _break(seal: Path, sealed: Mapping[str, Path]) -> None:

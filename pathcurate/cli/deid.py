@@ -103,13 +103,13 @@ def plan_command(session: Session) -> None:
 
 
 @command.command("apply")
-@click.option("--texts", metavar="COHORT", help="Scrub the texts of a cohort's reports too; `all` for those of the archive.")
+@click.option("--texts", metavar="COHORT", help="Scrub a cohort's texts too; `all`: the archive's; `none`: no more.")
 @common_options
 def apply_command(session: Session, texts: str | None) -> int:
     """Write the de-identified tables and verify them.
 
     Texts are scrubbed only for the cohorts that --texts has named, now or before; all others stay in the catalog. A text is
-    scrubbed again only if it, what is known of its patient, or a rule has changed.
+    scrubbed again only if it, what is known of its patient, or a rule has changed. `--texts none` takes the wish back.
 
     \b
     Example:
@@ -117,9 +117,9 @@ def apply_command(session: Session, texts: str | None) -> int:
     """
     from pathcurate.cli.progress import progress
     from pathcurate.deid import apply
-    from pathcurate.deid.texts import ALL
+    from pathcurate.deid.texts import ALL, NONE
 
-    wanted = ALL if texts == "all" else texts
+    wanted = {"all": ALL, "none": NONE}.get(texts, texts) if texts is not None else None
     with (
         session.locked("deid apply") as workspace,
         session.engine(workspace) as engine,
@@ -164,7 +164,10 @@ def _show_search(session: Session, summary: "SearchSummary") -> int:
         *(f"  LEAK {_place(leak)} at {leak.offset:,}: {leak.kind}, {leak.encoding}, {counted(leak.count, 'place')}"
           for leak in leaks),
         *(f"  NOT SEARCHED {_place(leak)}: {leak.encoding}" for leak in unsearched),
-        f"searched for {counted(searched, 'identifier')}; the same search found {counted(control, 'place')} in the catalog",
+        (
+            f"searched {counted(summary.files, 'file')} for {counted(searched, 'identifier')}; the same search found "
+            f"{counted(control, 'place')} in the catalog"
+        ),
         "verified: passed" if not summary.leaks else "verified: FAILED",
     ]  # fmt: skip
     session.show(asdict(summary), lines)

@@ -9,7 +9,7 @@ from pathcurate.deid.explained import explain, plan, unruled
 from pathcurate.deid.faults import find_faults, find_text_faults, known
 from pathcurate.deid.originals import record_originals
 from pathcurate.deid.siterules import site_rules
-from pathcurate.deid.texts import TextScrubbing, TextSummary, wanted_cohorts
+from pathcurate.deid.texts import TextScrubbing, TextSummary, remember_wanted, wanted_cohorts
 from pathcurate.engines import Engine
 from pathcurate.errors import PlanIncompleteError
 from pathcurate.findings import record_findings
@@ -26,6 +26,7 @@ from pathcurate.verification import (
     break_seal,
     break_text_seal,
     demand_seal,
+    drop_texts,
     input_states,
     read_text_seal,
     text_files,
@@ -84,6 +85,10 @@ def apply(
         VaultError: the key cannot be used.
     """
     cohorts = wanted_cohorts(workspace, texts)
+    if texts is not None:
+        remember_wanted(workspace, cohorts)
+    if not cohorts:
+        drop_texts(workspace)
     summary = _tables_as_they_are(workspace) if texts is not None else None
     if summary is None:
         summary = _apply_tables(workspace, actor)

@@ -31,8 +31,14 @@ _NAMES: Mapping[str, Mapping[Language, str]] = {
     },
 }
 _DATES: Mapping[str, Mapping[Language, str]] = {
-    "shift": {"en": "a date moves as in the columns", "zh": "日期与各列同样平移"},
-    "drop": {"en": "a date becomes a tag", "zh": "日期替换为标记"},
+    "shift": {
+        "en": "a date moves as in the columns; an age below 90 stays as written",
+        "zh": "日期与各列同样平移；90 岁以下年龄保留原文",
+    },
+    "drop": {
+        "en": "a date becomes a tag; an age below 90 stays as written",
+        "zh": "日期替换为标记；90 岁以下年龄保留原文",
+    },
 }
 _COLUMN_DATES: Mapping[str, Mapping[Language, str]] = {
     "moved": {

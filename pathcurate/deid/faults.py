@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pathcurate import __version__
+from pathcurate.deid.vaultsearch import count_files, vault_leaks
 from pathcurate.engines.embedded import Embedded
 from pathcurate.errors import InputOutputError
 from pathcurate.leaksearch.identifiers import Identifiers
@@ -39,11 +40,13 @@ class SearchSummary:
     """What a search of a directory found.
 
     Attributes:
+        files: how many files there are to search.
         identifiers: how many were searched for, by kind.
         control: places in a sample of the catalog where the same search found some, by kind.
         leaks: where the directory holds some, or could not be searched.
     """
 
+    files: int
     identifiers: Mapping[str, int]
     control: Mapping[str, int]
     leaks: tuple[Leak, ...]
@@ -105,13 +108,16 @@ def search(workspace: Workspace, directory: Path, *, actor: str) -> SearchSummar
     """
     if not os.path.lexists(directory):
         raise InputOutputError("there is no such directory", "Name a directory or a file that is there.")
-    open_vault(workspace.vault)
+    vault = open_vault(workspace.vault)
     identifiers = known(workspace)
     control = _control(workspace, identifiers)
-    leaks = tuple(search_directory(directory, identifiers))
+    files = count_files(directory)
+    if not files:
+        raise InputOutputError("there is no file to search", "Name a directory or a file that holds something.")
+    leaks = (*search_directory(directory, identifiers), *vault_leaks(directory, vault, identifiers))
     facts: dict[str, str | int] = {"identifiers": len(identifiers), "leaks": len(leaks), "version": __version__}
     append_event(workspace.vault, actor, "deid verify directory", facts)
-    return SearchSummary(identifiers.kinds(), control, leaks)
+    return SearchSummary(files, identifiers.kinds(), control, leaks)
 
 
 def known(workspace: Workspace) -> Identifiers:

@@ -37,13 +37,15 @@ from pathcurate.pseudonyms import Layer
 from pathcurate.relations import relation
 from pathcurate.scrubbers.text import SiteRules, rules_digest
 from pathcurate.scrubbers.text.kernel import REMOVALS_FOUND, Scrub, find_text_removals, lost_report
-from pathcurate.storage import replacing
+from pathcurate.storage import private_directory, replacing, write_bytes
 from pathcurate.tables import Catalog, arrow_schema, column_values, from_rows, read_metadata, read_parquet
 from pathcurate.verification import SCHEME, demand_seal, demand_texts, read_text_seal
 from pathcurate.workspace import Workspace
 
 ALL = "*"
 """Stands for the texts of the whole archive, among names of cohorts."""
+NONE = ""
+"""Asks for no texts any more."""
 _BATCH_ROWS = 500
 _BETWEEN = "\nq\nq\nq\nq\nq\nq\n"
 _COMMIT_TEXTS = 50_000
@@ -130,20 +132,35 @@ def _is_current(workspace: Workspace) -> bool:
 def wanted_cohorts(workspace: Workspace, more: str | None) -> tuple[str, ...]:
     """Names of the cohorts whose texts are wanted: those of before that are still there, and one more.
 
+    Args:
+        workspace: the workspace.
+        more: a cohort, :data:`ALL`, :data:`NONE` to want none any more, or None for those of before.
+
     Raises:
         PlanIncompleteError: there is no such cohort.
     """
+    if more == NONE:
+        return ()
     try:
-        seal = read_text_seal(workspace)
-    except PlanIncompleteError:
-        # It is damaged, and written anew by whoever asks.
-        seal = None
-    before = [name for name in (seal.wanted if seal else ()) if name == ALL or _cohort_file(workspace, name).is_file()]
+        known = json.loads(_wanted_file(workspace).read_bytes())
+    except (FileNotFoundError, ValueError):
+        known = []
+    before = [name for name in known if name == ALL or _cohort_file(workspace, name).is_file()]
     if more is not None and more != ALL and not _cohort_file(workspace, more).is_file():
         raise PlanIncompleteError(
             "there is no cohort of that name", "Select it with `pathcurate cohort RECIPE`; its name is that of the recipe."
         )
     return tuple(sorted({*before, *((more,) if more else ())}))
+
+
+def remember_wanted(workspace: Workspace, cohorts: Sequence[str]) -> None:
+    """Keep the names of the cohorts whose texts are wanted, whatever becomes of the texts."""
+    private_directory(workspace.catalog)
+    write_bytes(_wanted_file(workspace), json.dumps(list(cohorts)).encode(), mode=0o600)
+
+
+def _wanted_file(workspace: Workspace) -> Path:
+    return workspace.catalog / "texts_wanted.json"
 
 
 def _cohort_file(workspace: Workspace, name: str) -> Path:
@@ -335,7 +352,7 @@ class TextScrubbing:
             for batch in self._engine.batches(sql):
                 rows = batch.to_pylist()
                 leaking = self._leaking([row["text"] for row in rows])
-                why = ["known" if index in leaking else "look" * row["is_suspicious"] for index, row in enumerate(rows)]
+                why = [_why(row, is_leaking=index in leaking) for index, row in enumerate(rows)]
                 withheld += [(row["report_id"], row["text_column"], of) for row, of in zip(rows, why, strict=True) if of]
                 shown = [(row, json.loads(row["removals"])) for row, of in zip(rows, why, strict=True) if not of]
                 write_texts([{**row, "removal_count": len(places)} for row, places in shown])
@@ -449,6 +466,13 @@ class _Report:
 
 def _given(row: Mapping[str, Any], *names: str) -> list[str]:
     return [row[name] for name in names if row[name]]
+
+
+def _why(row: Mapping[str, Any], *, is_leaking: bool) -> str:
+    """What keeps a text in the catalog; empty if nothing does."""
+    if is_leaking:
+        return "known"
+    return "look" if row["is_suspicious"] else ""
 
 
 _Noted = tuple[str, str, int, int, int, int]

@@ -42,6 +42,11 @@ def vault_leaks(directory: Path, vault: Vault, identifiers: Identifiers) -> Iter
             yield Leak(place, "schema", 0, "identified column", "parquet", identified)
 
 
+def count_files(directory: Path) -> int:
+    """Files below a directory that hold anything; 1 for a file."""
+    return sum(1 for _ in _files(directory))
+
+
 def _files(directory: Path) -> Iterator[Path]:
     if not directory.is_dir():
         yield directory

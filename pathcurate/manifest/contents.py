@@ -96,7 +96,10 @@ class Contents:
             source = self._scrubbed(going)
             tables += [_release_table(TEXT_TABLES[name], data) for name, data in self._texts(source).items()]
             states = column_values(source[TEXT_REPORTS.name], "status")
-            evaluation = replace(evaluation, incomplete_reports=len(states) - states.count("ok"))
+            evaluation = replace(
+                evaluation, incomplete_reports=len(states) - states.count("ok"), text_names=self._profile.texts.names,
+                text_dates=self._profile.texts.dates,
+            )  # fmt: skip
         return Built(
             {table.table.name: table for table in tables}, evaluation, standard, going,
             rows.filter(pc.invert(disclosed.is_kept)),
@@ -143,6 +146,11 @@ class Contents:
             raise PlanIncompleteError(
                 f"the texts of {missing} reports of the cohort were never scrubbed",
                 f"Run `pathcurate deid apply --texts {self._recipe.name}`.",
+            )
+        if reports and set(column_values(source[TEXT_REPORTS.name], "status")) == {"failed"}:
+            raise PlanIncompleteError(
+                "none of the cohort's reports could be scrubbed, so there is no text to release",
+                "See `pathcurate findings list` for what went wrong, and report it.",
             )
         return source
 

@@ -216,6 +216,8 @@ class Evaluation:
         suppressed_persons: persons whose rows these are; some may have other rows in the table.
         has_texts: whether texts go out too.
         moved: columns of days, which are moved by an offset that nobody knows.
+        text_names: what stands for a name in texts, ``tag`` or ``surrogate``.
+        text_dates: what stands for a date there: ``shift`` for a moved one, ``drop`` for a tag.
         incomplete_reports: reports of which a text is left out, although texts go out: it was withheld, or not scrubbed.
     """
 
@@ -230,6 +232,8 @@ class Evaluation:
     has_texts: bool
     moved: tuple[str, ...] = ()
     incomplete_reports: int = 0
+    text_names: str = "tag"
+    text_dates: str = "shift"
 
     @property
     def risk(self) -> Risk:

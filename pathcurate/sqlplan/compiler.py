@@ -207,14 +207,15 @@ def _subjects(name: str, condition: str) -> str:
 
 
 def data_kinds(recipe: Recipe) -> tuple[str, ...]:
-    """The kinds of data that the recipe touches, in criteria, strata or columns; each of them needs a permission."""
+    """The kinds of data that the recipe touches, in criteria, strata, columns or texts; each of them needs a permission."""
     touched = [(UNIT_TABLES[recipe.unit], (*recipe.columns, *(recipe.split.stratify if recipe.split else ())))]
     for criterion in recipe.criteria:
         if criterion.has is not None:
             touched.append((criterion.has.table, tuple(criterion.has.where)))
         else:
             touched.append((UNIT_TABLES[criterion.level], tuple(criterion.where or ())))
-    kinds = set()
+    # Texts are of reports, whatever the unit.
+    kinds = {_KINDS["reports"]} if recipe.texts else set()
     for table, columns in touched:
         kinds.add(_KINDS[table])
         kinds |= {_BORROWED[table, column] for column in columns if (table, column) in _BORROWED}

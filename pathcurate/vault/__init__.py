@@ -108,8 +108,8 @@ def open_vault(directory: Path) -> Vault:
     except FileNotFoundError:
         raise VaultError(
             "the workspace has no vault key",
-            "Make the lost one again by `pathcurate vault restore` with the shares of its backup. A new workspace gets its first "
-            "one from `pathcurate deid apply`.",
+            "Make the lost one again by `pathcurate vault restore` with the shares of its backup. A new workspace gets its "
+            "first one from `pathcurate deid apply`.",
         ) from None
     except OSError as error:
         raise VaultError(f"the vault key cannot be read ({type(error).__name__})", "Check the owner of vault/.") from None

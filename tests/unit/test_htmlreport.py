@@ -5,15 +5,19 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
+from pathcurate.disclosure.risk import evaluate
+from pathcurate.disclosure.standard import read_standard
 from pathcurate.htmlreport.attrition import KINDS, UNITS, attrition_svg, text_width, wrap
 from pathcurate.htmlreport.page import ColumnFacts, ReleaseFacts, TableFacts, cohort_page, release_page
 from pathcurate.htmlreport.template import grouped, render, share, shown
 from pathcurate.model.attrition import Attrition, AttritionStep, Counts
+from pathcurate.model.evaluation import Evaluation
 
 SVG = "{http://www.w3.org/2000/svg}"
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -35,13 +39,20 @@ def attrition(labels: list[str], unit: str = "slide") -> Attrition:
     return Attrition(unit, Counts(2_800_000, 700_000, 560_000), tuple(steps))
 
 
+def evaluation(text: str) -> Evaluation:
+    """An evaluation with this text wherever text can be."""
+    name = text.encode("utf-8", "replace").decode()  # half a surrogate is no name of a column
+    figures = evaluate(pa.table({name: ["a", "a", "b"]}), [name], [name], None, read_standard(), None)
+    return Evaluation(figures, text, text, "internal", None, (text,), 1, 1, has_texts=True, moved=(text,))
+
+
 def release(text: str, *, has_permissions: bool = True) -> ReleaseFacts:
     """A release with this text wherever text can be."""
     columns = (ColumnFacts(text, text, text, text, 7), ColumnFacts(text, text, text, "", 0))
     return ReleaseFacts(
         title=text, product=text, version=text, content_digest=text, attrition=attrition([text, text]),
         split={"train": 70, text: 30}, tables=(TableFacts(text, text, 1000, columns),), recipe=text, inputs={text: text},
-        purpose=text, has_permissions=has_permissions, tool=text,
+        purpose=text, has_permissions=has_permissions, tool=text, evaluation=evaluation(text), standard=read_standard(),
     )  # fmt: skip
 
 
@@ -199,7 +210,7 @@ def test_every_fact_is_on_the_page() -> None:
             ColumnFacts("stain", "string", "Stain.", "", 1),
         )),),
         recipe="recipe: 1\nname: demo\n", inputs={"deid/slides.parquet": "sha256:" + "ab" * 32}, purpose="research",
-        has_permissions=True, tool="pathcurate 0.1.0",
+        has_permissions=True, tool="pathcurate 0.1.0", evaluation=evaluation("default"), standard=read_standard(),
     )  # fmt: skip
     found = Page(release_page(facts)).text
     wanted = [

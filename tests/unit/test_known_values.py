@@ -269,6 +269,11 @@ def test_a_chinese_name_goes_mistyped(name: str, spelt: str) -> None:
         ("向阳", "溃疡面向阳面"),
         ("叶子", "组织呈叶子状突起"),
         ("蓝天", "蓝天医疗器械公司"),
+        ("黄金", "切面金黄色，黄金分割"),
+        ("明亮", "胞浆明亮，核小"),
+        ("简单", "手术简单，顺利"),
+        ("马达", "切片机马达故障"),
+        ("左乳", "（左乳）"),
     ],
 )
 def test_another_name_and_a_word_that_is_a_name_stay(name: str, text: str) -> None:
@@ -279,3 +284,38 @@ def test_another_name_and_a_word_that_is_a_name_stay(name: str, text: str) -> No
 def test_a_word_goes_where_it_is_somebody(text: str) -> None:
     expected = text[text.index("<") + 1 : text.index(">")]
     assert found(text.replace("<", "").replace(">", ""), names=("平安",)) == [expected]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "（<黄金>，住院号",
+        "收片 <黄金> 2024",
+        "已约的<黄金>（病历0003",
+        "转交<黄金>。",
+        "与<黄金>沟通",
+        "<黄金>汇报；",
+        "\t<黄金>\t",
+    ],
+)
+def test_a_word_that_is_known_for_a_name_goes_wherever_it_stands_by_itself(text: str) -> None:
+    assert found(text.replace("<", "").replace(">", ""), names=("黄金",)) == ["黄金"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "spelt"),
+    [
+        ("钮琴", "签名疑为“纽琴”", "纽琴"),
+        ("米粒", "标签写米莉）", "米莉"),
+        ("陈丽珍", "成丽珍的标本", "成丽珍"),
+        ("王晓燕", "腕带王小燕，", "王小燕"),
+        ("帕提古丽·艾山", "患者帕提古力·艾山，", "帕提古力·艾山"),
+        ("欧阳明月", "欧阳名月，女", "欧阳名月"),
+    ],
+)
+def test_a_name_goes_with_another_character_of_the_same_sound(name: str, text: str, spelt: str) -> None:
+    assert found(text, names=(name,)) == [spelt]
+
+
+def test_who_is_listed_behind_a_known_name_goes_too() -> None:
+    assert found("经翟墨、阎罗生及外院专家", staff=("翟墨",)) == ["翟墨", "阎罗生"]

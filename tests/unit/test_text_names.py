@@ -16,8 +16,13 @@ def names(text: str) -> list[str]:
 
 
 CHINESE = {
+    "chat.staff": ["病理科-<展颜>：收到", "切片室-<祖儿>：好"],
+    "place.patient": ["并问<江小雨>的报告", "文件<汪晓峰>-01.kfb", "D:\\图\\<赖桂英>_HE.jpg"],
+    "clan.person": ["姓名<陶氏梅>，越南籍", "奶奶<马李氏>签字", "患者母亲<罗何氏>。"],
     "label.patient": [
         "姓 名：<张 三>  性别：女",
+        "患者<Pema Lhamo>（<白玛拉姆>），女",
+        "会诊病例为<闵家骏>，男",
         "姓名<张三>性别女",
         "姓名\t<张三>\t性别",
         "姓名\n<张三>\n",
@@ -89,11 +94,17 @@ CHINESE = {
     "title.person": ["<张>女士来院", "<李建国>先生", "<王>阿姨"],
     "act.staff": ["经<王芳>取材", "<李建国>阅片", "与<王芳>沟通", "<王芳>、<李建国>两位主任会诊"],
     "department.staff": ["寄往病理科<沈秀兰>，", "检验科<韩志强>于昨", "预防保健科<顾玉梅>"],
-    "nickname.staff": ["病理-<小姜>：已切\n", "见到<小丁>，", "<老彭>(彭立)已退休"],
+    "nickname.staff": [
+        "她管床<小毕>，",
+        "咨询：<老赖>（矿工）",
+        "<老廖>来电",
+        "病理-<小姜>：已切\n", "见到<小丁>，", "<老彭>(彭立)已退休"],
     "alone.person": ["2-17 B22019 <董秀英> 未填", "\n<邵志强>|7001", "（<谭玉珍>）"],
     "relative.person": ["，父<邵阳>，", "家属：弟<董乐>。", "住院，母<谭玉珍>陪"],
     "alias.patient": ["，<夏侯婉>（系统中为夏婉）", "<唐果>（曾用名不详）", "<扎西次仁>（身份证上不同）"],
-    "scripts.person": ["<唐美玲>（<Tang Mei Ling>）", "<Pham Minh Duc>（<范文德>）", "<安娜·伊万诺娃>(<Anna Ivanova>)"],
+    "scripts.person": [
+        "用户<shangyu>（<商羽>）修改",
+        "<唐美玲>（<Tang Mei Ling>）", "<Pham Minh Duc>（<范文德>）", "<安娜·伊万诺娃>(<Anna Ivanova>)"],
     "initials.person": ["姓名缩写<TML>，", "首字母：<WXM>", "拼音缩写为 <ZQ>"],
     "sex.patient": ["<张三> 女 45岁 住院号", "<李亚男>，女，34岁", "<库尔班·吐尔逊>，男，45岁", "患儿，<王小宝>，男"],
     "child.person": ["<王芳之女>", "患儿<王芳之子>，3天", "<王刚之父>"],
@@ -136,6 +147,8 @@ ENGLISH = {
         "Dr. <Gleason>",
         "Dr. <Brown>",
         "Prof. <Müller>",
+        "Drs. <Pemberton> and <Vance>; later",
+        "see dr <szymanski> about",
         "Dr. <St. John>",
     ],
     "title.person": ["Mr. <O'Brien>'s tissue", "Mrs. <van der Berg>", "Ms. <Alvarez-Ortiz>, a"],
@@ -153,10 +166,14 @@ ENGLISH = {
         "thanks to <Lena S.> for",
         "slides for <Anneke de Wet> today",
     ],
+    "bracket.staff": ["the ENT reg (<Tobias>, mob) says", "and, <Wynstan> (BMS), cut", "our pathologist (<Ines>) agrees"],
+    "dated.staff": ["on review (<Strand/Vance>, 5/5/24)."],
+    "quoted.tube": ["labelled \"<Quigley, B>\" and", "labelled \"<O Halloran D>, M104477\""],
     "given.alone": ["<Sunil> agrees with", "Ulrich, (\"<Uli>\"), 59"],
     "initial.person": ["concurs: <M. Ishikawa>, who", "seen with <W.H. Fitzgerald> later", "and <T. Marsh>; done"],
     "before.person": ["<Zorvan Oyelowo>, 52F", "<Ngozia Justovic> MRN 4411"],
-    "hint.person": ["Hi <Rob> - I looked", "alias \"<Alex>\"; dob", "told <Sunil> at noon"],
+    "hint.person": ["Hi <Rob> - I looked", "alias \"<Alex>\"; dob", "told <Sunil> at noon", "Cheers, <Oz>.", "Ta, <B.>", "Many thanks - <Delphine>",
+                    "agreed with <Xanthippa>, who cut"],
     "line.initials": ["No evidence of mole.\n<KM> 28/ix/98", "Benign Adenoma, small. <SB/mh>"],
     "label.initials": ["Gross by <jm> 11/30/2022", "Dictated by <KL>; typed by <tb>."],
     "label.spaced": ["Poor copy. N A M E : <C O Y L E  B E T H>   H O S P"],
@@ -164,6 +181,13 @@ ENGLISH = {
 }
 
 NO_CHINESE_NAMES = [
+    "左丘脑出血，阳性对照良好，水样便",
+    "增生小叶，化生小管，",
+    "肿瘤科-乳腺：随访；病理科-冰冻：等",
+    "图1_HE染色.jpg，小结（见下），老年人（男）",
+    "联系人电话，送检人签字，报告人缺如。",
+    "王氏法染色，许氏细胞，法洛四联症",
+    "问题：组织少，询问病史，他查体未见异常",
     "责任护士、值班医生、主管医师、检查医师均在场",
     "骨小梁，肾小管，小叶，侧脑室老师",
     "取材：左，审核：无误",
@@ -250,6 +274,9 @@ NO_ENGLISH_NAMES = [
     "discussed with the team; called to the ward",
     "his mother had cancer; her sister with melanoma",
     "named after; called for",
+    "Oxford and Lee scoring; Mayo stage III; Ann Arbor IIA; non-GCB by Hans; Alexa Fluor 488",
+    "doctor states; the doctor reviewed it; dr to call; by nurse; thanks, Histology. Regards, Pathology",
+    "(Vance) is not dated; pathologist (Right side); stain (BMS)",
     "Attending: ; Resident:\n",
     "Provider: Location: Referring:",
 ]

@@ -62,7 +62,7 @@ class TextScrubber:
             language: of the report, None if that is not known.
             year: of the report, for dates without one.
         """
-        normals = [half_width(text).translate(_NO_BRACKETS) if text else "" for text in texts]
+        normals = [half_width(text).replace("⟦", " ").replace("⟧", " ") if text else "" for text in texts]
         search = KnownSearch(known)
         named = [find_names(normal, language) for normal in normals]
         # What is known already is found by the search.

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import date
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 
 _Match = re.Match[str]
@@ -86,12 +86,23 @@ _HAN_DIGITS = str.maketrans("〇零○洞一二三四五六七八九幺两拐勾
 _ORGANISATION_SIGNS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 
 
+# So many words are looked for one by one, more of them by one pattern.
+_FEW = 3
+
+
 def holds(text: str, needs: tuple[str, ...]) -> bool:
     """Whether a text holds one of these, or nothing is needed."""
+    if len(needs) > _FEW:
+        return _any_of(needs).search(text) is not None
     for need in needs:  # half the time of `any` with a generator, and called for every rule and text
         if need in text:
             return True
     return not needs
+
+
+@cache
+def _any_of(needs: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, needs)))
 
 
 def digits_in(text: str) -> int:

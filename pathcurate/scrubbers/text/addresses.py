@@ -31,7 +31,7 @@ _PLACE_END = (
     r"9]{2,4}(?![0-9年月岁.])|"
     r"自治州|自治县|"
     r"省|市|州|区|县|旗|盟|镇|苏木|嘎查|乡|村|屯|庄|街道|街|路|大道|巷|弄|胡同|里|苑|小区|花园|公寓|新村|社区|家园|大厦|"
-    r"广场|号|室|"
+    r"广场|号[院楼]?|室|"
     r"组|队|栋|幢|单元)"
 )
 _LABEL_ADDRESS = re.compile(
@@ -69,7 +69,9 @@ _VILLAGE = re.compile(
     rf"(?<!农)村[ ]?(?![\u4e00-\u9fff]{{0,3}}[医卫患])[\u4e00-\u9fff]{{1,3}}(?:组|屯|社|队|寨|湾|坪)(?![织成]))"
 )
 _LIVES = re.compile(
-    rf"(?P<label>家住|家在|曾住|寄住|租住|借住|暂住|现住|住在|住于|居住于|居住在|来自|户籍(?:所在地|地|在)?|户口(?:所在地|"
+    rf"(?P<label>家住|家在|(?:曾|寄|租|借|暂)住[于在]?|现住|住在|住于|居住[于在]|居住(?![地证史环条区])|来自|户籍(?:所在地|"
+    rf"地|在)?|"
+    rf"户口(?:所在地|"
     rf"在)?|祖籍|原籍|籍贯|居于|老家"
     rf"在?|出生于|"
     rf"生(?<![发增再新原衍寄]生)于|住(?<![入居在家现所]住)(?!院|宅|户|培|所)|居(?!住|民|委|中|多|家))[ ]?(?={_HAN})"
@@ -77,7 +79,7 @@ _LIVES = re.compile(
 )
 _PARTS_OF_ADDRESSES = (
     (_ADDRESS, "shape.address", (), 0),
-    (_CITY, "shape.city", ("市",), 3),
+    (_CITY, "shape.city", ("市",), 8),
     (_COUNTY, "shape.county", ("县", "旗", "州"), 8),
     (_STREET, "shape.street", ("路", "街", "大道", "巷", "弄", "胡同", "小区", "花园", "公寓", "新村", "家园", "苑", "社区",
     "大厦", "广场", "大院"), 8),
@@ -85,7 +87,7 @@ _PARTS_OF_ADDRESSES = (
 )  # fmt: skip
 """Pattern, rule, what a text must hold, and how many characters of the name may stand before the match."""
 _ADDRESS_LEAD = re.compile(
-    r".*(?:家住|籍贯|户籍|原籍|祖籍|户口|现住|住在?|来自|位于|[于在自往至到为是系、写寄填请从籍受赴转现居由送回]|"
+    r".*(?:家住|籍贯|户籍|原籍|祖籍|户口|现住|住在?|来自|位于|[于在自往至到为是系、写寄填请从籍址受赴转现居由送回]|"
     r"(?<!太)原(?!平|阳)|地址|患者|病人|家属|(?"
     r"<!湖)[男女])"
 )
@@ -97,9 +99,10 @@ _DWELLING = re.compile(
 )
 _WIDE = re.compile(rf"(?:{_PROVINCES})[省市]?")
 """A province says of nobody where they live."""
-_SHORTEST = 3
+_SHORTEST, _LONGEST_CITY = 3, 3
 _PLACE_INSIDE = re.compile(rf"(?:{_PROVINCES})|[^本我]市|[县区镇乡村路街]|{_PLACE_END}$")
 _NATIVE = re.compile(rf"(?P<v>(?:{_PROVINCES})省?{_HAN}{{2,6}})(?<![工商病男女老妇本中军])人(?=[,。;)])")
+_OF_ORIGIN = frozenset({"籍贯", "祖籍", "原籍"})
 _OF_TISSUE = frozenset({"来自", "生于", "住", "居"})
 _NO_STREET = re.compile(
     r"(?:入|通|径|尿|胆|气|经|电|思|旁|短|回|水|消化|呼吸|网|线|传导|信号|代谢|淋巴|输出|流出|造)路|血管弄|城镇|"
@@ -130,7 +133,8 @@ def _where_somebody_lives(normal: str) -> Iterator[Removal]:
             place = _PLACE_INSIDE
             if match["label"] in _OF_TISSUE:
                 place = _DWELLING if match["label"] == "住" else _SURE_PLACE
-            if place.search(match["v"]) and not _WIDE.fullmatch(match["v"]):
+            is_place = match["label"] in _OF_ORIGIN or place.search(match["v"])
+            if is_place and not _WIDE.fullmatch(match["v"]) and not _NO_ADDRESS.match(match["v"]):
                 yield Removal(*match.span("v"), Kind.ADDRESS, "label.lives")
     for match in _NATIVE.finditer(normal):
         yield Removal(*match.span("v"), Kind.ADDRESS, "shape.native")
@@ -139,6 +143,8 @@ def _where_somebody_lives(normal: str) -> Iterator[Removal]:
 def _as_far_as_a_place(match: re.Match[str], rule: str, before: int) -> Iterator[Removal]:
     """A match from where its name begins up to its last word that ends the name of a place: what follows is the sentence."""
     run = run_before(match.string, match.start(), 0, before) if before else ""
+    if rule == "shape.city" and "省" not in run:
+        run = run[-_LONGEST_CITY:]
     lead = _ADDRESS_LEAD.match(run)
     name = run[lead.end() :] if lead else run
     last = _LAST_PLACE.match(re.split(_NEXT_LABEL, match["v"])[0])

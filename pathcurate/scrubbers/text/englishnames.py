@@ -4,7 +4,15 @@ import re
 from collections.abc import Iterator
 
 from pathcurate.model.removal import Kind, Removal
-from pathcurate.scrubbers.text.englishwords import GIVEN_WORDS, english_words, is_called_after, is_eponym, is_given, is_term, is_word
+from pathcurate.scrubbers.text.englishwords import (
+    GIVEN_WORDS,
+    english_words,
+    is_called_after,
+    is_eponym,
+    is_given,
+    is_term,
+    is_word,
+)
 from pathcurate.scrubbers.text.latinnames import name_at
 from pathcurate.scrubbers.text.namewords import folded_name, name_words
 
@@ -52,14 +60,14 @@ _NOBODY = frozenset(
 _SIGN_OFFS = frozenset({"ta", "cheers", "thanks", "regards", "rgds", "best", "hi", "hello", "sincerely", "yours", "wishes"})
 _LABELLED_TUBE = re.compile(
     rf"[\"“](?P<v>(?:(?:O|Mc|Mac|St|De|Van)[ ])?[{_CAPITAL}][{_LETTERS}'’-]+(?:,?[ ][{_CAPITAL}][{_LETTERS}]*\.?){{1,2}})"
-    r"(?=,?[ ][A-Z]{0,3}[ ]?[0-9]{5})"
+    r"(?=,?[ ][A-Z]{0,3}[ ]?[0-9]{5}|(?<=,[ ][A-Z])[\"”]|(?<=,[ ][A-Z]\.)[\"”])"
 )
 _DATED = re.compile(
     rf"\((?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{2,14}}(?:/[{_CAPITAL}][a-z\u00df-\u00ff]{{2,14}})?),?[ ]"
     r"(?=[0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{2})"
 )
 _SPACED = re.compile(r"N[ ]A[ ]M[ ]E[ ]{0,3}:?[ ]{0,3}(?P<v>[A-Z](?:[ ]{1,2}[A-Z](?![A-Za-z])){3,40})")
-_SIGNED_NEEDS = re.compile("[A-Za-z][A-Za-z](?:[ ,/]{1,3}[0-9]|[/:][a-z])")
+_SIGNED_NEEDS = re.compile("[A-Za-z][A-Za-z](?:[ ,/]{1,3}[0-3]?[0-9][-/. ]|[/:][a-z])")
 _NEEDED = re.compile(r"[A-Z](?:[a-z]{1,15}[ ,]|\.[ ]?[A-Z][a-z]|[A-Z]{2}[ ,])")
 
 
@@ -75,12 +83,7 @@ def find_english_names(normal: str) -> Iterator[Removal]:
     for found in _TWO_WORDS.finditer(normal):
         if _PERSON_BEHIND.match(normal, found.end()) and not any(map(is_word, _words(found[0]))):
             yield _removal(normal, *found.span(), "before.person")
-    for found in _DATED.finditer(normal):
-        if not any(map(is_word, _words(found["v"]))):
-            yield Removal(*found.span("v"), Kind.STAFF, "dated.staff", folded_name(found["v"]))
-    for found in _LABELLED_TUBE.finditer(normal):
-        if not all(map(is_word, _words(found["v"]))):
-            yield Removal(*found.span("v"), Kind.PATIENT, "quoted.tube", folded_name(found["v"]))
+    yield from _beside_figures(normal)
     for found in _SIGNED.finditer(normal) if _SIGNED_NEEDS.search(normal) else ():
         group = found.lastgroup or "v"
         if found[group].lower() not in _NOBODY:
@@ -92,6 +95,16 @@ def find_english_names(normal: str) -> Iterator[Removal]:
             "label.spaced",
             found["v"].replace("  ", "\n").replace(" ", "").replace("\n", " "),
         )
+
+
+def _beside_figures(normal: str) -> Iterator[Removal]:
+    """``(Flint/Osgood, 5/5/24)``, ``labelled "Quigley B, 104477"``: in brackets before a day, in quotes before a number."""
+    for found in _DATED.finditer(normal):
+        if not any(map(is_word, _words(found["v"]))):
+            yield Removal(*found.span("v"), Kind.STAFF, "dated.staff", folded_name(found["v"]))
+    for found in _LABELLED_TUBE.finditer(normal):
+        if not all(map(is_word, _words(found["v"]))):
+            yield Removal(*found.span("v"), Kind.PATIENT, "quoted.tube", folded_name(found["v"]))
 
 
 def _removal(normal: str, start: int, end: int, rule: str) -> Removal:

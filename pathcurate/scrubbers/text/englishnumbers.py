@@ -51,7 +51,8 @@ def _shaped(name: str, kind: Kind, value: str) -> _Rule:
 
 _RULES = (
     _labelled("label.chart_en", Kind.NUMBER,
-              r"charts?|folder|mrn|mr|ur|urn|hrn|umrn|crn|fedex|ups|dhl|usps|tnt|purolator|royal mail|courier|awb|waybill|consignment|parcel|"
+              r"charts?|folder|mrn|mr|ur|urn|hrn|umrn|crn|fedex|ups|dhl|usps|tnt|purolator|royal mail|courier|awb"
+              r"|waybill|consignment|parcel|"
               r"specimen bag|bag|transport box|shipment|seal|"
               r"hosp(?:ital)?|billing|encounter|requisition|barcode|bar code|tracking|"
               r"(?:quality |incident |safety |adverse )event|films?|x-?rays?|medical record|"
@@ -70,7 +71,8 @@ _RULES = (
     _shaped("shape.case_letters_en", Kind.CASE,
             r"[0-9]{2}[-/:][A-Z]{1,3}[-/:][0-9]{3,7}(?:-[A-Z][0-9]{0,2})?"
             r"|(?!(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)-)[A-Z]{1,4}-[0-9]{2}-[0-9]{2,7}(?:-[A-Z][0-9]{0,2})?"
-            r"|[A-Z]{1,3}[0-9]{2}[/:][0-9]{3,6}(?:[-/][A-Z][0-9]{0,2})?|[A-Z]{2,4}-[A-Z]{1,3}[0-9]{2}-[0-9]{2,7}(?:-[0-9]?[A-Z][0-9]{0,2})?"
+            r"|[A-Z]{1,3}[0-9]{2}[/:][0-9]{3,6}(?:[-/][A-Z][0-9]{0,2})?"
+            r"|[A-Z]{2,4}-[A-Z]{1,3}[0-9]{2}-[0-9]{2,7}(?:-[0-9]?[A-Z][0-9]{0,2})?"
             r"|[A-Z]{1,3}-[0-9]{2}/[0-9]{3,6}"
             r"|[0-9]{2}[A-Z]{1,2}-?[0-9]{4,7}|(?:19|20)[0-9]{2}-(?!(?:0[1-9]|1[0-2])[0-3][0-9](?![0-9])|(?:19"
             r"|20)[0-9]{2}(?![0-9]))[0-9]{4,6}"),
@@ -129,8 +131,10 @@ _RULES = (
               r"|omang", 4, 3,
               r"(?P<v>[a-z]{0,4}[ -]?[0-9][0-9a-z]{1,19}(?:[ -](?=[0-9a-z]{0,3}[0-9])[0-9a-z]{2,8}){0,4})(?![0-9a-z%])"),
     _Rule("label.car_en", Kind.ACCOUNT,
-          re.compile(r"(?<![A-Za-z])(?:[Cc]ar|[Vv]an|[Vv]ehicle|[Tt]axi|[Mm]otorbike|[Tt]ruck|[Ll]orry|[Rr]eg(?:istration)?|[Dd]rives)"
-                     r"(?:['’]s)?(?: (?:is|was|reg|no\.?|plate|a|in)){0,2}:? \(?(?P<v>[A-Z]{2}[0-9]{2} ?[A-Z]{3}|[A-Z]{3}[ -][0-9]{3,4}"
+          re.compile(r"(?<![A-Za-z])(?:[Cc]ar|[Vv]an|[Vv]ehicle|[Tt]axi|[Mm]otorbike|[Tt]ruck|[Ll]orry"
+                     r"|[Rr]eg(?:istration)?|[Dd]rives)"
+                     r"(?:['’]s)?(?: (?:is|was|reg|no\.?|plate|a|in)){0,2}:? \(?(?P<v>(?!C[DK])[A-Z]{2}[0-9]{2} ?[A-Z]{3}"
+                     r"|[A-Z]{3}[ -][0-9]{3,4}"
                      r"|[0-9]{2,3}-[A-Z]{1,2}-[0-9]{2,6})(?![0-9A-Za-z])")),
     _shaped("shape.id_en", Kind.ID,
             r"[A-CEGHJ-PR-TW-Z]{2}[ ]?[0-9]{2}[ ][0-9]{2}[ ][0-9]{2}[ ]?[A-D]|[0-9]{7}[A-W][A-IW]?"
@@ -144,10 +148,13 @@ _RULES = (
                      r"(?:is|turned|was|turning)[ ](?=[0-9]{2,3} years))(?P<v>9[0-9]|1[01][0-9])(?![0-9%A-Za-z]|\.[0-9]"
                      r"|[-/][0-9])")),
     _Rule("shape.age_short_en", Kind.AGE,
-          re.compile(r"(?<![0-9A-Za-z./-])(?P<v>9[0-9]|1[01][0-9])(?=[yY](?:[ ]?[,;.)/\n]| ?(?:[MFmf]|male|female|man|woman|old)(?![a-z])|$))")),
-    _Rule("shape.option_en", Kind.PHONE, re.compile(r"(?<=[0-9]{4}) (?P<v>(?:opt|option|select|press)\.? [0-9])(?![0-9A-Za-z])", re.IGNORECASE)),
+          re.compile(r"(?<![0-9A-Za-z./-])(?P<v>9[0-9]|1[01][0-9])(?=[yY](?:[ ]?[,;.)/\n]| ?(?:[MFmf]|male|female|man"
+                     r"|woman|old)(?![a-z])|$))")),
+    _Rule("shape.option_en", Kind.PHONE, re.compile(r"(?<=[0-9]{4}) (?P<v>(?:opt|option|select"
+        r"|press)\.? [0-9])(?![0-9A-Za-z])", re.IGNORECASE)),
     _Rule("label.phone_town_en", Kind.PHONE,
-          re.compile(r"(?<![A-Za-z])(?:[Tt]el|[Pp]hone|[Tt]elephone|Ph|Fax)\.?:? (?P<v>[A-Z][a-z]{3,14} [0-9]{3,6})(?![0-9A-Za-z])")),
+          re.compile(r"(?<![A-Za-z])(?:[Tt]el|[Pp]hone|[Tt]elephone|Ph"
+                     r"|Fax)\.?:? (?P<v>[A-Z][a-z]{3,14} [0-9]{3,6})(?![0-9A-Za-z])")),
     _Rule("shape.age_words_en", Kind.AGE,
           re.compile(r"(?<![A-Za-z-])(?P<v>(?i:ninety(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?|(?:one"
                      r"|a)[ -]hundred(?:[- ](?:and[- ])?(?:one|two|three|four|five|six|seven|eight|nine|ten))?))"
@@ -160,7 +167,8 @@ _SPOKEN = re.compile(
     re.IGNORECASE,
 )
 _SPOKEN_CASE = re.compile(
-    r"(?<![A-Za-z])(?:case|accession|specimen|surgical)(?: number)?(?: is)? (?P<v>[A-Za-z]{1,3}(?: (?:as in|for) [A-Za-z]{2,12})?"
+    r"(?<![A-Za-z])(?:case|accession|specimen|surgical)(?: number)?(?: is)? (?P<v>[A-Za-z]{1,3}(?: (?:as in"
+    r"|for) [A-Za-z]{2,12})?"
     r"(?: ?(?:dash|slash|hyphen|stroke|-|/)? ?[0-9]{2,7}){1,3})(?![0-9A-Za-z])"
 )
 _RANGE_OF_BLOCKS = re.compile(

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.accepting import holds
-from pathcurate.scrubbers.text.englishwords import english_words, is_called_after, is_eponym, is_given, is_word
+from pathcurate.scrubbers.text.englishwords import is_called_after, is_eponym, is_given, is_word
 
 # In texts without words of English a few markers stand alone; what follows is not tried on them.
 _PROSE = re.compile(
     r"[A-Z][a-z]{1,20}[,.]?[ ](?:of |for |the ){0,2}[A-Z](?:[a-z]|[A-Z]? ?[0-9])|[A-Z]{4,20}[ ][A-Z]{4,20}|"
     r"P\.?[ ]?O|Lab[Cc]orp|[A-Z][a-z]{1,20}['’]s(?![a-z])|H[oô]pital|[A-Z][a-z]{2,20}-[A-Z][a-z]{2,20}"
-    r"|[0-9] [A-Z][a-z]+ [A-Z]"
+    r"|[0-9] [A-Z][a-z]+ [A-Z]|(?:the|at|to|from) [A-Z][a-z]{3,20} [a-zA-Z]{3}"
 )
 _WORD = r"(?:(?:St|Mt|Ft|Dr|[A-Z])\.|[A-Z][A-Za-z'’&-]{0,24}(?![A-Za-z0-9]))"
 _END_EN = (
@@ -27,7 +27,9 @@ _END_EN = (
 )
 # Ends of names of hospitals, practices and employers that other phrases have too: one word before them must be nothing else.
 _WEAK_END = (
-    r"(?P<unit>(?:Co-op|Co-operative|Pty(?:\.? Ltd)?|Freight|Optical|Haulage|Logistics|Fisheries|Quarry|Timber|Textiles|Foods|Packaging|Fusiliers|Rifles|Squadron|Battalion|Brigade|Infantry|Cadets)|(?:High |Grammar |Primary |Secondary |Elementary |Middle |Convent |Infant |Junior |Public |Medical |Law "
+    r"(?P<unit>(?:Co-op|Co-operative|Pty(?:\.? Ltd)?|Freight|Optical|Haulage|Logistics|Fisheries|Quarry|Timber|Textiles"
+    r"|Foods|Packaging|Fusiliers|Rifles|Squadron|Battalion|Brigade|Infantry|Cadets)|(?:High |Grammar |Primary "
+    r"|Secondary |Elementary |Middle |Convent |Infant |Junior |Public |Medical |Law "
     r"|Nursing )?School|College|Academy|"
     r"Kindergarten|Nursery|University|"
     r"Co\.|Company|Inc\.?|LLC|LLP|Ltd\.?|PLC|plc|GmbH|Corp\.?|Corporation|Limited|Depot|Factory|Foundry|Works|Forge"
@@ -44,7 +46,11 @@ _WEAK_END = (
     r"Gyn(?:a?ecology)?|OB[/-]?GYN|Gastroenterology|"
     r"Orthopa?edics|Oncology|Radiology|Imaging|Endoscopy|Pathology|Eye|ENT|Oral Surgery|Dental|Cytology|Histology"
     r"|Memorial|Regional|"
-    r"Medical|Infirmary|Presbyterian|Methodist|Baptist|Children['’]s|VA"
+    r"Medical|Infirmary|Presbyterian|Methodist|Baptist|(?:Family|Primary|Urgent|Internal|Community) (?:Medicine|Care"
+    r"|Physicians|Practice)|Health Partners"
+    r"|Surg(?:ical|ery) (?:Center|Centre|Associates)|(?:Eye|Endoscopy|Birth|Heart|Spine|Imaging) (?:Center|Centre"
+    r"|Institute|Associates)"
+    r"|Physicians|Specialists|Associates|Surgicenter|Children['’]s|VA"
 )
 _WEAK = re.compile(
     rf"(?<![A-Za-z0-9.'’/-])(?P<v>(?:the )?(?P<words>(?:(?:St|Mt|Ft)\.?[ ])?(?:[A-Z][A-Za-z'’-]{{1,24}}[ ])(?:(?:of|and"
@@ -55,8 +61,10 @@ _OWNED = re.compile(
     r"(?<![A-Za-z])(?P<v>(?:St|ST|Saint)\.?[ ][A-Z][A-Za-z]{2,20}(?:[ -][A-Z][a-z]{2,20})?(?:['’]s?|['’]S)(?![A-Za-z])"
     r"|(?:Queen|King|Princess|Prince|Our Lady)[ ](?:[A-Z][a-z]{2,20}[ ]?){1,2}['’]s?(?![A-Za-z])"
     r"|(?:The[ ])?Royal[ ](?!Marine|Navy|Mail|College|Society|Blue)[A-Z][a-z]{3,20}(?:[ ][A-Z][a-z]{3,20})?(?![a-z])"
-    r"|(?:Ysbyty|Ospidal|Hospitalet)[ ](?:[A-Z][A-Za-z'’]{2,20}[ ]?){1,3}(?<! )|(?:RAF|RAAF|Army|Naval|Military|Field)[ ]Hospital[ ][A-Z][a-z]{3,20}"
-    r"|(?:St|Saint)\.?[ ][A-Z][A-Za-z]{2,20}[ ](?:[A-Z][a-z]{3,20}[ ]){0,2}(?:Unit|Centre|Center|Ward|Wing|House|Site|Campus)(?![a-z])"
+    r"|(?:Ysbyty|Ospidal|Hospitalet)[ ](?:[A-Z][A-Za-z'’]{2,20}[ ]?){1,3}(?<! )|(?:RAF|RAAF|Army|Naval|Military"
+    r"|Field)[ ]Hospital[ ][A-Z][a-z]{3,20}"
+    r"|(?:St|Saint)\.?[ ][A-Z][A-Za-z]{2,20}[ ](?:[A-Z][a-z]{3,20}[ ]){0,2}(?:Unit|Centre|Center|Ward|Wing|House|Site"
+    r"|Campus)(?![a-z])"
     r"|(?:Mount|Mt\.?)[ ][A-Z][a-z]{3,20}(?![a-z])"
     r"|Hospital[ ](?:San|Santa|Santo|São|de|del|da|do)[ ](?:[A-Z\u00c0-\u00de][a-z\u00df-\u00ff]{2,20}[ ]?){1,2}(?<! )"
     r"|(?:H[oô]pital|Clinique|Cl[ií]nica|Klinik(?:um)?|Ospedale|Centre Hospitalier|CHU|Policlinico)(?:[ ](?:de|du|des"
@@ -71,21 +79,26 @@ _TWIN = re.compile(
 )
 _MEETING = re.compile(
     r"(?:at|to|from|the|The|in|via|for)[ ](?P<v>[A-Z][a-z]{3,20})(?=[ ](?:(?:sarcoma|skin|lung|breast|urology|colorectal|HPB"
-    r"|UGI|GI|gynae|gynaecology|h&n|head and neck|haem|haematology|thyroid|neuro|brain|melanoma|lymphoma|renal|upper GI|lower GI"
-    r"|fracture|dermatology|regional|network|eye|ENT|pain|chest|outpatient|oncology|transplant|liver|paediatric|pediatric)[ ])?"
-    r"(?:MDT|MDM|tumou?r board|meeting|huddle|conference|clinic|lab|labs|path lab|pathology|histo|mortuary|site|campus|A&E|theatres)(?![A-Za-z]))"
+    r"|UGI|GI|gynae|gynaecology|h&n|head and neck|haem|haematology|thyroid|neuro|brain|melanoma|lymphoma|renal|upper GI"
+    r"|lower GI"
+    r"|fracture|dermatology|regional|network|eye|ENT|pain|chest|outpatient|oncology|transplant|liver|paediatric"
+    r"|pediatric)[ ])?"
+    r"(?:MDT|MDM|tumou?r board|meeting|huddle|conference|clinic|lab|labs|path lab|pathology|histo|mortuary|site|campus"
+    r"|A&E|theatres)(?![A-Za-z]))"
 )
 _UNIT_OF_ARMY = re.compile(
     r"(?<![0-9A-Za-z])(?P<v>[0-9]{1,3}(?:st|nd|rd|th)[ ](?:Battalion|Regiment|Brigade|Squadron|Infantry|Armou?red|Airborne"
     r"|Signal|Engineer|Division|Field|Light)(?:[ ](?:the|The|of|[A-Z][A-Za-z'’]{2,20})){0,5}(?<! the)(?<! of))"
 )
 _FLAT_BEFORE = re.compile(
-    r"(?:(?:Flat|Apt\.?|Apartment|Unit|Suite|Ste\.?|Room|Lot|Level|Floor|Villa|Shop|Block)[ ]#?[0-9A-Z]{1,4}(?:[/-][0-9A-Z]{1,4})?,?[ ]"
+    r"(?:(?:Flat|Apt\.?|Apartment|Unit|Suite|Ste\.?|Room|Lot|Level|Floor|Villa|Shop"
+    r"|Block)[ ]#?[0-9A-Z]{1,4}(?:[/-][0-9A-Z]{1,4})?,?[ ]"
     r"|[0-9]{1,4}/(?=[0-9]))\Z"
 )
 _COUNTY = re.compile(r"(?:,[ ][A-Z][a-z]{3,20}(?:[ -][A-Z][a-z]{2,20})?)?,[ ](?:Co\.?|County)[ ][A-Z][a-z]{3,12}(?![a-z])")
 _ROAD_OUTWARD = re.compile(
-    r"(?<![A-Za-z'’])(?P<v>(?:[0-9]{1,4}[a-z]?[ ])?(?:[A-Z][a-z'’]{2,20}[ ]){1,3}(?:Road|Street|Lane|Avenue|Drive|Close|Terrace|Way|Crescent"
+    r"(?<![A-Za-z'’])(?P<v>(?:[0-9]{1,4}[a-z]?[ ])?(?:[A-Z][a-z'’]{2,20}[ ]){1,3}(?:Road|Street|Lane|Avenue|Drive|Close"
+    r"|Terrace|Way|Crescent"
     r"|Gardens|Place|Square|Hill|Row|Park|Grove|Court)(?:,[ ][A-Z][a-z]{2,20}(?:[ -][A-Za-z]{2,20}){0,2}){1,2},?"
     r"[ ][A-Z]{1,2}[0-9]{1,2}(?:[ ][0-9][A-Z]{2})?)(?![0-9A-Za-z])"
 )
@@ -130,12 +143,17 @@ _GENERIC_EN = frozenset(
         submitting ordering referral dr if each any no when where specimen specimens slides blocks immunohistochemistry
         genetics cytogenetics flow ihc fish testing test tests methodology food drug improvement clia american college
         amendments healthcare network emergency outpatient inpatient dental veterinary pain wound infusion oncology
-        hematology dermatology gastroenterology surgery radiology prior interventional pediatric paediatric cellular mammography imaging
+        hematology dermatology gastroenterology surgery radiology prior interventional pediatric paediatric cellular
+        mammography imaging
         """,
     )
 )
 _BEFORE_NAMES = _GENERIC_EN - {"university", "children's", "women's", "memorial", "veterans"}
-_DEPARTMENTS = ("Anatomical Pathology", "Anatomic Pathology", "Surgical Pathology", "Cellular Pathology", "Clinical Pathology")
+_DEPARTMENTS = tuple(f"{what} Pathology" for what in ("Anatomical", "Anatomic", "Surgical", "Cellular", "Clinical"))
+_NAMESAKES = frozenset(
+    {"mercy", "providence", "trinity", "unity", "bethesda", "samaritan", "lakeside", "riverside", "hillside", "sacred",
+     "holy"}
+)  # fmt: skip
 _MAKERS = frozenset(
     {"roche", "leica", "dako", "ventana", "agilent", "abbott", "philips", "hologic", "biocare", "sakura", "hamamatsu",
      "aperio", "qiagen", "illumina"}
@@ -233,13 +251,19 @@ def _english_names(normal: str) -> Iterator[Removal]:
     for match in _WEAK.finditer(normal):
         start = match.start("words") + _generic_before(match["words"])
         words = re.findall("[A-Za-z'’]+", normal[start : match.end("words")].lower())
-        if any(not is_word(word.removesuffix("'s").removesuffix("’s")) for word in words if len(word) > 2):
+        bare = [word.removesuffix("'s").removesuffix("’s") for word in words if len(word) > 2]
+        if any(not is_word(word) for word in bare) or (not match["unit"] and not _NAMESAKES.isdisjoint(bare)):
             kind = Kind.UNIT if match["unit"] else Kind.HOSPITAL
             end = match.end("v")
             if not match["unit"] and normal.endswith(_DEPARTMENTS, start, end) and normal[start:end].count(" ") > 2:
                 # The department is none of its name: Tai Po Valley Hospital Anatomical Pathology.
                 end = normal.rindex(" ", start, normal.rindex(" ", start, end))
             yield Removal(start, end, kind, f"shape.{'unit' if match['unit'] else 'practice'}_en")
+    yield from _english_shapes(normal)
+
+
+def _english_shapes(normal: str) -> Iterator[Removal]:
+    """Names of hospitals and employers by what stands beside them."""
     for match in _OWNED.finditer(normal):
         group = match.lastgroup or "v"
         if group == "v" or not is_word(match["own"][:-2].lower()):

@@ -26,10 +26,11 @@ GIVEN_WORDS = frozenset(
     {"mark", "grace", "rose", "may", "will", "frank", "hope", "faith", "joy", "dawn", "june", "april", "summer", "iris",
      "lily", "violet", "ivy", "holly", "daisy", "amber", "ruby", "sandy", "sunny", "penny", "crystal", "ginger", "heather",
      "pearl", "jade", "coral", "robin", "jay", "drew", "rich", "pat", "sue", "bill", "bob", "dale", "glen", "cliff", "rusty",
-     "skye", "willow", "olive", "hazel", "myrtle", "basil", "reed", "sky", "star", "misty", "autumn", "angel", "candy", "dolly",
-     "gene", "guy", "jack", "jean", "kay", "kit", "lance", "max", "miles", "nick", "patience", "piers", "ray", "rob", "rod",
-     "roman", "sunshine", "tab", "ted", "teddy", "tim", "tom", "vic", "ward", "wendy", "victor", "christian", "chase", "blossom",
-     "bunny", "chip", "dot", "pip", "poppy", "sonny", "buddy", "tiger", "fern", "opal", "melody", "harmony", "destiny", "trinity"}
+     "skye", "willow", "olive", "hazel", "myrtle", "basil", "reed", "sky", "star", "misty", "autumn", "angel",
+     "candy", "dolly", "gene", "guy", "jack", "jean", "kay", "kit", "lance", "max", "miles", "nick", "patience", "piers",
+     "ray", "rob", "rod", "roman", "sunshine", "tab", "ted", "teddy", "tim", "tom", "vic", "ward", "wendy", "victor",
+     "christian", "chase", "blossom", "bunny", "chip", "dot", "pip", "poppy", "sonny", "buddy", "tiger", "fern", "opal",
+     "melody", "harmony", "destiny", "trinity"}
 )  # fmt: skip
 """Given names that are words: names beside a role or a relative only."""
 

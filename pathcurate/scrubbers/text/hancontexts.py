@@ -1,12 +1,12 @@
 """Chinese names in places where only people stand: behind a department, in chats and lists, beside the same in Latin."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
 from pathcurate.model.removal import Kind, Removal
-from pathcurate.scrubbers.text.hanforms import chinese_name, is_bounded
+from pathcurate.scrubbers.text.hanforms import chinese_name, is_bounded, likely_name, next_word
 from pathcurate.scrubbers.text.latinnames import name_at
 from pathcurate.scrubbers.text.namewords import (
     DOTS,
@@ -15,6 +15,7 @@ from pathcurate.scrubbers.text.namewords import (
     folded_name,
     medical_latin,
     name_words,
+    pinyin_of,
     surname_length,
 )
 
@@ -23,9 +24,18 @@ _OFTEN = frozenset(
     "王李张刘陈杨赵吴徐孙马朱胡郭何罗郑谢宋唐许韩邓冯曹彭肖董潘袁蔡蒋杜魏苏吕丁卢姚沈钟姜崔谭陆范汪廖贾邹熊孟秦邱侯"
     "尹薛闫黎史陶贺龚邵覃钱戴莫汤乔赖葛岳倪詹俞樊翟颜裴耿祁聂焦邢骆"
 )
-_NEVER = frozenset("叶管关项段时于包支师")
+_NEVER = frozenset("叶管关项段时于包支师年法水计阳权盖闭展税")
 _MEASURED = frozenset("缩减较最细偏过变大微甚极太短狭弱胆肾管")
-_BEFORE_NICKNAME = frozenset("科室处组托找叫@")
+_BEFORE_NICKNAME = frozenset("科室处组托找叫知电给问嘱请@")
+_PEOPLE = frozenset("床士师医员者人生")
+_JOINS = frozenset("、/和及与")
+_LATIN_PATIENT = re.compile("(?:患者|病人|姓名)(?P<name>[A-Z][a-z]+(?:[ -][A-Z][a-z]+){1,2})(?![A-Za-z])")
+_AUTHOR = re.compile(rf"-(?<=[科院室组心理]-)(?P<name>[{HAN}]{{2,3}}):")
+_ACCOUNT = re.compile(rf"\((?<=[a-z]\()(?P<name>[{HAN}]{{2,4}})[),]")
+_LOGIN_BEFORE = re.compile("(?<![A-Za-z0-9])[a-z]{4,16}$")
+_FILE = re.compile(r"\.(?:svs|kfb|ndpi|mrxs|sdpc|tiff?|jpe?g|png|pdf|docx?)(?![a-z])")
+_NAME_IN_FILE = re.compile(rf"[{HAN}]{{3}}(?=[0-9A-Za-z_.-]{{0,16}}$)")
+_ASKED = re.compile(f"[问听查](?:(?<=[,;。电另想并]问)|(?<=打听)|(?<=想查))(?=[{HAN}]{{3}})")
 _EDGES, _CELLS = frozenset(" \t|\n:,;、/(。"), frozenset(" \t|\n")
 _RELATIVE = re.compile(r"[父母夫妻兄弟姐妹子女媳婿舅姨叔伯姑爷](?:亲)?[: ]?(?=[^\x00-\x7f])")
 _BEFORE_RELATIVE = re.compile(r"(?:[,;:。、(\n\t \])】〗」|]|先生|女士|之|^)其?$")
@@ -61,6 +71,8 @@ class _Places:
     alone: "re.Pattern[str]"
     alone_sounds: "re.Pattern[str]"
     signed: "re.Pattern[str]"
+    clan: "re.Pattern[str]"
+    ending: "re.Pattern[str]"
 
 
 @cache
@@ -72,7 +84,7 @@ def _places() -> _Places:
     signer = f"(?:{compound}|[{single}])[{given}]{{0,2}}"
     return _Places(
         re.compile(rf"[科室处组][ ]?(?P<name>(?:{compound}|[{rare}])[{given}]{{2}}|[{sounds}]{{3,6}}(?![{HAN}]))"),
-        re.compile(rf"[小老大阿](?:(?<=[小老])[{single}]|(?<=[大阿])[{given}](?=:))"),
+        re.compile(rf"[小老大阿](?:(?<=[小老])[{single}]|(?<=[大阿])[{given}](?=:)|(?<=小)[{given}](?=\())"),
         re.compile(rf"[{single}](?:主任|教授|护士长|医生|医师|老师)(?![和与])[{given}]{{2}}"),
         re.compile(rf"(?<![{HAN}])[{sounds}]{{2,8}}(?:[{DOTS}][{sounds}]{{2,8}})+(?![{HAN}])"),
         re.compile(
@@ -84,6 +96,12 @@ def _places() -> _Places:
             rf"(?:^|[\n。;!])(?P<indent>[ \t]*)(?P<names>{signer}(?:[ ]?/[ ]?{signer}|[ ]{{1,3}}{signer}){{0,3}})"
             rf"(?P<date>[ ,]{{1,3}}{_DAY})?[ \t。]*(?=\n|$|。)"
         ),
+        # 阮氏秋, 车王氏: names of the clan that somebody was born into.
+        re.compile(
+            rf"(?:(?<![{HAN}])|(?<=[名者人妈奶母亲婆叫]))"
+            rf"(?:[{rare}]氏[{given}]{{1,2}}(?=[ ,;。()\n]|$)|[{single}][{rare}]氏(?=[ ,;。()\n签取领送]|$))"
+        ),
+        re.compile(rf"(?:[。:\n]|-)[ \t-]*(?P<name>小[{given}{single}]|[{rare}](?=注))注?[。]?\s*$"),
     )
 
 
@@ -103,6 +121,14 @@ def find_placed_names(normal: str) -> Iterator[Removal]:
     if any(dot in normal for dot in DOTS):
         for found in places.sounds.finditer(normal):
             yield _removal(normal, *found.span(), Kind.PERSON, "sound.person")
+    if "氏" in normal:
+        for found in places.clan.finditer(normal):
+            yield _removal(normal, *found.span(), Kind.PERSON, "clan.person")
+    ending = places.ending.search(normal, max(0, len(normal) - _REACH))
+    if ending:
+        yield _removal(normal, *ending.span("name"), Kind.STAFF, "line.staff")
+    yield from _in_chats(normal)
+    yield from _asked_for(normal)
     for found in _INITIALS.finditer(normal):
         yield Removal(*found.span("name"), Kind.PERSON, "initials.person", found["name"])
     yield from _names_alone(normal)
@@ -112,6 +138,40 @@ def find_placed_names(normal: str) -> Iterator[Removal]:
 
 def _removal(normal: str, start: int, end: int, kind: Kind, rule: str) -> Removal:
     return Removal(start, end, kind, rule, folded_name(normal[start:end]))
+
+
+def find_listed(normal: str, names: Iterable[Removal]) -> Iterator[Removal]:
+    """Names of three characters or more that are listed behind a known one: 翟墨、阎罗生及."""
+    for name in names:
+        start = name.end + 1
+        end = chinese_name(normal, start) if normal[name.end : start] in _JOINS else None
+        if end is not None and end - start > _LEAST_OF_A_NAME and not begins_word(normal, start):
+            yield _removal(normal, start, end, name.kind, "listed.person")
+
+
+def _in_chats(normal: str) -> Iterator[Removal]:
+    """Who writes in a chat (病理科-花木:), and who logged in (shangyu(商羽))."""
+    for found in _AUTHOR.finditer(normal):
+        start, end = found.span("name")
+        if surname_length(found["name"]) and (found["name"] in name_words().both or not begins_word(normal, start)):
+            yield _removal(normal, start, end, Kind.STAFF, "chat.staff")
+    for found in _ACCOUNT.finditer(normal):
+        login = _LOGIN_BEFORE.search(normal, max(0, found.start() - _REACH), found.start())
+        if login and surname_length(found["name"]) and login[0] in map("".join, pinyin_of(found["name"])):
+            yield _removal(normal, *login.span(), Kind.STAFF, "scripts.person")
+            yield _removal(normal, *found.span("name"), Kind.STAFF, "scripts.person")
+
+
+def _asked_for(normal: str) -> Iterator[Removal]:
+    """Patients by a name in Latin letters (患者Zhuo Ma), in the name of a file, and behind 问."""
+    for found in _LATIN_PATIENT.finditer(normal):
+        if _is_latin_name(found["name"]):
+            yield _removal(normal, *found.span("name"), Kind.PATIENT, "label.patient")
+    names = [_NAME_IN_FILE.search(normal, max(0, found.start() - _REACH), found.start()) for found in _FILE.finditer(normal)]
+    for start in (*(name.start() for name in names if name), *(found.end() for found in _ASKED.finditer(normal))):
+        end = likely_name(normal, start)
+        if end is not None and not begins_word(normal, start):
+            yield _removal(normal, start, end, Kind.PATIENT, "place.patient")
 
 
 def _titled(normal: str) -> Iterator[Removal]:
@@ -131,6 +191,16 @@ def _is_nickname(normal: str, start: int, end: int) -> bool:
         return surname not in _NEVER
     if behind == "(" and normal[end + 1 : end + 2] == surname:
         return True
+    # 护士小段 and 技师小时 are people, 增生小叶 is not.
+    is_surname = surname in name_words().single and (surname not in _NEVER or before in "士师")
+    is_person = before in _PEOPLE and is_surname and not re.match(f"[{HAN}]", behind)
+    is_old = normal[start] == "老" and before in _EDGES and is_surname
+    if is_person or (is_old and next_word(normal, end) > 1):
+        return True
+    if behind == "(":
+        shown = _SIGNER.match(normal, end + 1)
+        is_shown = shown is not None and shown[0].endswith(surname) and len(shown[0]) <= _LONGEST_OF_FOUR
+        return is_shown or is_old
     if before in _BEFORE_NICKNAME:
         return surname not in _NEVER and is_bounded(normal, end)
     return surname in _OFTEN and before not in _MEASURED and not re.match(f"[{HAN}]", behind)
@@ -215,5 +285,5 @@ def _is_name(name: str) -> bool:
 
 def _is_latin_name(name: str) -> bool:
     lists = name_words()
-    words = [word.lower() for word in _LETTERS.findall(name)]
+    words = [word.lower() for word in _LETTERS.findall(name) if len(word) > _LEAST_OF_A_NAME]
     return not any(word in known for word in words for known in (lists.latin, lists.eponyms, medical_latin()))

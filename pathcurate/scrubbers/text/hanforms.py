@@ -160,7 +160,7 @@ def sounded_name(normal: str, start: int) -> int | None:
         return None
     last = max(normal.rfind(dot, start, found.end()) for dot in DOTS) + 1
     sounds = name_words().sounds
-    first = last + 2
+    first = last + (1 if next_word(normal, last + 1) else 2)
     while first < found.end() and normal[first] in sounds and not next_word(normal, first):
         first += 1
     return next((end for end in range(first, found.end()) if is_bounded(normal, end)), found.end())
@@ -193,7 +193,7 @@ def _end_of_given(normal: str, start: int, first: int, *, is_spaced: bool) -> in
         is_next = second > first + 1 and _is_next(normal, second - 1)
         ahead = next_word(normal, first)
         is_verb = ahead > 1 and HAN_SIGN.match(normal, second) and ahead > next_word(normal, second)
-        if not (is_sex or is_next or is_verb):
+        if not (is_sex or is_next or is_verb or normal[second - 1] == "的"):
             return second
     is_end = not HAN_SIGN.match(normal, first) if is_spaced else is_bounded(normal, first)
     return first if is_end else None

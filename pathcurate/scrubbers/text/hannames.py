@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.hanforms import (
@@ -26,7 +27,7 @@ from pathcurate.scrubbers.text.latinnames import PINYIN, name_at
 from pathcurate.scrubbers.text.namewords import HAN, begins_word, folded_name, name_words, surname_length
 
 _GAP = re.compile(
-    r"(?:[ \t]*\([^()\n]{0,8}\)(?=[ \t]*:))?[ \t]*(?:[是为系叫](?!否))?"
+    r"(?:姓名)?(?:[ \t]*\([^()\n]{0,8}\)(?=[ \t]*:))?[ \t]*(?:[是为系叫](?!否))?"
     r"(?P<colon>[:=|>\])】(\[「“\"'/-]{1,3}[ \t|]*)?\n?[ \t|]*"
 )
 _NEXT_NAME = re.compile(r"(?P<sign>[ \t]*(?:[/、&+|]|和|及|与)[ \t]*)|[ \t]*[,;][ \t]*|[ \t]{1,4}|\n")
@@ -40,7 +41,9 @@ _BEFORE_AGE = re.compile(r"[ \t,、(|]{1,3}(?:年龄[: ]?)?[0-9]{1,3}[ ]?$")
 _NOT_FREE = re.compile("[未无不见同略待已科室院部组号性病癌瘤炎术体本查检诊]")
 _NOT_GIVEN = re.compile("[癌瘤病症炎膜腔肿切缘织腺肌囊壁旁氏省]")
 _SPACED = re.compile(rf"(?<![{HAN}])[{HAN}] {{1,3}}[{HAN}](?: {{1,3}}[{HAN}])?$")
-_SOUNDED = re.compile(rf"(?:(?<![{HAN}])|(?<=[者人儿名师生经由请与和及]))(?!患者|病人|患儿|姓名|医[师生]|[经由请与和及]){DOTTED}$")
+_SOUNDED = re.compile(
+    rf"(?:(?<![{HAN}])|(?<=[者人儿名师生经由请与和及]))(?!患者|病人|患儿|姓名|医[师生]|[经由请与和及]){DOTTED}$"
+)
 _PHONE = re.compile(r"1(?<![0-9]1)[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}(?![0-9])")
 _BEFORE_PHONE = re.compile(r"[ \t,:(]{0,3}(?:联系)?(?:电话|手机|tel)?[ \t:]{0,3}$", re.IGNORECASE)
 _DATE = r"(?:19|20)[0-9]{2}[-./年][0-9]{1,2}[-./月][0-9]{1,2}日?(?:[ \t]+[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)?"
@@ -61,7 +64,10 @@ _PEOPLE = frozenset("人员者师士属医官手生家任授名字章刀助诊�
 _BY_HAND = frozenset("由托请邀")
 _DEPARTMENT = re.compile(rf"[{HAN}]{{0,4}}?(?:[科室院处组部]|中心|[普胸神泌骨心脑肝妇产儿肿烧整颌][外内瘤科一二三])[ \t]?")
 _DOCTOR = re.compile(r"(?:Dr|Prof|Mr|Mrs|Ms)\.?[ ]?(?=[A-Z])")
-_ONE = re.compile(f"(?![即由为不已]|[^,;。\n]{{0,3}}(?:意见|电话|手机|地址|单位|身份|证|建议|要求|信息|关系|编号|签|名|员))[{HAN}]{{2,3}}(?=[,;。\n(])")
+_ONE = re.compile(
+    r"(?![即由为不已]|[^,;。\n]{0,3}(?:意见|电话|手机|地址|单位|身份|证|建议|要求|信息|关系|编号|签|名|员))"
+    rf"[{HAN}]{{2,3}}(?=[,;。\n(])"
+)
 _RUN = re.compile(f"[{HAN}]{{2,10}}(?![{HAN}])")
 _SHORT, _FULL, _MOST_SIGNERS, _LONG_TEXT, _LONGEST_WORD = 2, 3, 8, 20, 7
 _RULES = {Kind.PATIENT: "label.patient", Kind.PERSON: "label.person", Kind.STAFF: "label.staff"}
@@ -211,7 +217,14 @@ def _is_told_apart(normal: str, start: int, end: int, *, has_colon: bool) -> boo
     return likely_name(normal, start) == end
 
 
+@cache
+def _nobody_beginnings() -> frozenset[str]:
+    return frozenset(word[0] for word in name_words().nobody | name_words().staff_words)
+
+
 def _is_nobody(normal: str, start: int) -> bool:
+    if normal[start : start + 1] not in _nobody_beginnings():
+        return False
     lists = name_words()
     for end in range(start + 1, start + _LONGEST_WORD):
         word = normal[start:end]

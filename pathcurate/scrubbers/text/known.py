@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from pathcurate.model.removal import Kind, Removal
+from pathcurate.scrubbers.text.hancontexts import find_listed
 from pathcurate.scrubbers.text.knownnames import KnownName, find_name, names_in, outermost
 from pathcurate.scrubbers.text.knownnumbers import find_ends, find_number, id_forms, number_forms, phone_forms
 from pathcurate.scrubbers.text.namewords import is_han
@@ -62,6 +63,7 @@ class KnownSearch:
         """
         text = spelling(normal)
         found = [removal for name in self._names for removal in find_name(text, name)]
+        found += list(find_listed(normal, found))
         found += [removal for number in self._numbers for removal in find_number(text, number)]
         if self._numbers:
             found += find_ends(normal, self._numbers)

@@ -42,10 +42,14 @@ _BEHIND = re.compile(
     r"\s?[,，(（、/|]?\s?[男女](?!性)|[,，\s]{0,2}[0-9]{1,3}岁|\s?(?:副?主任|教授|医师|医生|大夫|先生|女士|护士|技师|老师|同志|同学|本人|之[子女婴]"
     r"|[(（](?:[0-9]|住院|门诊|病案|病历|病理|身份证|就诊|登记|床|曾用名|又名|原名|系统|电话|手机))"
 )
-_ACTS = re.compile("汇报|来电|来取|签[收发名字]?|复核|审核|核对|取材|切片|制片|值班|接[听收]|记录|经手|陪同|家属|代[签领取]|收(?![治入缩回集])|沟通|联系")
+_ACTS = re.compile(
+    "汇报|来电|来取|签[收发名字]?|复核|审核|核对|取材|切片|制片|值班|接[听收]|记录|经手|陪同|家属|代[签领取]"
+    "|收(?![治入缩回集])|沟通|联系"
+)
 _BY = frozenset("与跟和由请经找代叫让")
 _ROLES = re.compile(
-    "(?:[人员者属]|秘书|干事|组长|长子|[长次小]女|移交|批准|经[手办]|上传|下载|扫描|收发|交接|切片|值班|接[收听]|汇报|抄送|约的|转[给交]|名叫|我[是叫]|病例[为是])$"
+    "(?:[人员者属]|秘书|干事|组长|长子|[长次小]女|移交|批准|经[手办]|上传|下载|扫描|收发|交接|切片|值班|接[收听]|汇报|抄送|约的|转[给交]|名叫|我[是叫]|病例[为是]"
+    "|随访|致电|[告通]知|联系|电话|询问|患儿|[产孕]妇|[父母]亲|妻子|丈夫|[女儿]子|女儿|术中由)$"
 )
 _WRITTEN_AS = re.compile(r"(?:[写记登录认看读输打印署误作成为叫名是\"'“‘「『]|字样)[ :]{0,2}$")
 _GOES_ON = re.compile(f"(?![{HAN}])|[于因之的住门系自诉来入术行以既男女复今曾及再已拟原]")
@@ -53,7 +57,7 @@ _NOBODY_LATIN = frozenset(
     {"unknown", "none", "test", "anonymous", "na", "null", "admin", "system", "patient", "name", "nos", "not", "known"}
 )
 _MASK = "某*×○●□■"
-_MASKS = re.compile(f"[{_MASK}]{{1,3}}|[xX]{{2,3}}(?![A-Za-z0-9])")
+_MASKS = re.compile(f"[{_MASK}xX](?:(?<=[{_MASK}])[{_MASK}]{{0,2}}|(?<=[xX])[xX]{{1,2}}(?![A-Za-z0-9]))")
 _IS_MEASURED = re.compile(f"[0-9*cm{HAN}]")
 _NEAR = re.compile("(?<=[zcs])h|(?<=n)g$")
 _LONGEST_GIVEN, _LEAST_LONG = 2, 4
@@ -63,7 +67,8 @@ _WORD_BEHIND = re.compile(r"[ ,]{1,2}(?P<v>[A-Z][A-Za-z'’-]{3,24})(?![A-Za-z])
 _WORD_BEFORE = re.compile(r"(?<![A-Za-z'’-])(?P<v>[A-Z][A-Za-z'’-]{3,24})[ ,]{1,2}\Z")
 # What is called after others of the name: Hoffmann sign, frost artifact, bell-clapper deformity.
 _OF_SIGN = re.compile(
-    r"-[a-z]{3}|['’]?s?[ ](?:signs?|art[ei]facts?|diseases?|syndromes?|stain(?:s|ed|ing)?|deformity|phenomenon|classification|criteria"
+    r"-[a-z]{3}|['’]?s?[ ](?:signs?|art[ei]facts?|diseases?|syndromes?|stain(?:s|ed|ing)?|deformity|phenomenon"
+    r"|classification|criteria"
     r"|grad(?:e|ing)|scor(?:e|es|ing)|stag(?:e|ing)|bod(?:y|ies)|rosettes?|corpuscles?)(?![a-z])"
 )
 _LONG_WORD, _FURTHEST_BESIDE = 5, 30
@@ -380,7 +385,7 @@ def _judge(normal: str, name: KnownName, words: list[str], group: list[tuple[int
             yield name.removal(first - len(before[0]), last)
         elif behind and behind[1] in initials and normal[first].isupper():
             yield name.removal(first, behind.end())
-        elif beside := _mistyped_beside(normal, first, last, [word for place, word in enumerate(words) if place != index]):
+        elif beside := _mistyped_beside(normal, first, last, words[:index] + words[index + 1 :]):
             yield name.removal(*beside)
         elif _says_alone(normal[first:last]) and not _OF_SIGN.match(normal, last):
             yield name.removal(first, last)
@@ -389,9 +394,9 @@ def _judge(normal: str, name: KnownName, words: list[str], group: list[tuple[int
 def _mistyped_beside(normal: str, first: int, last: int, others: list[str]) -> tuple[int, int] | None:
     """Where one word of a name stands beside another in which one letter is wrong: Zbigniew Kowalcyzk."""
     behind, before = _WORD_BEHIND.match(normal, last), _WORD_BEFORE.search(normal, max(0, first - _FURTHEST_BESIDE), first)
-    for found, start, end in ((behind, first, behind.end() if behind else 0), (before, before.start() if before else 0, last)):
-        if found and any(_is_mistyped(found["v"].lower(), word) for word in others):
-            return start, end
+    for found in filter(None, (behind, before)):
+        if any(_is_mistyped(found["v"].lower(), word) for word in others):
+            return min(first, found.start()), max(last, found.end("v"))
     return None
 
 
@@ -399,7 +404,8 @@ def _is_mistyped(written: str, word: str) -> bool:
     """Whether two words differ in one letter, or in two that changed places."""
     if len(word) < _LONG_WORD or abs(len(written) - len(word)) > 1 or written == word:
         return False
-    same = next((at for at, (one, other) in enumerate(zip(written, word, strict=False)) if one != other), min(len(written), len(word)))
+    pairs = enumerate(zip(written, word, strict=False))
+    same = next((at for at, (one, other) in pairs if one != other), min(len(written), len(word)))
     rest, true = written[same:], word[same:]
     return rest[1:] == true[1:] or rest[1:] == true or rest == true[1:] or (rest[:2] == true[1::-1] and rest[2:] == true[2:])
 

@@ -21,7 +21,7 @@ _TAIL = re.compile(
     re.IGNORECASE,
 )
 _TAIL_WORDS = ("尾", "位", "last", "Last", "LAST")
-_MASK = re.compile("[*×xX#]{3,14}")
+_MASK = re.compile("[*×xX#][*×xX#]{2,13}")
 _DIGITS_BEFORE, _DIGITS_BEHIND = re.compile("[0-9]+$"), re.compile("[0-9]+[Xx]?|[Xx]")
 _LONGEST = 18
 _ZEROS_BEFORE = re.compile("0+$")

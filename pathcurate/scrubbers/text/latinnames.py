@@ -25,7 +25,7 @@ _AFTER_ROLE = re.compile(rf"(?:[ ]\([^()\n]{{1,14}}\))?(?P<comma>,[ ])?(?:[ ](?:
 _CLAUSE_ENDS = re.compile(r"[ ]*(?:[.,;:)\n\"”—–@<]|-[ ]|$)")
 _CLAUSE_GOES_ON = re.compile(r"[ ]+(?:[a-z0-9(+@<—–-]|[A-Z]{2}[0-9])|['’]s[ ]|/[A-Z]")
 _AFTER_HINT = re.compile(
-    rf"[:,]?[ ]?[ ][\"“]?(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}})(?=['’]s[ ]|[ ]*[.,;:)!?\n\"”]|[ ]+(?:[a-z(<@–—]"
+    rf"[:,]?[ ]?[ ][\"“]?(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}})(?=['’]s[ ]|[ ]*[.,;:)!?\n\"”]|[ ]+(?:[a-z(<@–—0-9]"
     rf"|-[ ])|[ ]*$)"
 )
 _INITIALS = re.compile(r"[ ]{0,2}[:=/]?[ ]{0,2}(?P<v>[A-Z]{2,3}|[a-z]{2,3})(?=[ ]?(?:[.,;/)\n]|$)"
@@ -45,28 +45,41 @@ _CALLED_BY_DEGREE = frozenset({"rn", "np", "r.n."})
 _CALLED_LOW = frozenset({"dr", "dr.", "doctor", "prof", "prof."})
 _SIGN_OFFS = frozenset(
     {"cheers", "ta", "regards", "kind regards", "best wishes", "thanks", "many thanks", "yours", "yours sincerely", "rgds",
-     "best", "br", "bw", "kr", "warm regards", "best regards", "with thanks", "thx", "thank you", "love"}
+     "best", "br", "bw", "kr", "warm regards", "best regards", "with thanks", "thx", "thank you", "love", "thanks again",
+     "tks", "thks", "tnx", "thanks a lot", "all the best", "kindest regards", "speak soon", "yours truly", "warmly",
+     "respectfully", "yours faithfully", "with kind regards", "sincerely"}
 )  # fmt: skip
+# By the rules of whom a tumour is classified: non-GCB by Hans.
+_ALGORITHMS = frozenset({"hans"})
 _AFTER_SIGN_OFF = re.compile(
-    rf"[,.!:]?[ ]?(?:\n[ ]?|(?<=[ ])|(?=[-–—]))(?:[-–—][ ]?)?(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}}(?=[ ]*(?:[.;)(\n,]|$"
+    rf"[,.!:]?[ ]?(?:\n[ ]?|(?<=[ ])"
+    rf"|(?=[-–—]))(?:[-–—][ ]?)?(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}}(?=[ ]*(?:[.;)(\n,]|$"
     r"|[-–—]))|[A-Z]{1,2}\.?(?=[ ]*(?:\n|$)))"
 )
 # Nobody but a person stands there: BCN (Shaz), the reg (Shahid, mob 07700); and before: Dev (BMS).
 _IN_BRACKETS = re.compile(
-    rf"[ ]\((?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}}(?:[ ][{_CAPITAL}][{_LETTERS}'’-]{{1,20}})?)(?=\)|,[ ]?(?:mob|ext|bleep|tel"
+    rf"[ ]\((?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}}(?:[ ][{_CAPITAL}][{_LETTERS}'’-]{{1,20}})?)(?=\)|,[ ]?(?:mob"
+    rf"|ext|bleep|tel"
     r"|ph|cell|x[0-9]|pager|page|on |[0-9+]))"
 )
-_BEFORE_BRACKET = re.compile(rf"(?<![{_LETTERS}0-9.'’-])(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}})[ ]\((?:[a-z]+[ ])?\Z")
-_WHO = (", who ", " who ", ", our ", ", the ", " (mob", " (ext", " (x", " (bleep", ", ext", ", x", " at ext", " on ext", " +")
+_BEFORE_BRACKET = re.compile(
+    rf"(?<![{_LETTERS}0-9.'’-])(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}})[ ]\((?:[a-z]+[ ])?\Z"
+)
+_WHO = (", who ", " who ", ", our ", ", the ", " (mob", " (ext", " (x", " (bleep", ", ext", " at ext", " on ext", " +")
 _SPOKEN = re.compile(
-    r"[ ](?P<v>(?P<one>[a-z]{2,15})[ ](?P<other>[a-z]{2,15}))(?=[ ,]{1,2}(?:date of birth|dob|born|mrn|medical record|aged?[ ]"
+    r"[ ](?P<v>(?P<one>[a-z]{2,15})[ ](?P<other>[a-z]{2,15}))(?=[ ,]{1,2}(?:date of birth|dob|born|mrn|medical record"
+    r"|aged?[ ]"
     r"|hospital n|chart n|[0-9]))"
 )
 _FURTHER = re.compile(r"(?:[ ]?[;/&][ ]?|[ ]and[ ])(?:(?:Dr|Prof)\.?[ ])?(?=[A-Z])")
-_OFFICE = r"(?:Sister|Matron|Reg|SpR|BMS|MLA|CNS|BCN|HCA|ODP|ANP|CNM|RN|PA|NP|MTA|MLS|MLT|APP?|ST[1-8]|FY?[12]|PGY-?[1-8])[ ]"
+_OFFICE = (
+    r"(?:Sister|Matron|Reg|SpR|GP|BMS|MLA|CNS|BCN|HCA|ODP|ANP|CNM|RN|PA|NP|MTA|MLS|MLT|APP?|ST[1-8]|FY?[12]|PGY-?[1-8])[ ]"
+)
 _ROLE = re.compile(_OFFICE)
+_FURTHER_DOCTOR = re.compile(r"(?:,? and |,? & |[ ]?/[ ]?|, )(?=[A-Z])")
 _TITLE = re.compile(
-    r"(?:(?:Drs?|Prof|Mr|Mrs|Ms|Miss|DR|PROF|MR|MRS|Rev|Hon|Capt|Col|Lt|Maj|Sgt|Cdr|Surg)\.?[ ]{1,2}|(?:Doctor|Professor|Nurse)[ ]"
+    r"(?:(?:Drs?|Prof|Mr|Mrs|Ms|Miss|DR|PROF|MR|MRS|Rev|Hon|Capt|Col|Lt|Maj|Sgt|Cdr|Surg)\.?[ ]{1,2}|(?:Doctor"
+    r"|Professor|Nurse)[ ]"
     rf"|{_OFFICE}){{1,3}}"
 )
 _POSSESSOR = re.compile(
@@ -167,6 +180,7 @@ def _titled(normal: str, start: int, end: int, kind: Kind) -> Iterator[Removal]:
     label = normal[start:end].lower()
     if _is_title(normal, start, end):
         yield from _behind(normal, _AFTER_TITLE.match(normal, end), kind, rule, is_called=True)
+        yield from _others_titled(normal, end, kind, rule) if label in {"drs", "drs."} else ()
     elif label in _CALLED_LOW:
         yield from _behind(normal, _AFTER_NAMED.match(normal, end), kind, rule, is_called=True)
     lower = _LOWER_CALLED.match(normal, end) if kind is Kind.STAFF and label not in {"nurse", "professor"} else None
@@ -178,8 +192,22 @@ def _titled(normal: str, start: int, end: int, kind: Kind) -> Iterator[Removal]:
         yield from _of_role(normal, start, end, kind)
 
 
+def _others_titled(normal: str, end: int, kind: Kind, rule: str) -> Iterator[Removal]:
+    """``Drs. Pemberton, Vance and Lim``: those behind the first."""
+    first = _AFTER_TITLE.match(normal, end)
+    last = name_at(normal, first.end(), fewest=1, is_called=True, has_comma=False) if first else None
+    for _ in range(_MOST_SIGNERS):
+        further = _FURTHER_DOCTOR.match(normal, last) if last else None
+        last = name_at(normal, further.end(), fewest=1, is_called=True, has_comma=False) if further else None
+        if further is None or last is None:
+            return
+        yield _removal(normal, further.end(), last, kind, rule)
+
+
 def _behind_label(normal: str, start: int, end: int, kind: Kind) -> Iterator[Removal]:
     label = normal[start:end].lower()
+    if label == "by":
+        yield from _hinted(normal, end)
     if label == "patient":
         yield from _in_apposition(normal, end)
         yield from _spoken(normal, end)
@@ -226,7 +254,8 @@ def _given_end(normal: str, start: int, *, is_relative: bool) -> int | None:
     found = _ANY_WORD.match(normal, start)
     if found is None or not found[0].istitle() or found[0].lower() not in english_words().given | GIVEN_WORDS:
         return None
-    goes_on = normal[found.end() : found.end() + 1] == " " and (is_relative or normal[found.end() + 1 : found.end() + 2].isdigit())
+    behind = normal[found.end() : found.end() + 2]
+    goes_on = behind.startswith(" ") and (is_relative or behind[1:].isdigit())
     return found.end() if goes_on or _CLAUSE_ENDS.match(normal, found.end()) else None
 
 
@@ -249,6 +278,8 @@ def _hinted(normal: str, end: int) -> Iterator[Removal]:
         return
     word = found["v"].lower()
     is_told = normal.startswith(_WHO, found.end()) and not is_word(word)
+    if word in _ALGORITHMS:
+        return
     if is_given(word) or is_told or (word in GIVEN_WORDS and normal.startswith(" at ", found.end())):
         yield _removal(normal, *found.span("v"), Kind.PERSON, "hint.person")
 
@@ -256,8 +287,9 @@ def _hinted(normal: str, end: int) -> Iterator[Removal]:
 def _signed_off(normal: str, end: int) -> Iterator[Removal]:
     """``Cheers, Mags.``, ``Ta, A.``: who takes leave."""
     found = _AFTER_SIGN_OFF.match(normal, end)
-    is_title = found is not None and _TITLE.match(f"{found['v']} ") is not None
-    if found and not is_title and (len(found["v"].rstrip(".")) == 1 or found["v"].isupper() or not is_word(found["v"].lower())):
+    if found is None or _TITLE.match(f"{found['v']} "):
+        return
+    if len(found["v"].rstrip(".")) == 1 or found["v"].isupper() or not is_word(found["v"].lower()):
         yield _removal(normal, *found.span("v"), Kind.PERSON, "hint.person")
 
 
@@ -324,7 +356,9 @@ def _labelled(
         lower = _LOWER.match(normal, start)
         is_name = lower is not None and name_words().latin.isdisjoint(_ANY_WORD.findall(lower[0]))
         end = lower.end() if lower and is_name else None
-    if end is None or is_term(normal[start:end]) or normal.startswith(":", end) or (not gap["colon"] and _is_cut(normal, end)):
+    if end is None or is_term(normal[start:end]) or normal.startswith(":", end):
+        return
+    if not gap["colon"] and _is_cut(normal, end):
         return
     yield _removal(normal, start, end, kind, _RULES[kind])
     for _ in range(0 if kind is Kind.PATIENT else _MOST_SIGNERS):

@@ -1,6 +1,7 @@
 """Findings that overlap made one, and those that a site frees taken back."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 
 from pathcurate.model.removal import Kind, Removal
 
@@ -28,7 +29,12 @@ def merged(removals: Iterable[Removal]) -> list[Removal]:
 
 
 def _rank(removal: Removal) -> tuple[bool, int, int]:
-    return removal.kind is Kind.BRACKET, _RANKS.get(removal.rule.partition(".")[0], 3), removal.start - removal.end
+    return removal.kind is Kind.BRACKET, _rank_of(removal.rule), removal.start - removal.end
+
+
+@cache
+def _rank_of(rule: str) -> int:
+    return _RANKS.get(rule.partition(".")[0], 3)
 
 
 def freed(normal: str, removals: Sequence[Removal], keep: Sequence[str]) -> Iterator[Removal]:

@@ -148,8 +148,17 @@ def surname_length(name: str) -> int:
     return int(name[:1] in words.single)
 
 
+@cache
+def _word_beginnings() -> frozenset[str]:
+    """What the words that are no name begin with: asked first, as hardly any place of a text begins one."""
+    words = name_words()
+    return frozenset(word[:_SHORTEST_WORD] for word in words.words | words.medical)
+
+
 def begins_word(text: str, start: int) -> bool:
     """Whether a word that is no name begins at a place of a text: 高度, 左乳, 白细胞."""
+    if text[start : start + _SHORTEST_WORD] not in _word_beginnings():
+        return False
     words = name_words()
     for end in range(start + _SHORTEST_WORD, start + _LONGEST_WORD):
         word = text[start:end]
@@ -160,8 +169,10 @@ def begins_word(text: str, start: int) -> bool:
 
 def is_inside_word(text: str, start: int, end: int) -> bool:
     """Whether a word that is no name begins at or before a place of a text and ends at or behind it."""
-    words = name_words()
+    words, beginnings = name_words(), _word_beginnings()
     for first in range(max(0, start - _LONGEST_WORD + _SHORTEST_WORD), start + 1):
+        if text[first : first + _SHORTEST_WORD] not in beginnings:
+            continue
         for last in range(end, first + _LONGEST_WORD):
             word = text[first:last]
             if word in words.words or word in words.medical:

@@ -16,10 +16,8 @@ _LEAST_OF_A_LIST = 4
 _MEANT = {"id": Kind.ID, "account": Kind.ACCOUNT, "phone": Kind.PHONE, "case": Kind.CASE}
 _LABEL_IN_NUMBER = re.compile(r"(?:I[Dd]|N[Oo]\.?|QQ:?|MRN)[-: ]?(?=[0-9A-Z-]{4})")
 # Where the rules below could match at all: four digits or masked places with no more than letters and signs between them.
-_STRETCH = re.compile(
-    r"[0-9A-Za-z+*□](?=(?:[A-WYZa-wyz+#() ./:_~一·-]{0,40}+[0-9*□Xx]){3})[0-9A-Za-z*□+#() ./:_~一·-]*+"
-)
-_OF_STRETCHES = frozenset(
+_STRETCH = re.compile(r"[0-9A-Za-z+*□](?=(?:[A-WYZa-wyz+#() ./:_~一·-]{0,40}+[0-9*□Xx]){3})[0-9A-Za-z*□+#() ./:_~一·-]*+")
+OF_STRETCHES = frozenset(
     {"shape.case", "shape.case_year", "shape.case_lettered", "shape.number", "shape.number_dated", "shape.number_alone",
      "shape.mixed_number", "shape.film", "shape.id18", "shape.id_masked", "shape.id_hongkong", "shape.ssn", "shape.card",
      "shape.organisation", "shape.mobile", "shape.mobile_grouped", "shape.landline", "shape.hotline", "shape.phone_us",
@@ -35,10 +33,10 @@ def find_shaped(normal: str) -> Iterator[Removal]:
     if not ENGLISH_LABEL.search(lower):
         lower = ""
     # Most of a report has no numbers: half the rules are tried on a tenth of it first.
-    stretches = "".join(f"{stretch}\n" for stretch in _STRETCH.findall(normal))
+    numbers = stretches(normal)
     for rule in RULES:
         text = lower if rule.is_lower else normal
-        if rule.name in _OF_STRETCHES and not rule.pattern.search(stretches):
+        if rule.name in OF_STRETCHES and not rule.pattern.search(numbers):
             continue
         if accepting.holds(text, rule.needs):
             yield from _of_rule(rule, text)
@@ -47,6 +45,11 @@ def find_shaped(normal: str) -> Iterator[Removal]:
     yield from find_addresses(normal)
     yield from find_english_numbers(normal)
     yield from find_english_places(normal)
+
+
+def stretches(normal: str) -> str:
+    """The stretches of a text that have digits enough for a number, one in a line."""
+    return "".join(f"{stretch}\n" for stretch in _STRETCH.findall(normal))
 
 
 def _of_rule(rule: Rule, text: str) -> Iterator[Removal]:

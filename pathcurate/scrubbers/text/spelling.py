@@ -12,9 +12,9 @@ from pathcurate.scrubbers.text.namewords import DOTS, name_words
 _SPACES = " \t\r\n\v\f\xa0\u2028\u2029\u200b\ufeff"
 _OTHERS = ".,'’^_-/:()+"
 _DROPPED = frozenset(_SPACES + DOTS + _OTHERS)
-_DROPPED_SIGNS = re.compile(f"[{re.escape(''.join(sorted(_DROPPED)))}]+")
+_DROPPED_SIGNS = re.compile("{0}{0}*".format(f"[{re.escape(''.join(sorted(_DROPPED)))}]"))
 _LOWER = {ord(upper): upper.lower() for upper in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
-_LATIN = re.compile("[A-Za-z]{4}|[A-Z][A-Za-z]")
+_LATIN = re.compile("[A-Za-z](?:(?<=[A-Z])[A-Za-z]|[A-Za-z]{3})")
 _WIDEST_GAP = 4
 
 HAN_GAPS = frozenset(_SPACES + DOTS + "^")

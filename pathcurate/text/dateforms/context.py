@@ -77,8 +77,8 @@ CLOCK: Final = re.compile(
 )
 """A time of day behind a day."""
 DONE: Final = re.compile(
-    r" ?已?(?:电话|[告通]知|接收|收(?:到|检|片|样|取|件)?(?![缩治])|签|登记|发(?![现育生病炎热])|送[达检到往出]|寄|报告|"
-    r"补[发报签]|转[入院]|入院|出院|"
+    r" ?已?(?:出报|电话|[告通]知|接收|收(?:到|检|片|样|取|件)?(?![缩治])|签|登记|发(?![现育生病炎热])|"
+    r"送[达检到往出]|寄|报告|补[发报签]|转[入院]|入院|出院|"
     r"来[院诊电]|复[查诊]|取[走片报]|完成|前(?:发|完成|出|取)|[借还]片?[出,，。]?|打印|审核|[行做]|手术)"
 )
 """What people do on a day, behind it."""
@@ -91,7 +91,8 @@ _TIME: Final = re.compile(
     r"(?:: ?[0-5][0-9](?:: ?[0-5][0-9](?:\.[0-9]{1,6})?)?(?![0-9])"
     r"(?:Z(?![A-Za-z])|[+-][0-9]{2}:?[0-9]{2}(?![0-9]))?(?: ?[AaPp]\.?[Mm](?![A-Za-z])\.?)?"
     r"| ?[AaPp]\.?[Mm](?![A-Za-z])\.?"
-    r"|[0-5][0-9](?<=[ T@][0-2][0-9]{3})(?: ?(?:hrs?|hours|h)(?![A-Za-z])\.?|(?=[ ]*(?:$|[\n,;)]|[.:](?![0-9])|by )))"
+    r"|[0-5][0-9](?<=[ T@][0-2][0-9]{3})(?: ?(?:hrs?|hours|h)(?![A-Za-z])\.?|(?=[ ]*(?:$|[\n,;)]|[.:](?![0-9])|by ))"
+    r"|(?<=at [0-2][0-9]{3})(?![0-9]|\.[0-9]))"
     r"|[.h][0-5][0-9](?<=[ @][0-2][0-9][.h][0-9]{2})(?=[ ]*(?:$|[\n,;)]|hrs))(?: ?hrs)?"
     r"| ?(?:时|点(?!方向|位|钟位|钟方))(?:钟|整|半)?(?: ?[0-5]?[0-9] ?分(?: ?[0-5]?[0-9] ?秒)?)?)"
 )
@@ -125,7 +126,8 @@ class Context:
             time = _TIME.match(self.text, end)
             end = time.end() if time else end
             # Before it as well: 10:14 on 3 July 2024.
-            time = _TIME_BEFORE.search(self.text, max(0, start - _LOOKBACK), start) if self.text.endswith("on ", 0, start) else None
+            is_on = self.text.endswith("on ", 0, start)
+            time = _TIME_BEFORE.search(self.text, max(0, start - _LOOKBACK), start) if is_on else None
             start = time.start() if time else start
         return FoundDate(start, end, form, day, rule)
 

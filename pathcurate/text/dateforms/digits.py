@@ -180,7 +180,8 @@ _IN_BRACKETS: Final = re.compile(r"(?:诊断|报告|补充|活检|手术|术后|
 _TIMES: Final = re.compile(r"[0-9一二三四五六七八九]次(?:送检|检查|复查)?\($")
 _ENDS_LINE: Final = re.compile(r"[ 。]{0,2}(?:\n|$)")
 _SIGNED: Final = re.compile(r"(?:^|[\n,。;: ])(?:报告|审核|签发|复核)?[\u4e00-\u9fff]{2,4}[ ,]{0,3}$")
-_MEASURED: Final = re.compile("[大小径厚长宽高重量度分值率比数约为级期型组积龄周第增数]|指数|[一-鿿]{5}")
+_MEASURED: Final = re.compile("[见示癌瘤未无性变达仅共大小径厚长宽高重量度分值率比数约为级期型组积龄周第增数]|指数|"
+    "[一-鿿]{5}")
 _SIGNER: Final = re.compile(r" {1,2}[\u4e00-\u9fff]{2,4} {0,2}(?:$|[\n,。;])")
 _ON_A_DAY: Final = re.compile(r"(?:(?:周|星期|礼拜)[一二三四五六日天]|[今明昨后][天日早晚]|(?P<done>[收采送取]样|收[到片]|"
     r"报告|签发|取材|送检))[ :(]?$")
@@ -277,7 +278,7 @@ def _is_one_of_days(match: re.Match[str]) -> bool:
     text, start, end = match.string, match.start(), match.end()
     beside = (_NEXT_DAY.match(text, end), 1), (_DAY_BEFORE.search(text, max(0, start - 14), start), -1)
     is_beside = any(day and day["m"] == match["a"] and int(day["d"]) == int(match["b"]) + step for day, step in beside)
-    return is_beside and not _COUNTED.search(text[max(0, start - 14) : start])
+    return is_beside and not _COUNTED.search(text[max(0, start - 14) : start] + text[end : end + 14])
 
 
 def _is_dated(context: Context, start: int, end: int, following: re.Pattern[str]) -> bool:

@@ -73,20 +73,25 @@ _SHORT_DATE: Final = re.compile(
 )
 _WEEKDAY: Final = re.compile(r"(?<![A-Za-z])(?:Mon|Tue|Tues|Wed|Weds|Thu|Thur|Thurs|Fri|Sat|Sun)(?:day|sday|nesday"
     r"|rsday|urday)?[.,]? \Z")
-_AT_TIME: Final = re.compile(r" (?:at |@ ?)?(?:[01][0-9]|2[0-3]):?[0-5][0-9](?![0-9.])| (?:at |@ ?)(?:1[0-2]|[1-9])(?::[0-5][0-9])? ?[ap]m")
+_AT_TIME: Final = re.compile(
+    r" (?:at |@ ?)?(?:[01][0-9]|2[0-3]):?[0-5][0-9](?![0-9]|\.[0-9])"
+    r"| (?:at |@ ?)(?:1[0-2]|[1-9])(?::[0-5][0-9])? ?[ap]m"
+)
 _DAY_FIRST: Final = re.compile(r"(?<![0-9/.-])(?:1[3-9]|2[0-9]|3[01])/(?:0?[1-9]|1[0-2])(?![0-9])")
 _DAY_OF_MONTH: Final = re.compile(
-    r"(?P<m>[0-3](?<![0-9A-Za-z.,:%/-][0-3])[0-9]|[1-9](?<![0-9A-Za-z.,:%/-][1-9]))/(?P<d>3[01]|[12][0-9]"
+    r"(?P<m>[0-9](?<![0-9A-Za-z.,:%/-][0-9])(?:(?<=[0-3])[0-9]|(?<=[1-9])))/(?P<d>3[01]|[12][0-9]"
     r"|0?[1-9])(?![0-9A-Za-z%/-]|\.[0-9])"
-    r"(?=[ ]*(?:[.,;:)\n]|$|[ ]{2}|[-–—] |(?:at|by|and|with|for|from|in|to|list|clinic|meeting|MDT|tumou?r|typed|reported|sent|seen"
+    r"(?=[ ]*(?:[.,;:)\n]|$|[ ]{2}|[-–—] |(?:at|by|and|with|for|from|in|to|list|clinic|meeting|MDT|tumou?r|typed"
+    r"|reported|sent|seen"
     r"|signed|dictated|am|pm)(?![a-z])))"
 )
 _HAN: Final = re.compile("[\u3400-\u9fff]")
 _NO_DATE: Final = Label(("section", "chapter", "figure", "fig", "table", "protocol", "item", "step", "stage", "grade",
                           "score", "level", "ratio", "in", "of"))
 _DAYS_WORD: Final = Label(("on", "since", "until", "till", "dated", "date", "next", "signed", "scheduled", "due", "received",
-                            "collected", "reported", "dictated", "typed", "recd", "rec'd", "recvd", "sent", "seen", "printed",
-                            "biopsied", "verified", "authorised", "authorized", "phoned", "called", "faxed", "mailed", "dated",
+                            "collected", "reported", "dictated", "typed", "recd", "rec'd", "recvd", "sent", "seen",
+                            "printed", "biopsied", "verified", "authorised", "authorized", "phoned", "called", "faxed",
+                            "mailed",
                             "booked", "admitted", "discharged", "clinic", "mdt", "mdm", "appt", "appointment", "signed out",
                             "grossed", "embedded", "posted", "couriered", "shipped", "returned", "arrived", "theatre", "by"))
 

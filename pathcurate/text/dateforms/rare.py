@@ -31,7 +31,8 @@ _DIGIT: Final = "[一二三四五六七八九]"
 _MONTH_WORD: Final = f"(?P<m>十[一二]?|{_DIGIT}|元)"
 _DAY_WORD: Final = f"(?P<d>[二三]?十{_DIGIT}?|廿{_DIGIT}?|初[一二三四五六七八九十]|{_DIGIT})"
 _WORDS: Final = re.compile(
-    rf"(?P<y>[一二三四五六七八九〇零○]{{4}}) ?[、./-] ?{_MONTH_WORD} ?[、./-] ?{_DAY_WORD}(?![一二三四五六七八九十])日?"
+    rf"(?P<y>[一二三四五六七八九〇零○][一二三四五六七八九〇零○]{{3}}) ?[、./-] ?{_MONTH_WORD} ?[、./-] ?{_DAY_WORD}"
+    rf"(?![一二三四五六七八九十])日?"
 )
 _TENS: Final = re.compile(
     rf"(?P<y>[二三四五六七八九](?<![一二三四五六七八九十第][二三四五六七八九])十{_DIGIT}?)年{_MONTH_WORD}月{_DAY_WORD}[日号]"
@@ -58,7 +59,7 @@ def find_rare(context: Context) -> Iterator[FoundDate | None]:
     """Dates with spaces in their numbers or letters for digits, of the Republic's years, in words without 年, on feasts."""
     for match in _SPACED.finditer(context.text):
         if match["s"] == ",":
-            yield _of_digits(context, match, "") if _LAST_OF_LINE.match(context.text, match.end()) else None
+            yield _of_digits(context, match, "") if _is_signed(context, match) else None
         elif " " in match["y"] + match["m"] + match["d"] or match["s"] in "一—":
             yield _of_digits(context, match, "w")
     for match in _LETTERS.finditer(context.text):
@@ -78,6 +79,13 @@ def find_rare(context: Context) -> Iterator[FoundDate | None]:
         year = int("".join(str(CN_DIGITS[sign]) for sign in match["y"]))
         zero = "l" if "零" in match["y"] else "r" if "○" in match["y"] else ""
         yield _of_words(context, match, year, "n", zero)
+
+
+def _is_signed(context: Context, match: re.Match[str]) -> bool:
+    """Whether it stands apart at the end of a line, and its year is about the report's."""
+    before = context.text[max(0, match.start() - 1) : match.start()]
+    is_apart = before in {"", " ", "\n", ":"} and _LAST_OF_LINE.match(context.text, match.end()) is not None
+    return is_apart and context.is_about(match["y"].replace(" ", ""))
 
 
 def _with_year(context: Context) -> Iterator[FoundDate | None]:
