@@ -58,7 +58,8 @@ _RULES = (
               r"(?:quality |incident |safety |adverse )event|films?|x-?rays?|medical record|"
               r"(?<!kit )(?<!cat )(?<!lot )(?:(?:our|your|their|local|genetics|clinic|referral|radiology"
               r"|molecular) )?ref(?:erence)?|"
-              r"(?:our|your|their|local|unit|mortuary|police|badge|collar|locker|ward) (?=no|num|id|#)|id|pid|(?-i:W?PC"
+              r"(?:our|your|their|local|unit|mortuary|police|badge|collar|locker|ward) (?=no|num|id|#)|id|pid|inmate"
+              r"|prisoner|custody|offender|(?-i:W?PC"
               r"|PCSO|DC|Sgt|Badge|badge)", 4, 3),
     _labelled("label.no_en", Kind.NUMBER, r"(?-i:No|NO|Nr)\.?", 5, 3,
               r"[ ]?(?P<v>[a-z]{1,3}[-/]?[0-9]{3,9}(?:[-/][0-9]{1,6}){0,2})(?![0-9a-z])"),

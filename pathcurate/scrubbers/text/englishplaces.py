@@ -27,7 +27,8 @@ _END_EN = (
 )
 # Ends of names of hospitals, practices and employers that other phrases have too: one word before them must be nothing else.
 _WEAK_END = (
-    r"(?P<unit>(?:Co-op|Co-operative|Pty(?:\.? Ltd)?|Freight|Optical|Haulage|Logistics|Fisheries|Quarry|Timber|Textiles"
+    r"(?P<unit>(?:Correctional (?:Facility|Institution|Cent(?:er|re))|Detention Cent(?:er|re)|Penitentiary|Co-op"
+    r"|Co-operative|Pty(?:\.? Ltd)?|Freight|Optical|Haulage|Logistics|Fisheries|Quarry|Timber|Textiles"
     r"|Foods|Packaging|Fusiliers|Rifles|Squadron|Battalion|Brigade|Infantry|Cadets)|(?:High |Grammar |Primary "
     r"|Secondary |Elementary |Middle |Convent |Infant |Junior |Public |Medical |Law "
     r"|Nursing )?School|College|Academy|"
@@ -60,7 +61,7 @@ _WEAK = re.compile(
 _OWNED = re.compile(
     r"(?<![A-Za-z])(?P<v>(?:St|ST|Saint)\.?[ ][A-Z][A-Za-z]{2,20}(?:[ -][A-Z][a-z]{2,20})?(?:['’]s?|['’]S)(?![A-Za-z])"
     r"|(?:Queen|King|Princess|Prince|Our Lady)[ ](?:[A-Z][a-z]{2,20}[ ]?){1,2}['’]s?(?![A-Za-z])"
-    r"|(?:The[ ])?Royal[ ](?!Marine|Navy|Mail|College|Society|Blue)[A-Z][a-z]{3,20}(?:[ ][A-Z][a-z]{3,20})?(?![a-z])"
+    r"|Royal[ ](?!Marine|Navy|Mail|College|Society|Blue)[A-Z][a-z]{3,20}(?:[ ][A-Z][a-z]{3,20})?(?![a-z])"
     r"|(?:Ysbyty|Ospidal|Hospitalet)[ ](?:[A-Z][A-Za-z'’]{2,20}[ ]?){1,3}(?<! )|(?:RAF|RAAF|Army|Naval|Military"
     r"|Field)[ ]Hospital[ ][A-Z][a-z]{3,20}"
     r"|(?:St|Saint)\.?[ ][A-Z][A-Za-z]{2,20}[ ](?:[A-Z][a-z]{3,20}[ ]){0,2}(?:Unit|Centre|Center|Ward|Wing|House|Site"

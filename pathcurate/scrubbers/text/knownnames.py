@@ -49,7 +49,7 @@ _ACTS = re.compile(
 _BY = frozenset("与跟和由请经找代叫让")
 _ROLES = re.compile(
     "(?:[人员者属]|秘书|干事|组长|长子|[长次小]女|移交|批准|经[手办]|上传|下载|扫描|收发|交接|切片|值班|接[收听]|汇报|抄送|约的|转[给交]|名叫|我[是叫]|病例[为是]"
-    "|随访|致电|[告通]知|联系|电话|询问|患儿|[产孕]妇|[父母]亲|妻子|丈夫|[女儿]子|女儿|术中由)$"
+    "|随访|致电|[告通]知|联系|电话|询问|患儿|[产孕]妇|[父母]亲|妻子|丈夫|[女儿]子|女儿)$"
 )
 _WRITTEN_AS = re.compile(r"(?:[写记登录认看读输打印署误作成为叫名是\"'“‘「『]|字样)[ :]{0,2}$")
 _GOES_ON = re.compile(f"(?![{HAN}])|[于因之的住门系自诉来入术行以既男女复今曾及再已拟原]")
@@ -276,7 +276,7 @@ def _find_pinyin(spelling: Spelling, name: KnownName) -> Iterator[Removal]:
 
 @lru_cache(maxsize=4096)
 def _pinyin_forms(name: str) -> tuple[tuple[str, ...], dict[str, bool]]:
-    """A name in Pinyin in either order, and with initials for a given name of two characters: whether these tell it alone."""
+    """A name in Pinyin in either order, and with initials for a given name of two characters: whether they tell it alone."""
     spellings = pinyin_of(name)
     whole = dict.fromkeys(form for surname, given in spellings for form in (surname + given, given + surname))
     given = name[surname_length(name) or 1 :]

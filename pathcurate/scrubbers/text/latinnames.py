@@ -53,7 +53,7 @@ _SIGN_OFFS = frozenset(
 _ALGORITHMS = frozenset({"hans"})
 _AFTER_SIGN_OFF = re.compile(
     rf"[,.!:]?[ ]?(?:\n[ ]?|(?<=[ ])"
-    rf"|(?=[-–—]))(?:[-–—][ ]?)?(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}}(?=[ ]*(?:[.;)(\n,]|$"
+    rf"|(?=[-–—]))(?:[-–—][ ]?)?(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}}(?=[ ]*(?:[.;)(\n,]|$|xx?[ ]*(?:\n|$)"
     r"|[-–—]))|[A-Z]{1,2}\.?(?=[ ]*(?:\n|$)))"
 )
 # Nobody but a person stands there: BCN (Shaz), the reg (Shahid, mob 07700); and before: Dev (BMS).
@@ -109,7 +109,7 @@ PINYIN = f"(?:(?:[zcs]h|[bpmfdtnlgkhjqxrzcsyw])?(?:{_FINALS}))"
 _SYLLABLES = re.compile(f"{PINYIN}(?:-?{PINYIN})?")
 _LONGEST_SYLLABLE = 7
 _MOST_WORDS, _MOST_SIGNERS, _SHORT = 5, 8, 2
-_MAY_BEGIN = re.compile("[A-Zn](?:(?<=[A-Z])[A-Za-z.]|(?<=n)ame)")
+_MAY_BEGIN = re.compile("[A-Zndp](?:(?<=[A-Z])[A-Za-z.]|(?<=n)ame|(?<=d)(?:r|octor) |(?<=p)atient )")
 _LONGEST_ABBREVIATION = 4
 _BROKEN = re.compile("-?[0-9]")
 _RULES = {kind: f"label.{kind.value}" for kind in Kind}
@@ -160,6 +160,7 @@ def _beside(normal: str, start: int, end: int, what: str) -> Iterator[Removal]:
             yield from _behind(normal, _AFTER_RELATION.match(normal, end), Kind.PERSON, "relation.person")
         yield from _labelled(normal, end, Kind.PERSON, fewest=1, needs_colon=True)
         yield from _of_role(normal, start, end, Kind.PERSON, "relation.person")
+        yield from _in_brackets(normal, start, end, Kind.PERSON)
     elif what == "apposition":
         yield from _in_apposition(normal, end)
     elif what == "named":
@@ -181,7 +182,7 @@ def _titled(normal: str, start: int, end: int, kind: Kind) -> Iterator[Removal]:
     if _is_title(normal, start, end):
         yield from _behind(normal, _AFTER_TITLE.match(normal, end), kind, rule, is_called=True)
         yield from _others_titled(normal, end, kind, rule) if label in {"drs", "drs."} else ()
-    elif label in _CALLED_LOW:
+    elif label in _CALLED_LOW and normal[start].islower():
         yield from _behind(normal, _AFTER_NAMED.match(normal, end), kind, rule, is_called=True)
     lower = _LOWER_CALLED.match(normal, end) if kind is Kind.STAFF and label not in {"nurse", "professor"} else None
     is_reached = lower is not None and normal.startswith((" at ext", " on ext", " at pager", " on bleep"), lower.end())
@@ -293,14 +294,14 @@ def _signed_off(normal: str, end: int) -> Iterator[Removal]:
         yield _removal(normal, *found.span("v"), Kind.PERSON, "hint.person")
 
 
-def _in_brackets(normal: str, start: int, end: int) -> Iterator[Removal]:
+def _in_brackets(normal: str, start: int, end: int, kind: Kind = Kind.STAFF) -> Iterator[Removal]:
     """``the reg (Shahid, mob 07700)``, ``Dev (BMS)``: a name beside a role of which one is in brackets."""
     behind = _IN_BRACKETS.match(normal, end)
     if behind and not any(map(is_word, behind["v"].lower().split())):
-        yield _removal(normal, *behind.span("v"), Kind.STAFF, "bracket.staff")
+        yield _removal(normal, *behind.span("v"), kind, f"bracket.{kind.value}")
     before = _BEFORE_BRACKET.search(normal, max(0, start - 32), start) if normal[end : end + 1] in {")", ",", ";"} else None
     if before and not is_word(before["v"].lower()):
-        yield _removal(normal, *before.span("v"), Kind.STAFF, "bracket.staff")
+        yield _removal(normal, *before.span("v"), kind, f"bracket.{kind.value}")
 
 
 def _spoken(normal: str, end: int) -> Iterator[Removal]:

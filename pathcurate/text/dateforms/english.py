@@ -69,7 +69,7 @@ _SHORT_DATE: Final = re.compile(
     r"(?P<a>[0-9](?<![0-9A-Za-z.,:%-][0-9])(?<![0-9]/[0-9])[0-9]?)(?P<s>[-.])(?P<b>[0-9]{1,2})(?P=s)(?P<y>[0-9]{2})"
     r"(?![0-9A-Za-z%/-]|\.[0-9])(?=[ ]*(?:[.,;:)\]\n\"]|$|(?:at|by|and|with|for|from|in|to|was|showed"
     r"|ret|report|path|CT|MRI)(?![a-z])|[0-9]{4}"
-    r"|[A-Z]{2,4}(?![A-Za-z]))|[ ]{2})"
+    r"|[A-Z]{2,4}(?![A-Za-z]))|[ ]{2}|[ ][-–—][ ])"
 )
 _WEEKDAY: Final = re.compile(r"(?<![A-Za-z])(?:Mon|Tue|Tues|Wed|Weds|Thu|Thur|Thurs|Fri|Sat|Sun)(?:day|sday|nesday"
     r"|rsday|urday)?[.,]? \Z")
