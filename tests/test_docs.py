@@ -19,8 +19,8 @@ from pathcurate import __version__
 from pathcurate.cli.main import root, run
 from pathcurate.cohort import read_recipe
 from pathcurate.deid import explain
-from pathcurate.errors import PathcurateError
 from pathcurate.deid.siterules import read_words
+from pathcurate.errors import PathcurateError
 from pathcurate.mapping import load_mapping
 from pathcurate.profiles import read_profile
 from pathcurate.tables import column_values, read_parquet
@@ -197,7 +197,8 @@ def resolve(words: list[str]) -> tuple[str, ...] | None:
 @pytest.mark.parametrize(
     ("line", "is_good"),
     [
-        ("scan --workers 2", True), ("scan --wokers 2", False), ("frob", False), ("manifest build", False), ("--version", True),
+        ("scan --workers 2", True), ("scan --wokers 2", False), ("frob", False), ("manifest build", False),
+        ("--version", True),
         ("cohort r.yaml --dry-run", True), ("scan --fail-on never", True), ("scan --fail-on rarely", False),
         ("deid apply", True), ("deid frob", False), ("scan slides", True), ("reports import a.csv b.csv", True),
         ("manifest show --help", True),

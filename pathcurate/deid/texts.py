@@ -8,7 +8,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,28 +15,26 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pathcurate import placeholders
+from pathcurate.deid.textrows import noted, removal_row, span_row, written_table
 from pathcurate.digests import canonical_json
 from pathcurate.engines import Engine
 from pathcurate.errors import PlanIncompleteError
 from pathcurate.leaksearch.identifiers import Identifiers
 from pathcurate.model.attrition import COHORT_FILE
-from pathcurate.model.column import Table
 from pathcurate.model.diagnosis import DIAGNOSES, REPORT_CONCEPTS
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.person import IDENTITIES
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.model.report import REPORTS, TEXT_COLUMNS
 from pathcurate.model.text import REMOVALS, SCRUBBED_TEXTS, TEXT_REPORTS, TEXT_SPANS, TEXTS
-from pathcurate.placeholders import Assembled, Place
 from pathcurate.profiles import load_profile
 from pathcurate.pseudonyms import Layer
 from pathcurate.relations import relation
 from pathcurate.scrubbers.text import SiteRules, rules_digest
 from pathcurate.scrubbers.text.kernel import REMOVALS_FOUND, Scrub, find_text_removals, lost_report
-from pathcurate.storage import private_directory, replacing, write_bytes
+from pathcurate.storage import private_directory, write_bytes
 from pathcurate.tables import Catalog, arrow_schema, column_values, from_rows, read_metadata, read_parquet
 from pathcurate.verification import SCHEME, demand_seal, demand_texts, read_text_seal
 from pathcurate.workspace import Workspace
@@ -326,7 +323,7 @@ class TextScrubbing:
             whole = placeholders.assemble(text, found.get(name, []), encode)
             yield {
                 "report_id": report.report_id, "text_column": name, "made_of": report.made_of, "text": whole.text,
-                "is_suspicious": name in suspicious, "removals": json.dumps(_noted(found.get(name, []), whole)),
+                "is_suspicious": name in suspicious, "removals": json.dumps(noted(found.get(name, []), whole)),
             }  # fmt: skip
 
     def _keep(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -348,7 +345,7 @@ class TextScrubbing:
         kinds: Counter[str] = Counter()
         texts = 0
         withheld: list[tuple[str, str, str]] = []
-        with _writer(folder, TEXTS) as write_texts, _writer(folder, REMOVALS) as write_removals:
+        with written_table(folder, TEXTS) as write_texts, written_table(folder, REMOVALS) as write_removals:
             for batch in self._engine.batches(sql):
                 rows = batch.to_pylist()
                 leaking = self._leaking([row["text"] for row in rows])
@@ -356,20 +353,20 @@ class TextScrubbing:
                 withheld += [(row["report_id"], row["text_column"], of) for row, of in zip(rows, why, strict=True) if of]
                 shown = [(row, json.loads(row["removals"])) for row, of in zip(rows, why, strict=True) if not of]
                 write_texts([{**row, "removal_count": len(places)} for row, places in shown])
-                write_removals([_removal_row(row, place) for row, places in shown for place in places])
+                write_removals([removal_row(row, place) for row, places in shown for place in places])
                 kinds.update(place[0] for _, places in shown for place in places)
                 texts += len(shown)
         left_out = {"report_id": [place[0] for place in withheld], "text_column": [place[1] for place in withheld]}
         self._engine.view(
             "withheld_texts", pa.table(left_out, schema=arrow_schema(TEXTS.select(("report_id", "text_column"))))
         )
-        with _writer(folder, TEXT_SPANS) as write_spans:
+        with written_table(folder, TEXT_SPANS) as write_spans:
             for batch in self._engine.batches(self._spans_sql(good)):
-                write_spans([span for row in batch.to_pylist() if (span := _span_row(row)) is not None])
+                write_spans([span for row in batch.to_pylist() if (span := span_row(row)) is not None])
         reports = self._engine.table("SELECT report_code, report_id FROM wanted_reports ORDER BY 1").to_pylist()
         self._tell(reports, withheld)
         states = {**dict.fromkeys((code for code, *_ in withheld), "withheld")}
-        with _writer(folder, TEXT_REPORTS) as write_reports:
+        with written_table(folder, TEXT_REPORTS) as write_reports:
             write_reports([
                 {"report_id": row["report_code"],
                  "status": "failed" if row["report_id"] in failed else states.get(row["report_code"], "ok")}
@@ -475,53 +472,8 @@ def _why(row: Mapping[str, Any], *, is_leaking: bool) -> str:
     return "look" if row["is_suspicious"] else ""
 
 
-_Noted = tuple[str, str, int, int, int, int]
-"""A removal as the cache keeps it: kind, rule, place in the catalog's text, place in the scrubbed one."""
-
-
-def _noted(removals: Sequence[Removal], whole: Assembled) -> list[_Noted]:
-    return [
-        (str(item.kind), item.rule, place.start, place.end, place.out_start, place.out_end)
-        for item, place in zip(removals, whole.places, strict=True)
-    ]
-
-
-def _removal_row(text: Mapping[str, Any], place: Sequence[Any]) -> dict[str, Any]:
-    kind, rule, _, _, start, end = place
-    return {
-        "report_id": text["report_id"], "text_column": text["text_column"], "start": start, "end": end, "kind": kind,
-        "rule": rule,
-    }  # fmt: skip
-
-
-def _span_row(row: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Where a line or mention stands in the scrubbed text, None if nothing is left of it."""
-    places = [Place(*place[2:]) for place in json.loads(row["removals"])]
-    carried = placeholders.carry(row["start"], row["end"], places)
-    if carried is None:
-        return None
-    start, end, is_cut = carried
-    return {**row, "start": start, "end": end, "is_cut": is_cut}
-
-
 def _made_of(current: Mapping[str, str]) -> pa.Table:
     return pa.table({"report_id": pa.array(current.keys(), pa.string()), "made_of": pa.array(current.values(), pa.string())})
-
-
-@contextmanager
-def _writer(folder: Path, table: Table) -> Iterator[Callable[[Sequence[Mapping[str, Any]]], None]]:
-    """Writes a table piece by piece, whole or not at all."""
-    schema = arrow_schema(table)
-    with (
-        replacing(folder / f"{table.name}.parquet") as temporary,
-        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
-    ):
-
-        def write(rows: Sequence[Mapping[str, Any]]) -> None:
-            if rows:
-                writer.write_table(from_rows(table, ({name: row.get(name) for name in table.names} for row in rows)))
-
-        yield write
 
 
 def _not_scrubbed(report: str, reason: str) -> Finding:

@@ -47,7 +47,8 @@ TEXTS = {
     4: HOSTILE,
     5: "灰白结节一枚，大小2.5×2×1.8cm，A1-A3。",
     6: ("肿瘤细胞大小一致，间质淋巴细胞浸润，请结合临床。" * 1500)[:34_000],
-    7: f"左肺组织一块 {NAME} 无殊。",  # another patient's: the search for all known identifiers leaves the text out
+    # Another patient's name: the search for all known identifiers leaves the text out.
+    7: f"左肺组织一块切面见{NAME}样结构无殊。",
 }
 Row = dict[str, Any]
 
@@ -243,7 +244,7 @@ def test_a_text_that_is_left_out_shows_what_keeps_it_out_until_that_is_removed(d
     assert "左肺组织" not in desk.scrub()
     sheet = desk.export(sample=0, suspicious=0, rare=0)
     assert desk.answer([sheet.word(NAME, "remove")]).decisions == {"remove": 1}
-    assert "左肺组织一块 ⟦other⟧ 无殊" in desk.scrub()
+    assert "左肺组织一块切面见⟦other⟧样结构无殊" in desk.scrub()
 
 
 def test_one_site_alone(desk: Desk) -> None:

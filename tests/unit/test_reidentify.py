@@ -127,7 +127,10 @@ def test_who_has_left_is_no_longer_accepted(workspace: Workspace) -> None:
         reidentify(workspace, ask([code]), actor="me")
     with pytest.raises(UsageError, match="nobody on the vault's list"):
         remove(workspace, "张三", actor="owner")
-    assert [event.action for event in read_events(workspace.vault)][-2:] == ["vault people remove", "deid reidentify refused"]
+    assert [event.action for event in read_events(workspace.vault)][-2:] == [
+        "vault people remove",
+        "deid reidentify refused",
+    ]
     add(workspace, ["Wang Wu"], "curator", today=TODAY, actor="owner")
     with pytest.raises(VaultError, match="who may only ask"):
         reidentify(workspace, ask([code], by=("Li Wei", "wang wu")), actor="me")

@@ -63,9 +63,7 @@ def column(name: str, *values: Any) -> tuple[list[Any], int]:
 
 
 def test_a_column_that_is_not_declared_has_no_rule() -> None:
-    planned = {
-        item.column: item for item in plan(THINGS, PROFILE, {"name": 1}, [*THINGS.names, "mood", "age2"], rows=2)
-    }
+    planned = {item.column: item for item in plan(THINGS, PROFILE, {"name": 1}, [*THINGS.names, "mood", "age2"], rows=2)}
     assert [name for name, item in planned.items() if item.action is None] == ["age2", "mood"]
     assert (planned["mood"].identifying, planned["mood"].sentence, planned["mood"].values) == (None, "no rule", 2)
     assert (planned["name"].action, planned["name"].values) == (Action.DROP, 1)

@@ -109,8 +109,10 @@ _EMPLOYER = re.compile(
     r"[Oo]ccupation [A-Za-z]{3,12} at)[ ]?:?[ ](?:the )?"
     r"(?P<v>[A-Z][A-Za-z'’&-]{1,24}(?:[ ](?:&|of|and|[A-Z][A-Za-z'’&.-]{1,24})){0,5})"
 )
-_TOWN = re.compile(r",[ ](?P<town>[A-Z][a-z]{3,20}(?:[ -][A-Z]?[a-z]{2,20})?)(?=[ ]*(?:[.;()\n:]|,[ ](?:[a-z]"
-                   r"|[A-Z]{2}\b)|$|[ ][;(]))")
+_TOWN = re.compile(
+    r",[ ](?P<town>[A-Z][a-z]{3,20}(?:[ -][A-Z]?[a-z]{2,20})?)(?=[ ]*(?:[.;()\n:]|,[ ](?:[a-z]"
+    r"|[A-Z]{2}\b)|$|[ ][;(]))"
+)
 _HOSPITAL_EN = re.compile(
     r"(?P<v>(?:[A-Z](?<![A-Za-z][A-Z])(?:[A-Za-z'’&-]{1,24}|(?:t\.|\.))[ ])"
     rf"(?:(?:of|the|and|for|&|de|la)[ ]|{_WORD}[ ]){{0,7}}?{_END_EN}(?:[ ]{_END_EN}){{0,2}}"
@@ -203,10 +205,14 @@ _POSTCODE = (
     r"[AC-FHKNPRTV-Y][0-9]{2}[ ][0-9AC-FHKNPRTV-Y]{4}(?![0-9A-Za-z])|[A-Z][0-9][A-Z][ ][0-9][A-Z][0-9](?![0-9A-Za-z])"
 )
 _PART_OF_ADDRESS = r"(?:[A-Z][A-Za-z'’.-]{0,20}|[0-9]{1,5}[a-zA-Z]?|#[0-9A-Z]{1,6}|near|of|upon|on|le|the|de|la|and),?[ ]"
-_TO_ZIP = re.compile(rf"(?<![A-Za-z0-9.,/:#-])(?P<v>(?:[0-9]{{1,5}}[A-Za-z]?[ ]|(?:RR|Rte|Rt|HC|Route|Box|PO|P\.O\."
-                     rf"|Unit|Flat|Apt|The)[ .]{{1,2}})(?:{_PART_OF_ADDRESS}){{1,9}}(?:{_ZIP}))")
-_TO_POSTCODE = re.compile(rf"(?<![A-Za-z0-9./#-])(?P<v>(?:[0-9]{{1,5}}[A-Za-z]?,?[ ]"
-    rf"|[A-Z][A-Za-z'’.-]{{1,20}},?[ ])(?:{_PART_OF_ADDRESS}){{0,9}}(?:{_POSTCODE}))")
+_TO_ZIP = re.compile(
+    rf"(?<![A-Za-z0-9.,/:#-])(?P<v>(?:[0-9]{{1,5}}[A-Za-z]?[ ]|(?:RR|Rte|Rt|HC|Route|Box|PO|P\.O\."
+    rf"|Unit|Flat|Apt|The)[ .]{{1,2}})(?:{_PART_OF_ADDRESS}){{1,9}}(?:{_ZIP}))"
+)
+_TO_POSTCODE = re.compile(
+    rf"(?<![A-Za-z0-9./#-])(?P<v>(?:[0-9]{{1,5}}[A-Za-z]?,?[ ]"
+    rf"|[A-Z][A-Za-z'’.-]{{1,20}},?[ ])(?:{_PART_OF_ADDRESS}){{0,9}}(?:{_POSTCODE}))"
+)
 _ROUTE = re.compile(
     r"(?<![A-Za-z])(?P<v>(?:R\.?R\.?|Rte\.?|Rt\.|Route|Rural Route|HC|County Road|CR|Highway|Hwy\.?"
     r"|State Road)[ ]#?[0-9]{1,4}(?:,?[ ]Box[ ][0-9]{1,5})?"

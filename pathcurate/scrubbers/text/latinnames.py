@@ -20,16 +20,20 @@ _AFTER_LABEL = re.compile(
 )
 _CAPITAL = "A-Z\u00c0-\u00de"
 # Between a role and the name of who has it: the pathologist, Sunil; PC 4417 Hughes; interpreter present: Linh Tran.
-_AFTER_ROLE = re.compile(rf"(?:[ ]\([^()\n]{{1,14}}\))?(?P<comma>,[ ])?(?:[ ](?:is |was "
-    rf"|[0-9]{{2,6}} )?)?(?<= )[\"“]?(?=[{_CAPITAL}])")
+_AFTER_ROLE = re.compile(
+    rf"(?:[ ]\([^()\n]{{1,14}}\))?(?P<comma>,[ ])?(?:[ ](?:is |was "
+    rf"|[0-9]{{2,6}} )?)?(?<= )[\"“]?(?=[{_CAPITAL}])"
+)
 _CLAUSE_ENDS = re.compile(r"[ ]*(?:[.,;:)\n\"”—–@<]|-[ ]|$)")
 _CLAUSE_GOES_ON = re.compile(r"[ ]+(?:[a-z0-9(+@<—–-]|[A-Z]{2}[0-9])|['’]s[ ]|/[A-Z]")
 _AFTER_HINT = re.compile(
     rf"[:,]?[ ]?[ ][\"“]?(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}})(?=['’]s[ ]|[ ]*[.,;:)!?\n\"”]|[ ]+(?:[a-z(<@–—0-9]"
     rf"|-[ ])|[ ]*$)"
 )
-_INITIALS = re.compile(r"[ ]{0,2}[:=/]?[ ]{0,2}(?P<v>[A-Z]{2,3}|[a-z]{2,3})(?=[ ]?(?:[.,;/)\n]|$)"
-                       r"|[ ](?:on )?[0-9]{1,2}[-/.])(?!\.[a-z])")
+_INITIALS = re.compile(
+    r"[ ]{0,2}[:=/]?[ ]{0,2}(?P<v>[A-Z]{2,3}|[a-z]{2,3})(?=[ ]?(?:[.,;/)\n]|$)"
+    r"|[ ](?:on )?[0-9]{1,2}[-/.])(?!\.[a-z])"
+)
 _HAVE_INITIALS = frozenset(
     {"gross by", "grossed by", "dictated by", "typed by", "transcribed by", "sec", "typist", "screened by", "read by",
      "cut by", "transcriptionist",
@@ -62,9 +66,7 @@ _IN_BRACKETS = re.compile(
     rf"|ext|bleep|tel"
     r"|ph|cell|x[0-9]|pager|page|on |[0-9+]))"
 )
-_BEFORE_BRACKET = re.compile(
-    rf"(?<![{_LETTERS}0-9.'’-])(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}})[ ]\((?:[a-z]+[ ])?\Z"
-)
+_BEFORE_BRACKET = re.compile(rf"(?<![{_LETTERS}0-9.'’-])(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}})[ ]\((?:[a-z]+[ ])?\Z")
 _WHO = (", who ", " who ", ", our ", ", the ", " (mob", " (ext", " (x", " (bleep", ", ext", " at ext", " on ext", " +")
 _SPOKEN = re.compile(
     r"[ ](?P<v>(?P<one>[a-z]{2,15})[ ](?P<other>[a-z]{2,15}))(?=[ ,]{1,2}(?:date of birth|dob|born|mrn|medical record"
@@ -95,8 +97,10 @@ _BEFORE_DEGREE = re.compile(
     rf"(?:(?<![{_LETTERS}0-9])(?:[A-Z\u00c0-\u00de][{_LETTERS}'’-]*\.?[ ]){{1,3}}[A-Z\u00c0-\u00de][{_LETTERS}'’-]+"
     r"|(?<![A-Za-z0-9])[A-Z][A-Za-z'’-]+,[ ][A-Z][A-Za-z'’-]+(?:[ ][A-Z]\.?)?)(?=,?[ ]{1,2}$|,$)"
 )
-_DEGREE = re.compile(r"(?:M\.?D|D\.?O|Ph\.?D|MBBS|MBChB|MB|FRC[A-Z]\w*|MRC[A-Z]\w*|BMS|FACS|FCAP|R\.?N|PA|NP|DDS"
-                     r"|MPH)(?![A-Za-z])")
+_DEGREE = re.compile(
+    r"(?:M\.?D|D\.?O|Ph\.?D|MBBS|MBChB|MB|FRC[A-Z]\w*|MRC[A-Z]\w*|BMS|FACS|FCAP|R\.?N|PA|NP|DDS"
+    r"|MPH)(?![A-Za-z])"
+)
 _LONGEST_BEFORE_DEGREE = 64
 _LOWER = re.compile(r"[a-z]{2,15}(?:,?[ ][a-z]{1,15}){1,2}(?=[ ]{2}|[ ]*(?:$|[\n,;|(]))")
 _SIGNED = re.compile(

@@ -71,8 +71,10 @@ _SHORT_DATE: Final = re.compile(
     r"|ret|report|path|CT|MRI)(?![a-z])|[0-9]{4}"
     r"|[A-Z]{2,4}(?![A-Za-z]))|[ ]{2}|[ ][-–—][ ])"
 )
-_WEEKDAY: Final = re.compile(r"(?<![A-Za-z])(?:Mon|Tue|Tues|Wed|Weds|Thu|Thur|Thurs|Fri|Sat|Sun)(?:day|sday|nesday"
-    r"|rsday|urday)?[.,]? \Z")
+_WEEKDAY: Final = re.compile(
+    r"(?<![A-Za-z])(?:Mon|Tue|Tues|Wed|Weds|Thu|Thur|Thurs|Fri|Sat|Sun)(?:day|sday|nesday"
+    r"|rsday|urday)?[.,]? \Z"
+)
 _AT_TIME: Final = re.compile(
     r" (?:at |@ ?)?(?:[01][0-9]|2[0-3]):?[0-5][0-9](?![0-9]|\.[0-9])"
     r"| (?:at |@ ?)(?:1[0-2]|[1-9])(?::[0-5][0-9])? ?[ap]m"
@@ -86,14 +88,76 @@ _DAY_OF_MONTH: Final = re.compile(
     r"|signed|dictated|am|pm)(?![a-z])))"
 )
 _HAN: Final = re.compile("[\u3400-\u9fff]")
-_NO_DATE: Final = Label(("section", "chapter", "figure", "fig", "table", "protocol", "item", "step", "stage", "grade",
-                          "score", "level", "ratio", "in", "of"))
-_DAYS_WORD: Final = Label(("on", "since", "until", "till", "dated", "date", "next", "signed", "scheduled", "due", "received",
-                            "collected", "reported", "dictated", "typed", "recd", "rec'd", "recvd", "sent", "seen",
-                            "printed", "biopsied", "verified", "authorised", "authorized", "phoned", "called", "faxed",
-                            "mailed",
-                            "booked", "admitted", "discharged", "clinic", "mdt", "mdm", "appt", "appointment", "signed out",
-                            "grossed", "embedded", "posted", "couriered", "shipped", "returned", "arrived", "theatre", "by"))
+_NO_DATE: Final = Label(
+    (
+        "section",
+        "chapter",
+        "figure",
+        "fig",
+        "table",
+        "protocol",
+        "item",
+        "step",
+        "stage",
+        "grade",
+        "score",
+        "level",
+        "ratio",
+        "in",
+        "of",
+    )
+)
+_DAYS_WORD: Final = Label(
+    (
+        "on",
+        "since",
+        "until",
+        "till",
+        "dated",
+        "date",
+        "next",
+        "signed",
+        "scheduled",
+        "due",
+        "received",
+        "collected",
+        "reported",
+        "dictated",
+        "typed",
+        "recd",
+        "rec'd",
+        "recvd",
+        "sent",
+        "seen",
+        "printed",
+        "biopsied",
+        "verified",
+        "authorised",
+        "authorized",
+        "phoned",
+        "called",
+        "faxed",
+        "mailed",
+        "booked",
+        "admitted",
+        "discharged",
+        "clinic",
+        "mdt",
+        "mdm",
+        "appt",
+        "appointment",
+        "signed out",
+        "grossed",
+        "embedded",
+        "posted",
+        "couriered",
+        "shipped",
+        "returned",
+        "arrived",
+        "theatre",
+        "by",
+    )
+)
 
 
 def find_english(context: Context) -> Iterator[FoundDate]:
