@@ -1,7 +1,8 @@
 """The text scrubber on texts that its rules' authors had not seen, and on medical text that looks like identifiers.
 
 What is wanted is a recall and a precision of 0.99 each; `make bench` says how far that is reached. The least shares here lie
-just under what was measured when the rules were scored first, so that no change makes them worse unseen.
+just under what was measured, so that no change makes them worse unseen: of the sets that the rules were made better by (a to
+d), and of the last one (e), which they were frozen before.
 """
 
 import pytest
@@ -72,41 +73,47 @@ def removed(samples: list[Sample], language: str) -> list[Spans]:
 
 @pytest.fixture(scope="module")
 def chinese() -> Score:
-    samples = read_corpus("zh_a", "zh_b")
+    samples = read_corpus("zh_a", "zh_b", "zh_c", "zh_d")
     return score(samples, removed(samples, "zh"))
 
 
 @pytest.fixture(scope="module")
 def english() -> Score:
-    samples = read_corpus("en_b")
+    samples = read_corpus("en_b", "en_d")
     return score(samples, removed(samples, "en"))
 
 
-def test_chinese_texts_lose_no_fewer_identifiers_than_when_first_scored(chinese: Score) -> None:
-    assert (chinese.recall(DIRECT) or 0) >= 0.785
-    assert (chinese.touched_share(DIRECT) or 0) >= 0.80
-    assert (chinese.recall(QUASI) or 0) >= 0.735
+def test_chinese_texts_lose_no_fewer_identifiers_than_before(chinese: Score) -> None:
+    assert (chinese.recall(DIRECT) or 0) >= 0.98
+    assert (chinese.touched_share(DIRECT) or 0) >= 0.985
+    assert (chinese.recall(QUASI) or 0) >= 0.975
+
+
+@pytest.mark.parametrize(("names", "language", "least"), [(["zh_e"], "zh", 0.87), (["en_e"], "en", 0.865)])
+def test_the_last_unseen_texts_lose_no_fewer_than_when_they_were_scored(names: list[str], language: str, least: float) -> None:
+    samples = read_corpus(*names)
+    assert (score(samples, removed(samples, language)).recall(DIRECT) or 0) >= least
 
 
 @pytest.mark.parametrize(
-    ("kind", "least"), [("id", 1.0), ("email", 1.0), ("account", 1.0), ("case", 0.96), ("patient", 0.85)]
+    ("kind", "least"), [("id", 1.0), ("email", 1.0), ("account", 1.0), ("case", 0.985), ("patient", 0.985)]
 )
-def test_chinese_texts_lose_each_kind_as_when_first_scored(chinese: Score, kind: str, least: float) -> None:
+def test_chinese_texts_lose_each_kind_as_before(chinese: Score, kind: str, least: float) -> None:
     assert (chinese.recall([kind]) or 0) >= least
 
 
 def test_chinese_texts_lose_little_else(chinese: Score) -> None:
-    assert (chinese.precision or 0) >= 0.955
-    assert chinese.hits <= 3
+    assert (chinese.precision or 0) >= 0.98
+    assert chinese.hits == 0
 
 
-def test_english_texts_lose_no_fewer_identifiers_than_when_first_scored(english: Score) -> None:
-    assert (english.recall(PLANTED) or 0) >= 0.72
-    assert (english.recall(DIRECT) or 0) >= 0.715
+def test_english_texts_lose_no_fewer_identifiers_than_before(english: Score) -> None:
+    assert (english.recall(PLANTED) or 0) >= 0.945
+    assert (english.recall(DIRECT) or 0) >= 0.97
 
 
 def test_english_texts_lose_little_else(english: Score) -> None:
-    assert (english.precision or 0) >= 0.968
+    assert (english.precision or 0) >= 0.98
     assert english.hits == 0
 
 
