@@ -90,7 +90,7 @@ def test_chinese_texts_lose_no_fewer_identifiers_than_before(chinese: Score) -> 
 
 
 @pytest.mark.parametrize(("names", "language", "least"), [(["zh_e"], "zh", 0.87), (["en_e"], "en", 0.865)])
-def test_the_last_unseen_texts_lose_no_fewer_than_when_they_were_scored(names: list[str], language: str, least: float) -> None:
+def test_the_last_unseen_texts_lose_no_fewer_than_when_scored(names: list[str], language: str, least: float) -> None:
     samples = read_corpus(*names)
     assert (score(samples, removed(samples, language)).recall(DIRECT) or 0) >= least
 
