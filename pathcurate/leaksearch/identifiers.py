@@ -322,7 +322,7 @@ class _BitSet:
     def holds(self, hashes: Hashes) -> NDArray[np.bool_]:
         """False where a hash is not in the set."""
         index = self._index(hashes)
-        of_byte = self._bytes.take(index >> np.uint64(3))
+        of_byte = self._bytes.take((index >> np.uint64(3)).astype(np.int64))
         found: NDArray[np.bool_] = (of_byte >> (index & np.uint64(7)).astype(np.uint8)) & 1 != 0
         return found
 

@@ -246,8 +246,12 @@ def test_a_file_that_may_not_be_read(desk: Callable[[str], Desk], monkeypatch: p
     d = desk(ONE)
     path = d.export("lis/1.csv", "S23-1,P1,,,,")
 
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError
+    opens = Path.open
+
+    def refuse(self: Path, *arguments: Any, **more: Any) -> Any:
+        if self.name == "1.csv":
+            raise PermissionError
+        return opens(self, *arguments, **more)
 
     monkeypatch.setattr(Path, "open", refuse)  # a mode would not stop root
     with pytest.raises(InputOutputError, match=r"1\.csv cannot be read \(PermissionError\)"):
