@@ -37,7 +37,7 @@ def build_command(session: Session, recipe: Path, *, no_permissions: bool) -> No
 
     source = read_recipe(recipe)
     with session.locked("manifest build") as workspace, session.engine(workspace) as engine:
-        select(workspace, engine, source, now=session.now)
+        select(workspace, engine, source, now=session.now, actor=session.actor)
         result = build(workspace, source, actor=session.actor, no_permissions=no_permissions)
     release = result.release
     previous = release.manifest["previous"] or {}

@@ -13,6 +13,7 @@ from pathcurate.deid.texts import TextScrubbing, TextSummary, remember_wanted, w
 from pathcurate.engines import Engine
 from pathcurate.errors import PlanIncompleteError
 from pathcurate.findings import record_findings
+from pathcurate.leaksearch.identifiers import Identifiers
 from pathcurate.model.deidentified import DEID_TABLES
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.link import LINKS
@@ -85,16 +86,18 @@ def apply(
         VaultError: the key cannot be used.
     """
     cohorts = wanted_cohorts(workspace, texts)
+    summary = _tables_as_they_are(workspace) if texts is not None else None
+    identifiers = None
+    if summary is None:
+        summary, identifiers = _apply_tables(workspace, actor)
+    # Before any text is touched: a run that is killed from here on leaves the wish.
     if texts is not None:
         remember_wanted(workspace, cohorts)
     if not cohorts:
         drop_texts(workspace)
-    summary = _tables_as_they_are(workspace) if texts is not None else None
-    if summary is None:
-        summary = _apply_tables(workspace, actor)
     if engine is None or not cohorts or summary.faults:
         return summary
-    done, faults = _apply_texts(workspace, engine, cohorts, actor, progress)
+    done, faults = _apply_texts(workspace, engine, cohorts, actor, progress, identifiers or known(workspace))
     return replace(summary, texts=done, faults=(*summary.faults, *faults))
 
 
@@ -107,7 +110,8 @@ def _tables_as_they_are(workspace: Workspace) -> DeidSummary | None:
     return DeidSummary(_rows(workspace), {}, 0, 0, ())
 
 
-def _apply_tables(workspace: Workspace, actor: str) -> DeidSummary:
+def _apply_tables(workspace: Workspace, actor: str) -> tuple[DeidSummary, Identifiers]:
+    """Make and verify the tables; what was done, and the identifiers that they were searched for."""
     catalog = Catalog(workspace.catalog)
     if catalog.snapshot(LINKS) is None:
         # A workspace without slides has reports and events to link, too.
@@ -132,7 +136,8 @@ def _apply_tables(workspace: Workspace, actor: str) -> DeidSummary:
     for name, data in built.criteria.items():
         write_parquet(vault.criteria / f"{name}.parquet", data, mode=0o600)
     record_findings(Catalog(workspace.catalog), "deid", _findings(built))
-    faults = find_faults(workspace, known(workspace))
+    identifiers = known(workspace)
+    faults = find_faults(workspace, identifiers)
     rows = {name: data.num_rows for name, data in built.tables.items()}
     append_event(
         workspace.vault, actor, "deid apply",
@@ -140,18 +145,23 @@ def _apply_tables(workspace: Workspace, actor: str) -> DeidSummary:
     )  # fmt: skip
     # Last: what the seal allows has been audited.
     write_seal(workspace, inputs, vault.fingerprint, faults)
-    return DeidSummary(rows, built.left_out, built.reports_left_out, built.events_left_out, tuple(faults))
+    summary = DeidSummary(rows, built.left_out, built.reports_left_out, built.events_left_out, tuple(faults))
+    return summary, identifiers
 
 
 def _apply_texts(
-    workspace: Workspace, engine: Engine, cohorts: Sequence[str], actor: str, progress: Callable[[int, int], None]
+    workspace: Workspace,
+    engine: Engine,
+    cohorts: Sequence[str],
+    actor: str,
+    progress: Callable[[int, int], None],
+    identifiers: Identifiers,
 ) -> tuple[TextSummary, tuple[str, ...]]:
     vault = open_vault(workspace.vault)
     catalog = Catalog(workspace.catalog)
     rules = site_rules(workspace, catalog)
     break_text_seal(workspace)
     inputs = text_inputs(workspace)
-    identifiers = known(workspace)
     scrubbing = TextScrubbing(workspace, engine, internal(vault.key), vault.fingerprint, rules, identifiers)
     summary = scrubbing.run(cohorts, progress)
     record_findings(catalog, "deid_texts", scrubbing.findings)

@@ -306,7 +306,7 @@ class TextScrubbing:
                 yield batch.slice(start, _BATCH_ROWS)
 
     def _report(self, row: Mapping[str, Any]) -> "_Report":
-        return _Report.of(row, self._digests[row["site"]], self._key)
+        return _Report.of(row, self._digests.get(row["site"], ""), self._key)
 
     def _assembled(
         self, report: "_Report", removals: Iterable[Mapping[str, Any]], suspicious: Collection[str]

@@ -30,11 +30,14 @@ def vault_leaks(directory: Path, vault: Vault, identifiers: Identifiers) -> Iter
     """
     forms = [vault.key.hex(), base64.b64encode(vault.key).decode(), _SHARE]
     yield from search_directory(directory, Identifiers.of({"key of the vault": forms}))
-    own = {_digest(path) for path in vault.directory.rglob("*") if path.is_file() and path.stat().st_size}
+    own = [path for path in vault.directory.rglob("*") if path.is_file() and path.stat().st_size]
+    sizes, digests = {path.stat().st_size for path in own}, set(map(_digest, own))
     for number, path in enumerate(_files(directory), start=1):
         relpath = str(path.relative_to(directory)) if path != directory else path.name
         place = f"file {number}" if any(identifiers.find(relpath)) else relpath
-        if _digest(path) in own:
+        if not os.access(path, os.R_OK):
+            continue  # the search above has said that it could not look into it
+        if path.stat().st_size in sizes and _digest(path) in digests:
             yield Leak(place, "file", 0, "file of the vault", "bytes", 1)
         elif (offset := _offset(path, vault.key)) is not None:
             yield Leak(place, "bytes", offset, "key of the vault", "bytes", 1)

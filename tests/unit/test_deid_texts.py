@@ -379,3 +379,15 @@ def test_the_cache_is_in_the_catalog_and_nowhere_else(scrubbed: Workspace) -> No
     assert Catalog(workspace.catalog).row_count(SCRUBBED_TEXTS) == 4
     ids = {row["report_id"] for row in _reports()}
     assert not any(name.encode() in path.read_bytes() for name in ids for path in workspace.deid.rglob("*.parquet"))
+
+
+def test_a_report_of_a_site_that_is_no_longer_configured_stops_no_other(tmp_path: Path, engine: Embedded) -> None:
+    row = report(9, accession="S23-00009", site="NB02", patient_id="9", diagnosis="腺癌。", text_digest="9")
+    workspace = _clinic(tmp_path / "gone", [*_reports(), row])
+    file = workspace.root / "pathcurate.yaml"
+    file.write_text("".join(line for line in file.read_text().splitlines(keepends=True) if "code: NB02" not in line))
+    summary = scrub(load_workspace(file), engine)
+    assert summary.texts is not None
+    assert (summary.texts.reports, summary.texts.texts, summary.texts.failed) == (4, 4, 1)
+    (finding,) = read_findings(Catalog(workspace.catalog), "deid_texts")
+    assert (finding.rule, finding.subject) == ("deid.text_failed", "R-0000000000000009")
