@@ -310,10 +310,12 @@ class Deid(_Part):
     Attributes:
         profile: the name of a shipped one, or the path of a file.
         risk: path of a file by which the risk of a release is judged, in place of the shipped GB/T 42460.
+        files: path of a file with the site's own rules for scrubbing slide files.
     """
 
     profile: Text = "default"
     risk: Text | None = None
+    files: Text | None = None
 
 
 class Roles(_Part):
