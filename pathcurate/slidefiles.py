@@ -49,7 +49,8 @@ class ScrubJob:
         code: the code that its copies are named by.
         patient: the patient's code; None if nobody knows whose it is.
         case: the case's code.
-        days: by how many days dates move, as all dates of the same person in the same layer.
+        days: by how many days dates move, as all dates of the same person in the same layer; None where the profile shows
+            no dates, so that they go.
         codes: for UIDs, and for other numbers in the files.
         rules: of the format.
         known: what the catalog knows that identifies it.
@@ -63,7 +64,7 @@ class ScrubJob:
     code: str
     patient: str | None
     case: str | None
-    days: int
+    days: int | None
     codes: LayerCodes
     rules: FileRules
     known: tuple[OwnValue, ...] = ()
@@ -82,7 +83,9 @@ class ScrubJob:
             yield source
 
     def moved(self, day: date) -> date | None:
-        """A day (or a day and a time) moved by the person's offset; None if it would leave the calendar."""
+        """A day (or a day and a time) moved by the person's offset; None if dates go, or it would leave the calendar."""
+        if self.days is None:
+            return None
         try:
             return day + timedelta(days=self.days)
         except OverflowError:
