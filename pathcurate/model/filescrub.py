@@ -5,7 +5,7 @@ structure (``directory 3, tag 270, key Filename``) and never in values.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -102,12 +102,15 @@ class WrittenFiles:
         files: all of them, with it; in a fixed order.
         uids: UIDs that were replaced, old to new.
         dropped: files of the source that have no copy (a label instance, a file of another kind), and how many.
+        copied: for each copy that holds pixels, the member of the source that it was made of; of a slide that lies in
+            several files of which one stands for it, only that one.
     """
 
     main: str
     files: tuple[str, ...]
     uids: Mapping[str, str]
     dropped: int = 0
+    copied: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
