@@ -7,6 +7,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
@@ -47,6 +48,24 @@ def copy_file(source: Source, target: Path, *, mode: int = 0o600) -> Way:
         return "stream"
     finally:
         os.close(handle)
+
+
+def can_share(path: Path, directory: Path) -> bool:
+    """Whether a copy in a directory would share blocks with files below a path; tried with a file at its top.
+
+    False also if there is none, or the directory cannot be written to.
+    """
+    try:
+        first = next((entry for entry in os.scandir(path) if entry.is_file(follow_symlinks=False)), None)
+    except OSError:
+        return False
+    if first is None:
+        return False
+    with tempfile.TemporaryFile(dir=directory) as probe, _opened(os.fsencode(first.path)) as original:
+        try:
+            return _shared(original, probe.fileno())
+        except OSError:
+            return False
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pathcurate.cli.deidfiles import command as files_command
 from pathcurate.cli.deidreview import command as review_command
 from pathcurate.cli.reidentify import command as reidentify_command
 from pathcurate.cli.session import Session, common_options, count_lines, counted
@@ -25,6 +26,7 @@ def command() -> None:
     """De-identify the catalog's tables, and verify that they are."""
 
 
+command.add_command(files_command)
 command.add_command(reidentify_command)
 command.add_command(review_command)
 

@@ -10,7 +10,7 @@ import base64
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -105,12 +105,14 @@ class OwnSearch:
     def __repr__(self) -> str:
         return f"OwnSearch({self.searched} values)"
 
-    def in_bytes(self, data: bytes, is_pixels: "NDArray[np.bool_] | None" = None, before: int = 0) -> Iterator[OwnHit]:
+    def in_bytes(
+        self, data: bytes, is_pixels: Callable[[int, int], bool] | None = None, before: int = 0
+    ) -> Iterator[OwnHit]:
         """Where values stand in a piece of a file, in order.
 
         Args:
             data: the piece.
-            is_pixels: whether each of its bytes is one of compressed pixels; None if none is.
+            is_pixels: whether all bytes from one place to another are of compressed pixels; None if none is.
             before: bytes at its beginning that were searched with the piece before: nothing that ends within them is named.
         """
         for at in self._candidates(data):
@@ -119,7 +121,7 @@ class OwnSearch:
                 end = at + len(pattern.data)
                 if end <= before or not data.startswith(pattern.data, at):
                     continue
-                if is_pixels is not None and len(pattern.data) < LEAST_IN_PIXELS and bool(is_pixels[at:end].all()):
+                if len(pattern.data) < LEAST_IN_PIXELS and is_pixels is not None and is_pixels(at, end):
                     continue
                 if _is_whole(data, at, end, pattern):
                     yield OwnHit(at, pattern.kind, pattern.encoding)

@@ -7,7 +7,7 @@ reader merges them.
 """
 
 import errno
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final, Protocol
@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from PIL import Image
 
 from pathcurate import ifd
+from pathcurate.model.filescrub import PixelRun
 from pathcurate.model.slide import Part, SlideHeader, TileCount, judged
 from pathcurate.readers import dicom, kfb, mrxs, ndpi, openslide, plugins, tiff
 from pathcurate.storage import Source
@@ -57,6 +58,10 @@ Another one with other plug-ins, too: they may read what nobody could.
 _BY_NAME: Final[Mapping[str, Reader]] = {reader.NAME: reader for reader in READERS}
 _PICTURES: Final[Mapping[str, Callable[[Source, str], Image.Image | None]]] = {kfb.NAME: kfb.picture}
 """Readers that find the images beside the pyramid by themselves; for all others OpenSlide does."""
+_RUNS: Final[Mapping[str, Callable[[Source], Iterator[PixelRun]]]] = {
+    reader.NAME: reader.pixel_runs for reader in (dicom, ndpi, tiff, mrxs, kfb) if hasattr(reader, "pixel_runs")
+}
+"""Readers of the formats of which copies are made."""
 
 READER_VERSIONS: Final[Mapping[str, int]] = {
     **plugins.VERSIONS, **{reader.NAME: reader.VERSION for reader in READERS}, NO_READER: NO_READER_VERSION,
@@ -208,6 +213,22 @@ def count_tiles(source: Source, reader: str) -> TileCount | None:
         OSError: the file cannot be read.
     """
     return _BY_NAME[reader].count_tiles(source) if reader in _BY_NAME else None
+
+
+def pixel_runs(source: Source, reader: str) -> Iterator[PixelRun]:
+    """Where the compressed pixels lie of every image that a scrubbed copy keeps, in a fixed order; undecoded.
+
+    Nothing for readers of formats of which no copies are made.
+
+    Args:
+        source: the file that stands for the slide, or one instance of a series.
+        reader: name of the reader that read its header.
+
+    Raises:
+        OSError: the file cannot be read.
+        UnscrubbableError: it is damaged.
+    """
+    return _RUNS[reader](source) if reader in _RUNS else iter(())
 
 
 def picture(source: Source, reader: str, kind: str) -> Image.Image | None:

@@ -1,0 +1,324 @@
+"""Copies of slide and DICOM files without what identifies, each proven before it stands in its place.
+
+The archive is only read. What is done to a file, its format's rules say (:mod:`pathcurate.filerules`); how, its scrubber
+(:mod:`pathcurate.scrubbers.files`). A slide that cannot be scrubbed with proof has no copy, and never stops the others.
+"""
+
+import errno
+import json
+import os
+import pickle
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from pathcurate import __version__
+from pathcurate.copying import can_share
+from pathcurate.deid.files.choosing import Chosen, ScrubLayer, Selection, choose
+from pathcurate.deid.files.kernel import JOBS, OUTCOMES, UNFINISHED, Outcome, ScrubFiles, lost_job, scrub_files
+from pathcurate.deid.files.receipt import Records, conclude, demand_target, write_maps, write_unknown
+from pathcurate.engines.embedded import Embedded
+from pathcurate.errors import InputOutputError, PlanIncompleteError
+from pathcurate.filerules import load_rules
+from pathcurate.findings import record_findings
+from pathcurate.model.column import Action
+from pathcurate.model.deidfile import Standing
+from pathcurate.model.filerule import FileRules
+from pathcurate.model.finding import Finding, Severity
+from pathcurate.profiles import load_profile
+from pathcurate.roots import root_of
+from pathcurate.scrubbers.files import FORMATS, scrubber_of
+from pathcurate.slidefiles import ScrubJob
+from pathcurate.storage import Root
+from pathcurate.tables import Catalog
+from pathcurate.vault import append_event, open_vault
+from pathcurate.verification import demand_seal
+from pathcurate.workspace import Workspace
+
+_TIMEOUT: Final = 6 * 3600.0
+"""Seconds after which a slide is given up: 100 GB at 5 MB/s."""
+_SPARE_BYTES: Final = 64 << 20
+_RULES: Final = {
+    Standing.QUARANTINED: "deid_files.quarantined", Standing.REFUSED: "deid_files.refused",
+    Standing.FAILED: "deid_files.failed",
+}  # fmt: skip
+_OPTED_OUT: Final = "its person, case or site has opted out"
+
+
+@dataclass(frozen=True, slots=True)
+class FilesSummary:
+    """What a run did, or a plan would do.
+
+    Attributes:
+        layer: whose codes the copies have.
+        standings: slides and series by what became of them.
+        kept: of those that are done, how many stood there from before.
+        formats: slides and series by format.
+        deeds: by format, deed and rule: in how many places.
+        reasons: why some have no copy, and how many.
+        unknown: names that no rule knows, by format and table: how many, never which.
+        review: file below ``catalog/review/`` that names them, with rules to choose from; None if there are none.
+        bytes_written: of the copies that stand in their place.
+        receipt: path of the receipt; None of a plan.
+    """
+
+    layer: str
+    standings: Mapping[str, int]
+    kept: int
+    formats: Mapping[str, int]
+    deeds: Mapping[str, Mapping[str, int]]
+    reasons: Mapping[str, int]
+    unknown: Mapping[str, int]
+    review: Path | None
+    bytes_written: int
+    receipt: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class FilesRequest:
+    """What is asked for.
+
+    Attributes:
+        selection: which slides and series.
+        target: where the copies go; None to plan only.
+        relabel: put a study label in the place of the label.
+        convert: write readable copies of closed formats.
+    """
+
+    selection: Selection
+    target: Path | None
+    relabel: bool = False
+    convert: bool = False
+
+
+def scrub(
+    workspace: Workspace,
+    request: FilesRequest,
+    *,
+    engine: Embedded,
+    actor: str,
+    purpose: str | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> FilesSummary:
+    """Plan, or make, proven copies of what is asked for.
+
+    A run that was interrupted goes on: what stands in its place with a record of its proof is left, as long as neither its
+    source nor a rule has changed since.
+
+    Args:
+        workspace: the workspace.
+        request: what is asked.
+        engine: of this machine; its processes are given key material.
+        actor: who runs it, for the audit trail.
+        purpose: why.
+        progress: called with how many slides and series are done, and of all.
+
+    Raises:
+        PlanIncompleteError: nothing vouches for the de-identified tables, or there is no such cohort.
+        UsageError: a listed code is unknown, or the target holds copies in codes of another layer.
+        InputOutputError: the target cannot be written, or has not the space; what is done stays.
+        VaultError: the key cannot be used.
+    """
+    demand_seal(workspace)
+    vault = open_vault(workspace.vault)
+    rules = load_rules(_site_rules(workspace))
+    layer, chosen = choose(workspace, request.selection, vault.key)
+    if not chosen:
+        raise PlanIncompleteError(
+            "there are no slides or series to scrub", "The selection is empty; look at the cohort's attrition."
+        )
+    if request.target is not None:
+        demand_target(request.target, workspace, layer.name)
+    run = _Run(workspace, request, layer, rules, engine)
+    outcomes = run.outcomes(chosen, progress)
+    facts: dict[str, str | int] = {
+        "slides": sum(one.kind == "slide" for one in chosen), "series": sum(one.kind == "series" for one in chosen),
+        "layer": layer.name, **{str(name): count for name, count in sorted(_standings(outcomes).items())},
+        "key": vault.fingerprint, "version": __version__,
+    }  # fmt: skip
+    receipt = None
+    if request.target is not None:
+        write_maps(vault, layer.name, chosen, outcomes)
+        receipt, digest = conclude(request.target, layer.name, chosen, outcomes, run.digests)
+        facts["receipt_sha256"] = digest
+        record_findings(Catalog(workspace.catalog), "deid_files", list(_findings(chosen, outcomes)))
+    append_event(workspace.vault, actor, "deid files" if receipt else "deid files plan", facts, purpose=purpose)
+    if run.stopped is not None:
+        raise run.stopped
+    review = write_unknown(workspace, {one.code: one.format for one in chosen}, outcomes)
+    return _summary(layer, chosen, outcomes, run, review, receipt)
+
+
+def _site_rules(workspace: Workspace) -> Path | None:
+    named = workspace.settings.deid.files
+    return None if named is None else workspace.root / named
+
+
+class _Run:
+    """One run over what was chosen.
+
+    Attributes:
+        digests: of the rules and the scrubber's version, by format.
+        kept: how many copies stood there from before.
+        stopped: why the run ended before all was done; None if it did not.
+    """
+
+    def __init__(
+        self, workspace: Workspace, request: FilesRequest, layer: ScrubLayer, rules: Mapping[str, FileRules],
+        engine: Embedded,
+    ) -> None:  # fmt: skip
+        self._request, self._layer, self._rules, self._engine = request, layer, rules, engine
+        archives = {(site.code, archive.name): archive for site in workspace.settings.sites for archive in site.archives}
+        self._roots: dict[tuple[str, str], Root] = {key: root_of(archive) for key, archive in archives.items()}
+        self._shows_dates = load_profile(workspace).treatments()["slides.scan_datetime"].action is Action.SHIFT
+        self._records = None if request.target is None else Records(workspace, request.target)
+        self.digests = {name: one.digest for name, one in rules.items()}
+        self.kept = 0
+        self.stopped: InputOutputError | None = None
+
+    def outcomes(self, chosen: Sequence[Chosen], progress: Callable[[int, int], None]) -> dict[str, Outcome]:
+        """What became of each, by code."""
+        found: dict[str, Outcome] = {}
+        waiting: list[tuple[Chosen, ScrubJob]] = []
+        for one in chosen:
+            refusal = self._refusal(one)
+            if refusal is not None:
+                found[one.code] = Outcome(Standing.REFUSED, refusal)
+                self._withdraw(one)
+            elif (record := self._standing(one)) is not None:
+                found[one.code] = record
+                self.kept += 1
+            else:
+                waiting.append((one, self._job(one)))
+        if self._request.target is not None:
+            self._demand_space([one for one, _ in waiting], self._request.target)
+        progress(len(found), len(chosen))
+        for one, outcome in self._scrubbed(waiting):
+            found[one.code] = outcome
+            if self._records is not None and outcome.standing is Standing.DONE:
+                self._records.keep(one.code, self._made_of(one), outcome)
+            progress(len(found), len(chosen))
+        if self._request.target is not None:
+            shutil.rmtree(self._request.target / UNFINISHED, ignore_errors=True)
+        return {one.code: found[one.code] for one in chosen if one.code in found}
+
+    def _refusal(self, one: Chosen) -> str | None:
+        if one.opted_out:
+            return _OPTED_OUT
+        if one.status != "ok":
+            return "the catalog does not know it as readable"
+        if (one.site, one.archive) not in self._roots:
+            return "its archive is not in the workspace's file any more"
+        return None if one.format in FORMATS else "no copies can be made of this format"
+
+    def _job(self, one: Chosen) -> ScrubJob:
+        return ScrubJob(
+            self._roots[one.site, one.archive], one.members, one.format, one.code, one.patient, one.case,
+            one.days if self._shows_dates else None, self._layer.codes, self._rules[one.format], one.known,
+            self._request.relabel, self._request.convert and one.format == "kfb", one.site,
+        )  # fmt: skip
+
+    def _made_of(self, one: Chosen) -> str:
+        """What a copy is made of: with any other, it is made again."""
+        scrubber = scrubber_of(one.format)
+        states = []
+        for member in one.members:
+            try:
+                with self._roots[one.site, one.archive].open(member) as source:
+                    path = source.local_path
+                    states.append((source.size, Path(os.fsdecode(path)).stat().st_mtime_ns if path else 0))
+            except OSError:
+                states.append((-1, 0))
+        parts = (
+            self.digests[one.format], scrubber.VERSION if scrubber else 0, self._layer.name, one.patient, one.case, one.days,
+            self._shows_dates, self._request.relabel, self._request.convert, [value.value for value in one.known], states,
+        )  # fmt: skip
+        return json.dumps(parts, ensure_ascii=False, default=str)
+
+    def _standing(self, one: Chosen) -> Outcome | None:
+        return None if self._records is None else self._records.standing(one.code, self._made_of(one))
+
+    def _withdraw(self, one: Chosen) -> None:
+        """A copy of before goes when its slide must not be given away any more."""
+        if self._records is not None:
+            self._records.withdraw(one.code)
+
+    def _demand_space(self, waiting: Iterable[Chosen], target: Path) -> None:
+        needed = sum(one.size for one in waiting)
+        free = shutil.disk_usage(target).free
+        if needed + _SPARE_BYTES > free and not self._shares(target):
+            raise InputOutputError(
+                f"the copies need up to {needed / 1e9:,.1f} GB, and there are {free / 1e9:,.1f} GB free in their directory",
+                "Free space, give another directory, or a smaller cohort; nothing was written.",
+            )
+
+    def _shares(self, target: Path) -> bool:
+        """Whether copies share blocks with some archive, so that they need hardly any space."""
+        roots = [root.path for root in self._roots.values() if hasattr(root, "path")]
+        return any(can_share(Path(os.fsdecode(path)), target) for path in roots)
+
+    def _scrubbed(self, waiting: Sequence[tuple[Chosen, ScrubJob]]) -> Iterator[tuple[Chosen, Outcome]]:
+        by_code = {one.code: one for one, _ in waiting}
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for one, job in waiting:
+                if self.stopped is None:
+                    yield pa.RecordBatch.from_pylist([{"code": one.code, "job": pickle.dumps(job)}], schema=JOBS)
+
+        spec = ScrubFiles(self._request.target)
+        for batch in self._engine.run(scrub_files, batches(), spec, OUTCOMES, on_crash=lost_job, timeout=_TIMEOUT):
+            for row in batch.to_pylist():
+                outcome = Records.unpacked(row["outcome"])
+                if outcome.standing is Standing.FAILED and _is_of_target(outcome.reason):
+                    self.stopped = self.stopped or InputOutputError(
+                        f"the run ended: {outcome.reason}",
+                        "Free space or open the directory for writing, then run the command again; it goes on.",
+                    )
+                yield by_code[row["code"]], outcome
+
+
+def _is_of_target(reason: str) -> bool:
+    """Whether what failed for one slide would fail for all."""
+    return any(os.strerror(number).lower() in reason for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS))
+
+
+def _standings(outcomes: Mapping[str, Outcome]) -> Counter[str]:
+    return Counter(str(outcome.standing) for outcome in outcomes.values())
+
+
+def _findings(chosen: Sequence[Chosen], outcomes: Mapping[str, Outcome]) -> Iterator[Finding]:
+    for one in chosen:
+        outcome = outcomes.get(one.code)
+        if outcome is None or outcome.standing is Standing.DONE:
+            continue
+        yield Finding(
+            _RULES[outcome.standing],
+            Severity.ERROR if outcome.standing is Standing.FAILED else Severity.WARNING,
+            f"no copy was made: {outcome.reason}",
+            stage="deid_files", site=one.site, table="slides" if one.kind == "slide" else "series", subject=one.identifier,
+        )  # fmt: skip
+
+
+def _summary(
+    layer: ScrubLayer, chosen: Sequence[Chosen], outcomes: Mapping[str, Outcome], run: _Run, review: Path | None,
+    receipt: Path | None,
+) -> FilesSummary:  # fmt: skip
+    deeds: dict[str, Counter[str]] = {}
+    unknown: Counter[str] = Counter()
+    for one in chosen:
+        outcome = outcomes.get(one.code)
+        for deed, rule, count in outcome.deeds if outcome else ():
+            deeds.setdefault(one.format, Counter())[f"{deed} {rule}"] += count
+        unknown.update({f"{one.format} {item.table}" for item in (outcome.unknown if outcome else ())})
+    reasons = Counter(outcome.reason for outcome in outcomes.values() if outcome.reason)
+    return FilesSummary(
+        layer.name, dict(sorted(_standings(outcomes).items())), run.kept,
+        dict(sorted(Counter(one.format for one in chosen).items())),
+        {name: dict(sorted(counts.items())) for name, counts in sorted(deeds.items())}, dict(reasons.most_common()),
+        dict(sorted(unknown.items())), review, sum(sum(outcome.sizes) for outcome in outcomes.values()), receipt,
+    )  # fmt: skip

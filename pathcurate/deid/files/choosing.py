@@ -1,0 +1,344 @@
+"""Which slides and series are to be scrubbed, as whom, and what identifies them."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pathcurate import pseudonyms
+from pathcurate.errors import PlanIncompleteError, UsageError
+from pathcurate.model.attrition import COHORT_FILE
+from pathcurate.model.column import Identifying, Table
+from pathcurate.model.crosswalk import kind_of
+from pathcurate.model.deidentified import UNIT_KEYS
+from pathcurate.model.filescrub import OwnValue
+from pathcurate.model.link import LINKS
+from pathcurate.model.report import REPORTS
+from pathcurate.model.series import SERIES
+from pathcurate.model.slide import FILES, SLIDES
+from pathcurate.pseudonyms import Layer, Pseudonyms
+from pathcurate.releases import Release
+from pathcurate.slidefiles import LayerCodes
+from pathcurate.storage import path_text
+from pathcurate.tables import Catalog, column_values, read_parquet
+from pathcurate.verification import demand_seal
+from pathcurate.workspace import Workspace
+
+_OF_PERSON: Mapping[str, str] = {
+    "patient_name": "name", "patient_id": "number", "id_number": "id", "phone": "phone", "accession": "case",
+    "accession_raw": "case", "accession_external": "case", "address": "address",
+}  # fmt: skip
+"""Columns of `reports` to the kinds of what they identify."""
+_KINDS: Mapping[str, str] = {
+    "barcode": "barcode", "label_text": "label", "metadata_texts": "label", "accession_raw": "case", "patient_id": "number",
+    "scanner_serial": "device", "relpath": "file", "study_uid": "uid", "series_uid": "uid", "patient_name": "name",
+    "accession": "case", "serial": "device", "station": "device", "institution": "unit",
+}  # fmt: skip
+_LEAST_NAME_SIGNS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which files are asked for; one of them is given.
+
+    Attributes:
+        cohort: the name of a cohort: all slides of its rows, in the codes of the workspace.
+        release: a release: all slides of its rows, in the codes of the product.
+        codes: codes of slides and series, or their identifiers in the catalog.
+    """
+
+    cohort: str | None = None
+    release: Release | None = None
+    codes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Chosen:
+    """One slide or series that is to be scrubbed.
+
+    Attributes:
+        kind: which of the two.
+        identifier: in the catalog.
+        code: of the layer; names the copies.
+        patient: its code of the layer.
+        case: its code of the layer.
+        days: by which dates move.
+        site: of which it is.
+        archive: name of the archive root.
+        members: paths below it, the main one first; of a MIRAX slide without its folder.
+        format: of the table `slides`; ``dicom`` for a series.
+        status: its state in the catalog.
+        size: bytes of all its files, as far as the catalog knows.
+        known: what the catalog knows that identifies it.
+        opted_out: whether its person, case or site is not to be given away any more.
+    """
+
+    kind: Literal["slide", "series"]
+    identifier: str
+    code: str
+    patient: str | None
+    case: str | None
+    days: int
+    site: str
+    archive: str
+    members: tuple[bytes, ...]
+    format: str
+    status: str
+    size: int
+    known: tuple[OwnValue, ...]
+    opted_out: bool
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ScrubLayer:
+    """The codes that the files get.
+
+    Attributes:
+        name: ``internal``, or ``product NAME``.
+        codes: for identifiers that stand in files.
+        layer: for dates.
+    """
+
+    name: str
+    codes: LayerCodes
+    layer: Layer
+
+    def of(self, internal: str | None) -> str | None:
+        """The layer's code for an internal one."""
+        for outer in self.codes.layers[1:]:
+            internal = None if internal is None else outer.code(internal[0], internal)
+        return internal
+
+
+def scrub_layer(key: bytes, release: Release | None) -> ScrubLayer:
+    """The internal layer, or that of a release's product."""
+    inside = pseudonyms.internal(key)
+    if release is None:
+        return ScrubLayer("internal", LayerCodes((inside.codes,)), inside)
+    outside = pseudonyms.product(key, release.name)
+    return ScrubLayer(f"product {release.name}", LayerCodes((inside.codes, outside.codes)), outside)
+
+
+def choose(workspace: Workspace, selection: Selection, key: bytes) -> tuple[ScrubLayer, list[Chosen]]:
+    """What is asked for, in the order of its codes.
+
+    Raises:
+        PlanIncompleteError: there is no such cohort.
+        UsageError: a code or identifier is nobody's; it is named by its number.
+    """
+    return (layer := scrub_layer(key, selection.release)), _Choice(workspace, layer).chosen(selection)
+
+
+class _Choice:
+    """Looks up what stands behind codes; the internal codes are those of ``deid/``."""
+
+    def __init__(self, workspace: Workspace, layer: ScrubLayer) -> None:
+        self._workspace, self._layer = workspace, layer
+        self._catalog = Catalog(workspace.catalog)
+        self._inside: Pseudonyms = layer.codes.layers[0]
+        self._opted_out = _opted_out(workspace)
+        self._shown = read_parquet(workspace.deid / "slides.parquet", ("slide_id", "case_id", "patient_id", "group_id"))
+
+    def chosen(self, selection: Selection) -> list[Chosen]:
+        slides, series = self._wanted(selection)
+        rows = [*self._slides(slides), *self._series(series)]
+        return sorted(rows, key=lambda one: one.code)
+
+    def _wanted(self, selection: Selection) -> tuple[set[str], set[str]]:
+        """Internal codes of the slides, and of the series."""
+        if selection.codes:
+            return self._listed(selection.codes)
+        unit, codes = self._rows(selection)
+        if unit == "slide":
+            return codes, set()
+        column = UNIT_KEYS[unit]
+        of_unit = pc.is_in(self._shown[column], value_set=pa.array(sorted(codes), pa.string()))
+        linked = self._series_links()
+        series = {row["code"] for row in linked if row["case" if unit == "case" else "patient"] in codes}
+        return set(column_values(self._shown.filter(of_unit), "slide_id")), series
+
+    def _rows(self, selection: Selection) -> tuple[str, set[str]]:
+        """The unit of a cohort or release, and the internal codes of its rows."""
+        if selection.release is None:
+            return self._cohort(str(selection.cohort))
+        name, facts = next(iter(selection.release.tables.items()))
+        unit = next(unit for unit, column in UNIT_KEYS.items() if [column] == list(facts["key"])[:1])
+        path = selection.release.directory / str(facts["path"])
+        given = set(column_values(read_parquet(path, (UNIT_KEYS[unit],)), UNIT_KEYS[unit]))
+        inside = sorted(set(filter(None, column_values(self._shown, UNIT_KEYS[unit]))))
+        outer = self._layer.codes.layers[-1].codes(UNIT_KEYS[unit][0].upper(), inside)
+        found = {code for code, shown in zip(inside, outer, strict=True) if shown in given}
+        if len(found) < len(given) and unit == "slide":
+            raise PlanIncompleteError(
+                f"{len(given) - len(found):,} slides of the release are not in the catalog any more ({name})",
+                "Build a new version of the release, or bring back what it was made of; nothing was written.",
+            )
+        return unit, found
+
+    def _cohort(self, name: str) -> tuple[str, set[str]]:
+        directory = self._workspace.cohorts / name
+        try:
+            facts = json.loads((directory / COHORT_FILE).read_bytes())
+        except OSError:
+            raise PlanIncompleteError(
+                "there is no such cohort", "Run `pathcurate cohort RECIPE` first; the recipe's name is the cohort's."
+            ) from None
+        if facts["inputs"] != dict(demand_seal(self._workspace).tables):
+            raise PlanIncompleteError(
+                "the cohort was selected from other tables than there are now", "Run `pathcurate cohort RECIPE` again."
+            )
+        column = UNIT_KEYS[facts["unit"]]
+        return facts["unit"], set(column_values(read_parquet(directory / "cohort.parquet", (column,)), column))
+
+    def _listed(self, codes: Sequence[str]) -> tuple[set[str], set[str]]:
+        slides, series = (self._codes_of(table) for table in (SLIDES, SERIES))
+        wanted: tuple[set[str], set[str]] = set(), set()
+        for number, text in enumerate(codes, start=1):
+            code = text if kind_of(text) else slides.get(text) or series.get(text)
+            if code in set(slides.values()) if (code or "")[:1] == "S" else False:
+                wanted[0].add(str(code))
+            elif code is not None and code in set(series.values()):
+                wanted[1].add(code)
+            else:
+                raise UsageError(
+                    f"line {number} of the list is no slide or series of this workspace",
+                    "Give codes as deid/ has them (S-…, I-…), or identifiers of the catalog, one on each line.",
+                )
+        return wanted
+
+    def _codes_of(self, table: Table) -> dict[str, str]:
+        """Identifier of the catalog to internal code."""
+        key = table.key[0]
+        identifiers = column_values(self._catalog.read(table, columns=(key,)), key)
+        return dict(zip(identifiers, self._inside.codes(str(table[key].pseudonym), identifiers), strict=True))
+
+    def _slides(self, wanted: set[str]) -> Iterator[Chosen]:
+        if not wanted:
+            return
+        of_slide = {identifier: code for identifier, code in self._codes_of(SLIDES).items() if code in wanted}
+        shown = {
+            row["slide_id"]: row
+            for row in self._shown.filter(pc.is_in(self._shown["slide_id"], value_set=pa.array(sorted(wanted)))).to_pylist()
+        }
+        rows = self._raw(SLIDES, of_slide)
+        parts = self._parts(of_slide)
+        links = {row["slide_id"]: row for row in self._raw(LINKS, of_slide, ("slide_id", "site", "accession"))}
+        persons = self._persons((row["site"], row["accession"]) for row in links.values() if row["accession"])
+        for row in rows:
+            code = of_slide[row["slide_id"]]
+            owner = shown.get(code, {})
+            link = links.get(row["slide_id"], {})
+            known = (*_known(SLIDES, row), *persons.get((link.get("site"), link.get("accession")), ()))
+            yield self._made("slide", row, code, owner, parts.get(row["slide_id"], ()), str(row["format"] or "other"), known)
+
+    def _series(self, wanted: set[str]) -> Iterator[Chosen]:
+        if not wanted:
+            return
+        of_series = {identifier: code for identifier, code in self._codes_of(SERIES).items() if code in wanted}
+        linked = {row["series_id"]: row for row in self._series_links()}
+        parts = self._parts(of_series)
+        persons = self._persons(
+            (row["site"], row["accession"]) for row in linked.values() if row["series_id"] in of_series and row["accession"]
+        )
+        for row in self._raw(SERIES, of_series):
+            link = linked.get(row["series_id"], {})
+            owner = {"case_id": link.get("case"), "patient_id": link.get("patient"), "group_id": None}
+            known = (*_known(SERIES, row), *persons.get((link.get("site"), link.get("accession")), ()))
+            yield self._made("series", row, of_series[row["series_id"]], owner, parts[row["series_id"]], "dicom", known)
+
+    def _made(
+        self, kind: Literal["slide", "series"], row: Mapping[str, Any], code: str, owner: Mapping[str, Any],
+        parts: Sequence[bytes], format_: str, known: tuple[OwnValue, ...],
+    ) -> Chosen:  # fmt: skip
+        patient = owner.get("patient_id")
+        members = tuple(dict.fromkeys([row["relpath"], *sorted(parts)]))
+        return Chosen(
+            kind, row[f"{kind}_id" if kind == "slide" else "series_id"], str(self._layer.of(code)), self._layer.of(patient),
+            self._layer.of(owner.get("case_id")), self._layer.layer.dates.days(patient or code), row["site"], row["archive"],
+            members, format_, row["status"], row["size_bytes"] or 0, known,
+            self._is_opted_out(row["site"], owner.get("case_id"), owner.get("group_id") or owner.get("patient_id")),
+        )  # fmt: skip
+
+    def _raw(self, table: Table, identifiers: Iterable[str], columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        key = table.key[0]
+        wanted = pa.array(sorted(identifiers), pa.string())
+        data = self._catalog.read(table, columns=columns)
+        return data.filter(pc.is_in(data[key], value_set=wanted)).to_pylist()
+
+    def _parts(self, identifiers: Iterable[str]) -> dict[str, list[bytes]]:
+        """Files of slides and series that lie in several of equal rank."""
+        if self._catalog.snapshot(FILES) is None:
+            return {}
+        data = self._catalog.read(FILES, columns=("relpath", "kind", "owner"))
+        is_part = pc.and_(
+            pc.is_in(data["kind"], value_set=pa.array(["slide_part", "series_part"])),
+            pc.is_in(data["owner"], value_set=pa.array(sorted(identifiers), pa.string())),
+        )
+        found: dict[str, list[bytes]] = {}
+        for row in data.filter(is_part).to_pylist():
+            found.setdefault(row["owner"], []).append(row["relpath"])
+        return found
+
+    def _series_links(self) -> list[dict[str, Any]]:
+        """Series with the internal codes of their case and person."""
+        data = self._catalog.read(LINKS, columns=("series_id", "site", "accession", "person_id"))
+        rows = data.filter(data["series_id"].is_valid()).to_pylist()
+        cases = self._inside.codes("C", [row["site"] for row in rows], [row["accession"] or None for row in rows])
+        people = self._inside.codes("P", [row["person_id"] for row in rows])
+        codes = self._inside.codes("I", [row["series_id"] for row in rows])
+        return [
+            {**row, "code": code, "case": case, "patient": patient}
+            for row, code, case, patient in zip(rows, codes, cases, people, strict=True)
+        ]
+
+    def _persons(self, cases: Iterable[tuple[str, str]]) -> dict[tuple[str | None, str | None], tuple[OwnValue, ...]]:
+        """What the reports of a case say of its person, by site and number."""
+        wanted = set(cases)
+        if not wanted:
+            return {}
+        columns = [name for name in _OF_PERSON if name in REPORTS.names]
+        data = self._catalog.read(REPORTS, columns=("site", *columns))
+        data = data.filter(pc.is_in(data["accession"], value_set=pa.array(sorted({number for _, number in wanted}))))
+        found: dict[tuple[str | None, str | None], dict[OwnValue, None]] = {}
+        for row in data.to_pylist():
+            if (case := (row["site"], row["accession"])) in wanted:
+                values = found.setdefault(case, {})
+                values.update({OwnValue(_OF_PERSON[name], str(row[name])): None for name in columns if row[name]})
+        return {case: tuple(values) for case, values in found.items()}
+
+    def _is_opted_out(self, site: str, case: str | None, group: str | None) -> bool:
+        return bool(self._opted_out & {("site", site), ("case", case), ("person", group)})
+
+
+def _opted_out(workspace: Workspace) -> set[tuple[str, str | None]]:
+    """Whom today's lists forbid to give away: subject and code."""
+    path = workspace.vault / "criteria" / "permissions.parquet"
+    if not path.is_file():
+        return set()
+    rows = read_parquet(path, ("subject", "subject_code", "opt_out")).to_pylist()
+    return {(row["subject"], row["subject_code"]) for row in rows if row["opt_out"]}
+
+
+def _known(table: Table, row: Mapping[str, Any]) -> Iterator[OwnValue]:
+    """What a row of the catalog says that identifies."""
+    for column in table.columns:
+        kind, value = _KINDS.get(column.name), row.get(column.name)
+        if kind is None or not value or column.identifying is not Identifying.DIRECT:
+            continue
+        if column.name == "relpath":
+            yield from _of_path(value)
+        else:
+            yield from (OwnValue(kind, str(text)) for text in (value if isinstance(value, list) else [value]))
+
+
+def _of_path(relpath: bytes) -> Iterator[OwnValue]:
+    """Names of a path that may say whose it is: file and folders, without extension; stock words are short."""
+    for part in PurePosixPath(path_text(relpath)).parts:
+        stem = PurePosixPath(part).stem
+        is_telling = len(stem) >= _LEAST_NAME_SIGNS and any(sign.isdigit() for sign in stem)
+        if is_telling or any(ord(sign) >= 0x2E80 for sign in stem):
+            yield OwnValue("file", stem)

@@ -1,0 +1,167 @@
+"""The kernel that scrubs one slide or series, proves its copies and puts them in their place.
+
+It runs in child processes of this machine's engine: a reader that crashes on a copy takes one slide with it, not the run.
+What it is given holds key material, which goes through a pipe and nowhere else; such a run is for the embedded engine only.
+"""
+
+import json
+import os
+import pickle
+import shutil
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from pathcurate.deid.files.proof import Proof, prove
+from pathcurate.engines import LossReason
+from pathcurate.model.deidfile import Standing
+from pathcurate.model.filescrub import Deed, FilePlan, Unknown, UnscrubbableError, WrittenFiles
+from pathcurate.readers import companion_folder
+from pathcurate.scrubbers.files import FileScrubber, scrubber_of
+from pathcurate.slidefiles import ScrubJob
+from pathcurate.storage import LocalRoot, Skipped, sync_tree
+
+_JOB_FIELDS: Final[list[tuple[str, pa.DataType]]] = [("code", pa.string()), ("job", pa.binary())]
+_OUTCOME_FIELDS: Final[list[tuple[str, pa.DataType]]] = [("code", pa.string()), ("outcome", pa.string())]
+JOBS: Final = pa.schema(_JOB_FIELDS)
+OUTCOMES: Final = pa.schema(_OUTCOME_FIELDS)
+UNFINISHED: Final = ".unfinished"
+"""Folder in which copies are made and proven, beside those that are done; gone after a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScrubFiles:
+    """What the kernel is to do.
+
+    Attributes:
+        target: the directory that the copies go to; None to plan only.
+    """
+
+    target: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one slide or series.
+
+    Attributes:
+        standing: see :class:`~pathcurate.model.deidfile.Standing`.
+        reason: why, in words without a value; empty if it is done.
+        deeds: what was or will be done: each deed, with the rule that says so, and in how many places.
+        unknown: what no rule knows.
+        written: the copies, relative to the target.
+        sizes: bytes of each copy.
+        proof: what was proven.
+    """
+
+    standing: Standing
+    reason: str = ""
+    deeds: tuple[tuple[Deed, str, int], ...] = ()
+    unknown: tuple[Unknown, ...] = ()
+    written: WrittenFiles | None = None
+    sizes: tuple[int, ...] = ()
+    proof: Proof | None = None
+
+
+def scrub_files(batch: pa.RecordBatch, spec: ScrubFiles) -> pa.RecordBatch:
+    """The outcome of each job of a batch."""
+    rows = [
+        {"code": row["code"], "outcome": packed(_outcome(pickle.loads(row["job"]), spec))}  # noqa: S301 -- made by the parent
+        for row in batch.to_pylist()
+    ]
+    return pa.RecordBatch.from_pylist(rows, schema=OUTCOMES)
+
+
+def lost_job(row: pa.RecordBatch, reason: LossReason) -> pa.RecordBatch:
+    """The outcome of a job whose process was killed or did not end."""
+    words = "a reader crashed on it" if reason == "reader_crashed" else "it took too long"
+    outcome = packed(Outcome(Standing.FAILED, words))
+    return pa.RecordBatch.from_pylist([{"code": row["code"][0].as_py(), "outcome": outcome}], schema=OUTCOMES)
+
+
+def _outcome(job: ScrubJob, spec: ScrubFiles) -> Outcome:
+    try:
+        job = replace(job, members=tuple(dict.fromkeys([*job.members, *_companions(job)])))
+        scrubber = scrubber_of(job.format)
+        if scrubber is None:
+            return Outcome(Standing.REFUSED, "no copies can be made of this format")
+        if spec.target is None:
+            return _planned(scrubber.plan(job))
+        return _done(job, scrubber, spec.target)
+    except UnscrubbableError as error:
+        return Outcome(Standing.REFUSED, str(error))
+    except OSError as error:
+        # Of the error's text only the system's words: it may quote a path.
+        return Outcome(Standing.FAILED, f"a file could not be read or written ({os.strerror(error.errno or 5).lower()})")
+    except Exception as error:  # noqa: BLE001 -- one bad slide never stops a run, whatever it makes a library raise
+        return Outcome(Standing.FAILED, f"the scrubber stopped ({type(error).__name__})")
+
+
+def _planned(plan: FilePlan) -> Outcome:
+    if plan.unknown:
+        return Outcome(Standing.QUARANTINED, "no rule knows something in it", _deeds(plan), plan.unknown)
+    if plan.refusal is not None:
+        return Outcome(Standing.REFUSED, plan.refusal, _deeds(plan))
+    return Outcome(Standing.DONE, deeds=_deeds(plan))
+
+
+def _deeds(plan: FilePlan) -> tuple[tuple[Deed, str, int], ...]:
+    counts = Counter((change.deed, change.rule) for change in plan.changes)
+    return tuple((deed, rule, count) for (deed, rule), count in sorted(counts.items()))
+
+
+def _done(job: ScrubJob, scrubber: FileScrubber, target: Path) -> Outcome:
+    folder = target / UNFINISHED / job.code
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    try:
+        plan, written = scrubber.write(job, folder)
+        if written is None:
+            return _planned(plan)
+        proof = prove(job, plan, folder, written)
+        if proof.faults:
+            return Outcome(Standing.FAILED, f"the proof failed: {'; '.join(proof.faults[:5])}", _deeds(plan), proof=proof)
+        sizes = tuple((folder / name).stat().st_size for name in written.files)
+        sync_tree(folder)
+        placed = _placed(job, folder, target, written)
+        return Outcome(Standing.DONE, deeds=_deeds(plan), written=placed, sizes=sizes, proof=proof)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _placed(job: ScrubJob, folder: Path, target: Path, written: WrittenFiles) -> WrittenFiles:
+    """Move proven copies to their place, the one that readers open last: until then nobody finds half a slide."""
+    above = "dicom" if job.format == "dicom" else "slides"
+    for name in sorted(written.files, key=lambda name: name == written.main):
+        place = target / above / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).replace(place)
+    return replace(
+        written, main=f"{above}/{written.main}", files=tuple(f"{above}/{name}" for name in written.files), copied={}
+    )
+
+
+def _companions(job: ScrubJob) -> list[bytes]:
+    """Paths of the files in the folder beside a slide, which are part of it."""
+    folder = companion_folder(job.members[0]) if job.format == "mrxs" else None
+    if folder is None:
+        return []
+    if isinstance(job.root, LocalRoot):
+        below = LocalRoot(job.root.path + b"/" + folder).walk(lambda names: set())
+        return [folder + b"/" + entry.relpath for entry in below if not isinstance(entry, Skipped)]
+    return [entry.relpath for entry in job.root.walk(set) if not isinstance(entry, Skipped)
+            and entry.relpath.startswith(folder + b"/")]  # fmt: skip
+
+
+def packed(outcome: Outcome) -> str:
+    """An outcome as JSON."""
+    return json.dumps(asdict(outcome), default=_plain, ensure_ascii=False)
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    raise TypeError(type(value).__name__)

@@ -1,0 +1,277 @@
+"""The proof of one copy: same pixels, same geometry, opened by other readers, and nothing in it that identified the slide.
+
+Nothing here trusts the scrubber that wrote the copy: source and copy are read anew, by our readers and by those of others.
+"""
+
+import hashlib
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from itertools import groupby, zip_longest
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pathcurate import readers
+from pathcurate.deid.files.otherreaders import Opened, differences, opened
+from pathcurate.leaksearch.own import OwnHit, OwnSearch
+from pathcurate.model.filescrub import FilePlan, PixelRun, WrittenFiles
+from pathcurate.model.slide import SlideHeader
+from pathcurate.slidefiles import ScrubJob
+from pathcurate.storage import LocalSource, Source
+
+_PIECE: Final = 4 << 20
+_SAME: Final = (
+    "width", "height", "level_count", "level_downsamples", "tile_width", "tile_height", "compression", "mpp_x", "mpp_y",
+    "objective_power", "focal_planes", "channels",
+)  # fmt: skip
+"""What a header says of the pyramid; a copy's says the same."""
+_OF_LAYOUT: Final = frozenset({"compression", "tile_width", "tile_height"})
+"""Of these, what another format may say otherwise of the same tiles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was proven of the copies of one slide or series.
+
+    Attributes:
+        images: images whose pixels are those of the source, bit for bit.
+        pixel_bytes: their bytes.
+        values: identifiers that were searched for.
+        bytes_searched: in which, and that all was hashed.
+        readers: readers of others that opened the copies.
+        sha256: digest of each copy, in the order of the files.
+        faults: what is not as it must be, in words without a value; empty if the proof holds.
+    """
+
+    images: int
+    pixel_bytes: int
+    values: int
+    bytes_searched: int
+    readers: tuple[str, ...]
+    sha256: Mapping[str, str]
+    faults: tuple[str, ...]
+
+
+def prove(job: ScrubJob, plan: FilePlan, folder: Path, written: WrittenFiles) -> Proof:
+    """Prove the copies of one slide or series.
+
+    Args:
+        job: what was scrubbed.
+        plan: what the scrubber says went.
+        folder: where the copies are.
+        written: which they are.
+
+    Raises:
+        OSError: source or copy cannot be read.
+    """
+    search = OwnSearch((*job.known, *plan.own), without=_codes(job))
+    faults: list[str] = []
+    images = pixel_bytes = 0
+    pixels: dict[str, _Spans] = {}
+    for copy, member in sorted(written.copied.items()):
+        with ExitStack() as stack:
+            original = stack.enter_context(job.open(member))
+            made = stack.enter_context(LocalSource(bytes(folder / copy)))
+            compared = _Comparison(original, made, convert=job.convert)
+            faults += compared.faults
+            images, pixel_bytes = images + compared.images, pixel_bytes + compared.length
+            for file, spans in compared.spans.items():
+                pixels[str(Path(copy).parent / file.decode("utf-8", "surrogateescape")) if file else copy] = spans
+    known_by, texts = _by_others(job, folder, written, faults)
+    for place, text in texts:
+        faults += [f"{place} still says what identifies ({kind})" for kind in search.in_text(text)]
+    digests = {}
+    searched = 0
+    for name in written.files:
+        digests[name], hits, length = _hashed(folder / name, search, pixels.get(name))
+        searched += length
+        faults += [f"an identifier ({hit.kind}, {hit.encoding}) stands at offset {hit.offset:,}" for hit in hits]
+        faults += [f"the name of a copy says what identifies ({kind})" for kind in search.in_text(name)]
+    if not images and not written.copied:
+        faults.append("no copy holds any pixels")
+    return Proof(images, pixel_bytes, search.searched, searched, known_by, digests, tuple(dict.fromkeys(faults)))
+
+
+def _codes(job: ScrubJob) -> Iterator[str]:
+    yield from (code for code in (job.code, job.patient, job.case) if code is not None)
+
+
+class _Spans:
+    """Where pixels lie in one file: joined, in order."""
+
+    def __init__(self) -> None:
+        self._starts, self._ends = array("Q"), array("Q")
+        self._joined: tuple[NDArray[np.uint64], NDArray[np.uint64]] | None = None
+
+    def add(self, offset: int, length: int) -> None:
+        if self._ends and self._ends[-1] == offset:
+            self._ends[-1] += length
+        else:
+            self._starts.append(offset)
+            self._ends.append(offset + length)
+
+    def holds(self, start: int, end: int) -> bool:
+        """Whether all bytes of a stretch are pixels."""
+        if self._joined is None:
+            self._joined = self._join()
+        starts, ends = self._joined
+        at = bisect_right(starts, start) - 1
+        return at >= 0 and end <= int(ends[at])
+
+    def _join(self) -> "tuple[NDArray[np.uint64], NDArray[np.uint64]]":
+        starts, ends = (np.frombuffer(these, np.uint64) if these else np.empty(0, np.uint64) for these in
+                        (self._starts, self._ends))  # fmt: skip
+        order = np.argsort(starts, kind="stable")
+        starts, ends = starts[order], np.maximum.accumulate(ends[order]) if len(ends) else ends
+        is_first = np.append(True, starts[1:] > ends[:-1])[: len(starts)]
+        is_last = np.append(is_first[1:], True)[: len(starts)]
+        return starts[is_first], ends[is_last]
+
+
+class _Comparison:
+    """Source and copy side by side: what our readers say of both, and every byte of their pixels."""
+
+    def __init__(self, original: Source, copy: Source, *, convert: bool) -> None:
+        self.faults: list[str] = []
+        self.images = self.length = 0
+        self.spans: dict[bytes, _Spans] = {}
+        was, now = readers.read_slide(original), readers.read_slide(copy)
+        if was is None or now is None:
+            self.faults.append("our reader does not know the copy" if was else "our reader does not know the source")
+            return
+        self._headers(was, now, convert=convert)
+        self._pixels(original, was.reader, copy, now.reader)
+        if was.part is None and readers.sample_pixels(original, was.reader) != readers.sample_pixels(copy, now.reader):
+            # A converted copy has the same tiles in another file, so its sample is another one.
+            self.faults += [] if convert else ["the pixel fingerprint is another one"]
+
+    def _headers(self, was: readers.ReadResult, now: readers.ReadResult, *, convert: bool) -> None:
+        status = now.part.status if now.part else now.header.status
+        if status != "ok":
+            self.faults.append(f"our reader finds the copy {status}")
+        self.faults += [
+            f"{name} is not as in the source"
+            for name in _SAME
+            if getattr(was.header, name) != getattr(now.header, name) and not (convert and name in _OF_LAYOUT)
+        ]
+        self.faults += [f"our reader finds {what} in the copy" for what in _left(now.header)]
+
+    def _pixels(self, original: Source, reader: str, copy: Source, reader_of_copy: str) -> None:
+        before = groupby(readers.pixel_runs(original, reader), lambda run: run.image)
+        after = groupby(readers.pixel_runs(copy, reader_of_copy), lambda run: run.image)
+        for was, now in zip_longest(before, after):
+            if was is None or now is None or was[0] != now[0]:
+                self.faults.append("the copy has other images than the source")
+                return
+            with ExitStack() as stack:
+                left = _pieces(original, was[1], stack)
+                length = _common(left, _pieces(copy, self._noted(now[1]), stack))
+            if length is None:
+                self.faults.append("pixels of an image are not those of the source")
+                return
+            self.images += 1
+            self.length += length
+
+    def _noted(self, runs: Iterable[PixelRun]) -> Iterator[PixelRun]:
+        for run in runs:
+            self.spans.setdefault(run.file, _Spans()).add(run.offset, run.length)
+            yield run
+
+
+def _left(header: SlideHeader) -> Iterator[str]:
+    """What must not be in a copy's header."""
+    names = {field.name for field in fields(header)}
+    texts = ("barcode", "label_text", "patient_id", "scanner_serial")
+    yield from (name for name in texts if name in names and getattr(header, name))
+    yield from (name.removeprefix("has_") for name in ("has_overview",) if getattr(header, name))
+
+
+def _pieces(source: Source, runs: Iterable[PixelRun], stack: ExitStack) -> Iterator[bytes]:
+    """The bytes of runs; what lies side by side is read at once."""
+    files: dict[bytes, Source] = {b"": source}
+    start = end = 0
+    file = b""
+    for run in runs:
+        if (run.file, run.offset) == (file, end) and run.offset + run.length - start <= _PIECE:
+            end += run.length
+            continue
+        yield from _read(files, file, start, end, source, stack)
+        file, start, end = run.file, run.offset, run.offset + run.length
+    yield from _read(files, file, start, end, source, stack)
+
+
+def _read(
+    files: dict[bytes, Source], file: bytes, start: int, end: int, source: Source, stack: ExitStack
+) -> Iterator[bytes]:
+    if start == end:
+        return
+    if file not in files:
+        files[file] = stack.enter_context(source.beside(file))
+    for first in range(start, end, _PIECE):
+        length = min(_PIECE, end - first)
+        piece = files[file].read_at(first, length)
+        if len(piece) < length:
+            raise OSError("a file ends before its pixels do")
+        yield piece
+
+
+def _common(left: Iterator[bytes], right: Iterator[bytes]) -> int | None:
+    """How many bytes two streams have in common; None if they differ, or one is longer."""
+    total = 0
+    one = other = b""
+    while True:
+        one, other = one or next(left, b""), other or next(right, b"")
+        if not one or not other:
+            return total if not one and not other else None
+        length = min(len(one), len(other))
+        # Not through memoryviews: they are compared byte by byte, bytes at once.
+        if one[:length] != other[:length]:
+            return None
+        total += length
+        one, other = one[length:], other[length:]
+
+
+def _by_others(
+    job: ScrubJob, folder: Path, written: WrittenFiles, faults: list[str]
+) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
+    """Readers of others that opened the copies, and the texts that they show; what is wrong is added to the faults."""
+    names: set[str] = set()
+    texts: list[tuple[str, str]] = []
+    for copy, member in sorted(written.copied.items()):
+        with job.open(member) as source:
+            path = source.local_path
+            before: Mapping[str, Opened] = opened(path, job.format) if path is not None and not job.convert else {}
+        after = opened(bytes(folder / copy), "svs" if job.convert else job.format)
+        faults += differences(before, after, may_have_label=job.relabel)
+        names |= after.keys()
+        texts += [(f"what {name} reads", text) for name, shown in after.items() for text in shown.texts]
+    if not names:
+        faults.append("no reader but ours opens the copy")
+    return tuple(sorted(names)), texts
+
+
+def _hashed(path: Path, search: OwnSearch, spans: _Spans | None) -> tuple[str, list[OwnHit], int]:
+    """SHA-256 of a copy, where it holds identifiers (a few of the places), and its length; read once."""
+    digest = hashlib.sha256()
+    hits: list[OwnHit] = []
+    overlap = max(search.longest - 1, 0) + 2
+    tail, done = b"", 0
+    with path.open("rb", buffering=0) as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+            data, first = tail + piece, done - len(tail)
+            inside = None if spans is None else _shifted(spans, first)
+            found = search.in_bytes(data, inside, before=max(len(tail) - 2, 0))
+            hits += [OwnHit(first + hit.offset, hit.kind, hit.encoding) for hit in found]
+            done += len(piece)
+            tail = data[-overlap:]
+    return digest.hexdigest(), sorted(set(hits))[:20], done
+
+
+def _shifted(spans: _Spans, first: int) -> Callable[[int, int], bool]:
+    return lambda start, end: spans.holds(first + start, first + end)
