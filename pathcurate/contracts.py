@@ -9,6 +9,7 @@ from pathcurate.model.annotation import ANNOTATIONS
 from pathcurate.model.case import CASES
 from pathcurate.model.column import Table
 from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES
+from pathcurate.model.deidfile import DEID_FILES, RECEIPT_JSON_SCHEMA
 from pathcurate.model.diagnosis import DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS
 from pathcurate.model.event import EVENTS
 from pathcurate.model.finding import FINDINGS
@@ -70,6 +71,8 @@ def contracts() -> dict[str, bytes]:
         **{f"catalog/{table.name}.json": _contract(table) for table in _CATALOG},
         **{f"deid/{name}.json": _contract(table) for name, table in DEID_TABLES.items()},
         **{f"criteria/{name}.json": _contract(table) for name, table in CRITERIA_TABLES.items()},
+        f"files/{DEID_FILES.name}.json": _contract(DEID_FILES),
+        "deid-files-receipt-1.schema.json": RECEIPT_JSON_SCHEMA,
         **{f"deid/texts/{name}.json": _contract(table) for name, table in TEXT_TABLES.items()},
         "criteria/permissions.json": _contract(PERMISSION_CODES),
     }

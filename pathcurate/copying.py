@@ -56,7 +56,8 @@ def can_share(path: Path, directory: Path) -> bool:
     False also if there is none, or the directory cannot be written to.
     """
     try:
-        first = next((entry for entry in os.scandir(path) if entry.is_file(follow_symlinks=False)), None)
+        with os.scandir(path) as entries:
+            first = next((entry for entry in entries if entry.is_file(follow_symlinks=False)), None)
     except OSError:
         return False
     if first is None:

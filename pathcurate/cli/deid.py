@@ -13,12 +13,16 @@ from pathcurate.cli.reidentify import command as reidentify_command
 from pathcurate.cli.session import Session, common_options, count_lines, counted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pathcurate.deid import DeidSummary
     from pathcurate.deid.faults import SearchSummary
     from pathcurate.deid.texts import TextState, TextSummary
     from pathcurate.leaksearch.search import Leak
+    from pathcurate.model.filerule import FileRules
     from pathcurate.model.profile import Profile
     from pathcurate.scrubbers.table import Language
+    from pathcurate.workspace import Workspace
 
 
 @click.group("deid")
@@ -34,11 +38,13 @@ command.add_command(review_command)
 @command.command("explain")
 @click.option("--profile", "name", metavar="NAME", help="A shipped profile, or a file; else the workspace's own.")
 @click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language of the sentences.")
+@click.option("--files", "is_of_files", is_flag=True, help="Say what is done to places in slide and DICOM files instead.")
 @common_options
-def explain_command(session: Session, name: str | None, lang: "Language") -> None:
+def explain_command(session: Session, name: str | None, lang: "Language", *, is_of_files: bool) -> None:
     """Say what a profile does to texts, dates and each column.
 
-    The sentences come from the code that does it. Outside a workspace it is the profile `default`.
+    The sentences come from the code that does it. Outside a workspace it is the profile `default`. With --files: what the
+    rules for slide and DICOM files do, the site's own among them.
 
     \b
     Example:
@@ -49,16 +55,37 @@ def explain_command(session: Session, name: str | None, lang: "Language") -> Non
     from pathcurate.deid import explain
     from pathcurate.profiles import read_profile
 
+    if is_of_files:
+        from pathcurate.deid.files.explained import explain_files
+
+        session.show({"files": (told := explain_files(_own_rules(session), lang))}, told)
+        return
     sentences = explain(read_profile(name, Path.cwd()) if name is not None else _own_profile(session), lang)
     session.show({"columns": sentences}, sentences)
 
 
+def _own_rules(session: Session) -> "Mapping[str, FileRules]":
+    """The rules for files, with the workspace's own where there is one."""
+    from pathcurate.filerules import load_rules
+
+    workspace = _own_workspace(session)
+    named = workspace.settings.deid.files if workspace else None
+    return load_rules(workspace.root / named if workspace and named else None)
+
+
 def _own_profile(session: Session) -> "Profile | None":
     """The workspace's profile, None where there is no workspace."""
+    from pathcurate.profiles import load_profile
+
+    workspace = _own_workspace(session)
+    return None if workspace is None else load_profile(workspace)
+
+
+def _own_workspace(session: Session) -> "Workspace | None":
+    """The workspace, None where there is none and none was named."""
     from pathlib import Path
 
     from pathcurate.errors import UsageError
-    from pathcurate.profiles import load_profile
     from pathcurate.workspace import find_workspace
 
     if session.directory is None:
@@ -66,7 +93,7 @@ def _own_profile(session: Session) -> "Profile | None":
             find_workspace(Path.cwd())
         except UsageError:
             return None
-    return load_profile(session.workspace())
+    return session.workspace()
 
 
 @command.command("plan")

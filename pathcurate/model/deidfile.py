@@ -1,6 +1,7 @@
 """Scrubbed copies of slides and series: what became of each (``deid-files.parquet``), and the receipt beside them."""
 
 from enum import StrEnum
+from typing import Any
 
 from pathcurate.model.column import Column, Table, Type
 from pathcurate.model.deidentified import PSEUDONYM_BODY
@@ -49,3 +50,42 @@ DEID_FILES = Table(
         Column("rules", Type.STRING, "Digest of the rules.", pattern=r"[0-9a-f]{16}"),
     ),
 )  # fmt: skip
+
+RECEIPT_SCHEMA = "https://pathcurate.example/schema/deid-files-receipt/1"
+_DIGEST = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+_COUNT = {"type": "integer", "minimum": 0}
+_NUMBERS = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+RECEIPT_JSON_SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$id": RECEIPT_SCHEMA,
+    "title": "receipt.json beside copies that `pathcurate deid files` made",
+    **_object(
+        {
+            "schema": {"const": RECEIPT_SCHEMA},
+            "tool": _object({"name": {"const": "pathcurate"}, "version": {"type": "string"}}),
+            "layer": {"type": "string", "pattern": "^(internal|product [a-z0-9_]{1,64})$"},
+            "state": {"type": "string"},
+            "standings": {**_NUMBERS, "propertyNames": {"enum": [str(standing) for standing in Standing]}},
+            "reasons": _NUMBERS,
+            "rules": {"type": "object", "additionalProperties": {"type": "string", "pattern": "^[0-9a-f]{16}$"}},
+            "table": _object({"path": {"const": DEID_FILES_NAME}, "sha256": _DIGEST}),
+            "files": {
+                "type": "array",
+                "items": _object(
+                    {
+                        "path": {"type": "string", "pattern": "^(slides|dicom)/[A-Za-z0-9_./-]+$"},
+                        "sha256": _DIGEST,
+                        "size": _COUNT,
+                    }
+                ),
+            },
+        }
+    ),
+}
+"""The form of the receipt, as JSON Schema (draft 2020-12)."""

@@ -17,14 +17,13 @@ from pathcurate.deid.files.choosing import Chosen
 from pathcurate.deid.files.kernel import UNFINISHED, Outcome, packed
 from pathcurate.deid.files.proof import Proof
 from pathcurate.errors import InputOutputError, UsageError
-from pathcurate.model.deidfile import DEID_FILES, DEID_FILES_NAME, RECEIPT_NAME, Standing
+from pathcurate.model.deidfile import DEID_FILES, DEID_FILES_NAME, RECEIPT_NAME, RECEIPT_SCHEMA, Standing
 from pathcurate.model.filescrub import Deed, Unknown, WrittenFiles
 from pathcurate.storage import private_directory, write_bytes
 from pathcurate.tables import from_rows, write_parquet
 from pathcurate.vault import Vault
 from pathcurate.workspace import Workspace
 
-RECEIPT_SCHEMA: Final = "https://pathcurate.example/schema/deid-files-receipt/1"
 _OURS: Final = frozenset({DEID_FILES_NAME, RECEIPT_NAME, UNFINISHED, ".lock", "slides", "dicom"})
 _UID_MAP, _PATIENT_MAP = "uid_map.csv", "patid_map.csv"
 
