@@ -11,7 +11,7 @@ import pickle
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +32,7 @@ from pathcurate.model.filerule import FileRules
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.profiles import load_profile
 from pathcurate.roots import root_of
+from pathcurate.scrubbers.dicom.directory import write_directory
 from pathcurate.scrubbers.files import FORMATS, scrubber_of
 from pathcurate.slidefiles import ScrubJob
 from pathcurate.storage import Root
@@ -175,7 +176,9 @@ class _Run:
         self._request, self._layer, self._rules, self._engine = request, layer, rules, engine
         archives = {(site.code, archive.name): archive for site in workspace.settings.sites for archive in site.archives}
         self._roots: dict[tuple[str, str], Root] = {key: root_of(archive) for key, archive in archives.items()}
-        self._shows_dates = load_profile(workspace).treatments()["slides.scan_datetime"].action is Action.SHIFT
+        done = load_profile(workspace).treatments()
+        self._shows_dates = done["slides.scan_datetime"].action is Action.SHIFT
+        self._shows_sex = done["reports.sex"].action is Action.KEEP
         self._records = None if request.target is None else Records(workspace, request.target)
         self.digests = {name: one.digest for name, one in rules.items()}
         self.kept = 0
@@ -205,6 +208,8 @@ class _Run:
             progress(len(found), len(chosen))
         if self._request.target is not None:
             shutil.rmtree(self._request.target / UNFINISHED, ignore_errors=True)
+            if (self._request.target / "dicom").is_dir():
+                write_directory(self._request.target / "dicom")
         return {one.code: found[one.code] for one in chosen if one.code in found}
 
     def _refusal(self, one: Chosen) -> str | None:
@@ -219,9 +224,16 @@ class _Run:
     def _job(self, one: Chosen) -> ScrubJob:
         return ScrubJob(
             self._roots[one.site, one.archive], one.members, one.format, one.code, one.patient, one.case,
-            one.days if self._shows_dates else None, self._layer.codes, self._rules[one.format], one.known,
+            one.days if self._shows_dates else None, self._layer.codes, self._rules_of(one.format), one.known,
             self._request.relabel, self._request.convert and one.format == "kfb", one.site,
         )  # fmt: skip
+
+    def _rules_of(self, format_: str) -> FileRules:
+        """The format's rules; no file tells of a person what the profile keeps from the tables."""
+        rules = self._rules[format_]
+        if self._shows_sex or "retain_patient" not in rules.options:
+            return rules
+        return replace(rules, options={**rules.options, "retain_patient": False})
 
     def _made_of(self, one: Chosen) -> str:
         """What a copy is made of: with any other, it is made again."""
@@ -236,7 +248,7 @@ class _Run:
                 states.append((-1, 0))
         parts = (
             self.digests[one.format], scrubber.VERSION if scrubber else 0, self._layer.name, one.patient, one.case, one.days,
-            self._shows_dates, self._request.relabel, self._request.convert, [value.value for value in one.known], states,
+            self._shows_dates, self._shows_sex, self._request.relabel, self._request.convert, [value.value for value in one.known], states,
         )  # fmt: skip
         return json.dumps(parts, ensure_ascii=False, default=str)
 

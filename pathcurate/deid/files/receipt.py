@@ -25,6 +25,7 @@ from pathcurate.vault import Vault
 from pathcurate.workspace import Workspace
 
 _OURS: Final = frozenset({DEID_FILES_NAME, RECEIPT_NAME, UNFINISHED, ".lock", "slides", "dicom"})
+DICOM_DIRECTORY: Final = "dicom/DICOMDIR"
 _UID_MAP, _PATIENT_MAP = "uid_map.csv", "patid_map.csv"
 
 
@@ -176,6 +177,11 @@ def conclude(
             for one in chosen
             if (outcome := outcomes.get(one.code)) is not None and outcome.written is not None and outcome.proof is not None
             for name, size in zip(outcome.written.files, outcome.sizes, strict=True)
+        ]
+        + [
+            {"path": name, "sha256": _file_sha256(target / name), "size": (target / name).stat().st_size}
+            for name in (DICOM_DIRECTORY,)
+            if (target / name).is_file()
         ],
     }
     data = json.dumps(receipt, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
