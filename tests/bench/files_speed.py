@@ -40,9 +40,10 @@ def make_slide(path: Path, megabytes: int) -> None:
     """An SVS with one large level, a small one, thumbnail, label and macro."""
     tile = _jpeg((SIDE, SIDE))
     across = max(2, int((megabytes * 1e6 / len(tile)) ** 0.5))
+    side = f"{across * SIDE}x{across * SIDE}"
     described = (
-        f"Aperio Image Library v12.0.15 \r\n{across * SIDE}x{across * SIDE} [0,0 {across * SIDE}x{across * SIDE}]|AppMag = 40"
-        f"|MPP = 0.2520|Filename = {PLANTED[3]}|Title = {PLANTED[0]}|User = {PLANTED[4]}|Date = 05/03/24|Time = 10:11:12"
+        f"Aperio Image Library v12.0.15 \r\n{side} [0,0 {side}]|AppMag = 40|MPP = 0.2520|Filename = {PLANTED[3]}"
+        f"|Title = {PLANTED[0]}|User = {PLANTED[4]}|Date = 05/03/24|Time = 10:11:12"
     )
     pages = [
         _tiled(across, tile, described),
