@@ -102,8 +102,8 @@ class WrittenFiles:
         files: all of them, with it; in a fixed order.
         uids: UIDs that were replaced, old to new.
         dropped: files of the source that have no copy (a label instance, a file of another kind), and how many.
-        copied: for each copy that holds pixels, the member of the source that it was made of; of a slide that lies in
-            several files of which one stands for it, only that one.
+        copied: for each copy that readers open by itself, the member of the source that it was made of; empty if that is
+            the main one of both.
     """
 
     main: str

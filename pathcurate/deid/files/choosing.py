@@ -13,8 +13,7 @@ from pathcurate import pseudonyms
 from pathcurate.errors import PlanIncompleteError, UsageError
 from pathcurate.model.attrition import COHORT_FILE
 from pathcurate.model.column import Identifying, Table
-from pathcurate.model.crosswalk import kind_of
-from pathcurate.model.deidentified import UNIT_KEYS
+from pathcurate.model.deidentified import UNIT_KEYS, UNIT_TABLES
 from pathcurate.model.filescrub import OwnValue
 from pathcurate.model.link import LINKS
 from pathcurate.model.report import REPORTS
@@ -165,16 +164,16 @@ class _Choice:
         """The unit of a cohort or release, and the internal codes of its rows."""
         if selection.release is None:
             return self._cohort(str(selection.cohort))
-        name, facts = next(iter(selection.release.tables.items()))
-        unit = next(unit for unit, column in UNIT_KEYS.items() if [column] == list(facts["key"])[:1])
-        path = selection.release.directory / str(facts["path"])
+        tables = selection.release.tables
+        unit = next(unit for unit, name in UNIT_TABLES.items() if name in tables)
+        path = selection.release.directory / str(tables[UNIT_TABLES[unit]]["path"])
         given = set(column_values(read_parquet(path, (UNIT_KEYS[unit],)), UNIT_KEYS[unit]))
         inside = sorted(set(filter(None, column_values(self._shown, UNIT_KEYS[unit]))))
         outer = self._layer.codes.layers[-1].codes(UNIT_KEYS[unit][0].upper(), inside)
         found = {code for code, shown in zip(inside, outer, strict=True) if shown in given}
         if len(found) < len(given) and unit == "slide":
             raise PlanIncompleteError(
-                f"{len(given) - len(found):,} slides of the release are not in the catalog any more ({name})",
+                f"{len(given) - len(found):,} slides of the release are not in the catalog any more",
                 "Build a new version of the release, or bring back what it was made of; nothing was written.",
             )
         return unit, found
@@ -194,15 +193,16 @@ class _Choice:
         column = UNIT_KEYS[facts["unit"]]
         return facts["unit"], set(column_values(read_parquet(directory / "cohort.parquet", (column,)), column))
 
-    def _listed(self, codes: Sequence[str]) -> tuple[set[str], set[str]]:
-        slides, series = (self._codes_of(table) for table in (SLIDES, SERIES))
+    def _listed(self, texts: Sequence[str]) -> tuple[set[str], set[str]]:
+        of_slide, of_series = self._codes_of(SLIDES), self._codes_of(SERIES)
+        slides, series = set(of_slide.values()), set(of_series.values())
         wanted: tuple[set[str], set[str]] = set(), set()
-        for number, text in enumerate(codes, start=1):
-            code = text if kind_of(text) else slides.get(text) or series.get(text)
-            if code in set(slides.values()) if (code or "")[:1] == "S" else False:
-                wanted[0].add(str(code))
-            elif code is not None and code in set(series.values()):
-                wanted[1].add(code)
+        for number, text in enumerate(texts, start=1):
+            # Identifiers of the catalog look like codes, so what a text is, only looking it up tells.
+            if text in slides or text in of_slide:
+                wanted[0].add(of_slide.get(text, text))
+            elif text in series or text in of_series:
+                wanted[1].add(of_series.get(text, text))
             else:
                 raise UsageError(
                     f"line {number} of the list is no slide or series of this workspace",

@@ -73,7 +73,7 @@ def prove(job: ScrubJob, plan: FilePlan, folder: Path, written: WrittenFiles) ->
     faults: list[str] = []
     images = pixel_bytes = 0
     pixels: dict[str, _Spans] = {}
-    for copy, member in sorted(written.copied.items()):
+    for copy, member in _copies(job, written):
         with ExitStack() as stack:
             original = stack.enter_context(job.open(member))
             made = stack.enter_context(LocalSource(bytes(folder / copy)))
@@ -92,9 +92,14 @@ def prove(job: ScrubJob, plan: FilePlan, folder: Path, written: WrittenFiles) ->
         searched += length
         faults += [f"an identifier ({hit.kind}, {hit.encoding}) stands at offset {hit.offset:,}" for hit in hits]
         faults += [f"the name of a copy says what identifies ({kind})" for kind in search.in_text(name)]
-    if not images and not written.copied:
+    if not images and job.format != "dicom":
         faults.append("no copy holds any pixels")
     return Proof(images, pixel_bytes, search.searched, searched, known_by, digests, tuple(dict.fromkeys(faults)))
+
+
+def _copies(job: ScrubJob, written: WrittenFiles) -> list[tuple[str, bytes]]:
+    """Copies that readers open by themselves, each with the file that it was made of."""
+    return sorted(written.copied.items()) or [(written.main, job.members[0])]
 
 
 def _codes(job: ScrubJob) -> Iterator[str]:
@@ -242,7 +247,7 @@ def _by_others(
     """Readers of others that opened the copies, and the texts that they show; what is wrong is added to the faults."""
     names: set[str] = set()
     texts: list[tuple[str, str]] = []
-    for copy, member in sorted(written.copied.items()):
+    for copy, member in _copies(job, written):
         with job.open(member) as source:
             path = source.local_path
             before: Mapping[str, Opened] = opened(path, job.format) if path is not None and not job.convert else {}
