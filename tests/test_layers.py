@@ -14,13 +14,13 @@ FLOORS = {
     5: {"cli"},
     4: {
         "annotations", "scan", "reports", "events", "permissions", "link", "concepts", "deid", "describe", "cohort",
-        "manifest", "validate",
+        "manifest", "validate", "copies",
         "product", "custody", "doctor", "reidentify", "trail", "find", "forget", "identities", "materials", "scanner_index",
         "requests", "erasure",
     },
     3: {"readers", "parsers", "scrubbers", "engines", "registries"},
     2: {
-        "contracts", "copying", "delimited", "demo", "diff", "digests", "disclosure", "filerules", "findings",
+        "blanking", "contracts", "copying", "delimited", "demo", "diff", "digests", "disclosure", "filerules", "findings",
         "htmlreport", "htmltable", "ifd",
         "glassrow", "images", "leaksearch", "lookup", "mapping", "objectstore", "pacing", "roots",
         "peoplecsv", "placeholders", "pluginhost", "profiles", "pseudonyms",

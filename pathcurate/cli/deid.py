@@ -56,7 +56,7 @@ def explain_command(session: Session, name: str | None, lang: "Language", *, is_
     from pathcurate.profiles import read_profile
 
     if is_of_files:
-        from pathcurate.deid.files.explained import explain_files
+        from pathcurate.copies.explained import explain_files
 
         session.show({"files": (told := explain_files(_own_rules(session), lang))}, told)
         return

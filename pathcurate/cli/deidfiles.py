@@ -9,8 +9,8 @@ from pathcurate.cli.purpose import purpose_option
 from pathcurate.cli.session import Session, common_options, count_lines, counted
 
 if TYPE_CHECKING:
-    from pathcurate.deid.files import FilesSummary
-    from pathcurate.deid.files.choosing import Selection
+    from pathcurate.copies.scrubbing import FilesSummary
+    from pathcurate.copies.choosing import Selection
 
 _MOST_BYTES = 64_000_000
 
@@ -51,7 +51,7 @@ def command(
       pathcurate deid files --cohort demo_he_2023 --to copies
     """
     from pathcurate.cli.progress import progress
-    from pathcurate.deid.files import FilesRequest, scrub
+    from pathcurate.copies.scrubbing import FilesRequest, scrub
     from pathcurate.errors import UsageError
 
     if sum(one is not None for one in (cohort, release, listed)) != 1:
@@ -70,7 +70,7 @@ def command(
 
 
 def _selection(session: Session, cohort: str | None, release: str | None, listed: str | None) -> "Selection":
-    from pathcurate.deid.files.choosing import Selection
+    from pathcurate.copies.choosing import Selection
     from pathcurate.releases import find_release, verify_release
 
     if release is not None:

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pathcurate.deid.files.proof import prove
+from pathcurate.copies.proof import prove
 from pathcurate.demo.tiffwriter import Page, ascii_text, encode_tiff, longs, shorts
 from pathcurate.filerules import load_rules
 from pathcurate.model.filescrub import OwnValue

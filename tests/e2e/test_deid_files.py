@@ -295,7 +295,7 @@ def test_a_full_disk_is_told_before_anything_is_written(desk: Path, small_disk: 
 
 
 def test_a_disk_that_fills_up_keeps_what_is_whole(desk: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pathcurate.deid.files._SPARE_BYTES", -(1 << 40))
+    monkeypatch.setattr("pathcurate.copies.scrubbing._SPARE_BYTES", -(1 << 40))
     done = files(desk, "--cohort", RELEASE, "--to", small_disk / "c")
     assert done.returncode == 3
     assert "no space left" in done.stderr

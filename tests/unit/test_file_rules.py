@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pathcurate.deid.files.explained import explain_files
+from pathcurate.copies.explained import explain_files
 from pathcurate.errors import UsageError
 from pathcurate.filerules import format_names, load_rules, title_of
 from pathcurate.model.filerule import FileRule, FileRules, folded

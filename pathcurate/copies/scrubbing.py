@@ -18,10 +18,10 @@ from typing import Final
 import pyarrow as pa
 
 from pathcurate import __version__
+from pathcurate.copies.choosing import Chosen, ScrubLayer, Selection, choose
+from pathcurate.copies.kernel import JOBS, OUTCOMES, UNFINISHED, Outcome, ScrubFiles, lost_job, scrub_files
+from pathcurate.copies.receipt import Records, conclude, demand_target, write_maps, write_unknown
 from pathcurate.copying import can_share
-from pathcurate.deid.files.choosing import Chosen, ScrubLayer, Selection, choose
-from pathcurate.deid.files.kernel import JOBS, OUTCOMES, UNFINISHED, Outcome, ScrubFiles, lost_job, scrub_files
-from pathcurate.deid.files.receipt import Records, conclude, demand_target, write_maps, write_unknown
 from pathcurate.engines.embedded import Embedded
 from pathcurate.errors import InputOutputError, PlanIncompleteError
 from pathcurate.filerules import load_rules
@@ -248,7 +248,8 @@ class _Run:
                 states.append((-1, 0))
         parts = (
             self.digests[one.format], scrubber.VERSION if scrubber else 0, self._layer.name, one.patient, one.case, one.days,
-            self._shows_dates, self._shows_sex, self._request.relabel, self._request.convert, [value.value for value in one.known], states,
+            self._shows_dates, self._shows_sex, self._request.relabel, self._request.convert,
+            [value.value for value in one.known], states,
         )  # fmt: skip
         return json.dumps(parts, ensure_ascii=False, default=str)
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathcurate import readers
-from pathcurate.deid.files.otherreaders import Opened, differences, opened
+from pathcurate.copies.otherreaders import Opened, differences, opened
 from pathcurate.leaksearch.own import OwnHit, OwnSearch
 from pathcurate.model.filescrub import FilePlan, PixelRun, WrittenFiles
 from pathcurate.model.slide import SlideHeader

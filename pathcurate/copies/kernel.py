@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from pathcurate.deid.files.proof import Proof, prove
+from pathcurate.copies.proof import Proof, prove
 from pathcurate.engines import LossReason
 from pathcurate.model.deidfile import Standing
 from pathcurate.model.filescrub import Deed, FilePlan, Unknown, UnscrubbableError, WrittenFiles

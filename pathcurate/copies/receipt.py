@@ -13,9 +13,9 @@ from typing import Any, Final
 import yaml
 
 from pathcurate import __version__
-from pathcurate.deid.files.choosing import Chosen
-from pathcurate.deid.files.kernel import UNFINISHED, Outcome, packed
-from pathcurate.deid.files.proof import Proof
+from pathcurate.copies.choosing import Chosen
+from pathcurate.copies.kernel import UNFINISHED, Outcome, packed
+from pathcurate.copies.proof import Proof
 from pathcurate.errors import InputOutputError, UsageError
 from pathcurate.model.deidfile import DEID_FILES, DEID_FILES_NAME, RECEIPT_NAME, RECEIPT_SCHEMA, Standing
 from pathcurate.model.filescrub import Deed, Unknown, WrittenFiles
