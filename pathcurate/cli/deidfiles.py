@@ -9,8 +9,8 @@ from pathcurate.cli.purpose import purpose_option
 from pathcurate.cli.session import Session, common_options, count_lines, counted
 
 if TYPE_CHECKING:
-    from pathcurate.copies.scrubbing import FilesSummary
     from pathcurate.copies.choosing import Selection
+    from pathcurate.copies.scrubbing import FilesSummary
 
 _MOST_BYTES = 64_000_000
 

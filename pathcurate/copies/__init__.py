@@ -1,1 +1,1 @@
-"""Stage: copies of slide and DICOM files without what identifies. It imports nothing: child processes need only its kernel."""
+"""Stage: copies of files without what identifies. This module imports nothing: child processes need only the kernel."""
