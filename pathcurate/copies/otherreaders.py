@@ -5,6 +5,7 @@ quote the file, so only that they raised is kept.
 """
 
 import logging
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -127,14 +128,21 @@ def _tag_texts(page: Any) -> Iterator[str]:
 
 def _pydicom(path: bytes) -> Opened | None:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 -- a path is bytes
+        # Its warnings quote values.
+        with warnings.catch_warnings(action="ignore"), open(path, "rb") as file:  # noqa: PTH123 -- a path is bytes
             data = pydicom.filereader.read_partial(file, stop_when=lambda tag, vr, length: tag >= _PER_FRAME, force=True)
-            geometry = tuple(str(data.get(name)) for name in _GEOMETRY)
+            geometry = tuple(_number_or_text(data.get(name)) for name in _GEOMETRY)
             if not data.get("SOPClassUID"):
                 return None
             return Opened(geometry, (), tuple(_values(data)))
     except Exception:  # noqa: BLE001 -- it raises whatever a damaged file makes it raise
         return None
+
+
+def _number_or_text(value: Any) -> str | None:
+    """A value as it compares; None for what is no number where there should be one, which a copy does not have."""
+    text = None if value is None else str(value)
+    return text if text is None or not text[:1].isdigit() or text.replace(".", "").isdigit() else None
 
 
 def _values(data: pydicom.Dataset) -> Iterator[str]:
