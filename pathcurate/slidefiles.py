@@ -56,6 +56,8 @@ class ScrubJob:
         known: what the catalog knows that identifies it.
         relabel: put a study label in the place of the label, where the format can.
         convert: write a readable TIFF in place of a closed format.
+        site: of which it is.
+        drawn: files of shapes drawn on it, as paths of this machine.
     """
 
     root: Root
@@ -71,6 +73,7 @@ class ScrubJob:
     relabel: bool = False
     convert: bool = False
     site: str = field(default="")
+    drawn: tuple[bytes, ...] = ()
 
     @contextmanager
     def open(self, member: bytes | None = None) -> Iterator[Source]:

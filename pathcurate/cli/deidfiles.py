@@ -113,6 +113,7 @@ def _show(session: Session, summary: "FilesSummary") -> int:
         *(f"  {count:,} {name}" for name, count in missing.items()),
         *(f"    {count:,}: {reason}" for reason, count in summary.reasons.items()),
         *(f"  unknown names in {place}: {counted(count, 'slide')}" for place, count in summary.unknown.items()),
+        *([f"  {counted(summary.left_out, 'file')} of shapes left out"] if summary.left_out else []),
         *([] if summary.review is None else [f"  all unknown names, with rules to choose from: {summary.review}"]),
         *([] if is_plan else [f"{summary.bytes_written / 1e6:,.1f} MB; {summary.receipt}"]),
     ]

@@ -1,6 +1,7 @@
 """Which slides and series are to be scrubbed, as whom, and what identifies them."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 
 from pathcurate import pseudonyms
 from pathcurate.errors import PlanIncompleteError, UsageError
+from pathcurate.model.annotation import ANNOTATIONS
 from pathcurate.model.attrition import COHORT_FILE
 from pathcurate.model.column import Identifying, Table
 from pathcurate.model.deidentified import UNIT_KEYS, UNIT_TABLES
@@ -74,6 +76,7 @@ class Chosen:
         size: bytes of all its files, as far as the catalog knows.
         known: what the catalog knows that identifies it.
         opted_out: whether its person, case or site is not to be given away any more.
+        drawn: files of shapes that lie on this slide alone.
     """
 
     kind: Literal["slide", "series"]
@@ -90,6 +93,7 @@ class Chosen:
     size: int
     known: tuple[OwnValue, ...]
     opted_out: bool
+    drawn: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -140,6 +144,7 @@ class _Choice:
         self._catalog = Catalog(workspace.catalog)
         self._inside: Pseudonyms = layer.codes.layers[0]
         self._opted_out = _opted_out(workspace)
+        self._drawn = _drawn(workspace, self._catalog)
         self._shown = read_parquet(workspace.deid / "slides.parquet", ("slide_id", "case_id", "patient_id", "group_id"))
 
     def chosen(self, selection: Selection) -> list[Chosen]:
@@ -261,6 +266,7 @@ class _Choice:
             self._layer.of(owner.get("case_id")), self._layer.layer.dates.days(patient or code), row["site"], row["archive"],
             members, format_, row["status"], row["size_bytes"] or 0, known,
             self._is_opted_out(row["site"], owner.get("case_id"), owner.get("group_id") or owner.get("patient_id")),
+            self._drawn.get(row.get("slide_id", ""), ()),
         )  # fmt: skip
 
     def _raw(self, table: Table, identifiers: Iterable[str], columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
@@ -321,6 +327,21 @@ def _opted_out(workspace: Workspace) -> set[tuple[str, str | None]]:
         return set()
     rows = read_parquet(path, ("subject", "subject_code", "opt_out")).to_pylist()
     return {(row["subject"], row["subject_code"]) for row in rows if row["opt_out"]}
+
+
+def _drawn(workspace: Workspace, catalog: Catalog) -> dict[str, tuple[bytes, ...]]:
+    """Files of shapes by the one slide that all of their shapes lie on."""
+    if catalog.snapshot(ANNOTATIONS) is None:
+        return {}
+    slides: dict[str, set[str | None]] = {}
+    for row in catalog.read(ANNOTATIONS, columns=("slide_id", "source_file")).to_pylist():
+        slides.setdefault(row["source_file"], set()).add(row["slide_id"])
+    found: dict[str, list[bytes]] = {}
+    for name, of_file in sorted(slides.items()):
+        path = workspace.root / name
+        if len(of_file) == 1 and (slide := next(iter(of_file))) is not None and path.is_file():
+            found.setdefault(slide, []).append(os.fsencode(path))
+    return {slide: tuple(paths) for slide, paths in found.items()}
 
 
 def _known(table: Table, row: Mapping[str, Any]) -> Iterator[OwnValue]:

@@ -4,11 +4,14 @@ It runs in child processes of this machine's engine: a reader that crashes on a 
 What it is given holds key material, which goes through a pipe and nowhere else; such a run is for the embedded engine only.
 """
 
+import contextlib
 import json
 import os
 import pickle
 import shutil
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -18,16 +21,19 @@ import pyarrow as pa
 from pathcurate.copies.proof import Proof, prove
 from pathcurate.engines import LossReason
 from pathcurate.model.deidfile import Standing
-from pathcurate.model.filescrub import Deed, FilePlan, Unknown, UnscrubbableError, WrittenFiles
+from pathcurate.model.filerule import FileRules
+from pathcurate.model.filescrub import Change, Deed, FilePlan, OwnValue, Unknown, UnscrubbableError, WrittenFiles
 from pathcurate.readers import companion_folder
+from pathcurate.scrubbers.annotation import scrub_annotation
 from pathcurate.scrubbers.files import FileScrubber, scrubber_of
 from pathcurate.slidefiles import ScrubJob
-from pathcurate.storage import LocalRoot, Skipped, sync_tree
+from pathcurate.storage import LocalRoot, LocalSource, Skipped, Source, sync_tree
 
 _JOB_FIELDS: Final[list[tuple[str, pa.DataType]]] = [("code", pa.string()), ("job", pa.binary())]
 _OUTCOME_FIELDS: Final[list[tuple[str, pa.DataType]]] = [("code", pa.string()), ("outcome", pa.string())]
 JOBS: Final = pa.schema(_JOB_FIELDS)
 OUTCOMES: Final = pa.schema(_OUTCOME_FIELDS)
+_SHAPE_ENDINGS: Final = frozenset({".geojson", ".json", ".xml", ".ndpa"})
 UNFINISHED: Final = ".unfinished"
 """Folder in which copies are made and proven, beside those that are done; gone after a run."""
 
@@ -38,9 +44,11 @@ class ScrubFiles:
 
     Attributes:
         target: the directory that the copies go to; None to plan only.
+        annotation_rules: for files of shapes that were drawn on slides.
     """
 
     target: Path | None
+    annotation_rules: FileRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,8 @@ class Outcome:
         written: the copies, relative to the target.
         sizes: bytes of each copy.
         proof: what was proven.
+        unknown_drawn: what no rule knows in files of shapes; such a file does not go along.
+        left_out: files of shapes that do not go along.
     """
 
     standing: Standing
@@ -64,6 +74,8 @@ class Outcome:
     written: WrittenFiles | None = None
     sizes: tuple[int, ...] = ()
     proof: Proof | None = None
+    unknown_drawn: tuple[Unknown, ...] = ()
+    left_out: int = 0
 
 
 def scrub_files(batch: pa.RecordBatch, spec: ScrubFiles) -> pa.RecordBatch:
@@ -90,7 +102,7 @@ def _outcome(job: ScrubJob, spec: ScrubFiles) -> Outcome:
             return Outcome(Standing.REFUSED, "no copies can be made of this format")
         if spec.target is None:
             return _planned(scrubber.plan(job))
-        return _done(job, scrubber, spec.target)
+        return _done(job, scrubber, spec.target, spec.annotation_rules)
     except UnscrubbableError as error:
         return Outcome(Standing.REFUSED, str(error))
     except OSError as error:
@@ -113,7 +125,7 @@ def _deeds(plan: FilePlan) -> tuple[tuple[Deed, str, int], ...]:
     return tuple((deed, rule, count) for (deed, rule), count in sorted(counts.items()))
 
 
-def _done(job: ScrubJob, scrubber: FileScrubber, target: Path) -> Outcome:
+def _done(job: ScrubJob, scrubber: FileScrubber, target: Path, rules: FileRules) -> Outcome:
     folder = target / UNFINISHED / job.code
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
@@ -121,15 +133,64 @@ def _done(job: ScrubJob, scrubber: FileScrubber, target: Path) -> Outcome:
         plan, written = scrubber.write(job, folder)
         if written is None:
             return _planned(plan)
+        drawn = _drawn(job, rules, folder, written.main)
+        plan = replace(plan, changes=plan.changes + drawn.changes, own=plan.own + drawn.own)
+        written = replace(written, files=written.files + drawn.files)
         proof = prove(job, plan, folder, written)
         if proof.faults:
             return Outcome(Standing.FAILED, f"the proof failed: {'; '.join(proof.faults[:5])}", _deeds(plan), proof=proof)
         sizes = tuple((folder / name).stat().st_size for name in written.files)
         sync_tree(folder)
         placed = _placed(job, folder, target, written)
-        return Outcome(Standing.DONE, deeds=_deeds(plan), written=placed, sizes=sizes, proof=proof)
+        return Outcome(Standing.DONE, "", _deeds(plan), (), placed, sizes, proof, drawn.unknown, drawn.left_out)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """Files of shapes that go along with a slide, and those that do not."""
+
+    files: tuple[str, ...]
+    changes: tuple[Change, ...]
+    own: tuple[OwnValue, ...]
+    unknown: tuple[Unknown, ...]
+    left_out: int
+
+
+def _drawn(job: ScrubJob, rules: FileRules, folder: Path, main: str) -> _Drawn:
+    """Scrub the files of shapes; one that cannot be, stays behind, and the slide goes all the same."""
+    files: list[str] = []
+    changes: list[Change] = []
+    own: list[OwnValue] = []
+    unknown: list[Unknown] = []
+    left_out = 0
+    for source, ending in _shape_files(job):
+        name = f"{main}{ending}" if ending == ".ndpa" else f"{job.code}{f'.{len(files) + 1}' if files else ''}{ending}"
+        try:
+            with source as opened:
+                plan = scrub_annotation(opened, job, rules, folder / name)
+        except (UnscrubbableError, OSError):
+            left_out += 1
+            continue
+        if plan.unknown:
+            unknown += plan.unknown
+            left_out += 1
+            continue
+        files.append(name)
+        changes += plan.changes
+        own += plan.own
+    return _Drawn(tuple(files), tuple(changes), tuple(own), tuple(unknown), left_out)
+
+
+def _shape_files(job: ScrubJob) -> Iterator[tuple[AbstractContextManager[Source], str]]:
+    """Files of shapes with the endings of their copies: those that were imported, and what NDP.view puts beside a slide."""
+    for path in job.drawn:
+        ending = Path(os.fsdecode(path)).suffix.lower()
+        yield LocalSource(path), ending if ending in _SHAPE_ENDINGS else ".geojson"
+    if job.format == "ndpi":
+        with contextlib.suppress(OSError):
+            yield job.root.open(job.members[0] + b".ndpa"), ".ndpa"
 
 
 def _placed(job: ScrubJob, folder: Path, target: Path, written: WrittenFiles) -> WrittenFiles:

@@ -88,28 +88,29 @@ class Records:
 
     def standing(self, code: str, made_of: str) -> Outcome | None:
         """What was remembered, if its copies are all there as they were, and would be made the same again; else they go."""
-        try:
-            document = json.loads((self._directory / f"{code}.json").read_bytes())
-        except (OSError, ValueError):
-            self._sweep(code)
-            return None
-        outcome = self.unpacked(json.dumps(document["outcome"]))
-        if document["made_of"] == _digest(made_of) and self._stands(outcome):
-            return outcome
+        record = self._record(code)
+        if record is not None and record[0] == _digest(made_of) and self._stands(record[1]):
+            return record[1]
         self.withdraw(code)
         return None
 
+    def _record(self, code: str) -> tuple[str, Outcome] | None:
+        """What copies were made of, and their outcome; None of a record that is missing, damaged or of another version."""
+        try:
+            document = json.loads((self._directory / f"{code}.json").read_bytes())
+            return str(document["made_of"]), self.unpacked(json.dumps(document["outcome"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
     def withdraw(self, code: str) -> None:
         """Remove copies and their record."""
-        path = self._directory / f"{code}.json"
-        try:
-            outcome = self.unpacked(json.dumps(json.loads(path.read_bytes())["outcome"]))
-        except (OSError, ValueError, KeyError):
-            self._sweep(code)
-            return
-        for name in outcome.written.files if outcome.written else ():
+        record = self._record(code)
+        written = record[1].written if record else None
+        for name in written.files if written else ():
             (self._target / name).unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
+        if written is None:
+            self._sweep(code)
+        (self._directory / f"{code}.json").unlink(missing_ok=True)
 
     def _sweep(self, code: str) -> None:
         """Remove what a killed run put in its place before it could say so."""
@@ -140,6 +141,8 @@ class Records:
             WrittenFiles(written["main"], tuple(written["files"]), written["uids"], written["dropped"]) if written else None,
             tuple(parts["sizes"]),
             Proof(**{**proof, "readers": tuple(proof["readers"]), "faults": tuple(proof["faults"])}) if proof else None,
+            tuple(Unknown(**unknown) for unknown in parts["unknown_drawn"]),
+            parts["left_out"],
         )
 
 
@@ -257,6 +260,8 @@ def write_unknown(workspace: Workspace, formats: Mapping[str, str], outcomes: Ma
     for code, outcome in outcomes.items():
         for item in {(unknown.table, unknown.name) for unknown in outcome.unknown}:
             counts[formats[code]][item[0]][item[1]] += 1
+        for item in {(unknown.table, unknown.name) for unknown in outcome.unknown_drawn}:
+            counts["annotation"][item[0]][item[1]] += 1
     if not counts:
         return None
     suggested = {

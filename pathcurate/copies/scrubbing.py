@@ -48,6 +48,8 @@ _RULES: Final = {
     Standing.QUARANTINED: "deid_files.quarantined", Standing.REFUSED: "deid_files.refused",
     Standing.FAILED: "deid_files.failed",
 }  # fmt: skip
+ANNOTATION: Final = "annotation"
+"""Rules of files of shapes."""
 _OPTED_OUT: Final = "its person, case or site has opted out"
 
 
@@ -64,6 +66,7 @@ class FilesSummary:
         reasons: why some have no copy, and how many.
         unknown: names that no rule knows, by format and table: how many, never which.
         review: file below ``catalog/review/`` that names them, with rules to choose from; None if there are none.
+        left_out: files of shapes that do not go along with their slides.
         bytes_written: of the copies that stand in their place.
         receipt: path of the receipt; None of a plan.
     """
@@ -76,6 +79,7 @@ class FilesSummary:
     reasons: Mapping[str, int]
     unknown: Mapping[str, int]
     review: Path | None
+    left_out: int
     bytes_written: int
     receipt: Path | None
 
@@ -225,7 +229,7 @@ class _Run:
         return ScrubJob(
             self._roots[one.site, one.archive], one.members, one.format, one.code, one.patient, one.case,
             one.days if self._shows_dates else None, self._layer.codes, self._rules_of(one.format), one.known,
-            self._request.relabel, self._request.convert and one.format == "kfb", one.site,
+            self._request.relabel, self._request.convert and one.format == "kfb", one.site, one.drawn,
         )  # fmt: skip
 
     def _rules_of(self, format_: str) -> FileRules:
@@ -243,11 +247,13 @@ class _Run:
             try:
                 with self._roots[one.site, one.archive].open(member) as source:
                     path = source.local_path
-                    states.append((source.size, Path(os.fsdecode(path)).stat().st_mtime_ns if path else 0))
+                    states.append((source.size, _written_at(path) if path else 0))
             except OSError:
                 states.append((-1, 0))
+        states += [(0, _written_at(path)) for path in one.drawn]
         parts = (
-            self.digests[one.format], scrubber.VERSION if scrubber else 0, self._layer.name, one.patient, one.case, one.days,
+            self.digests[one.format], self.digests[ANNOTATION], scrubber.VERSION if scrubber else 0, self._layer.name,
+            one.patient, one.case, one.days,
             self._shows_dates, self._shows_sex, self._request.relabel, self._request.convert,
             [value.value for value in one.known], states,
         )  # fmt: skip
@@ -283,7 +289,7 @@ class _Run:
                 if self.stopped is None:
                     yield pa.RecordBatch.from_pylist([{"code": one.code, "job": pickle.dumps(job)}], schema=JOBS)
 
-        spec = ScrubFiles(self._request.target)
+        spec = ScrubFiles(self._request.target, self._rules[ANNOTATION])
         for batch in self._engine.run(scrub_files, batches(), spec, OUTCOMES, on_crash=lost_job, timeout=_TIMEOUT):
             for row in batch.to_pylist():
                 outcome = Records.unpacked(row["outcome"])
@@ -293,6 +299,10 @@ class _Run:
                         "Free space or open the directory for writing, then run the command again; it goes on.",
                     )
                 yield by_code[row["code"]], outcome
+
+
+def _written_at(path: bytes) -> int:
+    return Path(os.fsdecode(path)).stat().st_mtime_ns
 
 
 def _is_of_target(reason: str) -> bool:
@@ -307,6 +317,12 @@ def _standings(outcomes: Mapping[str, Outcome]) -> Counter[str]:
 def _findings(chosen: Sequence[Chosen], outcomes: Mapping[str, Outcome]) -> Iterator[Finding]:
     for one in chosen:
         outcome = outcomes.get(one.code)
+        if outcome is not None and outcome.left_out:
+            yield Finding(
+                "deid_files.shapes_left_out", Severity.WARNING,
+                f"files of shapes that do not go along with the slide: {outcome.left_out}", stage="deid_files",
+                site=one.site, table="slides", subject=one.identifier, count=outcome.left_out,
+            )  # fmt: skip
         if outcome is None or outcome.standing is Standing.DONE:
             continue
         yield Finding(
@@ -328,10 +344,13 @@ def _summary(
         for deed, rule, count in outcome.deeds if outcome else ():
             deeds.setdefault(one.format, Counter())[f"{deed} {rule}"] += count
         unknown.update({f"{one.format} {item.table}" for item in (outcome.unknown if outcome else ())})
+        unknown.update({f"{ANNOTATION} {item.table}" for item in (outcome.unknown_drawn if outcome else ())})
     reasons = Counter(outcome.reason for outcome in outcomes.values() if outcome.reason)
     return FilesSummary(
         layer.name, dict(sorted(_standings(outcomes).items())), run.kept,
         dict(sorted(Counter(one.format for one in chosen).items())),
         {name: dict(sorted(counts.items())) for name, counts in sorted(deeds.items())}, dict(reasons.most_common()),
-        dict(sorted(unknown.items())), review, sum(sum(outcome.sizes) for outcome in outcomes.values()), receipt,
+        dict(sorted(unknown.items())), review,
+        sum(outcome.left_out for outcome in outcomes.values()), sum(sum(outcome.sizes) for outcome in outcomes.values()),
+        receipt,
     )  # fmt: skip

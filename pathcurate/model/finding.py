@@ -254,6 +254,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "deid.text_failed": "Report it with the version; the report's texts stay out of every release until then.",
     "deid_files.quarantined": "Look at the unknown names below catalog/review/; write rules for them, and run again.",
     "deid_files.refused": "Nothing if the slide may stay out; else export it anew, or leave it out of the cohort.",
+    "deid_files.shapes_left_out": "Write rules for the classes named below catalog/review/, or export the shapes anew.",
     "deid_files.failed": "Run the command again; if it stays, report the format and the message: no copy was kept.",
     "deid.text_withheld": "Look at the text with `pathcurate deid review export`; decide what goes and what is harmless.",
     "deid.outside_closed_set": "Add the word to the vocabulary if it names nobody; `pathcurate describe` shows the column.",
