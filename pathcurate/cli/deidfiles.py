@@ -102,7 +102,10 @@ def _show(session: Session, summary: "FilesSummary") -> int:
     deeds = [
         line
         for format_, counts in summary.deeds.items()
-        for line in (f"{format_}: {counted(summary.formats[format_], 'slide')}", *count_lines(dict(counts)))
+        for line in (
+            f"{format_}: {counted(summary.formats[format_], 'slide')}",
+            *count_lines({what.replace(f"{format_}, ", "", 1).replace(", ", " "): count for what, count in counts.items()}),
+        )
     ]
     missing = {name: count for name, count in standings.items() if name != "done"}
     lines = [

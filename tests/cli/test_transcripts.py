@@ -76,16 +76,12 @@ def normal(text: str, directory: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def bases(pristine_hospital: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def bases(pristine_hospital: Path, run_hospital: Path) -> dict[str, Path]:
     """Directories to begin with."""
-    complete = tmp_path_factory.mktemp("run") / "hospital"
-    shutil.copytree(pristine_hospital, complete)
-    shutil.copytree(Path(__file__).parents[2] / "recipes", complete / "recipes")
-    shown = pathcurate(complete, ["run", "recipes/demo_he_2023.yaml"])
-    assert shown["exit_code"] == "0\n", shown["stderr"]
-    return {"hospital": pristine_hospital, "run": complete}
+    return {"hospital": pristine_hospital, "run": run_hospital}
 
 
+@pytest.mark.usefixtures("kernels_here")
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_transcript(folder: Path, bases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PATHCURATE_WORKSPACE", "PATHCURATE_DEBUG", "FORCE_COLOR"):
