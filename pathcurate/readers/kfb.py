@@ -11,6 +11,7 @@ import io
 import math
 import struct
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pathcurate import ifd
+from pathcurate.model.filescrub import PixelRun, UnscrubbableError
 from pathcurate.model.slide import SlideHeader, TileCount
 from pathcurate.storage import Source
 
@@ -47,6 +49,8 @@ _ENTRY: Final = np.dtype(
 _HALF: Final = 1 << 23
 _MOST_LEVELS: Final = 32
 
+_PLACE: Final = np.dtype([("offset", "<i8"), ("x", "<i4"), ("y", "<i4"), ("scale", "<i4"), ("length", "<i4")])
+_MOST_TILES: Final = 2_500_000
 _EDGE_ENTRIES: Final = 256
 """Of a large table, this many entries are read at each end for a header."""
 _CHUNK_ENTRIES: Final = 16_384
@@ -213,6 +217,54 @@ def picture(source: Source, kind: str) -> Image.Image | None:
         return None
     with Image.open(io.BytesIO(source.read_at(found.offset, found.length)), formats=("JPEG",)) as image:
         return image.convert("RGB") if math.prod(image.size) <= _MOST_PIXELS else None
+
+
+def pixel_runs(source: Source) -> Iterator[PixelRun]:
+    """The compressed tiles, largest level first, each level row by row; no two joined, so that they can be held one by one
+    against those of a TIFF that they were copied into.
+
+    Raises:
+        OSError: the file cannot be read.
+        UnscrubbableError: it is damaged, or has more tiles than any slide.
+    """
+    header = _header(source)
+    if header is None or header.table_end > source.size or header.tile_count > _MOST_TILES:
+        raise UnscrubbableError("the header or the tile table is damaged")
+    addressed = _addressed(source, header, _entries(source, header, 0, _PROBES))
+    if addressed is None:
+        raise UnscrubbableError("where its tiles should lie, there are none")
+    table = np.empty(header.tile_count, _PLACE)
+    reached: dict[int, tuple[int, int]] = {}
+    for first in range(0, header.tile_count, _CHUNK_ENTRIES):
+        entries = _entries(source, header, first, min(_CHUNK_ENTRIES, header.tile_count - first))
+        places = table[first : first + len(entries)]
+        if _count_beyond(addressed, entries, source.size):
+            raise UnscrubbableError("a tile lies beyond the end of the file")
+        places["offset"] = addressed.offsets(entries)
+        for name in ("x", "y", "scale", "length"):
+            places[name] = entries[name]
+        for scale in np.unique(entries["scale"]).tolist():
+            tiles = entries[entries["scale"] == scale]
+            right, bottom = (tiles[at].astype(np.int64) + tiles[side] for at, side in (("x", "width"), ("y", "height")))
+            before = reached.get(scale, (0, 0))
+            reached[scale] = max(before[0], int(right.max())), max(before[1], int(bottom.max()))
+    for scale in sorted(reached, reverse=True):
+        tiles = table[table["scale"] == scale]
+        name = _level_name(header, (max(reached) - scale) // _HALF, reached[scale])
+        order = np.lexsort((tiles["x"], tiles["y"]))
+        for first in range(0, len(order), _CHUNK_ENTRIES):
+            piece = tiles[order[first : first + _CHUNK_ENTRIES]]
+            for offset, length in zip(piece["offset"].tolist(), piece["length"].tolist(), strict=True):
+                yield PixelRun(name, b"", offset, length)
+
+
+def _level_name(header: _Header, level: int, reached: tuple[int, int]) -> str:
+    """A level's place and shape: it is as large as its tiles reach if that is half of the one above, rounded up or down."""
+    sides = []
+    for full, end in zip((header.width, header.height), reached, strict=True):
+        halved = max(1, full >> level)
+        sides.append(end if level and end in (halved, -(-full >> level)) else halved)
+    return f"level {level}, {sides[0]} x {sides[1]}"
 
 
 # --- The header --------------------------------------------------------------------------------------------------

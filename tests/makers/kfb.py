@@ -77,3 +77,29 @@ def _tiles(size, side, levels, power):
                 tile = small.crop(box)
                 tiles.append((left, top, tile.width, tile.height, power / (1 << level), encoded(tile)))
     return tiles
+
+
+PLANTED = {
+    "header": "S1230771", "table": "BC30771998", "picture header": "H19-30771-A", "label": "LABELPIXELS30771",
+    "behind the end": "Krüger 张桂芳 H19", "name": "H19-30771 张桂芳",
+}  # fmt: skip
+"""Where an identifier of :func:`make_planted_kfb` stands, and the identifier."""
+
+
+def make_planted_kfb(folder, **options):
+    """A slide that holds every value of ``PLANTED`` somewhere.
+
+    Returns:
+        Path of the slide.
+    """
+    options = {"size": (300, 220), "side": 128, **options}
+    shift = options.get("shift", 0)
+    path = make_kfb(folder / f"{PLANTED['name']}.kfb", **options)
+    data = bytearray(path.read_bytes())
+    _, label, _, table = struct.unpack_from("<IIQQ", data, 0x30 + shift)
+    data[0x4C + shift : 0x54 + shift] = PLANTED["header"].encode()
+    data[table + 44 : table + 54] = PLANTED["table"].encode()
+    data[label + 24 : label + 35] = PLANTED["picture header"].encode()
+    data[label + 500 : label + 516] = PLANTED["label"].encode()
+    path.write_bytes(data + b"".join(PLANTED["behind the end"].encode(code) for code in ("utf-8", "gb18030", "utf-16-le")))
+    return path

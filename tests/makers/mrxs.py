@@ -28,6 +28,7 @@ def make_mrxs(
     folder, name="x", *, images=(8, 6), side=(64, 48), levels=4, overlap=(0, 0), divisions=1, positions=False,
     mpp=(0.25, 0.26), objective="20", slide_id=SLIDE_ID, general=None, label=True, overview=True, preview=True,
     files=3, page_records=5, format_="JPEG", first_concat=0, focus_levels=0, bom=True, index_name="Index.dat",
+    others=(), wide_ids=False,
 ):  # fmt: skip
     """Write ``name.mrxs`` and its folder.
 
@@ -44,7 +45,7 @@ def make_mrxs(
         objective: as text.
         slide_id: in ``Slidedat.ini``, the index and the data files.
         general: more keys of the section GENERAL; None as a value leaves a key out.
-        label: whether there is a label image; likewise ``overview`` and ``preview``.
+        label: whether there is a label image, or its bytes; likewise ``overview`` and ``preview``, without bytes.
         files: number of data files; level by level in turn, all other records in the first.
         page_records: records in a page of the index.
         format_: ``JPEG``, ``PNG`` or ``BMP24``; or any other, with JPEG images.
@@ -52,6 +53,8 @@ def make_mrxs(
         focus_levels: focal planes, if the slide says so.
         bom: whether ``Slidedat.ini`` begins with a byte order mark.
         index_name: name of the index.
+        others: more records that are not of the pyramid: layer, name, content.
+        wide_ids: whether data files have the id in 16 bits, cut off.
 
     Returns:
         Path of ``name.mrxs``.
@@ -59,7 +62,8 @@ def make_mrxs(
     home = Path(folder) / name
     home.mkdir()
     names = [f"Data{number:04}.dat" for number in range(files)]
-    data = [bytearray(b"01.02" + slide_id.encode() + bytes(16)) for _ in names]
+    head_id = slide_id.encode("utf-16-le")[: len(slide_id)] if wide_ids else slide_id.encode()
+    data = [bytearray(b"01.02" + head_id + b"%d" % number + bytes(16)) for number in range(len(names))]
 
     def put(file, content):
         offset = len(data[file])
@@ -68,6 +72,7 @@ def make_mrxs(
 
     by_level = _pyramid(put, images, side, levels, overlap, format_, files, first_concat)
     layers = _layers(put, images, side, overlap, divisions, label, overview, preview, positions)
+    layers += [(layer, value, put(len(names) - 1, content)) for layer, value, content in others]
     (home / index_name).write_bytes(
         _index(slide_id, by_level, [record for _, _, record in layers], page_records, focus_levels)
     )
@@ -112,9 +117,8 @@ def _layers(put, images, side, overlap, divisions, label, overview, preview, pos
     if overview:
         layers.append(("Scan data layer", "ScanDataLayer_SlideThumbnail", put(0, encoded(tissue(150, 60)))))
     if label:
-        layers.append(
-            ("Scan data layer", "ScanDataLayer_SlideBarcode", put(0, encoded(Image.new("RGB", (70, 66), "white"))))
-        )
+        picture = label if isinstance(label, bytes) else encoded(Image.new("RGB", (70, 66), "white"))
+        layers.append(("Scan data layer", "ScanDataLayer_SlideBarcode", put(0, picture)))
     if preview:
         layers.append(("Scan data layer", "ScanDataLayer_SlidePreview", put(0, encoded(tissue(80, 70)))))
     if positions:
@@ -209,3 +213,41 @@ def _slidedat(
     for section, values in sections.items():
         lines += [f"[{section}]", *(f"{key} = {value}" for key, value in values.items()), ""]
     return "\r\n".join(lines)
+
+
+PLANTED = {
+    "name in SLIDE_NAME": "H19-30771 张桂芳", "project": "Mammakarzinom Krüger", "created": "14/11/2005 11:04:18",
+    "utc": "14/11/2005 10:04:18", "serial": "PSCAN77X", "profile": "DrHabilSeidl", "slack": "H19-30771 SLACK",
+    "comment in the ini": "scanned for Prof. Okafor", "barcode": "BC0030771998", "extra file": "extra H19-30771",
+    "preview": "PREVIEW-OF-30771", "id": "3A5F00DEADBEEF99887766554433221A", "name": "H19-30771 张桂芳 A1",
+    "label": "LABELPIXELS30771",
+}  # fmt: skip
+"""Where an identifier of :func:`make_planted` stands, and the identifier."""
+
+
+def make_planted(folder, **options):
+    """A slide that holds every value of ``PLANTED`` somewhere, also where no record leads.
+
+    Returns:
+        Path of the slide.
+    """
+    general = {
+        "SLIDE_NAME": PLANTED["name in SLIDE_NAME"], "PROJECT_NAME": PLANTED["project"],
+        "SLIDE_CREATIONDATETIME": PLANTED["created"], "SLIDE_UTC_CREATIONDATETIME": PLANTED["utc"],
+        "SLIDE_BARCODE": PLANTED["barcode"], "CAMERA_TYPE": PLANTED["serial"],
+    }  # fmt: skip
+    profile = f'<?xml version="1.0"?><Profile ProfileName="{PLANTED["profile"]}"/>'.encode()
+    label = encoded(Image.new("RGB", (70, 66), "white")) + PLANTED["label"].encode()
+    path = make_mrxs(
+        folder, PLANTED["name"], label=label, general=general, slide_id=PLANTED["id"], positions=True,
+        others=[("ProfileXMLHeader", "ProfileXMLHeader", profile), ("ProfileXML", "ProfileXML_0", profile)], **options,
+    )  # fmt: skip
+    home = path.with_suffix("")
+    ini = home / "Slidedat.ini"
+    text = ini.read_bytes().replace(b"PSCAN77", PLANTED["serial"].encode())
+    ini.write_bytes(text + f"# {PLANTED['comment in the ini']}\r\n[{PLANTED['project']}]\r\n".encode())
+    for file in sorted(home.glob("*.dat")):
+        file.write_bytes(file.read_bytes() + PLANTED["slack"].encode() + PLANTED["slack"].encode("utf-16-le"))
+    (home / "Thumbs.db").write_bytes(PLANTED["extra file"].encode("utf-16-le"))
+    path.write_bytes(path.read_bytes() + PLANTED["preview"].encode())
+    return path

@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 
 from pathcurate import ifd
+from pathcurate.model.filescrub import PixelRun, UnscrubbableError
 from pathcurate.model.slide import SlideHeader, TileCount
 from pathcurate.readers.mrxs.index import HEADER_PAGES, MOST_PAGES, Index, count_beyond, first_records
 from pathcurate.readers.mrxs.slidedat import (
@@ -162,6 +163,42 @@ def count_tiles(source: Source) -> TileCount | None:
     except Damage:
         return None
     return TileCount(checked, bad)
+
+
+def pixel_runs(source: Source) -> Iterator[PixelRun]:
+    """Compressed images of the pyramid, level by level in the order of the index; then those of filters and focal planes.
+
+    Raises:
+        OSError: a file cannot be opened or read.
+        UnscrubbableError: the slide is damaged.
+    """
+    folder = _open_folder(source)
+    if folder is None:
+        raise UnscrubbableError("the folder beside the .mrxs file, or its Slidedat.ini, is missing")
+    try:
+        geometry = geometry_of(folder.slidedat)
+        names = [folder.name + b"/" + name.encode() for name in folder.slidedat.files()]
+        counts = [folder.slidedat.count("HIERARCHICAL", f"HIER_{layer}_COUNT", MOST_FILES) for layer in range(MOST_LEVELS)]
+        with _open_index(source, folder) as file:
+            index = Index(file.read_at, file.size, folder.slidedat, MOST_PAGES)
+            for level in range(max(len(geometry.concats), sum(counts))):
+                if level >= len(geometry.concats) and not index.has_level(level):
+                    continue
+                shape = _level_name(geometry, level)
+                for records in index.level(level):
+                    for _, offset, length, number in records.tolist():
+                        if not 0 <= number < len(names) or min(offset, length) < 0:
+                            raise Damage("corrupt", "an image lies in no data file")
+                        yield PixelRun(shape, names[number], offset, length)
+    except Damage as damage:
+        raise UnscrubbableError(damage.detail) from None
+
+
+def _level_name(geometry: Geometry, level: int) -> str:
+    if level >= len(geometry.concats):
+        return f"plane {level - len(geometry.concats)}"
+    factor = geometry.concats[level] // geometry.concats[0]
+    return f"level {level}, {max(1, geometry.width // factor)} x {max(1, geometry.height // factor)}"
 
 
 # --- The folder --------------------------------------------------------------------------------------------------

@@ -64,6 +64,14 @@ class Index:
                 yield np.frombuffer(data, _SINT32).reshape(-1, 4)
             position = following
 
+    def has_level(self, level: int) -> bool:
+        """Whether a pointer behind those of the zoom levels, which not every version has, leads to a chain of pages."""
+        pointer = self._levels + 4 * level
+        if self._levels < self._layers <= pointer or pointer + 4 > self._size:
+            return False
+        (start,) = self._ints(pointer, 1)
+        return 0 < start <= self._size - 8 and self._ints(start, 1) == [0]
+
     def layer(self, number: int) -> tuple[int, int, int]:
         """Offset, length and file number of a non-hierarchical record, which stands alone in its page."""
         position = self._page(self._layers + 4 * number)
