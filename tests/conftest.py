@@ -1,22 +1,60 @@
 """Fixtures that more than one test file needs."""
 
+import fcntl
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from pathcurate.demo.hospital import make_hospital
+from pathcurate.engines.embedded import Embedded
+from tests.archives import Here
+from tests.commandline import pathcurate
+
+CHECKOUT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_fsync() -> Iterator[None]:
+    """Nobody cuts the power here, and fsync is a third of the time. Processes that tests start still wait for the disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+def _made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A directory that the first of xdist's processes to need it makes for all."""
+    base = factory.getbasetemp()
+    directory = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with directory.with_suffix(".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not directory.with_suffix(".made").exists():
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir()
+            make(directory)
+            directory.with_suffix(".made").touch()
+    return directory
 
 
 @pytest.fixture(scope="session")
 def pristine_hospital(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A made-up hospital as `init --demo` writes it; nobody may change it."""
-    directory = tmp_path_factory.mktemp("pristine") / "hospital"
-    directory.mkdir()
-    make_hospital(directory)
-    return directory
+    return _made_once(tmp_path_factory, "pristine", make_hospital)
+
+
+@pytest.fixture(scope="session")
+def run_hospital(pristine_hospital: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made-up hospital after the whole path to its release, with the shipped recipes; nobody may change it."""
+
+    def make(directory: Path) -> None:
+        shutil.copytree(pristine_hospital, directory, dirs_exist_ok=True)
+        shutil.copytree(CHECKOUT / "recipes", directory / "recipes")
+        done = pathcurate("run", directory / "recipes" / "demo_he_2023.yaml", "-w", directory)
+        assert done.returncode == 0, done.stderr
+
+    return _made_once(tmp_path_factory, "run", make)
 
 
 @pytest.fixture
@@ -25,6 +63,12 @@ def hospital(pristine_hospital: Path, tmp_path: Path) -> Path:
     directory = tmp_path / "hospital"
     shutil.copytree(pristine_hospital, directory)
     return directory
+
+
+@pytest.fixture
+def kernels_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands run their kernels in this process: starting workers is most of a small command's time."""
+    monkeypatch.setattr(Embedded, "run", Here.run)
 
 
 @pytest.fixture

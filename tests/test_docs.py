@@ -20,13 +20,16 @@ from pathcurate.cli.main import root, run
 from pathcurate.cohort import read_recipe
 from pathcurate.deid import explain
 from pathcurate.deid.siterules import read_words
+from pathcurate.engines.embedded import Embedded
 from pathcurate.errors import PathcurateError
+from pathcurate.filerules import load_rules
 from pathcurate.mapping import load_mapping
 from pathcurate.profiles import read_profile
 from pathcurate.tables import column_values, read_parquet
 from pathcurate.text.reportrow import COLUMNS
 from pathcurate.text.sitewords import load_words
 from pathcurate.workspace import load_workspace
+from tests.archives import Here
 
 CHECKOUT = Path(__file__).parents[1]
 HEAVY = ("pandas", "pyarrow", "duckdb", "numpy", "openslide", "pydicom", "sqlalchemy", "jsonschema", "pydantic", "jinja2")
@@ -49,7 +52,8 @@ LEAVES = [
     path for path, command in COMMANDS.items() if not isinstance(command, click.Group) or command.invoke_without_command
 ]
 _LATER = {
-    ("materials", "pull"), ("deid", "reidentify"), ("vault", "people", "remove"), ("vault", "restore"), ("vault", "rotate"),
+    ("materials", "pull"), ("deid", "files"), ("deid", "reidentify"), ("vault", "people", "remove"), ("vault", "restore"),
+    ("vault", "rotate"),
 }  # fmt: skip
 """Commands whose example needs what commands that are listed behind them make, or leaves nothing for them."""
 
@@ -81,6 +85,8 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     directory = tmp_path_factory.mktemp("docs")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PATHCURATE_WORKSPACE", raising=False)
+        # Starting workers is most of a small command's time.
+        patch.setattr(Embedded, "run", Here.run)
         examples = {("init",): capture(directory, example(("init",))[1:])}
         demo = directory / "demo-hospital"
         shutil.copytree(directory / "hospital", demo)
@@ -91,8 +97,12 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
                 codes = column_values(read_parquet(directory / "hospital" / "deid" / "cases.parquet"), "case_id")
                 (directory / "hospital" / "codes.txt").write_text("\n".join(codes[:3]))
             examples[path] = capture(directory / "hospital", example(path)[1:])
-        recipe = "demo-hospital/recipes/demo_he_2023.yaml"
-        return Shown(examples, examples[("init",)][1] + capture(directory, ["run", recipe, "-w", "demo-hospital"])[1])
+        of_demo = (
+            ["run", "demo-hospital/recipes/demo_he_2023.yaml"],
+            ["deid", "files", "--release", "demo_he_2023", "--to", "demo-hospital/delivery"],
+        )
+        told = [capture(directory, [*command, "-w", "demo-hospital"])[1] for command in of_demo]
+        return Shown(examples, "".join([examples[("init",)][1], *told]))
 
 
 # --- Help ------------------------------------------------------------------------------------------------------------
@@ -260,6 +270,8 @@ def test_recipes_and_mappings_of_the_readme_load(readme: str, write: Callable[[s
             read_profile(file.name, file.parent)
         elif text.startswith("words:"):
             read_words(file)
+        elif text.startswith("files:"):
+            load_rules(file)
         else:
             load_mapping(file, COLUMNS)
 
@@ -289,6 +301,7 @@ def test_the_demo_of_the_makefile_is_the_one_that_is_tested() -> None:
     makefile = (CHECKOUT / "Makefile").read_text(encoding="utf-8")
     assert "/pathcurate init --demo $(DEMO)\n" in makefile
     assert "/pathcurate run $(DEMO)/recipes/demo_he_2023.yaml -w $(DEMO)\n" in makefile
+    assert "/pathcurate deid files --release demo_he_2023 --to $(DEMO)/delivery -w $(DEMO)\n" in makefile
 
 
 def test_the_demo_ends_with_a_registered_product(shown: Shown) -> None:

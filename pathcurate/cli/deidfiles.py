@@ -39,7 +39,7 @@ def command(
     workers: int | None,
     purpose: str | None,
 ) -> int:
-    """Make proven copies of slide and DICOM files without identifiers.
+    """Copy slide and DICOM files without identifiers, proven.
 
     The archive is only read. Each copy is opened again with other readers, its pixels are compared bit for bit, and every
     byte of it is searched for what identified the slide, before it stands in its place. A slide that holds something no
@@ -89,14 +89,13 @@ def _lines(listed: str) -> tuple[str, ...]:
     if len(data) > _MOST_BYTES:
         raise UsageError("the list is longer than 64 MB", "Give it in parts; copies that are done stay.")
     lines = [line.strip() for line in data.decode("utf-8-sig", "replace").splitlines()]
-    codes = tuple(dict.fromkeys(line for line in lines if line))
-    if not codes:
+    if not any(lines):
         raise UsageError("the list is empty", "Give codes (S-…, I-…) or identifiers of the catalog, one on each line.")
-    return codes
+    return tuple(lines)
 
 
 def _show(session: Session, summary: "FilesSummary") -> int:
-    """Show what was done; the exit code: 1 if anything has no copy."""
+    """Show what was done; the exit code: 1 if anything has no copy, or a file no proof."""
     standings = summary.standings
     is_plan = summary.receipt is None
     deeds = [
@@ -118,10 +117,11 @@ def _show(session: Session, summary: "FilesSummary") -> int:
         *(f"  unknown names in {place}: {counted(count, 'slide')}" for place, count in summary.unknown.items()),
         *([f"  {counted(summary.left_out, 'file')} of shapes left out"] if summary.left_out else []),
         *([] if summary.review is None else [f"  all unknown names, with rules to choose from: {summary.review}"]),
+        *([f"  {counted(summary.strays, 'file')} among the copies that nobody vouches for"] if summary.strays else []),
         *([] if is_plan else [f"{summary.bytes_written / 1e6:,.1f} MB; {summary.receipt}"]),
     ]
     session.show(_document(summary), lines)
-    return 1 if missing else 0
+    return 1 if missing or summary.strays else 0
 
 
 def _document(summary: "FilesSummary") -> dict[str, object]:

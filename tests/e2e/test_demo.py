@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import random
 import resource
 import shutil
@@ -17,38 +18,34 @@ import pyarrow.parquet as pq
 import pytest
 
 from pathcurate.pseudonyms import internal, product
+from tests.commandline import pathcurate
 
 RECIPE = "demo_he_2023"
-KEY = bytes(range(32))
+_RUN = ("run", f"recipes/{RECIPE}.yaml", "--workers", "1")
 
 
 def _run(workspace: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "pathcurate", *arguments, "-w", str(workspace)],
-        capture_output=True, text=True, check=False, timeout=200,
+        capture_output=True, text=True, check=False, timeout=200, cwd=workspace,
     )  # fmt: skip
 
 
-def _prepare(workspace: Path) -> Path:
-    """The shipped recipe and a known vault key, so that two workspaces can be compared."""
-    recipe = workspace / f"{RECIPE}.yaml"
-    shutil.copyfile(Path(__file__).parents[2] / "recipes" / recipe.name, recipe)
-    (workspace / "vault").mkdir(mode=0o700)
-    key = workspace / "vault" / "key"
-    key.write_bytes(KEY)
-    key.chmod(0o600)
-    return recipe
-
-
 @pytest.fixture(scope="module")
-def finished(pristine_hospital: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(run_hospital: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace after an undisturbed run."""
     workspace = tmp_path_factory.mktemp("finished") / "hospital"
-    shutil.copytree(pristine_hospital, workspace)
-    recipe = _prepare(workspace)
-    done = _run(workspace, "run", str(recipe))
-    assert done.returncode == 0, done.stderr
+    shutil.copytree(run_hospital, workspace)
     return workspace
+
+
+@pytest.fixture
+def other(hospital: Path, finished: Path) -> Path:
+    """The same hospital before its run, with the same key, so that the two can be compared."""
+    shutil.copytree(finished / "recipes", hospital / "recipes")
+    (hospital / "vault").mkdir(mode=0o700)
+    shutil.copy2(finished / "vault" / "key", hospital / "vault" / "key")
+    return hospital
 
 
 def _release(workspace: Path) -> Path:
@@ -60,9 +57,19 @@ def _answers(workspace: Path) -> dict[str, Any]:
     return answers
 
 
+def _released(workspace: Path) -> dict[Path, bytes]:
+    """Every file of the release."""
+    release = _release(workspace)
+    return {path.relative_to(release): path.read_bytes() for path in release.rglob("*") if path.is_file()}
+
+
+def _key(workspace: Path) -> bytes:
+    return (workspace / "vault" / "key").read_bytes()
+
+
 def _slide_codes(workspace: Path) -> dict[tuple[str, str], str]:
     """(site, path in hex) to the slide's code in the release."""
-    inside, outside = internal(KEY).codes, product(KEY, RECIPE).codes
+    inside, outside = internal(_key(workspace)).codes, product(_key(workspace), RECIPE).codes
     snapshot = json.loads(max((workspace / "catalog" / "slides" / "_log").glob("*.json")).read_bytes())
     codes = {}
     for part in snapshot["parts"]:
@@ -125,11 +132,12 @@ def test_the_followed_up_cohort_is_exactly_the_answer_key(finished: Path) -> Non
         and report["patient"] in permitted
         and is_in(report["patient"])
     }
-    shutil.copyfile(Path(__file__).parents[2] / "recipes" / "breast_followed_up.yaml", finished / "followed.yaml")
-    done = _run(finished, "cohort", str(finished / "followed.yaml"))
+    done = pathcurate("cohort", finished / "recipes" / "breast_followed_up.yaml", "-w", finished)
     assert done.returncode == 0, done.stderr
     rows = pq.read_table(finished / "cohorts" / "breast_followed_up" / "cohort.parquet").to_pylist()
-    assert {row["case_id"] for row in rows} == {internal(KEY).codes.code("C", "NB01", number) for number in expected}
+    assert {row["case_id"] for row in rows} == {
+        internal(_key(finished)).codes.code("C", "NB01", number) for number in expected
+    }
     assert expected
 
 
@@ -146,71 +154,51 @@ def test_every_slide_is_in_the_ledger_once(finished: Path) -> None:
 def test_release_passes_sha256sum_and_validate(finished: Path) -> None:
     sums = subprocess.run(["sha256sum", "-c", "--quiet", "manifest-sha256.txt"], cwd=_release(finished), check=False)
     assert sums.returncode == 0
-    assert _run(finished, "validate", str(_release(finished))).returncode == 0
+    assert pathcurate("validate", _release(finished)).returncode == 0
 
 
 def test_second_run_gives_the_same_release(finished: Path) -> None:
-    before = {path: path.read_bytes() for path in _release(finished).rglob("*") if path.is_file()}
-    done = _run(finished, "run", str(finished / f"{RECIPE}.yaml"), "--json")
+    before = _released(finished)
+    done = _run(finished, *_RUN, "--json")
     assert done.returncode == 0, done.stderr
-    assert {path: path.read_bytes() for path in _release(finished).rglob("*") if path.is_file()} == before
-    listed = json.loads(_run(finished, "product", "list", "--json").stdout)
+    assert _released(finished) == before
+    listed = json.loads(pathcurate("product", "list", "--json", "-w", finished).stdout)
     assert len(listed["products"]) == 1
 
 
-def test_same_hospital_elsewhere_gives_the_same_bytes(finished: Path, hospital: Path) -> None:
-    done = _run(hospital, "run", str(_prepare(hospital)))
-    assert done.returncode == 0, done.stderr
-    names = sorted(path.relative_to(_release(finished)) for path in _release(finished).rglob("*") if path.is_file())
-    assert names == sorted(path.relative_to(_release(hospital)) for path in _release(hospital).rglob("*") if path.is_file())
-    assert all((_release(finished) / name).read_bytes() == (_release(hospital) / name).read_bytes() for name in names)
-
-
-def test_killed_runs_end_like_an_undisturbed_one(finished: Path, hospital: Path) -> None:
-    recipe = _prepare(hospital)
-    moments = random.Random(20261121)
-    for _ in range(4):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pathcurate", "run", str(recipe), "-w", str(hospital), "-q"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        time.sleep(moments.uniform(0.3, 4.0))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    done = _run(hospital, "run", str(recipe))
-    assert done.returncode == 0, done.stderr
-    assert (_release(hospital) / "manifest-sha256.txt").read_bytes() == (
-        _release(finished) / "manifest-sha256.txt"
-    ).read_bytes()
-    assert not list((hospital / "releases" / RECIPE).glob(".*"))
-
-
-def test_second_run_at_once_learns_who_holds_the_workspace(hospital: Path) -> None:
-    recipe = _prepare(hospital)
-    with (hospital / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        done = _run(hospital, "run", str(recipe))
-    assert done.returncode == 14
-    assert "in use" in done.stderr
-
-
-def test_full_disk_is_an_error_that_leaves_nothing_half_written(hospital: Path, finished: Path) -> None:
-    recipe = _prepare(hospital)
-
+def test_a_full_disk_and_killed_runs_end_elsewhere_like_an_undisturbed_one(finished: Path, other: Path) -> None:
     def no_room() -> None:
         # A limit on file size fails writes where a full disk would, without a mount.
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, resource.RLIM_INFINITY))
 
+    # A short write of compiled Python would be a broken module for everybody.
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "pathcurate", "run", str(recipe), "-w", str(hospital)],
-        capture_output=True, text=True, check=False, timeout=200, preexec_fn=no_room,
+        [sys.executable, "-m", "pathcurate", *_RUN, "-w", str(other)],
+        capture_output=True, text=True, check=False, timeout=200, preexec_fn=no_room, cwd=other, env=environment,
     )  # fmt: skip
     assert done.returncode == 3, done.stderr
     assert "Traceback" not in done.stderr
-    assert not _release(hospital).exists()
-    done = _run(hospital, "run", str(recipe))
+    assert not _release(other).exists()
+    moments = random.Random(20261121)
+    for _ in range(4):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pathcurate", *_RUN, "-w", str(other), "-q"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=other,
+        )  # fmt: skip
+        time.sleep(moments.uniform(0.3, 4.0))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    done = _run(other, *_RUN)
     assert done.returncode == 0, done.stderr
-    assert (_release(hospital) / "manifest-sha256.txt").read_bytes() == (
-        _release(finished) / "manifest-sha256.txt"
-    ).read_bytes()
+    assert _released(other) == _released(finished)
+    assert not list((other / "releases" / RECIPE).glob(".*"))
+
+
+def test_second_run_at_once_learns_who_holds_the_workspace(other: Path) -> None:
+    with (other / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = _run(other, *_RUN)
+    assert done.returncode == 14
+    assert "in use" in done.stderr

@@ -90,7 +90,7 @@ def smoke(python: Path, directory: Path) -> None:
     for arguments in (
         ["--version"],
         ["init", "--demo", "hospital"],
-        ["run", "hospital/recipes/demo_he_2023.yaml", "-w", "hospital", "--workers", "2"],
+        ["run", "hospital/recipes/demo_he_2023.yaml", "-w", "hospital", "--workers", "1"],
         ["validate", "hospital/releases/demo_he_2023/1.0.0"],
         ["cohort", "hospital/recipes/cases_by_organ.yaml", "-w", "hospital", "--dry-run"],
     ):

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,32 +11,32 @@ import pytest
 import yaml
 
 from pathcurate.demo.slides import write_svs
+from tests.commandline import pathcurate
 
 RECIPE = "demo_he_2023"
+pytestmark = pytest.mark.usefixtures("kernels_here")
 
 
 def _run(workspace: Path, *more: str, code: int = 0) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "pathcurate", "run", f"{workspace}/{RECIPE}.yaml", "-w", str(workspace), "--json", *more],
-        capture_output=True, text=True, check=False, timeout=200,
-    )  # fmt: skip
+    recipe = workspace / "recipes" / f"{RECIPE}.yaml"
+    done = pathcurate("run", recipe, "-w", workspace, "--json", *more)
     assert done.returncode == code, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
     return document
 
 
 @pytest.fixture(scope="module")
-def finished(pristine_hospital: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(run_hospital: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     workspace = tmp_path_factory.mktemp("incremental") / "hospital"
-    shutil.copytree(pristine_hospital, workspace)
-    shutil.copyfile(Path(__file__).parents[2] / "recipes" / f"{RECIPE}.yaml", workspace / f"{RECIPE}.yaml")
+    shutil.copytree(run_hospital, workspace, symlinks=True)
+    # The facts of a run name files by their path, and this is another.
     assert _run(workspace)["changed"]
     return workspace
 
 
 @pytest.fixture
 def workspace(finished: Path, tmp_path: Path) -> Iterator[Path]:
-    # Moved, not copied: the facts of a run name files by their path.
+    # Moved, not copied, for the same reason.
     shutil.copytree(finished, tmp_path / "kept", symlinks=True)
     yield finished
     shutil.rmtree(finished)
@@ -136,10 +134,7 @@ def test_permission_lists_that_are_taken_away_do_not_open_the_archive(workspace:
     _edit(workspace, _LISTS, "")
     _run(workspace, "--no-permissions", code=13)
     # Taking them away on purpose is an import of its own; when they come back, they decide again.
-    done = subprocess.run(
-        [sys.executable, "-m", "pathcurate", "permissions", "import", "-w", str(workspace)], capture_output=True, check=False
-    )
-    assert done.returncode == 0
+    assert pathcurate("permissions", "import", "-w", workspace).returncode == 0
     _run(workspace, "--no-permissions", code=5)
     (workspace / "pathcurate.yaml").write_text(
         (workspace / "pathcurate.yaml").read_text(encoding="utf-8") + _LISTS, encoding="utf-8"

@@ -7,8 +7,6 @@ import json
 import os
 import random
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ import openslide
 import pyarrow.parquet as pq
 import pytest
 
+from tests.commandline import Done, pathcurate
 from tests.real_slides import RealSlide
 
 IDENTICAL = 6
@@ -69,11 +68,8 @@ columns: [slide_id, case_id, patient_id, vendor, mpp, width, height, tier, split
 """
 
 
-def _run(workspace: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pathcurate", *arguments, "-w", str(workspace), "--json"],
-        capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
+def _run(workspace: Path, *arguments: str) -> Done:
+    return pathcurate(*arguments, "-w", workspace, "--json")
 
 
 def _pathcurate(workspace: Path, *arguments: str) -> dict[str, Any]:

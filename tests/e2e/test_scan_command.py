@@ -65,7 +65,7 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernels_here: None) -> Place:
     for name in ("PATHCURATE_WORKSPACE", "PATHCURATE_DEBUG"):
         monkeypatch.delenv(name, raising=False)
     return Place(tmp_path)

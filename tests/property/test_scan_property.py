@@ -56,9 +56,7 @@ quicker = settings(quick, max_examples=12)
 def new_desk():
     directory = Path(tempfile.mkdtemp())
     try:
-        # Nobody cuts the power here, and fsync is a third of the time.
-        with mock.patch("os.fsync"):
-            yield Desk(directory)
+        yield Desk(directory)
     finally:
         shutil.rmtree(directory)
 

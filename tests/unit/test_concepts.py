@@ -18,6 +18,7 @@ from pathcurate.model.diagnosis import REPORT_CONCEPTS
 from pathcurate.model.report import REPORTS, TEXT_COLUMNS
 from pathcurate.tables import Catalog, from_rows
 from pathcurate.workspace import Workspace, load_workspace
+from tests.archives import Here
 
 HEAD = "recipe: 1\nname: {name}\nversion: 1.0.0\ntitle: Concepts\nunit: case\ncolumns: [case_id]\nconcepts:\n"
 
@@ -29,7 +30,7 @@ def workspace(write: Callable[[str, str | bytes], Path]) -> Workspace:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Embedded]:
-    with Embedded(workers=1, temp_directory=tmp_path / "spill") as opened:
+    with Here(workers=1, temp_directory=tmp_path / "spill") as opened:
         yield opened
 
 

@@ -13,6 +13,7 @@ from pathcurate.model.report import REPORTS
 from pathcurate.resources import shipped
 from pathcurate.tables import Catalog, from_rows
 
+pytestmark = pytest.mark.usefixtures("kernels_here")
 RECIPE = "recipe: 1\nname: r\nversion: 1.0.0\ntitle: Concepts\nunit: case\ncolumns: [case_id]\nconcepts:\n"
 
 

@@ -300,9 +300,12 @@ except PathcurateError as error:
 
 def test_a_full_disk_is_said_and_leaves_the_rows_that_were_there(vault: Vault) -> None:
     made = write(vault, "S23-1", "S23-2")
+    # A short write of compiled Python would be a broken module for everybody.
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", _FILL, vault.directory], capture_output=True, text=True, check=True, timeout=60
-    )
+        [sys.executable, "-c", _FILL, vault.directory],
+        capture_output=True, text=True, check=True, timeout=60, env=environment,
+    )  # fmt: skip
     assert done.stdout.startswith("3 the crosswalk cannot be used"), done.stdout + done.stderr
     assert len(look_up(vault, made)) == 2
     state = check_crosswalk(vault)

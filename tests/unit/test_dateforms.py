@@ -135,7 +135,7 @@ FORMS = [
     ("seen on Boxing Day.", "Boxing Day", "md-en-f", "2024-12-26"),
     ("W.H. Marsh   9.8.74", "9.8.74", "dmy-dot-s", "1974-08-09"),
     ("ghj/10-2-18", "10-2-18", "mdy-dash-s", "2018-10-02"),
-    ("the Thurs 6/16 list", "6/16", "md-slash", "2024-06-16"),
+    ("the Thurs 6/16 list", "Thurs 6/16", "md-slash", "2024-06-16"),
     ("reviewed on 6/16.", "6/16", "md-slash", "2024-06-16"),
     ("typed 16/10 by", "16/10", "dm-slash", "2024-10-16"),
     ("by her 17/5 at 1550.", "17/5 at 1550", "dm-slash", "2024-05-17"),

@@ -642,9 +642,7 @@ def test_planted_values_stand_in_the_files(hospital: Hospital, key: dict[str, An
         assert {report["received"], report["reported"]} <= set(planted["dates"])
 
 
-def test_the_same_seed_gives_the_same_bytes(hospital: Hospital, tmp_path: Path) -> None:
-    make_hospital(tmp_path)
-
+def test_the_same_seed_gives_the_same_bytes(hospital: Hospital, pristine_hospital: Path) -> None:
     def tree(root: Path) -> dict[bytes, bytes]:
         return {
             os.fsencode(path.relative_to(root)): hashlib.sha256(path.read_bytes()).digest()
@@ -652,8 +650,8 @@ def test_the_same_seed_gives_the_same_bytes(hospital: Hospital, tmp_path: Path) 
             if path.is_file()
         }
 
-    assert tree(tmp_path) == tree(hospital.directory)
-    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 40_000_000
+    assert tree(pristine_hospital) == tree(hospital.directory)
+    assert sum(path.stat().st_size for path in pristine_hospital.rglob("*") if path.is_file()) < 40_000_000
 
 
 def test_a_directory_in_use_is_left_alone(tmp_path: Path) -> None:

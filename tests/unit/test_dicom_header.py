@@ -22,10 +22,10 @@ from pydicom.uid import (
 )  # fmt: skip
 
 from pathcurate import readers
+from pathcurate.dicomtexts import decode
 from pathcurate.readers.dicom.elements import PRESENCE, Elements
 from pathcurate.readers.dicom.facts import DATA_SET, META, common_facts, series_facts, slide_facts
 from pathcurate.readers.dicom.header import read_header
-from pathcurate.readers.dicom.texts import decode
 from pathcurate.storage import LocalSource
 from tests.dicoms import JPEG, SLIDE_CLASS, Memory, item, radiology, slide_part
 

@@ -5,9 +5,11 @@ import re
 import uuid
 from hashlib import sha256
 
+import numpy as np
 import pytest
 
 from pathcurate.leaksearch import identifiers as matching
+from pathcurate.leaksearch.folding import units_of
 from pathcurate.leaksearch.identifiers import Identifiers
 from pathcurate.leaksearch.known import IDENTIFIED, KINDS, searched_columns
 
@@ -90,6 +92,39 @@ def test_who_stands_at_the_end_of_a_chunk_is_found_once(monkeypatch: pytest.Monk
             hits = [hit for hit in IDENTIFIERS.find(text) if hit.end == lead + len(name)]
             assert [hit.start for hit in hits][:1] == [lead]
             assert len(hits) == len({hit.identifier for hit in hits})
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("S24-01234-A1_HE_20240503_rescan_" + "x" * 60, True), ("1234 56 78 9012", True), ("222312330211", True),
+        ("2-22312-33021-1", True), ("2-2-2-312330211", False), ("a" * 128, True), ("222312330211310", False), ("222312330211 310", True),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("near", [9, 12, 20, 40])
+def test_how_far_is_looked_at_first_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, near: int, text: str, known: bool
+) -> None:
+    monkeypatch.setattr(matching, "_NEAR", near)
+    values = ["S24-01234-A1_HE_20240503_rescan_" + "x" * 60, "123456789012", "222312330211", "a" * 128]
+    lead, rest = "." * 299 + "\n", "\n" + "222312330211310\n" * 30
+    hits = list(Identifiers.of({"number": values}).find(lead + text + rest))
+    assert [hit.start for hit in hits] == [300] * known
+
+
+def test_identifiers_of_one_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A sum of signs is the same for every order of them.
+    monkeypatch.setattr(matching, "_POWERS", np.ones_like(matching._POWERS))
+    monkeypatch.setattr(matching, "_INVERSE", np.ones_like(matching._INVERSE))
+    known = Identifiers.of({"number": ["12345678", "87654321", "81234567", "12345679"]})
+    text = "87654321 23456781 12345679 81234567"
+    assert [text[hit.start : hit.end] for hit in known.find(text)] == ["87654321", "12345679", "81234567"]
+
+
+@pytest.mark.parametrize("text", ["", "a\0", "张\0\0", "𠮷a𠮷𠮷", "\ud842", "\udfb7\ud842张", "é\udce5\U0010ffff"])
+def test_units_of_a_text_are_those_of_utf_16(text: str) -> None:
+    units = units_of(text)
+    assert units.astype("<u2").tobytes() == text.encode("utf-16-le", "surrogatepass")
 
 
 def test_a_search_shows_nothing_that_it_looks_for() -> None:

@@ -25,6 +25,7 @@ from pathcurate.scan import scan
 from pathcurate.tables import Catalog, from_rows
 from pathcurate.text.vocabulary import vocabulary
 from pathcurate.workspace import load_workspace
+from tests.archives import Here
 
 Row = dict[str, Any]
 
@@ -390,7 +391,7 @@ def linked(pristine_hospital: Path, tmp_path_factory: pytest.TempPathFactory) ->
     (root / "pathcurate.yaml").unlink()
     (root / "pathcurate.yaml").write_bytes((pristine_hospital / "pathcurate.yaml").read_bytes())
     workspace = load_workspace(root / "pathcurate.yaml")
-    with Embedded(workers=1, temp_directory=root / "spill") as engine:
+    with Here(workers=1, temp_directory=root / "spill") as engine:
         scan(workspace, engine)
         import_reports(workspace)
         import_permissions(workspace)
@@ -480,7 +481,7 @@ def test_every_permission_of_the_hospital(linked: tuple[Catalog, dict[str, Any],
 def test_linking_again_changes_nothing(hospital: Path) -> None:
     workspace = load_workspace(hospital / "pathcurate.yaml")
     catalog = Catalog(workspace.catalog)
-    with Embedded(workers=1, temp_directory=hospital / "spill") as engine:
+    with Here(workers=1, temp_directory=hospital / "spill") as engine:
         scan(workspace, engine)
         import_reports(workspace)
         link(workspace, engine)

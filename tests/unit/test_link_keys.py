@@ -218,8 +218,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path, monkeypatch):
-    monkeypatch.setattr("os.fsync", lambda handle: None)
+def bench(tmp_path):
     return Bench(tmp_path / "ws")
 
 

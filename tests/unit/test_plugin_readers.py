@@ -360,7 +360,7 @@ def test_a_plugin_that_hangs_ends_even_if_its_worker_is_dead(site):
     site.install(READER.replace("def claim", f"open({str(site.files / 'pid')!r}, 'w').write(str(os.getpid()))\n\ndef claim"))
     path = site.put("x.acm", b"ACMEHANG")
     worker = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, "8", path], stdout=subprocess.DEVNULL,
+        [sys.executable, "-c", PROGRAM, "4", path], stdout=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": str(site.packages)},
     )  # fmt: skip
     with worker:

@@ -79,8 +79,11 @@ def test_blur_pen_empty_and_dark_are_flagged(sample: list[Judged]) -> None:
 @pytest.mark.parametrize("ink", ["blue", "black", "green", "red"])
 def test_a_marker_is_seen_on_the_usual_stain(ink: str) -> None:
     drawn = [paint_thumbnail(seed, stain="he", ink=ink, blurred=False, dark=False, empty=False) for seed in range(900, 904)]
-    plain = [paint_thumbnail(seed, stain="he", ink="", blurred=False, dark=False, empty=False) for seed in range(900, 904)]
     assert [item.quality.is_penned for item in map(judged, drawn)] == [item.is_penned for item in drawn]
+
+
+def test_no_marker_is_seen_where_there_is_none() -> None:
+    plain = [paint_thumbnail(seed, stain="he", ink="", blurred=False, dark=False, empty=False) for seed in range(900, 904)]
     assert not any(item.quality.is_penned for item in map(judged, plain))
 
 

@@ -16,8 +16,7 @@ MIDNIGHT = datetime.fromisoformat("2024-01-01")
 
 
 @pytest.fixture
-def catalog(tmp_path, monkeypatch):
-    monkeypatch.setattr("os.fsync", lambda handle: None)
+def catalog(tmp_path):
     return Catalog(tmp_path / "catalog")
 
 

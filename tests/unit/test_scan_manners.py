@@ -31,12 +31,6 @@ from tests.dicoms import whole_slide
 NIGHT = {"window": "19:00-07:00"}
 
 
-@pytest.fixture(autouse=True)
-def no_power_cut(monkeypatch):
-    """Nobody cuts the power here, and fsync is a third of the time."""
-    monkeypatch.setattr("os.fsync", lambda handle: None)
-
-
 class Blind(InProcess):
     """An engine that asks no root for its path, which a paced one does not have."""
 

@@ -16,12 +16,6 @@ from tests.dicoms import radiology, whole_slide
 CHINESE = "病例 切片".encode("gb18030")
 
 
-@pytest.fixture(autouse=True)
-def no_power_cut(monkeypatch):
-    """Nobody cuts the power here, and fsync is a third of the time."""
-    monkeypatch.setattr("os.fsync", lambda handle: None)
-
-
 @pytest.fixture
 def desk(tmp_path):
     return Desk(tmp_path)
@@ -354,36 +348,31 @@ class TestFoundAgain:
 
 class TestKilled:
     def everywhere(self, desk, monkeypatch, **options):
-        """Kill the scan before each commit; the next one must end as if nothing had been."""
+        """A scan that is killed before a commit leaves what is there then; the next one must end as if nothing had been."""
         catalog = desk.workspace_directory / "catalog"
         shutil.copytree(catalog, desk.directory / "kept")
         desk.scan(**options)
         undisturbed = desk.state()
-        honest = Catalog._log
+        shutil.rmtree(catalog)
+        (desk.directory / "kept").rename(catalog)
         monkeypatch.setattr("pathcurate.scan.intake._COMMIT_ROWS", 3)
-        for number in range(200):
+        honest, left = Catalog._log, []
+
+        def log(self, *arguments):
+            left.append(shutil.copytree(catalog, desk.directory / f"killed{len(left)}"))
+            honest(self, *arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Catalog, "_log", log)
+            desk.scan(**options)
+        assert desk.state() == undisturbed
+        for number, killed in enumerate(left):
             shutil.rmtree(catalog)
-            shutil.copytree(desk.directory / "kept", catalog)
-            left = [number]
-
-            def log(self, *arguments, left=left):
-                if not left[0]:
-                    raise SystemExit
-                left[0] -= 1
-                honest(self, *arguments)
-
-            monkeypatch.setattr(Catalog, "_log", log)
-            try:
-                desk.scan(**options)
-            except SystemExit:
-                monkeypatch.setattr(Catalog, "_log", honest)
-                desk.scan(**options)
-                assert desk.state() == undisturbed, number
-                assert desk.catalog.read(ARRIVALS).num_rows == 0
-            else:
-                monkeypatch.setattr(Catalog, "_log", honest)
-                break
-        assert number > 5
+            killed.rename(catalog)
+            desk.scan(**options)
+            assert desk.state() == undisturbed, number
+            assert desk.catalog.read(ARRIVALS).num_rows == 0
+        assert len(left) > 5
         settled(desk)
 
     @pytest.mark.parametrize("is_told", [True, False])

@@ -6,13 +6,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from pathcurate.model.removal import Removal
 from pathcurate.scrubbers.text.merging import merged
 from pathcurate.scrubbers.text.patterns import RULES
-from pathcurate.scrubbers.text.shaped import OF_STRETCHES, find_shaped, stretches
+from pathcurate.scrubbers.text.shaped import find_shaped
 from pathcurate.text.folding import half_width
 
 EXAMPLES = yaml.safe_load(Path(__file__).with_name("text_pattern_examples.yaml").read_text(encoding="utf-8"))
@@ -89,24 +87,3 @@ def test_a_removal_shows_nothing_of_what_it_holds() -> None:
     assert "13800138000" not in repr(
         [*find_shaped("电话13800138000"), Removal(0, 1, next(find_shaped("93岁")).kind, "r", "93")]
     )
-
-
-def _passes_stretches(text: str) -> bool:
-    """Whether every rule that is tried on stretches first finds there what it finds in the whole text."""
-    return all(
-        rule.pattern.search(stretches(text)) is not None
-        for rule in RULES
-        if rule.name in OF_STRETCHES and rule.pattern.search(text)
-    )
-
-
-def test_no_rule_loses_an_example_by_being_tried_on_stretches_first() -> None:
-    texts = [re.sub("[«»]", "", text) for rule in EXAMPLES.values() for text in rule["removed"]]
-    assert {rule.name for rule in RULES} >= OF_STRETCHES
-    assert [text for text in texts if not _passes_stretches(half_width(f"前文{text}，后文"))] == []
-
-
-@settings(max_examples=150)
-@given(st.text(st.sampled_from("0012345678919AXxl-/. *()+:#□病第转,年一"), min_size=5, max_size=36))
-def test_no_number_is_lost_by_being_sought_in_stretches_first(text: str) -> None:
-    assert _passes_stretches(text)
