@@ -53,7 +53,7 @@ bench: setup  ## Measure on small inputs, in a few minutes
 	$(BIN)/python tests/bench/deid_speed.py --repeat 3
 	$(BIN)/python tests/bench/verify_speed.py --identifiers 500000 --megabytes 8
 	$(BIN)/python tests/bench/files_speed.py --megabytes 200 --repeat 2
-	$(BIN)/python tests/bench/files_dicom.py
+	$(BIN)/python tests/bench/files_dicom.py --repeat 3 --gigabytes 1
 
 bench-full: setup  ## Measure at the size of an archive, in an hour
 	$(BIN)/python tests/bench/scan_speed.py --repeat 5
@@ -68,6 +68,8 @@ bench-full: setup  ## Measure at the size of an archive, in an hour
 	$(BIN)/python tests/bench/find_speed.py
 	$(BIN)/python tests/bench/verify_speed.py --peers
 	$(BIN)/python tests/bench/deid_speed.py --repeat 9 $(if $(PATHCURATE_REAL_DATA),--foreign $(PATHCURATE_REAL_DATA)/deid_text)
+	$(BIN)/python tests/bench/files_speed.py
+	$(BIN)/python tests/bench/files_dicom.py $(if $(PATHCURATE_REAL_DATA),--real $(PATHCURATE_REAL_DATA)/dicom)
 
 clean:  ## Remove everything that make made
 	rm -rf $(VENV) .venv-* $(DEMO) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -7,14 +7,16 @@ slide or series is made of the facts of its parts, whatever their order and file
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Final
 
 from pathcurate import ifd
+from pathcurate.model.filescrub import PixelRun
 from pathcurate.model.slide import Part, TileCount
 from pathcurate.readers.dicom.elements import Wanted
 from pathcurate.readers.dicom.facts import DATA_SET, common_facts, series_facts, slide_facts
 from pathcurate.readers.dicom.header import Header, read_header
-from pathcurate.readers.dicom.pixels import count_frames, find_frames, pixel_state
+from pathcurate.readers.dicom.pixels import count_frames, find_frames, pixel_state, whole_pixels
 from pathcurate.storage import Source
 
 NAME: Final = "dicom"
@@ -127,6 +129,26 @@ def count_tiles(source: Source) -> TileCount | None:
     header.walk.allow(_MOST_PER_FRAME_BYTES)
     counted = count_frames(header, source, count, frame_bytes)
     return None if counted is None else TileCount(*counted)
+
+
+def pixel_runs(source: Source) -> Iterator[PixelRun]:
+    """The pixel data of one instance: all frames as they are stored, with what lies between compressed ones.
+
+    Of a slide or series, each instance has its own. An image of the label or of the whole glass has none, nor has one that
+    is deflated or whose pixel data have no end.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    header = read_header(source)
+    facts = {**common_facts(header.data, header.syntax, header.sop_class or ""), **slide_facts(header.data)}
+    role = facts["role"] if header.sop_class == _SLIDE_CLASS else "image"
+    if header.broken is not None or role in {"LABEL", "OVERVIEW"}:
+        return
+    header.walk.allow(_MOST_PER_FRAME_BYTES)
+    if (run := whole_pixels(header, source)) is not None:
+        frames = f"{facts['frames'] or 1} frames of {facts['tile_width']} x {facts['tile_height']}"
+        yield PixelRun(f"{role}, {frames}", b"", *run)
 
 
 def _frames(header: Header) -> tuple[int, int]:

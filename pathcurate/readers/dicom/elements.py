@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from pathcurate.readers.dicom.texts import decode
+from pathcurate.dicomtexts import decode
 
 UNDEFINED: Final = 0xFFFF_FFFF
 PRESENCE: Final = "presence"

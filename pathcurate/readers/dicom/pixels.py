@@ -163,6 +163,25 @@ def _fragments(source: Source, at: int, most: int) -> Iterator[tuple[int, int]]:
         at += 8 + length
 
 
+def whole_pixels(header: Header, source: Source) -> tuple[int, int] | None:
+    """Where the value of the pixel data begins, and its bytes with the end mark; None if it cannot be told.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    pixels = find_pixels(header) if header.syntax != DEFLATED else None
+    if pixels is None:
+        return None
+    if pixels.length != UNDEFINED:
+        return (pixels.offset, pixels.length) if pixels.offset + pixels.length <= source.size else None
+    last = None
+    for last in _fragments(source, pixels.offset, _MOST_ITEMS_COUNTED):  # noqa: B007 -- the last one is wanted
+        pass
+    if last is None or last[1] != -1:
+        return None
+    return pixels.offset, last[0] + len(_END_OF_ITEMS) - pixels.offset
+
+
 def find_frames(
     header: Header, source: Source, frames: int, frame_bytes: int
 ) -> "Sequence[tuple[tuple[int, int], ...]] | None":
