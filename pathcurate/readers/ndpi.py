@@ -14,6 +14,7 @@ from typing import Final
 
 from pathcurate import ifd
 from pathcurate.ifd import Directory, tiles
+from pathcurate.model.filescrub import PixelRun
 from pathcurate.model.slide import SlideHeader, TileCount
 from pathcurate.storage import Source
 
@@ -126,6 +127,20 @@ def count_tiles(source: Source) -> TileCount | None:
         return _count(ifd.walk(source), source.size)
     except ifd.TiffDamage:
         return None
+
+
+def pixel_runs(source: Source) -> Iterator[PixelRun]:
+    """The JPEG of every level of every focal plane, in the order of the file; neither the macro nor the map.
+
+    Raises:
+        TiffDamage: a directory cannot be read, or a level is not in one strip.
+        OSError: the file cannot be read.
+    """
+    levels = [directory for directory in ifd.walk(source) if _is_level(directory)]
+    for number, level in enumerate(levels):
+        width, height = _size(level)
+        offset, length = _strip(level)
+        yield PixelRun(f"level {number}, {width} x {height}", b"", offset, length)
 
 
 def _with_identity(header: SlideHeader, first: Directory) -> SlideHeader:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pathcurate.copies.explained import explain_files
@@ -75,6 +75,7 @@ def test_the_longest_beginning_counts() -> None:
     assert [rule.deed for rule in found if rule] == [Deed.REMOVE, Deed.EMPTY, Deed.KEEP]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_any_name_is_looked_up(name: str) -> None:
     rules = load_cached()

@@ -4,14 +4,15 @@ What the dialects have in common is here: who claims a file, geometry, compressi
 there. A TIFF that bears the mark of a vendor without a dialect is left to the readers after this one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from pathcurate import ifd
 from pathcurate.ifd import Directory
+from pathcurate.model.filescrub import PixelRun
 from pathcurate.model.slide import SlideHeader, TileCount
-from pathcurate.readers.tiff import aperio, checks, generic, leica, ome, philips, ventana
+from pathcurate.readers.tiff import aperio, checks, generic, leica, ome, philips, runs, ventana
 from pathcurate.readers.tiff.description import LABEL, OVERVIEW, THUMBNAIL, Description, Dialect, geometry
 from pathcurate.storage import Source
 
@@ -110,6 +111,22 @@ def count_tiles(source: Source) -> TileCount | None:
         return checks.count_tiles(source, [*directories, *below])
     except ifd.TiffDamage:
         return None
+
+
+def pixel_runs(source: Source) -> Iterator[PixelRun]:
+    """The compressed pixels of the pyramid: every level, focal plane and channel, tile by tile; nothing beside it.
+
+    A thumbnail is not among them, since a copy may have another one.
+
+    Raises:
+        TiffDamage: a directory or a table cannot be read.
+        OSError: the file cannot be read.
+    """
+    directories = ifd.walk(source)
+    description = _describe(directories)
+    beside = {id(directory) for directory in description.images.values() if directory is not None}
+    shown = description.regions or [directory for directory in directories if id(directory) not in beside]
+    yield from runs.runs(shown, description.regions or description.levels)
 
 
 def _is_left_to_openslide(first: Directory) -> bool:

@@ -37,6 +37,7 @@ class Description:
         size: width and height of level 0 in pixels, where they are not those of the first level's directory.
         downsamples: of each level relative to level 0, where sizes do not tell them.
         extra_bytes: of long texts, read beyond the block of the directory that has them; the checks of tables read less.
+        regions: every directory of the slide's own images, where the dialect names them all and shapes do not tell them.
     """
 
     header: SlideHeader
@@ -46,6 +47,7 @@ class Description:
     size: tuple[int, int] | None = None
     downsamples: tuple[float, ...] | None = None
     extra_bytes: int = 0
+    regions: tuple[Directory, ...] = ()
 
 
 class Dialect(Protocol):

@@ -51,6 +51,7 @@ class _Image:
     Attributes:
         levels: the dimensions of its first focal plane and channel, largest first.
         planes: how many focal planes it has.
+        directories: of all its dimensions, by their index in the chain.
     """
 
     element: Element
@@ -60,6 +61,7 @@ class _Image:
     height: int
     levels: tuple[_Dimension, ...]
     planes: int
+    directories: tuple[int, ...]
 
     @property
     def is_brightfield(self) -> bool:
@@ -106,6 +108,13 @@ def describe(directories: Sequence[Directory]) -> Description:
         size=(width, height),
         downsamples=tuple((width / w + height / h) / 2 for w, h in sizes),
         extra_bytes=markup.read_bytes(directories[0], ifd.IMAGE_DESCRIPTION, _XML_BYTES),
+        regions=tuple(
+            directories[index]
+            for image in found
+            if image not in macros
+            for index in image.directories
+            if 0 <= index < len(directories)
+        ),
     )
 
 
@@ -131,7 +140,8 @@ def _image(element: Element) -> _Image | None:
         return None
     levels.sort(key=lambda level: -level.width)
     planes = len({dimension.whole("z") or 0 for dimension in listed})
-    return _Image(element, left, top, width, height, tuple(levels), planes)
+    directories = tuple(index for dimension in listed if (index := dimension.whole("ifd")) is not None)
+    return _Image(element, left, top, width, height, tuple(levels), planes, directories)
 
 
 def _level_sizes(collection: tuple[int, int], regions: Sequence[_Image]) -> list[tuple[int, int]]:
