@@ -20,8 +20,6 @@ SEPARATOR: Final = 4
 """A space, hyphen, underscore or middle dot: a lone one is left out, so that ``138 0013-8000`` is ``13800138000``."""
 EDGE: Final = 5
 """What stands around a whole value: a line end, tab, comma, quote, bracket of a tag, colon."""
-FIRST: Final = 8
-"""Added to the class of a sign that an identifier begins with."""
 
 # What fold() says of each unit that it keeps.
 START: Final = 1
@@ -33,8 +31,6 @@ OPENS: Final = 16
 """What stands before it is the edge of a value."""
 CLOSES: Final = 32
 """What follows it is no part of a word."""
-CANDIDATE: Final = 64
-"""A word that may be the beginning of an identifier."""
 MIXED: Final = 128
 """A digit next to a letter."""
 
@@ -45,7 +41,7 @@ _SEPARATORS = (
 )
 _EDGES = "\0\t\n\r\x0b\x0c\x1c\x1d\x1e\x1f,;|\"'<>=:\uff1a\u2028\u2029"
 _LONE = 192
-"""Marks of a lone separator, which no other unit has: a candidate is always a start as well."""
+"""Marks of a lone separator, which no other unit has: half of it says that the sign before, half that the next is none."""
 _WORDS = frozenset({HAN, DIGIT, LETTER})
 _SCRIPTS_WITHOUT_SPACES = 0x2E80
 UNITS: Final = 1 << 16
@@ -56,7 +52,7 @@ Positions = NDArray[np.intp]
 
 
 @cache
-def _tables() -> tuple[Units, Marks]:
+def tables() -> tuple[Units, Marks]:
     """The folded unit and the class of every UTF-16 unit."""
     codes = np.arange(UNITS, dtype=np.uint16)
     classes = np.zeros(UNITS, dtype=np.uint8)
@@ -80,68 +76,68 @@ def _tables() -> tuple[Units, Marks]:
 
 
 @dataclass(frozen=True, slots=True)
-class Classes:
-    """Classes of units, with the marks of those that an identifier begins with."""
-
-    wide: Marks
-    ascii: bytes
-
-    @classmethod
-    def of(cls, first_units: NDArray[Any]) -> "Classes":
-        """The classes, where these folded units begin an identifier."""
-        codes, classes = _tables()
-        begins = np.zeros(UNITS, dtype=bool)
-        begins[first_units] = True
-        wide = classes | (begins[codes] & np.isin(classes, (HAN, DIGIT, LETTER))) * np.uint8(FIRST)
-        return cls(wide, wide[:256].tobytes())
-
-
-@dataclass(frozen=True, slots=True)
 class Folded:
     """A folded text.
 
     Attributes:
         codes: its units, without lone separators.
         marks: what is known of each, see :data:`START` and those below it.
-        kept: where each unit stood before lone separators were left out; None if there were none.
+        origins: where each unit stood in the text.
     """
 
-    codes: NDArray[Any]
+    codes: Units
     marks: Marks
-    kept: Positions | None
-
-    def origin(self, positions: Positions) -> Positions:
-        """Where units stood before separators were left out."""
-        return positions if self.kept is None else self.kept[positions]
+    origins: Positions
 
 
 def units_of(text: str) -> NDArray[Any]:
-    """A text as units: bytes if it is ASCII, else UTF-16."""
+    """A text as units: bytes if it is ASCII, else UTF-16, where halves of signs that stand alone are let through."""
     if text.isascii():
         return np.frombuffer(text.encode("ascii"), dtype=np.uint8)
-    return np.frombuffer(text.encode("utf-16-le", "surrogatepass"), dtype="<u2")
+    signs = np.array([text]).view(np.uint32)
+    wide = signs >= UNITS
+    if not wide.any():
+        return signs.astype(np.uint16)
+    units = np.repeat(signs, wide + np.intp(1))
+    first = np.flatnonzero(wide) + np.arange(np.count_nonzero(wide))
+    units[first] = 0xD800 - (UNITS >> 10) + (units[first] >> 10)
+    units[first + 1] = 0xDC00 + (units[first + 1] & 0x3FF)
+    return units.astype(np.uint16)
 
 
-def fold(units: NDArray[Any], classes: Classes) -> Folded:
+def fold(units: NDArray[Any]) -> Folded:
     """Fold a text.
 
     Args:
         units: of :func:`units_of`; what is before the first and behind the last is taken for an edge.
-        classes: the classes of units.
     """
-    all_codes, _ = _tables()
-    if units.dtype == np.uint8:
-        data = units.tobytes()
-        codes: NDArray[Any] = np.frombuffer(data.translate(_ascii_codes()), dtype=np.uint8)
-        kinds = np.frombuffer(data.translate(classes.ascii), dtype=np.uint8)
-    else:
-        codes, kinds = np.take(all_codes, units, mode="clip"), np.take(classes.wide, units, mode="clip")
-    marks = _marks(kinds)
-    is_kept = marks != _LONE
-    if is_kept.all():
-        return Folded(codes, marks, None)
-    kept = np.flatnonzero(is_kept)
-    return Folded(codes.take(kept), marks.take(kept), kept)
+    codes, classes = tables()
+    marks = _marks(classes.take(units, mode="wrap"))
+    kept = np.flatnonzero(marks != _LONE)
+    return Folded(codes.take(units.take(kept)), marks.take(kept), kept)
+
+
+def fold_around(units: NDArray[Any], places: Positions, before: int, behind: int) -> tuple[Folded, Positions]:
+    """Fold only what stands around some places of a text, one such piece behind the other.
+
+    Args:
+        units: of :func:`units_of`.
+        places: in order, one or more.
+        before: units to see before each place.
+        behind: units to see from each place on.
+
+    Returns:
+        what was folded, whose origins are places in the text, and where in it each place is.
+    """
+    low, high = np.maximum(places - before, 0), np.minimum(places + behind, len(units))
+    opens = np.flatnonzero(low[1:] > high[:-1]) + 1
+    low, high = low[np.concatenate(([0], opens))], high[np.concatenate((opens - 1, [len(places) - 1]))]
+    lengths = high - low
+    shifts = low - (np.cumsum(lengths) - lengths)
+    origins = np.arange(lengths.sum()) + np.repeat(shifts, lengths)
+    folded = fold(units.take(origins))
+    at = places - shifts[np.searchsorted(low, places, side="right") - 1]
+    return Folded(folded.codes, folded.marks, origins.take(folded.origins)), np.searchsorted(folded.origins, at)
 
 
 def _marks(kinds: Marks) -> Marks:
@@ -163,21 +159,21 @@ def _marks(kinds: Marks) -> Marks:
 def _pair_marks() -> tuple[bytes, bytes]:
     """Marks of a unit from the classes of what stands before it and of itself, and of itself and what follows."""
     starts, ends = bytearray(256), bytearray(256)
-    for one in range(16):
-        for other in range(16):
-            starts[one << 4 | other] = _start_marks(one & 7, other & 7, bool(other & FIRST))
-            ends[one << 4 | other] = _end_marks(one & 7, other & 7)
+    for one in range(EDGE + 1):
+        for other in range(EDGE + 1):
+            starts[one << 4 | other] = _start_marks(one, other)
+            ends[one << 4 | other] = _end_marks(one, other)
     return bytes(starts), bytes(ends)
 
 
-def _start_marks(before: int, kind: int, is_first: bool) -> int:
+def _start_marks(before: int, kind: int) -> int:
     if kind == SEPARATOR:
         return 128 * (before != SEPARATOR)
     if kind not in _WORDS:
         return 0
     marks = 0
     if kind == HAN or before not in {DIGIT, LETTER}:
-        marks |= START | CANDIDATE * is_first
+        marks |= START
     if kind == DIGIT and before != DIGIT:
         marks |= DIGIT_START | MIXED * (before == LETTER)
     return marks | OPENS * (before == EDGE)
@@ -194,8 +190,3 @@ def _end_marks(kind: int, after: int) -> int:
     if kind == DIGIT and after != DIGIT:
         marks |= DIGIT_END | MIXED * (after == LETTER)
     return marks
-
-
-@cache
-def _ascii_codes() -> bytes:
-    return _tables()[0][:256].astype(np.uint8).tobytes()

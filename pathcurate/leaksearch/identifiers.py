@@ -1,11 +1,12 @@
 """Millions of identifiers, and where they stand in a text.
 
-What makes this quick: of all words of a text only those are looked at whose first sign begins an identifier, of these
-only those whose first three signs do, and only what is left is hashed; a window of words then costs a subtraction and a
-multiplication, whatever its length (the polynomial hash of Karp and Rabin, IBM J. Res. Dev. 31 (1987), modulo 2^64, from
-sums over all that stands before). Every hit is compared sign by sign, so a collision of hashes costs time and never gives a
-wrong answer; nothing that follows the rules below is missed. Five million identifiers take about 0.6 GB; the automaton of
-Aho and Corasick over them takes 1.5 GB and reads 100 MB/s without folding anything (ahocorasick_rs 1.0.3, contiguous NFA).
+What makes this quick: of each unit of a text a table says whether an identifier may begin there, and only what stands
+around the few places where the signs that follow say so too (:mod:`~pathcurate.leaksearch.beginnings`) is folded and hashed;
+a window of words then costs a subtraction and a multiplication, whatever its length (the polynomial hash of Karp and Rabin,
+IBM J. Res. Dev. 31 (1987), modulo 2^64, from sums over all that stands before). Every hit is compared sign by sign, so a
+collision of hashes costs time and never gives a wrong answer; nothing that follows the rules below is missed. Five million
+identifiers take about 0.7 GB; the automaton of Aho and Corasick over them takes 1.5 GB and reads 100 MB/s without folding
+anything (ahocorasick_rs 1.0.3, contiguous NFA).
 
 What is compared, of identifier and text alike: width and case are folded, and a lone space, hyphen, underscore or middle
 dot is left out. A text is found that holds an identifier in up to four words, however these are separated, or in more if it
@@ -24,29 +25,33 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pathcurate.leaksearch import folding
-from pathcurate.leaksearch.folding import Classes, Folded, Positions, Units, fold, units_of
+from pathcurate.leaksearch.beginnings import Beginnings
+from pathcurate.leaksearch.folding import Folded, Positions, Units, fold, fold_around, units_of
 
 MAX_UNITS: Final = 128
 """Units of an identifier after folding; of a longer one its beginning counts."""
 WORDS: Final = 4
 """Words of a window."""
-_CHUNK = 1 << 16
+# Two of them are a block with its overlaps (see contents.py); of smaller ones the calls cost more than what they do.
+_CHUNK = (1 << 19) + (1 << 12)
 # Units that a chunk takes from its neighbours: what a border is judged by, and the longest with a separator at each sign.
 _LEFT, _RIGHT = 8, 2 * MAX_UNITS + 8
+# How far it is looked behind a place where an identifier may begin: nearly always enough, and always.
+_NEAR, _FAR = 40, _RIGHT
 _LONGEST_NUMBER_IN_FRACTION = 8
 _BATCH = 50_000
 _BASE: Final = 0x9E3779B97F4A7C15
 _MIX = np.uint64(0xD6E8FEB86659FD93)
-_GRAM = tuple(np.uint32(factor) for factor in (0x9E3779B1, 0xC2B2AE35, 0x85EBCA6B))
-_MOST_GRAM_BITS = 26
 
 Hashes = NDArray[np.uint64]
+_Windows: TypeAlias = tuple[Positions, Positions, Positions]
+"""Begin, end, and place of the hash among the sorted ones."""
 
 
 def _powers(base: int) -> Hashes:
@@ -63,11 +68,24 @@ _INVERSE = _powers(pow(_BASE, -1, 1 << 64))
 _ANYWHERE, _NUMBER, _WHOLE, _PAIR = 0, 1, 2, 3
 """Nothing but its borders; no part of a greater number; a whole value; two Han signs, a whole value or beside a label."""
 _LEAST_DIGITS = 5
-_BEFORE_NAMES = ("姓名", "患者", "病人", "家属", "医师", "医生", "大夫", "护士", "主任", "签名", "系人")
-_BEHIND_NAMES = ("先生", "女士", "医师", "医生", "大夫", "主任", "教授", "护士", "同志")
-_HAN_FROM = 0x2E80
+_EDGE = np.array([ord("\n")], dtype=np.uint16)
+
+
+def _two(first: Units, second: Units) -> NDArray[np.uint32]:
+    """Two signs as a number."""
+    return first.astype(np.uint32) << np.uint32(16) | second
+
+
+def _words(*words: str) -> NDArray[np.uint32]:
+    """Words of two signs, as numbers."""
+    return _two(*np.array([list(map(ord, word)) for word in words], dtype=np.uint16).T)
+
+
+_BEFORE_NAMES = _words("姓名", "患者", "病人", "家属", "医师", "医生", "大夫", "护士", "主任", "签名", "系人")
+_BEHIND_NAMES = _words("先生", "女士", "医师", "医生", "大夫", "主任", "教授", "护士", "同志")
 
 _CONTEXT = 80
+_JOINED = frozenset(b".-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _TOKEN_BEFORE = re.compile(r"[0-9A-Za-z-]*\Z")
 _TOKEN_BEHIND = re.compile(r"[0-9A-Za-z-]*")
 _OPAQUE = re.compile(r"[A-Z]-[0-9A-HJKMNP-TV-Z]{16}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32,}")
@@ -118,7 +136,6 @@ class Identifiers:
             values: kinds, each with its identifiers; read once, a batch at a time.
             without: words that are none, however they got in: vocabulary codes, sites.
         """
-        plain = Classes.of(np.zeros(0, dtype=np.intp))
         names: list[str] = []
         batches: list[_Batch] = []
         kinds: list[int] = []
@@ -126,10 +143,10 @@ class Identifiers:
             names.append(kind)
             stream = iter(items)
             while chunk := list(islice(stream, _BATCH)):
-                batches.append(_fold_batch(chunk, plain))
+                batches.append(_fold_batch(chunk))
                 kinds.append(len(names) - 1)
         self._names = tuple(names)
-        self._fill(batches, kinds, _fold_batch(list(without), plain).hashes)
+        self._fill(batches, kinds, _fold_batch(list(without)).hashes)
 
     @classmethod
     def of(cls, values: Mapping[str, Iterable[str]], without: Iterable[str] = ()) -> "Identifiers":
@@ -154,19 +171,7 @@ class Identifiers:
         self._anchored = np.unique(_joined([batch.anchored for batch in batches], np.uint16)).tolist()
         self._bits = _BitSet.of(self._count, (self._hashes, self._anchors))
         starts = self._ends - lengths
-        self._classes = Classes.of(self._codes[starts[is_known]])
-        self._pairs, self._grams = self._signs(starts)
-
-    def _signs(self, starts: NDArray[np.int64]) -> tuple["_Grams", "_Grams"]:
-        """The first two signs of what has no more, and the first three of all others."""
-        is_pair = self._lengths == 2
-        pairs, grams = _Grams(_bits_for(int(is_pair.sum()))), _Grams(_bits_for(len(starts)))
-        for low in range(0, len(starts), 1 << 20):
-            part = slice(low, low + (1 << 20))
-            at, short = starts[part], is_pair[part]
-            pairs.add(_gram(self._codes, at[short], 2))
-            grams.add(_gram(self._codes, at[~short], 3))
-        return pairs, grams
+        self._beginnings = Beginnings(self._codes, starts[is_known], lengths[is_known])
 
     def __len__(self) -> int:
         return self._count
@@ -187,116 +192,119 @@ class Identifiers:
 
     def find_units(self, units: NDArray[Any]) -> Iterator[Hit]:
         """:meth:`find` in UTF-16 units of this machine's byte order, or in bytes of ASCII."""
-        if not self._count:
-            return
-        for low in range(0, len(units), _CHUNK):
+        for low in range(0, len(units) if self._count else 0, _CHUNK):
             base = max(0, low - _LEFT)
             piece = units[base : low + _CHUNK + _RIGHT]
-            for start, end, identifier in self._find_in(piece):
-                if low <= base + start < low + _CHUNK:
-                    yield Hit(base + start, base + end, self._names[self._kinds[identifier]], identifier)
+            places = self._beginnings.places(piece)
+            places = places[(places >= low - base) & (places < low - base + _CHUNK)]
+            for start, end, identifier in self._find_at(piece, places):
+                yield Hit(base + start, base + end, self._names[self._kinds[identifier]], identifier)
 
-    def _find_in(self, units: NDArray[Any]) -> Iterator[tuple[int, int, int]]:
-        folded = fold(units, self._classes)
-        found = self._windows(folded)
-        for start, end, place in sorted(found):
-            identifier = self._confirmed(folded, start, end, place)
-            if identifier is None:
-                continue
-            first, last = folded.origin(np.array([start, end - 1])).tolist()
-            if self._rules[identifier] == _NUMBER and _is_part(units, first, last + 1):
-                continue
-            yield first, last + 1, identifier
+    def _find_at(self, units: NDArray[Any], places: Positions) -> list[tuple[int, int, int]]:
+        """First unit, end and identifier of each hit that begins at one of some places."""
+        found: set[tuple[int, int, int]] = set()
+        for reach in (_NEAR, _FAR)[len(units) <= _FAR :]:
+            if not len(places):
+                break
+            folded, starts = fold_around(units, places, _LEFT, reach)
+            windows, unsettled = self._windows(folded, starts, reach)
+            found.update(self._hits(units, folded, windows, reach - _LEFT))
+            places = folded.origins[unsettled]
+        return sorted(found)
 
-    def _windows(self, folded: Folded) -> set[tuple[int, int, int]]:
-        """Start, end and place among the sorted hashes of every window of words whose hash is one of them."""
-        codes, marks = folded.codes, folded.marks
-        candidates = np.flatnonzero((marks & folding.CANDIDATE) != 0)
-        starts = candidates[self._grams.holds(_gram(codes, candidates, 3))]
-        pairs = candidates[self._pairs.holds(_gram(codes, candidates, 2))] if self._pairs.used else candidates[:0]
-        numbers, behind_numbers = self._numbers_at_letters(folded)
-        if not len(starts) and not len(pairs) and not len(numbers):
-            return set()
-        prefix = _prefix(codes)
+    def _hits(self, units: NDArray[Any], folded: Folded, windows: _Windows, longest: int) -> Iterator[tuple[int, int, int]]:
+        """First unit, end and identifier of each window of not too many units that holds an identifier."""
+        first, behind = folded.origins[windows[0]], folded.origins[windows[1] - 1] + 1
+        # Beyond what was looked at, pieces of the text follow each other that do not in the text.
+        within = behind - first <= longest
+        if not within.any():
+            return
+        stands, identifiers = self._confirmed(folded, *(part[within] for part in windows))
+        first, behind = first[within][stands], behind[within][stands]
+        for start, end, identifier in zip(first.tolist(), behind.tolist(), identifiers[stands].tolist(), strict=True):
+            if self._rules[identifier] != _NUMBER or not _is_part(units, start, end):
+                yield start, end, identifier
+
+    def _windows(self, folded: Folded, starts: Positions, reach: int) -> tuple[_Windows, Positions]:
+        """Windows of words whose hash is known, with its place among the sorted ones; and starts to look farther from.
+
+        Args:
+            folded: what stands around the starts.
+            starts: where an identifier may begin.
+            reach: how far it was looked behind each.
+        """
+        marks = folded.marks
+        prefix = _prefix(folded.codes)
+        words = starts[(marks[starts] & folding.START) != 0]
         ends = np.flatnonzero((marks & folding.END) != 0) + 1
-        found = self._known(prefix, starts, ends, WORDS)
-        if len(pairs):
-            found |= {hit for hit in self._known(prefix, pairs, ends, 2) if hit[1] - hit[0] == 2}
-        if len(numbers):
-            found |= self._known(prefix, numbers, behind_numbers, WORDS)
-        return found
-
-    def _numbers_at_letters(self, folded: Folded) -> tuple[Positions, Positions]:
-        """Where a number may begin and where one may end that has a letter beside it: others begin and end with words."""
-        codes, marks = folded.codes, folded.marks
-        is_digit = (codes >= ord("0")) & (codes <= ord("9"))
-        # True where enough digits begin, between two that are False.
-        enough = np.zeros(max(0, len(codes) - _LEAST_DIGITS + 1) + 2, dtype=bool)
-        inner = enough[1:-1]
-        inner[:] = is_digit[: len(inner)]
-        for step in range(1, _LEAST_DIGITS):
-            inner &= is_digit[step : step + len(inner)]
-        turns = np.flatnonzero(enough[1:] != enough[:-1])
-        first, behind = turns[::2], turns[1::2] + (_LEAST_DIGITS - 1)
-        # What stands within such a row of digits are separators that were left out: letters can only be at its ends.
-        mixed = ((marks[first] | marks[behind - 1]) & folding.MIXED) != 0
-        first, lengths = first[mixed], (behind - first)[mixed]
-        digits = np.arange(lengths.sum()) + np.repeat(first - (np.cumsum(lengths) - lengths), lengths)
-        starts = digits[(marks[digits] & folding.DIGIT_START) != 0]
-        ends = digits[(marks[digits] & folding.DIGIT_END) != 0] + 1
-        return starts[self._grams.holds(_gram(codes, starts, 3))], ends
-
-    def _known(self, prefix: Hashes, starts: Positions, ends: Positions, words: int) -> set[tuple[int, int, int]]:
-        """Known windows of one word to so many from each start, and longer ones that begin with such a window."""
-        place = np.searchsorted(ends, starts, side="right")
-        begin = np.repeat(starts, words)
-        end = ends.take((place[:, None] + np.arange(words)).ravel(), mode="clip")
+        numbers, behind_numbers = _numbers_at_letters(folded, starts)
+        windows = (_up_to(WORDS, words, ends), _up_to(WORDS, numbers, behind_numbers))
+        begin, end = (np.concatenate(parts) for parts in zip(*windows, strict=True))
         hashes = _window_hashes(prefix, begin, end)
-        maybe = np.flatnonzero(self._bits.holds(hashes) & (end - begin <= MAX_UNITS))
+        maybe = np.flatnonzero(self._bits.holds(hashes))
         begin, end, hashes = begin[maybe], end[maybe], hashes[maybe]
         found = self._placed(begin, end, hashes)
-        if self._anchored:
-            _, is_anchor = _places(self._anchors, hashes)
-            begin = np.unique(begin[is_anchor])
-            for length in self._anchored if len(begin) else ():
-                begin = begin[begin + length < len(prefix)]
-                found |= self._placed(begin, begin + length, _window_hashes(prefix, begin, begin + length))
-        return found
+        _, is_anchor = _places(self._anchors, hashes)
+        anchors = np.unique(begin[is_anchor])
+        if reach < _FAR:
+            fourth = np.searchsorted(ends, starts, side="right") + WORDS - 1
+            far = folded.origins.take(ends.take(fourth, mode="clip") - 1) >= folded.origins[starts] + (reach - _LEFT)
+            return found, np.unique(np.concatenate((anchors, numbers, starts[far | (fourth >= len(ends))])))
+        for length in self._anchored if len(anchors) else ():
+            anchors = anchors[anchors + length < len(prefix)]
+            longer = self._placed(anchors, anchors + length, _window_hashes(prefix, anchors, anchors + length))
+            found = tuple(np.concatenate(parts) for parts in zip(found, longer, strict=True))  # type: ignore[assignment]
+        return found, anchors[:0]
 
-    def _placed(self, begin: Positions, end: Positions, hashes: Hashes) -> set[tuple[int, int, int]]:
+    def _placed(self, begin: Positions, end: Positions, hashes: Hashes) -> _Windows:
         places, is_known = _places(self._hashes, hashes)
-        return set(zip(begin[is_known].tolist(), end[is_known].tolist(), places[is_known].tolist(), strict=True))
+        return begin[is_known], end[is_known], places[is_known]
 
-    def _confirmed(self, folded: Folded, start: int, end: int, place: int) -> int | None:
-        """The identifier that stands there, if one does and its rule allows the place."""
-        hash_ = self._hashes[place]
-        window = folded.codes[start:end]
-        while place < self._count and self._hashes[place] == hash_:
-            identifier = int(self._order[place])
-            place += 1
-            if self._lengths[identifier] != end - start:
-                continue
-            last = self._ends[identifier]
-            if np.array_equal(self._codes[last - (end - start) : last], window) and self._may_stand(
-                folded, start, end, int(self._rules[identifier])
-            ):
-                return identifier
-        return None
+    def _confirmed(
+        self, folded: Folded, begin: Positions, end: Positions, place: Positions
+    ) -> tuple[NDArray[np.bool_], Positions]:
+        """Whether an identifier stands in each window and its rule allows the place, and which."""
+        identifiers, lengths = self._order[place].astype(np.intp), end - begin
+        is_same = self._are_signs_of(identifiers, folded, begin, lengths)
+        for row in np.flatnonzero(~is_same).tolist():
+            at, behind = slice(row, row + 1), np.searchsorted(self._hashes, self._hashes[place[row]], side="right")
+            for other in range(int(place[row]) + 1, int(behind)):
+                identifiers[row] = self._order[other]
+                is_same[at] = self._are_signs_of(identifiers[at], folded, begin[at], lengths[at])
+                if is_same[row]:
+                    break
+        return is_same & _may_stand(folded, begin, end, self._rules[identifiers]), identifiers
 
-    def _may_stand(self, folded: Folded, start: int, end: int, rule: int) -> bool:
-        # A window by length may end within a word.
-        if not folded.marks[end - 1] & (folding.END | folding.DIGIT_END):
-            return False
-        if rule in {_ANYWHERE, _NUMBER}:
-            return True
-        opens = bool(folded.marks[start] & folding.OPENS)
-        if rule == _PAIR:
-            codes = folded.codes
-            before = "".join(map(chr, codes[max(0, start - 2) : start].tolist()))
-            behind = "".join(map(chr, codes[end : end + 2].tolist()))
-            closes = bool(folded.marks[end - 1] & folding.CLOSES)
-            return (opens and closes) or before in _BEFORE_NAMES or behind in _BEHIND_NAMES
-        return opens and (end == len(folded.codes) or self._classes.wide[folded.codes[end]] == folding.EDGE)
+    def _are_signs_of(
+        self, identifiers: Positions, folded: Folded, begin: Positions, lengths: Positions
+    ) -> NDArray[np.bool_]:
+        """Whether the signs from each place on are those of an identifier, if it has so many."""
+        is_same: NDArray[np.bool_] = self._lengths[identifiers] == lengths
+        lengths = lengths[is_same]
+        if len(lengths):
+            offsets = np.cumsum(lengths) - lengths
+            within = np.arange(lengths.sum()) - np.repeat(offsets, lengths)
+            known = self._codes[within + np.repeat(self._ends[identifiers[is_same]] - lengths, lengths)]
+            differs = folded.codes[within + np.repeat(begin[is_same], lengths)] != known
+            is_same[is_same] = ~np.logical_or.reduceat(differs, offsets)
+        return is_same
+
+
+def _may_stand(folded: Folded, begin: Positions, end: Positions, rules: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Whether each window may hold an identifier of its rule."""
+    codes, first, last = folded.codes, folded.marks[begin], folded.marks[end - 1]
+    _, classes = folding.tables()
+    # A window by length may end within a word.
+    may: NDArray[np.bool_] = (last & (folding.END | folding.DIGIT_END)) != 0
+    opens, closes = (first & folding.OPENS) != 0, (last & folding.CLOSES) != 0
+    # What is not there is an edge.
+    around = np.concatenate((_EDGE, _EDGE, codes, _EDGE, _EDGE))
+    before = _two(around[begin], around[begin + 1])
+    behind = _two(around[end + 2], around[end + 3])
+    beside = np.isin(before, _BEFORE_NAMES) | np.isin(behind, _BEHIND_NAMES)
+    may &= (rules != _PAIR) | (opens & closes) | beside
+    may &= (rules != _WHOLE) | (opens & (classes[around[end + 2]] == folding.EDGE))
+    return may
 
 
 class _BitSet:
@@ -327,38 +335,35 @@ class _BitSet:
         return found
 
 
-class _Grams:
-    """The first signs of identifiers."""
-
-    def __init__(self, bits: int) -> None:
-        self._shift = np.uint32(32 - bits)
-        self._bytes = np.zeros(1 << (bits - 3), dtype=np.uint8)
-        self.used = False
-
-    def add(self, grams: NDArray[np.uint32]) -> None:
-        """Take some in."""
-        index = np.unique(grams >> self._shift)
-        np.bitwise_or.at(self._bytes, index >> np.uint32(3), np.uint8(1) << (index & np.uint32(7)).astype(np.uint8))
-        self.used |= bool(len(index))
-
-    def holds(self, grams: NDArray[np.uint32]) -> NDArray[np.bool_]:
-        """False where no identifier begins so."""
-        index = grams >> self._shift
-        of_byte = self._bytes.take(index >> np.uint32(3))
-        found: NDArray[np.bool_] = (of_byte >> (index & np.uint32(7)).astype(np.uint8)) & 1 != 0
-        return found
-
-
-def _bits_for(count: int) -> int:
-    return min(_MOST_GRAM_BITS, max(10, count.bit_length() + 4))
+def _numbers_at_letters(folded: Folded, starts: Positions) -> tuple[Positions, Positions]:
+    """Which starts are of a number that has a letter beside it, and where one ends: others begin and end where words do."""
+    codes, marks = folded.codes, folded.marks
+    is_digit = (codes >= ord("0")) & (codes <= ord("9"))
+    # True where enough digits begin, between two that are False.
+    enough = np.zeros(max(0, len(codes) - _LEAST_DIGITS + 1) + 2, dtype=bool)
+    inner = enough[1:-1]
+    inner[:] = is_digit[: len(inner)]
+    for step in range(1, _LEAST_DIGITS):
+        inner &= is_digit[step : step + len(inner)]
+    turns = np.flatnonzero(enough[1:] != enough[:-1])
+    first, behind = turns[::2], turns[1::2] + (_LEAST_DIGITS - 1)
+    # What stands within such a row of digits are separators that were left out: letters can only be at its ends.
+    mixed = ((marks[first] | marks[behind - 1]) & folding.MIXED) != 0
+    in_row = np.zeros(len(codes) + 1, dtype=np.int8)
+    in_row[first[mixed]], in_row[behind[mixed]] = 1, -1
+    in_row = np.cumsum(in_row[:-1], dtype=np.int8)
+    is_number = (in_row[starts] != 0) & ((marks[starts] & folding.DIGIT_START) != 0)
+    return starts[is_number], np.flatnonzero((in_row != 0) & ((marks & folding.DIGIT_END) != 0)) + 1
 
 
-def _gram(codes: NDArray[Any], starts: NDArray[Any], signs: int) -> NDArray[np.uint32]:
-    """A number for the signs from each start; at the end of the codes the last one is taken again."""
-    grams = np.zeros(len(starts), dtype=np.uint32)
-    for step in range(signs):
-        grams += codes.take(starts + step, mode="clip").astype(np.uint32) * _GRAM[step]
-    return grams
+def _up_to(words: int, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:
+    """Begin and end of the windows of one to so many words from each start."""
+    if not len(ends):
+        return starts[:0], ends
+    place = np.searchsorted(ends, starts, side="right")
+    begin, end = np.repeat(starts, words), ends.take((place[:, None] + np.arange(words)).ravel(), mode="clip")
+    within = (begin < end) & (end - begin <= MAX_UNITS)
+    return begin[within], end[within]
 
 
 def _prefix(codes: NDArray[Any]) -> Hashes:
@@ -389,6 +394,8 @@ def _joined(parts: Sequence[NDArray[Any]], dtype: type) -> NDArray[Any]:
 
 def _is_part(units: NDArray[Any], start: int, end: int) -> bool:
     """Whether a number is only part of a fraction, a dotted number, a code or a digest."""
+    if not _JOINED.intersection(units[max(0, start - 1) : start].tolist() + units[end : end + 1].tolist()):
+        return False
     encoding = "latin-1" if units.dtype == np.uint8 else "utf-16-le"
     before = units[max(0, start - _CONTEXT) : start].tobytes().decode(encoding, "replace")
     number = units[start:end].tobytes().decode(encoding, "replace")
@@ -409,13 +416,13 @@ def _is_part(units: NDArray[Any], start: int, end: int) -> bool:
     return digits <= _LONGEST_IN_RANDOM and len(run) >= _RANDOM_LENGTH and len(_CHANGE.findall(run)) >= _RANDOM_CHANGES
 
 
-def _fold_batch(values: Sequence[str], plain: Classes) -> _Batch:
+def _fold_batch(values: Sequence[str]) -> _Batch:
     """Fold some identifiers; one that is too short to mean anything is left out."""
     text = "\n".join(values)
     if text.count("\n") != len(values) - 1:
         text = "\n".join(" ".join(value.splitlines()) for value in values)
-    folded = fold(units_of(text), plain)
-    codes = folded.codes.astype(np.uint16)
+    folded = fold(units_of(text))
+    codes = folded.codes
     starts = np.flatnonzero(folded.marks & folding.START)
     ends = np.flatnonzero(folded.marks & folding.END) + 1
     breaks = np.flatnonzero(codes == ord("\n"))
@@ -426,7 +433,7 @@ def _fold_batch(values: Sequence[str], plain: Classes) -> _Batch:
     behind = np.minimum(behind, np.searchsorted(ends, begin + MAX_UNITS, side="right"))
     first, behind, begin = (part[behind > first] for part in (first, behind, begin))
     end, words = ends[behind - 1], behind - first
-    rules, telling = _rules(codes, plain, begin, end, words)
+    rules, telling = _rules(codes, begin, end, words)
     first, begin, end, words = (part[telling] for part in (first, begin, end, words))
     rules = rules[telling]
     lengths = (end - begin).astype(np.uint16)
@@ -448,10 +455,11 @@ def _hashed(codes: Units, begin: Positions, end: Positions) -> tuple[Units, Hash
 
 
 def _rules(
-    codes: Units, plain: Classes, begin: Positions, end: Positions, words: Positions
+    codes: Units, begin: Positions, end: Positions, words: Positions
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """What each identifier needs in order to count, and whether it can count at all."""
-    kinds = plain.wide[codes]
+    _, classes = folding.tables()
+    kinds = classes[codes]
     digits, letters, han = (
         np.concatenate(([0], np.cumsum(kinds == kind)))[end] - np.concatenate(([0], np.cumsum(kinds == kind)))[begin]
         for kind in (folding.DIGIT, folding.LETTER, folding.HAN)

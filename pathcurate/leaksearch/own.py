@@ -147,9 +147,24 @@ class OwnSearch:
             yield from (first + places[np.isin(heads, self._heads)]).tolist()
 
     def in_text(self, text: str) -> list[str]:
-        """Kinds of the values that a decoded text holds, without regard to case, width and separators."""
-        bare = _bare(text)
-        return sorted({kind for value, kind in self._texts if _holds(bare, value)})
+        """Kinds of the values that a decoded text holds, without regard to case, width and separators.
+
+        Also if its bytes were taken for latin-1, as readers do where a character set is not declared.
+        """
+        forms = [_bare(one) for one in (text, *_read_again(text))]
+        return sorted({kind for value, kind in self._texts if any(_holds(bare, value) for bare in forms)})
+
+
+def _read_again(text: str) -> Iterator[str]:
+    """A text that is not ASCII, with its bytes in the encodings that are mistaken for latin-1."""
+    if text.isascii():
+        return
+    try:
+        data = text.encode("latin-1")
+    except UnicodeEncodeError:
+        return
+    for encoding in ("utf-8", "gb18030"):
+        yield data.decode(encoding, "replace")
 
 
 def _bare(text: str) -> str:

@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import unquote_to_bytes
 
 import numpy as np
+import re2
 from numpy.typing import NDArray
 
-from pathcurate.leaksearch.folding import units_of
+from pathcurate.leaksearch.folding import UNITS, units_of
 
 UTF_8: Final = "utf-8"
 UTF_16: Final = "utf-16"
@@ -32,8 +32,11 @@ ALL: Final = (UTF_8, UTF_16, GB18030, MISREAD, BASE64, PERCENT, ESCAPES, MARKUP)
 _WINDOWS = {
     ord(sign): byte for byte in range(0x80, 0xA0) if (sign := bytes([byte]).decode("cp1252", "ignore")) and ord(sign) > 0xFF
 }
+_BYTE_OF = np.full(UNITS, ord("?"), dtype=np.uint8)
+_BYTE_OF[:0x100] = np.arange(0x100)
+_BYTE_OF[list(_WINDOWS)] = list(_WINDOWS.values())
 _WIDE = re.compile(f"[\x80-\xff{''.join(map(chr, _WINDOWS))}]{{2}}")
-_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]+)*")
+_BASE64 = re2.compile(rb"[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]+)*")
 # Codes, UUIDs and digests are random: among a million of them, read as Base64, short numbers stand by chance.
 _RANDOM = re.compile(
     rb"(?<![A-Za-z0-9+/_-])(?:[A-Z]-[0-9A-HJKMNP-TV-Z]{16}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32,})"
@@ -41,8 +44,10 @@ _RANDOM = re.compile(
 )
 _LEAST_BASE64 = 16
 _BASE64_SIGNS = bytes.maketrans(b"-_", b"+/")
-_PERCENT = re.compile("%[0-9A-Fa-f]{2}")
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|([\\/\"']))")
+_PERCENT = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
+_ESCAPE = re.compile(
+    r"((?:\\u[0-9a-fA-F]{4})+)|\\(?:U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|([\\/\"']))"
+)
 _TAG = re.compile(r"<(/?[A-Za-z][A-Za-z0-9:]{0,40})?[^<>]{0,4000}>")
 _WITHIN_WORDS = frozenset({
     "a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "em", "font", "i", "kbd", "mark", "ruby", "rb", "rp", "rt", "s",
@@ -84,9 +89,8 @@ def readings(data: bytes | str, passes: Collection[str] = ALL) -> Iterator[Readi
         yield from _misread(text)
     if BASE64 in passes:
         yield from _base64(data if isinstance(data, bytes) else text.encode("utf-8", "surrogatepass"))
-    if PERCENT in passes and _PERCENT.search(text):
-        undone = unquote_to_bytes(text.encode("utf-8", "surrogateescape" if isinstance(data, bytes) else "surrogatepass"))
-        yield from _bytes_of(undone, PERCENT)
+    if PERCENT in passes and "%" in text:
+        yield from _percent(data if isinstance(data, bytes) else text.encode("utf-8", "surrogatepass"))
     if ESCAPES in passes and "\\" in text:
         yield from _escapes(text)
     if MARKUP in passes:
@@ -138,7 +142,7 @@ def _bytes_of(data: bytes, encoding: str, *, wide: bool = False) -> Iterator[Rea
 def _misread(text: str, encoding: str = MISREAD) -> Iterator[Reading]:
     """Bytes of UTF-8 or GB18030 that somebody took for latin-1 and encoded again."""
     if not text.isascii() and _WIDE.search(text):
-        yield from _bytes_of(text.translate(_WINDOWS).encode("latin-1", "replace"), encoding)
+        yield from _bytes_of(_BYTE_OF.take(units_of(text), mode="wrap").tobytes(), encoding)
 
 
 def _base64(data: bytes) -> Iterator[Reading]:
@@ -155,13 +159,22 @@ def _base64(data: bytes) -> Iterator[Reading]:
         yield from _bytes_of(b"\n".join(decoded), BASE64, wide=True)
 
 
+def _percent(data: bytes) -> Iterator[Reading]:
+    """``%E5%BC%A0`` as addresses of the web write it."""
+    undone, count = _PERCENT.subn(lambda run: bytes.fromhex(run[0].replace(b"%", b"").decode()), data)
+    if count:
+        yield from _bytes_of(undone, PERCENT)
+
+
 def _escapes(text: str) -> Iterator[Reading]:
     r"""``\u5f20``, ``\xe5``, ``\/`` as JSON, JavaScript, Python and C write them."""
     if not _ESCAPE.search(text):
         return
 
     def sign(match: re.Match[str]) -> str:
-        digits = match[1] or match[2] or match[3]
+        if match[1]:
+            return bytes.fromhex(match[1].replace("\\u", "")).decode("utf-16-be", "surrogatepass")
+        digits = match[2] or match[3]
         if digits is None:
             return match[4]
         return chr(int(digits, 16)) if int(digits, 16) <= 0x10FFFF else match[0]

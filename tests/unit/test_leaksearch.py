@@ -97,8 +97,9 @@ def test_who_stands_at_the_end_of_a_chunk_is_found_once(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("text", "known"),
     [
-        ("S24-01234-A1_HE_20240503_rescan_" + "x" * 60, True), ("1234 56 78 9012", True), ("222312330211", True),
-        ("2-22312-33021-1", True), ("2-2-2-312330211", False), ("a" * 128, True), ("222312330211310", False), ("222312330211 310", True),
+        ("S24-01234-A1_HE_20240503_rescan_" + "x" * 60, True), ("a" * 128, True), ("222312330211", True),
+        ("1234 56 78 9012", True), ("2-22312-33021-1", True), ("222312330211 310", True),
+        ("2-2-2-3-12330211", False), ("222312330211310", False),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("near", [9, 12, 20, 40])
