@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import re2
 
 from pathcurate.yamlsource import did_you_mean
 
 _UUID = re.compile(r"(?<![0-9A-Z])[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}(?![0-9A-Z])")
+_LONG_AS_UUID = 36
 _DATE = re.compile(
     r"(?<![0-9A-Z])(?:(?:19|20)?[0-9]{2}"
     r"(?:([-./_])(?:0?[1-9]|1[0-2])\1|年(?:0?[1-9]|1[0-2])月)(?:0?[1-9]|[12][0-9]|3[01])"
@@ -45,6 +46,13 @@ class AccessionKey:
     end: int
 
 
+class _Pattern(NamedTuple):
+    """A compiled pattern, and its named groups with their numbers."""
+
+    compiled: Any
+    groups: tuple[tuple[str, int], ...]
+
+
 class AccessionPatterns:
     """One site's patterns, tried in order; the first that matches anywhere in a text speaks for that text.
 
@@ -54,7 +62,9 @@ class AccessionPatterns:
     """
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        self._patterns: list[Any] = [re2.compile(pattern) for pattern in patterns]
+        compiled = [re2.compile(pattern) for pattern in patterns]
+        # The names of groups are asked for once: RE2 makes a new dictionary of them each time.
+        self._patterns = [_Pattern(pattern, tuple(pattern.groupindex.items())) for pattern in compiled]
 
     def find(self, text: str) -> list[AccessionKey]:
         """Every number in a text, in order, each key once (with its specimen, if that stood with it anywhere).
@@ -84,7 +94,7 @@ class AccessionPatterns:
 
 def fold(text: str) -> str:
     """Text as patterns see it: upper case, full-width letters, digits and punctuation as ASCII, every dash a hyphen."""
-    return text.translate(_FOLDS).upper()
+    return text.upper() if text.isascii() else text.translate(_FOLDS).upper()
 
 
 def without_uuids(folded: str) -> str:
@@ -92,12 +102,14 @@ def without_uuids(folded: str) -> str:
     return _UUID.sub(lambda uuid: " " * len(uuid[0]), folded)
 
 
-def _all_matches(pattern: Any, folded: str) -> Iterator[AccessionKey]:
-    traps = [found.span() for guard in (_UUID, _DATE) for found in guard.finditer(folded)]
+def _all_matches(pattern: _Pattern, folded: str) -> Iterator[AccessionKey]:
+    guards = (_UUID, _DATE) if len(folded) >= _LONG_AS_UUID else (_DATE,)
+    traps = [found.span() for guard in guards for found in guard.finditer(folded)]
     position = 0
-    while position <= len(folded) and (match := pattern.search(folded, position)):
-        groups = match.groupdict()
-        spans = {name: match.span(number) for name, number in pattern.groupindex.items() if groups[name]}
+    while position <= len(folded) and (match := pattern.compiled.search(folded, position)):
+        places = {name: match.span(number) for name, number in pattern.groups}
+        groups = {name: folded[start:end] if start >= 0 else None for name, (start, end) in places.items()}
+        spans = {name: place for name, place in places.items() if place[0] < place[1]}
         # The next number may share the separator that this match consumed, so go on right behind the number itself.
         position = max(position + 1, max((end for _, end in spans.values()), default=match.end()))
         if not spans.keys() & {"accession", "number"}:

@@ -35,6 +35,7 @@ from tests.clinic import open_clinic, report, slide
 
 NOW = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
 NAME, PHONE, NUMBER = "欧阳靖远", "13800138000", "10086001"
+OTHER = "mirko ostrander"
 HOSTILE = (
     "</script><script>alert(1)</script><img src=x onerror=alert(2)>编号 =cmd|' /C calc'!A0，"
     "\u202e倒置\u202c，+WX20245513，-B778812，@SUM(1)。"
@@ -47,8 +48,8 @@ TEXTS = {
     4: HOSTILE,
     5: "灰白结节一枚，大小2.5×2×1.8cm，A1-A3。",
     6: ("肿瘤细胞大小一致，间质淋巴细胞浸润，请结合临床。" * 1500)[:34_000],
-    # Another patient's name: the search for all known identifiers leaves the text out.
-    7: f"左肺组织一块切面见{NAME}样结构无殊。",
+    # Another patient's name, as no rule would find it: the search for all known identifiers leaves the text out.
+    7: f"左肺组织一块切面见{OTHER}样结构无殊。",
 }
 Row = dict[str, Any]
 
@@ -72,8 +73,8 @@ def scrubbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     reports = [
         report(
             number, accession=f"S23-{number:05}", site="NB02" if number > 4 else "NB01", patient_id=f"1008600{number}",
-            patient_name=NAME if number == 1 else "李晓白", phone=PHONE if number == 1 else None, diagnosis=text,
-            text_digest=str(number),
+            patient_name={1: NAME, 3: OTHER.title()}.get(number, "李晓白"), phone=PHONE if number == 1 else None,
+            diagnosis=text, text_digest=str(number),
         )
         for number, text in TEXTS.items()
     ]  # fmt: skip
@@ -236,14 +237,14 @@ def test_a_text_that_is_left_out_shows_what_keeps_it_out_until_that_is_removed(d
     assert "左肺组织" not in desk.texts()
     sheet = desk.export(sample=0, suspicious=0, rare=0)
     assert sheet.exported.purposes == {"withheld": 1}
-    assert re.search(rf'<span class="doubt" [^>]*known of somebody[^>]*><bdi>{NAME}</bdi></span>', sheet.page)
+    assert re.search(rf'<span class="doubt" [^>]*known of somebody[^>]*><bdi>{OTHER}</bdi></span>', sheet.page)
     # Keeping it would show a patient's name; whoever finds a way to say so changes nothing.
-    refused = desk.answer([sheet.word(NAME, "keep")])
+    refused = desk.answer([sheet.word(OTHER, "keep")])
     assert ([finding.rule for finding in refused.findings], refused.decisions) == (["deid.review_known"], {})
-    assert desk.answer([{**sheet.text("左肺组织"), "word": NAME, "answer": "keep"}]).decisions == {"keep": 1}
+    assert desk.answer([{**sheet.text("左肺组织"), "word": OTHER, "answer": "keep"}]).decisions == {"keep": 1}
     assert "左肺组织" not in desk.scrub()
     sheet = desk.export(sample=0, suspicious=0, rare=0)
-    assert desk.answer([sheet.word(NAME, "remove")]).decisions == {"remove": 1}
+    assert desk.answer([sheet.word(OTHER, "remove")]).decisions == {"remove": 1}
     assert "左肺组织一块切面见⟦other⟧样结构无殊" in desk.scrub()
 
 

@@ -17,7 +17,6 @@ def names(text: str) -> list[str]:
 
 CHINESE = {
     "chat.staff": ["病理科-<展颜>：收到", "切片室-<祖儿>：好"],
-    "place.patient": ["并问<江小雨>的报告", "文件<汪晓峰>-01.kfb", "D:\\图\\<赖桂英>_HE.jpg"],
     "clan.person": ["姓名<陶氏梅>，越南籍", "奶奶<马李氏>签字", "患者母亲<罗何氏>。"],
     "label.patient": [
         "姓 名：<张 三>  性别：女",
@@ -93,7 +92,6 @@ CHINESE = {
     ],
     "title.person": ["<张>女士来院", "<李建国>先生", "<王>阿姨"],
     "act.staff": ["经<王芳>取材", "<李建国>阅片", "与<王芳>沟通", "<王芳>、<李建国>两位主任会诊"],
-    "department.staff": ["寄往病理科<沈秀兰>，", "检验科<韩志强>于昨", "预防保健科<顾玉梅>"],
     "nickname.staff": [
         "她管床<小毕>，",
         "咨询：<老赖>（矿工）",
@@ -140,6 +138,7 @@ ENGLISH = {
         "Electronically signed by <Jane A. Doe>, MD on",
         "Signed Out By: <Mary-Ann Clark>, MD, PhD",
         "Pathologist: <Smith>\nResident: <Lee, K.>",
+        "Surgeon: <Hill> 03/04/2021",
         "cc: Dr. <Alan Brown>; Dr. <Mary Lee>",
         "Surgeon: <William B. de la Cruz>  Date",
         "Reported by: <John Q. Public> / <Jane Roe>",
@@ -176,14 +175,21 @@ ENGLISH = {
     "bracket.person": ["collected by daughter (<Ottilie>)", "and aunt (<Maribel>) also"],
     "dated.staff": ["on review (<Strand/Vance>, 5/5/24)."],
     "quoted.tube": ['labelled "<Quigley, B>" and', 'labelled "<O Halloran D>, M104477"'],
-    "given.alone": ["<Sunil> agrees with", 'Ulrich, ("<Uli>"), 59'],
-    "initial.person": ["concurs: <M. Ishikawa>, who", "seen with <W.H. Fitzgerald> later", "and <T. Marsh>; done"],
-    "before.person": ["<Zorvan Oyelowo>, 52F", "<Ngozia Justovic> MRN 4411"],
+    "given.alone": ['Ulrich, ("<Uli>"), 59', 'Beth ("<Sandy>") came'],
+    "stranger.person": ["<Sunil> agrees with", "<Zorvan Oyelowo>, 52F", "<Ngozia Justovic> MRN 4411"],
+    "initial.person": [
+        "concurs: <M. Ishikawa>, who",
+        "; <D. Ormerod>: agrees",
+        "seen with <W.H. Fitzgerald> later",
+        "and <T. Marsh>; done",
+    ],
+    "before.person": ["<ZORVAN OYELOWO>, 52F", "<JUSTOVIC, NGOZIA> MRN 4411"],
     "hint.person": [
         "Hi <Rob> - I looked",
         'alias "<Alex>"; dob',
         "told <Sunil> at noon",
         "Cheers, <Oz>.",
+        "Thanks, <Will>.",
         "Ta, <B.>",
         "Many thanks - <Delphine>",
         "agreed with <Xanthippa>, who cut",
@@ -290,6 +296,7 @@ NO_ENGLISH_NAMES = [
     "his mother had cancer; her sister with melanoma",
     "named after; called for",
     "Oxford and Lee scoring; Mayo stage III; Ann Arbor IIA; non-GCB by Hans; Alexa Fluor 488",
+    "A. Cornu: scar. B. Uncus: gliosis. Thanks, Cytology",
     "doctor states; the doctor reviewed it; dr to call; by nurse; thanks, Histology. Regards, Pathology",
     "(Vance) is not dated; pathologist (Right side); stain (BMS)",
     "Attending: ; Resident:\n",

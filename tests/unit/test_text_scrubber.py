@@ -80,6 +80,18 @@ def test_only_the_sites_own_pattern_knows_its_numbers() -> None:
     assert found("复阅BL12345已阅") == []
 
 
+def test_a_year_of_the_republic_is_written_again_as_it_was() -> None:
+    assert found("手術日期：民國113年12月5日") == [("民國113年12月5日", "date", "2024-12-05", "ymd-minguo-t")]
+    assert found("手术日期：民国113年12月5日") == [("民国113年12月5日", "date", "2024-12-05", "ymd-minguo")]
+
+
+def test_letters_and_digits_between_signs_go_without_their_label_and_in_english_only() -> None:
+    english = TextScrubber(RULES).removals(["Seen as LAB:KB-77-0192-X then."], NOTHING, language="en", year=2024)[0]
+    assert [(one.start, one.kind) for one in english] == [(len("Seen as LAB:"), Kind.CASE)]
+    assert [text for text, *_ in found("see X:23:00417 there")] == ["X:23:00417"]
+    assert found("试剂X:23:00417已用") == []
+
+
 def test_own_hospital_has_the_sites_code_and_others_have_none() -> None:
     assert found("由青川县人民医院转来示例市第一医院，示例一院复诊") == [
         ("青川县人民医院", "hospital", "", ""), ("示例市第一医院", "hospital", "NB01", ""), ("示例一院", "hospital", "NB01",

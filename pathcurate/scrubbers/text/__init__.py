@@ -7,19 +7,23 @@ passes find may overlap; it is made one, named after what is most specific.
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.casenumbers import CaseNumbers
+from pathcurate.scrubbers.text.hancontexts import placed_patterns
 from pathcurate.scrubbers.text.known import KnownSearch
+from pathcurate.scrubbers.text.learned import doubtful_names, find_learned_names
 from pathcurate.scrubbers.text.merging import freed, merged, occurrences
 from pathcurate.scrubbers.text.names import StaffList, find_names, find_staff, repeated
 from pathcurate.scrubbers.text.shaped import find_shaped
+from pathcurate.scrubbers.text.spelling import simplified
 from pathcurate.scrubbers.text.values import KnownValues, SiteRules
-from pathcurate.text import accession, dateforms, folding, identities
+from pathcurate.text import accession, beginnings, dateforms, folding, identities
+from pathcurate.text.beginnings import prepare
 from pathcurate.text.dateforms import find_dates
 from pathcurate.text.folding import half_width
 
@@ -32,6 +36,8 @@ _WRITTEN = re.compile(
     r"⟦[^⟦⟧\n]{0,120}⟧|(?<![0-9A-Za-z])[A-Z]-[0-9A-HJKMNP-TV-Z]{16}(?![0-9A-Za-z])(?:-[0-9A-Z]{1,3}(?:-[0-9]{1,3})?(?![0-9A-Za-z]))?"
     r"|\[[A-Z][A-Z ]{0,30}\]|\[[\u4e00-\u9fff]{1,8}\]"
 )
+_ERA = "民國"
+"""Is not simplified: a year of the era is written again as it was."""
 _WALL = "\ue000"
 """Stands for what was written by this toolkit: no pattern goes through it."""
 
@@ -47,9 +53,9 @@ class TextScrubber:
         self._rules = rules
         self._cases = CaseNumbers(rules.accession_patterns)
         self._staff = StaffList(rules.staff)
-        self._hospitals = sorted(map(half_width, rules.hospitals), key=len, reverse=True)
-        self._remove = tuple(map(half_width, rules.remove))
-        self._keep = tuple(map(half_width, rules.keep))
+        self._hospitals = sorted(map(_plain, rules.hospitals), key=len, reverse=True)
+        self._remove = tuple(map(_plain, rules.remove))
+        self._keep = tuple(map(_plain, rules.keep))
 
     def removals(
         self, texts: Sequence[str | None], known: KnownValues, *, language: str | None, year: int | None
@@ -62,25 +68,38 @@ class TextScrubber:
             language: of the report, None if that is not known.
             year: of the report, for dates without one.
         """
-        normals = [half_width(text).replace("⟦", " ").replace("⟧", " ") if text else "" for text in texts]
+        normals = [_plain(text) if text else "" for text in texts]
+        go_through(normals)
         search = KnownSearch(known)
+        sure = [search.find(normal) if normal else [] for normal in normals]
         named = [find_names(normal, language) for normal in normals]
+        for normal, names, known_ones in zip(normals, named, sure, strict=True):
+            # Where a name ends is known better by whoever was told, or has a word for what stands behind it.
+            names.extend(_apart(find_learned_names(normal), [*names, *known_ones]))
         # What is known already is found by the search.
         again = repeated(normals, [name for names in named for name in names if name.value not in search.names])
         return [
             self._merged(
                 text, normal,
-                [*search.find(normal), *names, *more, *self._cases.known(normal, known.cases), *self._of_site(normal),
+                [*known_ones, *names, *more, *self._cases.known(normal, known.cases), *self._of_site(normal),
                  *_dates(normal, year), *find_shaped(normal)],
             )
             if text
             else []
-            for text, normal, names, more in zip(texts, normals, named, again, strict=True)
+            for text, normal, names, more, known_ones in zip(texts, normals, named, again, sure, strict=True)
         ]  # fmt: skip
 
-    def suspects(self, scrubbed: str) -> bool:
-        """Whether a text that was scrubbed still looks as if it identified somebody, by more than the words kept here."""
-        return bool(detect(scrubbed, self._keep))
+    def suspects(self, scrubbed: Sequence[str]) -> list[bool]:
+        """Of each scrubbed text whether it still looks as if it identified somebody, by more than the words kept here."""
+        normals = [_without_written(text) for text in scrubbed]
+        go_through(normals)
+        return [bool(_detected(normal, self._keep)) for normal in normals]
+
+    def doubts(self, text: str, removals: Sequence[Removal]) -> bool:
+        """Whether a text may hold a name that none of its removals takes out and no word kept here explains."""
+        normal = _plain(text)
+        doubtful = [Removal(*place, Kind.PERSON, "shape.name") for place in doubtful_names(normal)]
+        return bool(_apart(freed(normal, doubtful, self._keep), removals))
 
     def _of_site(self, normal: str) -> Iterator[Removal]:
         """What only this site's rules find."""
@@ -103,7 +122,19 @@ class TextScrubber:
             removals = merged([*found, *more])
         if self._keep:
             removals = list(freed(normal, removals, self._keep))
-        return [self._cases.valued(removal, normal) for removal in removals]
+        return [self._cases.valued(one, normal) if one.kind is Kind.CASE and not one.value else one for one in removals]
+
+
+def _apart(some: Iterable[Removal], others: Sequence[Removal]) -> list[Removal]:
+    """Those of some that overlap none of the others."""
+    return [one for one in some if all(one.end <= other.start or one.start >= other.end for other in others)]
+
+
+def go_through(normals: Sequence[str]) -> None:
+    """Find out for several texts at once where a pattern may match at all; texts that were gone through are not again."""
+    # Patterns that are made of lists are made first: a pattern that comes later lets all be laid out anew.
+    placed_patterns()
+    prepare(normals)
 
 
 def detect(text: str, keep: Sequence[str] = ()) -> list[Removal]:
@@ -115,7 +146,22 @@ def detect(text: str, keep: Sequence[str] = ()) -> list[Removal]:
         text: the text.
         keep: words in half width that reviewers have declared harmless.
     """
-    normal = _WRITTEN.sub(lambda written: _WALL * len(written[0]), half_width(text)).translate(_NO_BRACKETS)
+    normal = _without_written(text)
+    go_through([normal])
+    return _detected(normal, keep)
+
+
+def _plain(text: str) -> str:
+    """A text as the rules see it, of the same length: in half width and simplified characters, without brackets of ours."""
+    return _ERA.join(map(simplified, half_width(text).split(_ERA))).translate(_NO_BRACKETS)
+
+
+def _without_written(text: str) -> str:
+    """A text in half width with a wall in the place of what this toolkit has written."""
+    return _plain(_WRITTEN.sub(lambda written: _WALL * len(written[0]), half_width(text)))
+
+
+def _detected(normal: str, keep: Sequence[str]) -> list[Removal]:
     names = find_names(normal, None)
     found = merged([*names, *repeated([normal], names)[0], *find_shaped(normal)])
     return list(freed(normal, found, keep)) if keep else found
@@ -131,7 +177,7 @@ def rules_digest(rules: SiteRules) -> str:
 def _package_digest() -> str:
     """Of the source of all rules, patterns and lists: a rule that changes cannot be forgotten."""
     directories = (Path(__file__).parent, Path(dateforms.__file__).parent)
-    modules = [Path(str(module.__file__)) for module in (accession, folding, identities)]
+    modules = [Path(str(module.__file__)) for module in (accession, beginnings, folding, identities)]
     paths = sorted(path for directory in directories for path in directory.iterdir() if path.is_file())
     digest = hashlib.sha256()
     for path in (*modules, *paths):

@@ -36,7 +36,7 @@ _LEAST_DIGITS = {"id": 5, "account": 5, "phone": 4, "strict": 3, "case": 3, "": 
 _LEAST_WITHOUT_NUMBER_SIGN = 5
 _SHORT_LINES = frozenset({"分机", "内线", "短号"})
 _NUMBER_SIGN = re.compile(r"(?:[号码证卡照№]|I[Dd]|id)$")
-_VERSION = re.compile(r"(?:[Pp]rotocol|[Vv]ersion|[Vv]er|[Vv]|版|版本|[Ee]dition|[Rr]elease|软件|系统)[.:]?[ ]?$")
+_VERSION = re.compile(r"(?:CAP|[Pp]rotocol|[Vv]ersion|[Vv]er|[Vv]|版|版本|[Ee]dition|[Rr]elease|软件|系统)[.:]?[ ]?$")
 _UNITS = re.compile(
     r"[ ]?(?:个(?!人)|条(?![码形])|拷贝|倍|×|x[ ]?10|bp|kb|Mb|IU|U/|copies|cells|reads|[/][A-Za-zμ]|[μumnk]?[gGlL](?![A-Z"
     r"a-z])|%|元|"
@@ -48,6 +48,10 @@ _GENOMIC = re.compile(
     r"CHR[0-9XY]{1,2}:|ISBN[ :]?|ISSN[ :]?|DOI[ :]?[0-9./]*|OMIM[ :]?|HGNC:?)$"
 )
 _GENOMIC_REACH = 24
+_LETTERS, _DIGITS = re.compile("[A-Za-z]+"), re.compile("[0-9]+")
+_IN_DECIMAL, _DECIMAL = re.compile(r"[0-9]\.\Z"), re.compile(r"\.[0-9]")
+_LETTERS_BEFORE = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z]{1,8}[-_]?\Z")
+_TAIL = re.compile(r"[0-9A-Za-z*]{0,20}(?:-[0-9A-Za-z]{1,6}(?![0-9A-Za-z]))?")
 _REAGENT = re.compile(
     r"(?:[Ll][Oo][Tt]|ICD-?O?(?:-?3)?编?|形态学?编?|SNOMED编?|批次?|货|型|产品|注册证?|注[准进许]|备案|文|版本)(?:编?号)?"
     r"[: ]{0,3}$"
@@ -107,7 +111,7 @@ def _any_of(needs: tuple[str, ...]) -> re.Pattern[str]:
 
 def digits_in(text: str) -> int:
     """How many ASCII digits and masked places a text has."""
-    return sum(character in "0123456789*" for character in text)
+    return sum(map("0123456789*".__contains__, text))
 
 
 def is_day(value: str) -> bool:
@@ -194,15 +198,15 @@ def age(match: _Match) -> Span | None:
 
 def meaning(match: _Match) -> str:
     """What the label in front of a value says: the last telling word before it, empty if there is none."""
-    text = match.string
-    label = text[max(0, match.start("v") - _LABEL_LENGTH - 6) : match.start("v")].rstrip(" :=#([\"'<|\n")
-    return _meaning_of(_LABEL_BREAK.split(label.replace(" ", ""))[-1][-_LABEL_LENGTH:])
+    start = match.start("v")
+    return _meaning_of(match.string[max(0, start - _LABEL_LENGTH - 6) : start])
 
 
 @lru_cache(maxsize=4096)
-def _meaning_of(label: str) -> str:
+def _meaning_of(before: str) -> str:
+    label = before.rstrip(" :=#([\"'<|\n").replace(" ", "")
     found = ""
-    for word in _MEANINGS.finditer(label):
+    for word in _MEANINGS.finditer(_LABEL_BREAK.split(label)[-1][-_LABEL_LENGTH:]):
         found = word.lastgroup or ""
     return found
 
@@ -270,19 +274,19 @@ def film(match: _Match) -> Span | None:
 def case(match: _Match) -> Span | None:
     """A case number by its shape: no standard (GB18030-2005), gene or position in one."""
     start = match.start("v")
-    letters = re.match(r"[A-Za-z]*", match["v"])
+    letters = _LETTERS.match(match["v"])
     prefix = letters[0] if letters else ""
     if prefix.upper() in _STANDARDS or (prefix.islower() and digits_in(match["v"]) < _ACCOUNTED - 2):
         return None
     reach = match.string[max(0, start - _GENOMIC_REACH) : start + len(prefix)]
-    return None if _GENOMIC.search(reach) else match.span("v")
+    return None if _is_genomic(reach) else match.span("v")
 
 
 def case_year(match: _Match) -> Span | None:
     """A number behind a year and a dash: no span of years, no day, no range of counts."""
     value = match["v"].lstrip("病冰细会尸活外检")
     year, _, number = value.partition("-")
-    digits = re.match(r"[0-9]*", number)
+    digits = _DIGITS.match(number)
     number = digits[0] if digits else ""
     if _UNITS.match(match.string, match.end("v")) or match.string[match.end("v") : match.end("v") + 1] in {"年", "-"}:
         return None
@@ -312,11 +316,8 @@ def is_month_and_day(number: str) -> bool:
 def long_number(match: _Match) -> Span | None:
     """Six digits and more that stand for themselves, with the letters that go with them."""
     text, (start, end) = match.string, match.span("v")
-    before = re.search(r"[0-9A-Za-z_.:,-]*$", text[max(0, start - _GENOMIC_REACH) : start])
-    token = before[0] if before else ""
-    if _GENOMIC.search(text[max(0, start - _GENOMIC_REACH) : start]) or re.search(r"[0-9]\.$", token):
-        return None
-    if re.match(r"\.[0-9]", text[end : end + 2]) or _UNITS.match(text, end):
+    before = text[max(0, start - _GENOMIC_REACH) : start]
+    if _is_genomic(before) or _IN_DECIMAL.search(before[-2:]) or _DECIMAL.match(text, end) or _UNITS.match(text, end):
         return None
     if _REAGENT.search(text[max(0, start - 8) : start]):
         return None
@@ -327,9 +328,14 @@ def long_number(match: _Match) -> Span | None:
         or text[end : end + 1] in set("-,/+~")
     ):
         return None
-    letters = re.search(r"(?<![0-9A-Za-z])[0-9A-Za-z]{1,8}[-_]?$", token)
-    tail = re.match(r"[0-9A-Za-z*]{0,20}(?:-[0-9A-Za-z]{1,6}(?![0-9A-Za-z]))?", text[end : end + 30])
+    letters = _LETTERS_BEFORE.search(before) if before[-1:].isascii() else None
+    tail = _TAIL.match(text[end : end + 30])
     return start - (len(letters[0]) if letters else 0), end + (len(tail[0]) if tail else 0)
+
+
+def _is_genomic(before: str) -> bool:
+    """Whether what stands before a number makes it a place in a genome or a number of a publication."""
+    return _LETTERS.search(before) is not None and _GENOMIC.search(before) is not None
 
 
 def mixed(match: _Match) -> Span | None:

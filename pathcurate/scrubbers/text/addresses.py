@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.accepting import holds
+from pathcurate.text.beginnings import Searched
 
 _HAN = "[\u3400-\u4dbf\u4e00-\u9fff]"
 _PROVINCES = (
@@ -34,7 +35,7 @@ _PLACE_END = (
     r"广场|号[院楼]?|室|"
     r"组|队|栋|幢|单元)"
 )
-_LABEL_ADDRESS = re.compile(
+_LABEL_ADDRESS = Searched(
     r"(?:住[ ]{0,4}址|地[ ]{0,4}址|籍[ ]{0,2}贯|出生地|参保地|原籍|户籍(?:所在地?)?|户口(?:所在地?)?|现住(?:地)?|居住地|"
     r"住所|家住)"
     r"[ ]{0,3}(?:\([^()\n]{1,8}\))?(?:[ ]?[:|]|[ ](?=[\u4e00-\u9fff]{2,6}[省市县区镇乡村州]))[ ]{0,4}\n?[ ]{0,4}(?P<v>[^"
@@ -42,33 +43,33 @@ _LABEL_ADDRESS = re.compile(
 )
 _WORD = re.compile("[0-9A-Za-z\u3400-\u9fff].*[0-9A-Za-z\u3400-\u9fff]")
 _NO_ADDRESS = re.compile(r"[ ]?(?:不详|未知|未填|未提供|无|没有|同上|暂无|/|-|_|同户籍|同现住址|电话|联系)")
-_POSTCODE = re.compile(
+_POSTCODE = Searched(
     r"(?:邮[ ]?编|邮政编码|邮码|Zip(?: ?[Cc]ode)?|ZIP|Postcode|postcode|Postal [Cc]ode)[ ]{0,3}[:=]?[ ]{0,3}"
     r"(?P<v>[0-9]{5,6}(?:-[0-9]{4})?|[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2})(?![0-9A-Za-z])"
 )
-_ADDRESS = re.compile(
+_ADDRESS = Searched(
     rf"(?P<v>(?:{_PROVINCES})(?:省|市|自治区|壮族自治区|回族自治区|维吾尔自治区|特别行政区|特区)?+[ ]?"
     rf"(?:{_HAN}{{1,7}}?(?:自治州|地区|市|州|盟|区|县|旗)[ ]?)(?:{_DETAIL}|[ ](?=[0-9])){{0,40}})"
 )
-_CITY = re.compile(
+_CITY = Searched(
     rf"(?P<v>市(?![售级场面内外民])[ ]?{_HAN}{{1,5}}?(?:区|县|镇|街道|乡|市|路|大道)(?:{_DETAIL}|[ ](?=[0-9])){{0,40}})"
 )
-_COUNTY = re.compile(
+_COUNTY = Searched(
     rf"(?P<v>(?:县|旗(?<=[前后中左右]旗)|自治州|州(?={_HAN}{{1,4}}[县市])|地区(?={_HAN}{{1,4}}县))[ ]?(?!{_HAN}{{0,9}}(?:医"
     rf"院|卫生院))"
     rf"{_HAN}{{1,6}}?(?:乡|镇|苏木|街道|村|路|县)(?:{_DETAIL}|[ ](?=[0-9])){{0,30}})"
 )
 _LAST_PLACE = re.compile(rf".*{_PLACE_END}", re.DOTALL)
-_STREET = re.compile(
+_STREET = Searched(
     rf"(?P<v>(?:路|街|大道|巷|弄|胡同|小区|花园|公寓|新村|家园|苑|社区|大院|大厦|广场)[ ]?[甲乙丙丁附]?(?:[0-9]{{1,5}}|"
     rf"[一二三四五六七八九十]{{1,4}})(?:号|弄|栋|幢|座|期|楼|单元|组|区|#|-)(?:{_DETAIL}){{0,30}})"
 )
-_VILLAGE = re.compile(
+_VILLAGE = Searched(
     rf"(?P<v>(?:镇|乡|街道|公社|苏木|县|农场|林场)[ ]?{_HAN}{{1,6}}(?:村|屯|庄|社区|居委会|街|队|组)(?:{_DETAIL}){{0,16}}|"
     rf"村[ ]?(?:[0-9]{{1,3}}|[一二三四五六七八九十]{{1,3}})(?:组|队|社|号|屯)(?:[0-9]{{1,4}}号)?|"
     rf"(?<!农)村[ ]?(?![\u4e00-\u9fff]{{0,3}}[医卫患])[\u4e00-\u9fff]{{1,3}}(?:组|屯|社|队|寨|湾|坪)(?![织成]))"
 )
-_LIVES = re.compile(
+_LIVES = Searched(
     rf"(?P<label>家住|家在|(?:曾|寄|租|借|暂)住[于在]?|现住|住在|住于|居住[于在]|居住(?![地证史环条区])|来自|户籍(?:所在地|"
     rf"地|在)?|"
     rf"户口(?:所在地|"
@@ -101,7 +102,7 @@ _WIDE = re.compile(rf"(?:{_PROVINCES})[省市]?")
 """A province says of nobody where they live."""
 _SHORTEST, _LONGEST_CITY = 3, 3
 _PLACE_INSIDE = re.compile(rf"(?:{_PROVINCES})|[^本我]市|[县区镇乡村路街]|{_PLACE_END}$")
-_NATIVE = re.compile(rf"(?P<v>(?:{_PROVINCES})省?{_HAN}{{2,6}})(?<![工商病男女老妇本中军])人(?=[,。;)])")
+_NATIVE = Searched(rf"(?P<v>(?:{_PROVINCES})省?{_HAN}{{2,6}})(?<![工商病男女老妇本中军])人(?=[,。;)])")
 _OF_ORIGIN = frozenset({"籍贯", "祖籍", "原籍"})
 _OF_TISSUE = frozenset({"来自", "生于", "住", "居"})
 _NO_STREET = re.compile(

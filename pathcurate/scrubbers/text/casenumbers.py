@@ -3,7 +3,6 @@
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.accepting import digits_in
@@ -89,14 +88,14 @@ class CaseNumbers:
 
     def valued(self, removal: Removal, normal: str) -> Removal:
         """A found number with its normal form, where the site's patterns know it, and with what follows it."""
-        if removal.kind is not Kind.CASE or removal.value:
-            return removal
         token = normal[removal.start : removal.end].replace(" ", "")
         for key in self._patterns.find(token)[:1] if self._patterns else ():
             if key.start == 0:
-                return replace(removal, value=key.key, form=_form(token[key.number_end :]))
+                form = _form(token[key.number_end :])
+                return Removal(removal.start, removal.end, removal.kind, removal.rule, key.key, form)
         spelt = _SPELT.fullmatch(token.upper())
-        return replace(removal, form=_form(spelt["suffix"])) if spelt else removal
+        form = _form(spelt["suffix"]) if spelt else removal.form
+        return Removal(removal.start, removal.end, removal.kind, removal.rule, removal.value, form)
 
 
 def _spelt(upper: str, prefix: str, year: str, number: str) -> Iterator[tuple[int, int]]:

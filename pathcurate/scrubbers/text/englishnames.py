@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 
 from pathcurate.model.removal import Kind, Removal
+from pathcurate.scrubbers.text.englishsorts import NAMES, sort_of
+from pathcurate.scrubbers.text.englishstrangers import find_strangers
 from pathcurate.scrubbers.text.englishwords import (
     GIVEN_WORDS,
     english_words,
@@ -15,68 +17,82 @@ from pathcurate.scrubbers.text.englishwords import (
 )
 from pathcurate.scrubbers.text.latinnames import name_at
 from pathcurate.scrubbers.text.namewords import folded_name, name_words
+from pathcurate.text.beginnings import Searched
 
 _LETTERS = "A-Za-z\u00c0-\u024f"
 _CAPITAL = "A-Z\u00c0-\u00de"
-_WORDS = re.compile(rf"[{_CAPITAL}](?<![{_LETTERS}0-9_.@/-][{_CAPITAL}])[{_LETTERS}]{{1,15}}")
+_WORDS = Searched(rf"[{_CAPITAL}](?<![{_LETTERS}0-9_.@/-][{_CAPITAL}])[{_LETTERS}]{{1,15}}")
 _PART = re.compile(rf"[{_LETTERS}]+")
 _SURNAME_BEFORE = re.compile(
     rf"(?<![{_LETTERS}0-9'’-])(?P<v>(?:[dlDLO]['’]|Mc|Mac|(?:van|von|de|der"
     rf"|St\.?)[ ])?[{_CAPITAL}][{_LETTERS}'’-]{{1,24}})(?P<comma>,?)[ ]?\Z"
 )
 _REACH = 28
-_INITIALS = re.compile(
+_INITIALS = Searched(
     rf"(?:[A-Z](?<![{_LETTERS}0-9.'’/-][A-Z])\.[ ]?(?:-?[A-Z]\.[ ]?){{0,2}})(?=(?:van|von|de|der|den|la|le|al|el|Mc"
     rf"|O['’])?[ -]?[{_CAPITAL}][a-z\u00df-\u00ff'’])"
 )
+_SEX = re.compile(r"[0-9][ ]?(?:y/?o?[ ])?[MF]\.[ ]?\Z")
 _ITEM = re.compile(r"(?:\A|[\n;.]|part|men)[ ]*\Z")
-_LAST_ITEM = "N"
 _PERSON_BEHIND = re.compile(
     r"[ ]?[,;/(\[-]?[ ]?[(\[]?(?:MRN|M\.R\.N|DOB|D\.O\.B|d\.o\.b|dob|NHS|NHI|CHI|HCN|PHN|SSN|MR[ ]?#|aged?[ ][0-9]"
     r"|[0-9]{1,3}[ -]?(?:y\b|yo\b|y/o|yrs?\b|year)"
     r"|[0-9]{1,2}/[0-9]{1,2}(?![0-9])|[A-Z]{1,3}[0-9]{2}-[0-9]{2,}|[FM],?[ ]?[0-9]{1,3}\b|[0-9]{1,3},?[ ]?(?:[MFmf]"
     r"|male|female)\b)"
 )
-_TWO_WORDS = re.compile(
+_TWO_WORDS = Searched(
     rf"[{_CAPITAL}](?<![{_LETTERS}0-9.'’/-][{_CAPITAL}])[{_LETTERS}'’-]+,?[ ](?:[{_CAPITAL}]\.?["
     rf" ])?[{_CAPITAL}][{_LETTERS}'’-]+(?=[ ]?[,;/(\[ -])"
 )
-_ACTING = re.compile(
+_ACTING = Searched(
     rf"(?<![{_LETTERS}0-9.'’-])(?:(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}})(?=[ ](?:to (?:see|present|call|review"
     rf"|check|follow|phone|confirm|look|cut|"
     r"chase|discuss)|will|has|had|agrees|agreed|concurs|concurred|called|says|said|phoned|asked|asks|who|thinks|wants"
     r"|wrote|writes|rang|confirmed)\b)"
     rf"|[(][\"“](?P<quoted>[{_CAPITAL}][a-z]{{1,14}})[\"”])"
 )
-_SIGNED = re.compile(
-    r"(?:(?<=\n)|(?<=\. )|\A)(?P<v>(?:[A-Z]{2,3}|[a-z]{2,3})(?:[/:][A-Za-z]{2,3})?)"
+_SIGNED = Searched(
+    r"(?:(?<=\n)|(?<=[./] )|\A)(?P<v>(?:[A-Z]{2,3}|[a-z]{2,3})(?:[/:][A-Za-z]{2,3})?)"
     r"(?=[ ,/]{1,3}(?:[0-3]?[0-9][-/. ](?:[01]?[0-9]|[ivxIVX]{1,4}|[A-Za-z]{3})[-/. ](?:19|20)?[0-9]{2})[ ]*(?:\n|\Z))"
-    r"|(?<![0-9A-Za-z/.-])(?P<pair>[A-Z]{2,3}[/:][a-z]{2,3})(?=[ ]*(?:[.;,)\n]|\Z))"
+    r"|(?:(?<=\n)|(?<=[.)] )|\A)(?P<dotted>(?:[A-Z]\.){2,3})(?=[ ]*(?:\n|\Z))"
+    r"|(?<![0-9A-Za-z/.-])(?P<pair>[A-Z]{2,3}[/:][a-z]{2,3})(?=[ ]*(?:[.;,)\n]|\Z)|[ ]{2}|[ ][A-Z0-9])"
 )
 _NOBODY = frozenset(
-    {"am/pm", "ct", "mri", "us", "xr", "pet", "ecg", "er", "pr", "ln", "bx", "fna", "cxr", "egd", "eus", "mra", "dx", "hx",
-     "tx"}
+    {"ais", "am/pm", "aml", "bcc", "bx", "cap", "cin", "cis", "cll", "ct", "cxr", "dx", "ecg", "egd", "eus", "fna",
+     "gi", "gu", "her", "hx", "icu", "idc", "ihc", "ii", "iii", "ilc", "ish", "iv", "ln", "lvi", "mdm", "mdt", "mmr",
+     "mra", "mri", "msi", "mss", "na", "nad", "nb", "neg", "net", "ngs", "nil", "no", "nos", "nst", "ob", "ok", "pcr",
+     "pet", "pin", "pni", "pos", "pr", "ps", "rip", "scc", "tnm", "tx", "us", "vi", "vii", "vin", "who", "wnl", "xi",
+     "xr", "yes"}
 )  # fmt: skip
+_INSIDE = re.compile(r"[a-z/] \Z")
+_LAST_INITIALS = re.compile(r"(?:(?<=[a-z)][.;] )|(?<=[-/][0-9]{2} )|(?<=[-/ ][0-9]{4} ))(?P<v>[A-Z]{2,3})(?=\.?\s*\Z)")
 _SIGN_OFFS = frozenset({"ta", "cheers", "thanks", "regards", "rgds", "best", "hi", "hello", "sincerely", "yours", "wishes"})
-_LABELLED_TUBE = re.compile(
+_LABELLED_TUBE = Searched(
     rf"[\"“](?P<v>(?:(?:O|Mc|Mac|St|De|Van)[ ])?[{_CAPITAL}][{_LETTERS}'’-]+(?:,?[ ][{_CAPITAL}][{_LETTERS}]*\.?){{1,2}})"
     r"(?=,?[ ][A-Z]{0,3}[ ]?[0-9]{5}|(?<=,[ ][A-Z])[\"”]|(?<=,[ ][A-Z]\.)[\"”])"
 )
-_DATED = re.compile(
+_DATED = Searched(
     rf"\((?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{2,14}}(?:/[{_CAPITAL}][a-z\u00df-\u00ff]{{2,14}})?),?[ ]"
     r"(?=[0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{2})"
 )
-_SPACED = re.compile(r"N[ ]A[ ]M[ ]E[ ]{0,3}:?[ ]{0,3}(?P<v>[A-Z](?:[ ]{1,2}[A-Z](?![A-Za-z])){3,40})")
+_HEADER = re.compile(
+    rf"(?:\A|\n)[ ]*(?:From|To|Cc|CC|Attn|FAO|Sent by|FROM"
+    rf"|TO)[ ]?:[ ]*(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}})(?=[ ]*(?:[\n,;<(]|\Z))"
+)
+_SPACED = Searched(r"N[ ]A[ ]M[ ]E[ ]{0,3}:?[ ]{0,3}(?P<v>[A-Z](?:[ ]{1,2}[A-Z](?![A-Za-z])){3,40})")
 _SIGNED_NEEDS = re.compile("[A-Za-z][A-Za-z](?:[ ,/]{1,3}[0-3]?[0-9][-/. ]|[/:][a-z])")
-_NEEDED = re.compile(r"[A-Z](?:[a-z]{1,15}[ ,]|\.[ ]?[A-Z][a-z]|[A-Z]{2}[ ,])")
+_NEEDED = Searched(r"[A-Z](?:[a-z]{1,15}[ ,]|\.[ ]?[A-Z][a-z]|[A-Z]{2}[ ,])")
 
 
 def find_english_names(normal: str) -> Iterator[Removal]:
     """Names in a text of half width, in no order; places may overlap."""
     if not _NEEDED.search(normal):
         return
+    for found in _HEADER.finditer(normal):
+        yield from _addressed(normal, found)
     yield from _given(normal)
     yield from _with_initials(normal)
+    yield from find_strangers(normal)
     for found in _ACTING.finditer(normal):
         if is_given((found["v"] or found["quoted"]).lower()) or (found["quoted"] or "").lower() in GIVEN_WORDS:
             yield _removal(normal, *found.span(found.lastgroup or "v"), "given.alone")
@@ -88,6 +104,9 @@ def find_english_names(normal: str) -> Iterator[Removal]:
         group = found.lastgroup or "v"
         if found[group].lower() not in _NOBODY:
             yield Removal(*found.span(group), Kind.STAFF, "line.initials", found[group].upper())
+    last = _LAST_INITIALS.search(normal, max(0, len(normal) - len("10-5-2023 JPD. ")))
+    if last and last["v"].lower() not in _NOBODY:
+        yield Removal(*last.span("v"), Kind.STAFF, "line.initials", last["v"])
     for found in _SPACED.finditer(normal):
         yield Removal(
             *found.span("v"),
@@ -95,6 +114,14 @@ def find_english_names(normal: str) -> Iterator[Removal]:
             "label.spaced",
             found["v"].replace("  ", "\n").replace(" ", "").replace("\n", " "),
         )
+
+
+def _addressed(normal: str, found: re.Match[str]) -> Iterator[Removal]:
+    """``To: Whit``: who stands in the head of a letter, and begins its first line."""
+    if not is_word(found["v"].lower()):
+        yield _removal(normal, *found.span("v"), "header.person")
+        if normal.startswith(found["v"], found.end() + 1) and not normal[found.end() + 1 + len(found["v"])].isalpha():
+            yield _removal(normal, found.end() + 1, found.end() + 1 + len(found["v"]), "header.person")
 
 
 def _beside_figures(normal: str) -> Iterator[Removal]:
@@ -147,6 +174,10 @@ def _surname_before(normal: str, start: int) -> int | None:
     before = _SURNAME_BEFORE.search(normal, max(0, start - _REACH), start)
     if before is None or not (before["comma"] or (before["v"].isupper() and not normal[start : start + 3].isupper())):
         return None
+    # In a sentence capitals are no surname: a repeated EBUS, Vikram to do.
+    is_inside = _INSIDE.search(normal, max(0, before.start("v") - 2), before.start("v")) is not None
+    if before["v"].isupper() and is_inside and not normal[start : start + 3].isupper():
+        return None
     words = _words(before["v"])
     lists = name_words()
     if before["comma"] and before["v"].lower() in _SIGN_OFFS:
@@ -160,15 +191,21 @@ def _with_initial(normal: str, end: int) -> int:
     return initial.end() if initial else end
 
 
+def _is_listed(normal: str, letter: str, end: int) -> bool:
+    """Whether a colon follows an item, and the letter before or behind it is one too: A. Cornu: scar. B. Uncus: none."""
+    return normal.startswith(":", end) and any(f"{chr(ord(letter) + step)}. " in normal for step in (-1, 1))
+
+
 def _with_initials(normal: str) -> Iterator[Removal]:
     """``T. Marsh``, ``W.H. Fitzgerald``; no items of a list (``A. Omentum``) and no species (``E. Coli``)."""
     for found in _INITIALS.finditer(normal):
-        is_item = (
-            found[0].count(".") == 1
-            and found[0] < _LAST_ITEM
-            and _ITEM.search(normal, max(0, found.start() - 5), found.start())
-        )
-        end = None if is_item else name_at(normal, found.start(), fewest=2, has_comma=False)
+        if _SEX.search(normal, max(0, found.start() - 4), found.end()):
+            continue
+        is_item = found[0].count(".") == 1 and _ITEM.search(normal, max(0, found.start() - 5), found.start())
+        end = name_at(normal, found.start(), fewest=2, has_comma=False)
+        parts = _PART.findall(normal[found.end() : end]) if end is not None and is_item else []
+        if parts and (NAMES.isdisjoint(map(sort_of, parts)) or _is_listed(normal, found[0][0], end or 0)):
+            continue
         if end is not None:
             words = _words(normal[found.end() : end])
             if words and not all(map(is_word, words)) and not is_called_after(normal, end):

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.accepting import digits_in, is_day
+from pathcurate.scrubbers.text.namewords import is_han
+from pathcurate.text.beginnings import Searched
 
 # A Chinese report with a term in English is none of these texts: three Latin words in a row make one.
-_PROSE = re.compile(r"[A-Za-z][A-Za-z]{1,19}[ ,.:;]{1,2}[A-Za-z]{2,20}[ ,.:;]{1,2}[A-Za-z0-9]{2}")
+_PROSE = Searched(r"[A-Za-z][A-Za-z]{1,19}[ ,.:;]{1,2}[A-Za-z]{2,20}[ ,.:;]{1,2}[A-Za-z0-9]{2}")
 _FREE = r"(?<![0-9A-Za-z.])"
 _OVER = r"(?![0-9A-Za-z])"
 _IS = (
@@ -51,9 +53,11 @@ def _shaped(name: str, kind: Kind, value: str) -> _Rule:
 
 _RULES = (
     _labelled("label.chart_en", Kind.NUMBER,
-              r"charts?|folder|mrn|mr|ur|urn|hrn|umrn|crn|fedex|ups|dhl|usps|tnt|purolator|royal mail|courier|awb"
+              r"charts?|folder|spell|attendance|booking|admission|invoice|client|request|docket|episode|visit|order"
+              r"|(?<!on )file|recorded delivery|tracked|med(?:ical)? rec|fin|csn|har|mrn|mr|ur|urn|hrn|umrn|crn|fedex"
+              r"|ups|dhl|usps|tnt|purolator|royal mail|courier|awb"
               r"|waybill|consignment|parcel|"
-              r"specimen bag|bag|transport box|shipment|seal|"
+              r"airbill|way ?bill|specimen bag|bag|transport box|shipment|seal|"
               r"hosp(?:ital)?|billing|encounter|requisition|barcode|bar code|tracking|"
               r"(?:quality |incident |safety |adverse )event|films?|x-?rays?|medical record|"
               r"(?<!kit )(?<!cat )(?<!lot )(?:(?:our|your|their|local|genetics|clinic|referral|radiology"
@@ -62,9 +66,10 @@ _RULES = (
               r"|prisoner|custody|offender|(?-i:W?PC"
               r"|PCSO|DC|Sgt|Badge|badge)", 4, 3),
     _labelled("label.no_en", Kind.NUMBER, r"(?-i:No|NO|Nr)\.?", 5, 3,
-              r"[ ]?(?P<v>[a-z]{1,3}[-/]?[0-9]{3,9}(?:[-/][0-9]{1,6}){0,2})(?![0-9a-z])"),
+              r"[ ]?(?P<v>[a-z]{1,3}[-/]?[0-9]{3,9}(?:[-/][0-9]{1,6}){0,2}|[0-9]{3,6}/[0-9]{2,4})(?![0-9a-z])"),
     _labelled("label.lab_en", Kind.CASE,
-              r"case|lab(?:oratory)?(?: ref)?|report|accession|acc|histology|histo|cytology|cyto|frozen(?: section)?|fs|"
+              r"case|hpe|hp|lab(?:oratory)?(?: ref)?|report|accession|acc|histology|histo|cytology|cyto|frozen"
+              r"(?: section)?|fs|"
               r"path(?:ology)?|neuropathology|biopsy|bx|surgical|autopsy|post-?mortem|pm|specimen|sample", 5, 3,
               r"(?P<v>[a-z]{0,4}[-/]?[0-9]{1,4}[-/:.](?:[a-z]{1,3}[-/:.])?[0-9]{2,8}(?:[-/][0-9]{2,7})?(?:[-/"
               r" ]?[a-z][0-9]{0,2})?"
@@ -75,7 +80,8 @@ _RULES = (
             r"|[A-Z]{1,3}[0-9]{2}[/:][0-9]{3,6}(?:[-/][A-Z][0-9]{0,2})?"
             r"|[A-Z]{2,4}-[A-Z]{1,3}[0-9]{2}-[0-9]{2,7}(?:-[0-9]?[A-Z][0-9]{0,2})?"
             r"|[A-Z]{1,3}-[0-9]{2}/[0-9]{3,6}"
-            r"|[0-9]{2}[A-Z]{1,2}-?[0-9]{4,7}|(?:19|20)[0-9]{2}-(?!(?:0[1-9]|1[0-2])[0-3][0-9](?![0-9])|(?:19"
+            r"|[0-9]{2}[A-Z]{1,2}-?[0-9]{4,7}|(?:19|20)[0-9]{2}-(?![0-9]000(?![0-9]))(?!(?:0[1-9]"
+            r"|1[0-2])[0-3][0-9](?![0-9])|(?:19"
             r"|20)[0-9]{2}(?![0-9]))[0-9]{4,6}"),
     _shaped("shape.code_en", Kind.NUMBER,
             r"(?!(?:CPT|ISO|GB|NM|NP|NC|ICD|NCT|PMID|ISBN|RFC|COSM|CLSI|WS|EN"
@@ -90,7 +96,8 @@ _RULES = (
               r"|[ ])?(?:[0-9]{1,7}\)?(?:[-./][ ]?|[ ](?=[0-9(]))){0,5}[0-9]{2,9}"
               r"(?:,?[ ]?(?:x|ext\.?|extn\.?|extension|poste|opt(?:ion)?)[ ]?[0-9]{1,6})?)(?![0-9a-z])"),
     _labelled("label.pager_en", Kind.PHONE,
-              r"pager|bleep(?:er)?|beeper|ext(?:ension|n)?\.?|fax|tel|phone|ph|x(?=[0-9])|short code|dect|vocera"
+              r"pager|bleep(?:er)?|beeper|ext(?:ension|n)?\.?|fax|tel|phone|ph|x(?=[0-9])|short code|dect|vocera|call"
+              r"|dial|ring"
               r"|internal", 3, 3,
               r"\(?(?P<v>[0-9]-[0-9]{3,4}|[0-9]{3}-[0-9]{3,4}|[0-9]{3,6})(?![0-9a-z]|[ ]?(?:cm|mm|ml|cells?|x))"),
     _shaped("shape.phone_en", Kind.PHONE,
@@ -99,11 +106,21 @@ _RULES = (
             r"|poste)[ ]?[0-9]{1,6})?"
             r"|00[1-9][0-9]{0,2}(?:[ -]\(?[0-9]{1,4}\)?){3,6}"
             r"|0[1-9][0-9]{1,3}[ -][0-9]{3}[ -][0-9]{3,4}|0[2378][ ][0-9]{4}[ ][0-9]{4}|01[0-9]{3}[ -][0-9]{5,6}"
-            r"|07[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{3}"
+            r"|07[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{3}|(?<!/ )[3689][0-9]{3}[ ][0-9]{4}(?=[ ]*(?:[.,;)\n]|$))"
+            r"|[6-9][0-9]{4}[ -][0-9]{5}|0[1-9]-[0-9]{3}[ -][0-9]{4}"
             r"|[A-Z]{2}[a-z]{3,8}[ ][0-9]-[0-9]{4}"),
     _Rule("shape.phone_area_en", Kind.PHONE,
           re.compile(r"(?<![0-9A-Za-z])(?P<v>(?:\+[0-9]{1,3}[ ]?\(0\)|\(0[1-9][0-9]{0,3}\)"
                      r"|\([2-9][0-9]{2}\))[ ]?[0-9]{2,4}[ -]?[0-9]{3,4}(?:[ -]?[0-9]{3,4})?)(?![0-9A-Za-z]|\.[0-9])")),
+    _Rule("shape.hash_en", Kind.NUMBER, re.compile(r"(?<![A-Za-z] block )(?<=[ (])#(?P<v>[0-9]{4,12})(?![0-9A-Za-z]"
+        r"|[.,][0-9])")),
+    _shaped("shape.parcel_en", Kind.NUMBER, r"[A-Z]{2}[ ]?[0-9]{4}[ ]?[0-9]{4}[ ]?[0-9][ ]?[A-Z]{2}"),
+    _Rule("shape.day_en", Kind.OTHER,
+          re.compile(r"(?<![A-Za-z])(?P<v>(?:(?:Mon|Tues?|Wed(?:nes|s)?|Thu(?:rs?)?|Fri|Sat(?:ur)?|Sun)(?:day)?,? (?:the )?"
+                     r"[0-3]?[0-9](?:st|nd|rd|th)|[0-3]?[0-9](?:st|nd|rd|th) (?:inst|ult|prox)\.?))(?![A-Za-z]| "
+                     r"(?:of )?[A-Z][a-z]{2})")),
+    _Rule("label.initials_en", Kind.PERSON, re.compile(r"[Ii]nitials[: ]{1,3}(?P<v>(?:[A-Z]\.){2,4}"
+        r"|[A-Z]{2,4}(?![A-Za-z]))")),
     _Rule("shape.extension_en", Kind.PHONE, re.compile(r"(?<=[,(;:] )(?P<v>x[0-9]{4,5}(?<!00))(?![0-9A-Za-z])"
         r"|(?<=\()(?P<w>x[0-9]{4,5}(?<!00))(?=\))")),
     _Rule("label.bed_en", Kind.BED,
@@ -126,9 +143,10 @@ _RULES = (
         r"|ends in|xxx-xx-", 4, 4,
               r"(?P<v>[0-9]{4})(?![0-9a-z])"),
     _labelled("label.licence_en", Kind.ID,
-              r"(?:driver'?s |driving |medical |gun |state )?licen[cs]e|a-number|alien(?: reg(?:istration)?)?"
+              r"(?:driver'?s |driving |medical |gun |state )?licen[cs]e|d\.?l\.?|a-number|alien(?: reg(?:istration)?)?"
               r"|green ?card|visa|nhi|nhs|chi|pps|ppsn|"
               r"national insurance|ni|gmc|nmc|npi|dea|state id|military id|dod id|veteran id|service|nie|curp|aadhaar"
+              r"|abha|pan|ihi|sin|hsc|h&c|phn|hcn"
               r"|omang", 4, 3,
               r"(?P<v>[a-z]{0,4}[ -]?[0-9][0-9a-z]{1,19}(?:[ -](?=[0-9a-z]{0,3}[0-9])[0-9a-z]{2,8}){0,4})(?![0-9a-z%])"),
     _Rule("label.car_en", Kind.ACCOUNT,
@@ -138,20 +156,23 @@ _RULES = (
                      r"|[A-Z]{3}[ -][0-9]{3,4}"
                      r"|[0-9]{2,3}-[A-Z]{1,2}-[0-9]{2,6})(?![0-9A-Za-z])")),
     _shaped("shape.id_en", Kind.ID,
-            r"[A-CEGHJ-PR-TW-Z]{2}[ ]?[0-9]{2}[ ][0-9]{2}[ ][0-9]{2}[ ]?[A-D]|[0-9]{7}[A-W][A-IW]?"
+            r"[A-Z]{5}[0-9]{4}[A-Z]|8003(?:[ ]?[0-9]{4}){3}|[0-9]{2}-[0-9]{4}-[0-9]{4}-[0-9]{4}"
+            r"|[A-CEGHJ-PR-TW-Z]{2}[ ]?[0-9]{2}[ ][0-9]{2}[ ][0-9]{2}[ ]?[A-D]|[0-9]{7}[A-W][A-IW]?"
             r"|[0-9]{3}[ ][0-9]{3}[ ][0-9]{4}|[0-9]{3}[ ][0-9]{2}[ ][0-9]{4}"
-            r"|[2-6][0-9]{3}[ ][0-9]{5}[ ][0-9](?:[ /-][0-9])?|[0-9]{4}[ -][0-9]{3}[ -][0-9]{3}(?:[ -]?[A-Z]{2})?"
+            r"|[2-6][0-9]{3}[ ][0-9]{5}[ ][0-9](?:[ /-]{1,2}[0-9])?|[0-9]{4}[ -][0-9]{3}[ -][0-9]{3}(?:[ -]?[A-Z]{2})?"
             r"|[1-9][A-Z][A-Z0-9][0-9]-?[A-Z][A-Z0-9][0-9]-?[A-Z]{2}[0-9]{2}"),
     _Rule("label.age_en", Kind.AGE,
           re.compile(r"(?:(?<![A-Za-z])[Aa](?:ge|GE)(?:d|D)?[ ]?(?:of[ ]|at death[ ]?|[:=])?[ ]{0,3}"
                      r"|(?<=[a-z]), (?=[0-9]{2,3}, (?:died|the |a |an |who|was|of |from |retired|in |living|lives|found"
-                     r"|presented|[a-z]+ed ))|"
+                     r"|presented|[a-z]+ed |[a-z]{4,} (?:of|by|from|in|at|to|with) ))|"
                      r"(?:is|turned|was|turning)[ ](?=[0-9]{2,3} years))(?P<v>9[0-9]|1[01][0-9])(?![0-9%A-Za-z]|\.[0-9]"
                      r"|[-/][0-9])")),
+    _Rule("shape.age_aside_en", Kind.AGE, re.compile(r"(?<=[a-z], )(?P<v>9[0-9]|1[01][0-9])(?=\))")),
+    _Rule("label.by_user_en", Kind.ACCOUNT, re.compile(r"(?<![A-Za-z])by (?P<v>[a-z]{4,12}[0-9]{1,4})(?![0-9A-Za-z])")),
     _Rule("shape.age_short_en", Kind.AGE,
           re.compile(r"(?<![0-9A-Za-z./-])(?P<v>9[0-9]|1[01][0-9])(?=[yY](?:[ ]?[,;.)/\n]| ?(?:[MFmf]|male|female|man"
                      r"|woman|old)(?![a-z])|$))")),
-    _Rule("shape.option_en", Kind.PHONE, re.compile(r"(?<=[0-9]{4}) (?P<v>(?:opt|option|select"
+    _Rule("shape.option_en", Kind.PHONE, re.compile(r"(?<=[0-9]{4} )(?P<v>(?:opt|option|select"
         r"|press)\.? [0-9])(?![0-9A-Za-z])", re.IGNORECASE)),
     _Rule("label.phone_town_en", Kind.PHONE,
           re.compile(r"(?<![A-Za-z])(?:[Tt]el|[Pp]hone|[Tt]elephone|Ph"
@@ -175,6 +196,25 @@ _SPOKEN_CASE = re.compile(
 _RANGE_OF_BLOCKS = re.compile(
     r"(?<![0-9A-Za-z.-])(?P<v>[A-Z]{1,3}(?P<year>[0-9]{2})-(?P<number>[0-9]{2}))(?![0-9A-Za-z-]|\.[0-9])"
 )
+# Letters and digits between signs, whatever their order: what is none of the codes of the trade is somebody's number.
+_STRUCTURED = re.compile(
+    r"(?<![0-9A-Za-z.,/:#-])(?=[A-Z0-9])(?P<v>"
+    r"(?:[A-Z]{1,4}[ ]?(?=[0-9]{3,6}/[0-9]{2}(?![0-9])))?[A-Z]{0,4}#?[0-9]{0,10}[A-Z]?"
+    r"(?:[-:/.](?:[A-Z]{1,4}[0-9]{0,10}|[0-9]{1,10}[A-Z]{0,2})){1,4})(?![0-9A-Za-z%*]|[-:/.+][0-9A-Za-z])"
+)
+# MRN:4411-920 is labelled, S:23:00417 is not.
+_SHORT_LABEL = re.compile("[A-Z]{2,4}[:#]")
+_NO_STRUCTURE = re.compile(
+    r"(?:CPT|ISO|GB|N[MPCRG]|ICD|NCT|PMID|ISBN|RFC|COSM|CLSI|WS|EN|SNOMED|JGCA|HLA|D[RQP][AB]?[0-9]?|IGH?[VDJKL]"
+    r"|TR[ABGD]|HPV|CD|CK|"
+    r"p?[TNM][0-9]|AE|A(?=2[68]0)|MIB|WHO|AJCC|UICC|FIGO|CAP|TNM|COVID|SARS|PD|IL|HER|EGFR|BRAF|KRAS|CHR|LOINC|RS"
+    r"|ENS)[-:/. ]?[0-9]"
+    r"|SP[0-9]|[MTPDFJ]-?[0-9]{4,5}(?:/[0-9])?$|.*[-/]8[0-9]{4}$|[A-TV-Z][0-9][0-9A-Z]\.[0-9A-Z]{1,4}$|A2[68]0/"
+    r"|[A-Z]{1,2}[0-9]{1,3}-[A-Z]{0,2}[0-9]{1,3}$|[0-9]+[:/][0-9]+$"
+    r"|[0-9]+\.[0-9]+(?:[-/][0-9.]+)?$|.*(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)"
+)
+_YEARS_OF_CASES = re.compile(r"(?!M[- ]?[89])[A-Z]{1,4} ?[0-9]{3,6}/[0-9]{2}")
+_LEAST_STRUCTURED, _LEAST_OF_DIGITS = 5, 7
 _YEARS, _FAR = range(5, 31), 30
 _LEAST_SPOKEN = 3
 
@@ -192,6 +232,17 @@ def find_english_numbers(normal: str) -> Iterator[Removal]:
                 yield from _opened(match, group, rule)
             elif digits_in(value) >= least and not (least and _says_nothing(value)):
                 yield Removal(*match.span(group), rule.kind, rule.name, _years(value) if rule.kind is Kind.AGE else "")
+    # In a Chinese report a full-width colon is no part of a number.
+    for match in _STRUCTURED.finditer(normal) if not is_han(normal) else ():
+        label = _SHORT_LABEL.match(match["v"])
+        start = match.start("v") + (label.end() if label else 0)
+        if _is_structured(normal[start : match.end("v")]):
+            yield Removal(start, match.end("v"), Kind.CASE, "shape.structured_en")
+    yield from _spoken(normal)
+
+
+def _spoken(normal: str) -> Iterator[Removal]:
+    """``four four one nine``, ``case S24 dash 7781``, and cases that are told by their year alone."""
     for match in _SPOKEN.finditer(normal):
         yield Removal(*match.span("v"), Kind.PHONE if match["phone"] else Kind.NUMBER, "shape.spoken_en")
     for match in _SPOKEN_CASE.finditer(normal):
@@ -202,6 +253,21 @@ def find_english_numbers(normal: str) -> Iterator[Removal]:
         year, number = int(match["year"]), int(match["number"])
         if year in _YEARS and (number < year or number > year + _FAR):
             yield Removal(*match.span("v"), Kind.CASE, "shape.case_short_en")
+
+
+def _is_structured(value: str) -> bool:
+    """Whether letters, digits and signs are somebody's number: no day, range, ratio, gene or code of a classification."""
+    digits = digits_in(value)
+    if digits < _LEAST_STRUCTURED or is_day(value) or _YEARS_OF_CASES.fullmatch(value):
+        return digits >= len("2211") and _YEARS_OF_CASES.fullmatch(value) is not None
+    has_letter = any(sign.isalpha() for sign in value)
+    if not has_letter:
+        first, *rest = re.split("[-:/.#]", value)
+        if value.count("-") == len(rest) > 1:
+            return digits >= _LEAST_OF_DIGITS and min(map(len, (first, *rest))) > 1
+        is_far = len(rest) == 1 and "-" in value and (rest[0].startswith("0") or len(rest[0]) > len(first) + 1)
+        return is_far and digits >= _LEAST_OF_DIGITS and len(first) > 2
+    return _NO_STRUCTURE.match(value) is None
 
 
 def _opened(match: re.Match[str], group: str, rule: _Rule) -> Iterator[Removal]:

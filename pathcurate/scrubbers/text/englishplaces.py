@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.accepting import holds
 from pathcurate.scrubbers.text.englishwords import is_called_after, is_eponym, is_given, is_word
+from pathcurate.text.beginnings import Searched
 
 # In texts without words of English a few markers stand alone; what follows is not tried on them.
-_PROSE = re.compile(
+_PROSE = Searched(
     r"[A-Z][a-z]{1,20}[,.]?[ ](?:of |for |the ){0,2}[A-Z](?:[a-z]|[A-Z]? ?[0-9])|[A-Z]{4,20}[ ][A-Z]{4,20}|"
     r"P\.?[ ]?O|Lab[Cc]orp|[A-Z][a-z]{1,20}['’]s(?![a-z])|H[oô]pital|[A-Z][a-z]{2,20}-[A-Z][a-z]{2,20}"
     r"|[0-9] [A-Z][a-z]+ [A-Z]|(?:the|at|to|from) [A-Z][a-z]{3,20} [a-zA-Z]{3}"
@@ -93,8 +94,14 @@ _UNIT_OF_ARMY = re.compile(
 )
 _FLAT_BEFORE = re.compile(
     r"(?:(?:Flat|Apt\.?|Apartment|Unit|Suite|Ste\.?|Room|Lot|Level|Floor|Villa|Shop"
-    r"|Block)[ ]#?[0-9A-Z]{1,4}(?:[/-][0-9A-Z]{1,4})?,?[ ]"
-    r"|[0-9]{1,4}/(?=[0-9]))\Z"
+    r"|Block|H\.?[ ]?No\.?|Plot|House No\.?)[ ]#?[0-9A-Z]{1,4}(?:[/-][0-9A-Z]{1,4})*,?[ ]"
+    r"|(?:(?:[0-9]{1,2}(?:st|nd|rd|th)|Ground|First|Second|Third|Top)[ ]Floor,?[ ])?(?:[A-Z][a-z]{2,20}[ ](?:House"
+    r"|Building|Hall|Tower"
+    r"|Centre|Center|Chambers|Mansions),[ ])?)(?<=[ /])\Z"
+)
+_OF_COUNTY = re.compile(
+    r"(?<![A-Za-z'’])(?P<v>(?:[A-Z][a-z'’]{2,20}(?:[ -][A-Za-z][a-z]{1,20}){0,2},[ ]?){1,2}Co\.?[ ](?!Ltd"
+    r"|Inc)[A-Z][a-z]{3,12})(?![a-z])"
 )
 _COUNTY = re.compile(r"(?:,[ ][A-Z][a-z]{3,20}(?:[ -][A-Z][a-z]{2,20})?)?,[ ](?:Co\.?|County)[ ][A-Z][a-z]{3,12}(?![a-z])")
 _ROAD_OUTWARD = re.compile(
@@ -107,7 +114,7 @@ _EMPLOYER = re.compile(
     r"(?<![A-Za-z])(?:[Ee]mployer|[Ee]mployed (?:by|at)|[Ww]orks (?:at|for)|[Ww]orked (?:at|for)|[Ww]orking (?:at|for)"
     r"|[Tt]eaches at|[Ss]chool|[Cc]ompany|"
     r"[Oo]ccupation [A-Za-z]{3,12} at)[ ]?:?[ ](?:the )?"
-    r"(?P<v>[A-Z][A-Za-z'’&-]{1,24}(?:[ ](?:&|of|and|[A-Z][A-Za-z'’&.-]{1,24})){0,5})"
+    r"(?P<v>[A-Z][A-Za-z'’&-]{1,24}(?:[ ](?:&|of|and|[A-Z][A-Za-z'’&-]{1,24}(?:(?<=Ltd|Inc)\.|(?<= Co)\.)?)){0,5})"
 )
 _TOWN = re.compile(
     r",[ ](?P<town>[A-Z][a-z]{3,20}(?:[ -][A-Z]?[a-z]{2,20})?)(?=[ ]*(?:[.;()\n:]|,[ ](?:[a-z]"
@@ -174,24 +181,74 @@ _STATES = (
     "Ohio|Oklahoma|Oregon|Pennsylvania|Rhode Island|South Carolina|South Dakota|Tennessee|Texas|Utah|Vermont|Virginia|"
     "Washington|West Virginia|Wisconsin|Wyoming"
 )
+_REGIONS = "NSW|VIC|QLD|TAS|NT|SA|WA|Vic|Qld|Tas|ON|QC|BC|AB|MB|SK|NS|NB|NL|PEI"
+_TOWN_WORD = (
+    r"(?!(?:Phone|Tel|Telephone|Fax|DOB|MRN|Mobile|Home|Cell|Email|Dr|Mr|Mrs|Ms|Miss|Patient|GP|NHS|SSN|Next|Report"
+    r"|Date)(?![a-z]))"
+    r"(?:(?:St|Mt|Ft|Co|Pt|Gt)\.|[A-Z][A-Za-z'’.-]{1,24}(?<!\.))"
+)
+_TOWNS = (
+    rf"(?:,[ ]?(?:Co\.?[ ]|near[ ]|[Tt]he[ ])?{_TOWN_WORD}(?:[ ](?:of[ ]|on[ ]|upon[ ]|le[ ]|the[ ])?{_TOWN_WORD}){{0,2}})"
+    r"{0,4}"
+)
+"""Behind a street."""
+_CODES = (
+    r"(?:,?[ ](?:[0-9]{5}(?:-[0-9]{4})?|[1-9][0-9]{5}|[A-Z]{1,2}[0-9][A-Z0-9]?[ ][0-9][A-Z]{2}"
+    r"|[A-Z][0-9]{1,2}W?[ ][0-9A-Z]{4}"
+    r"|[A-Z][0-9][A-Z][ ]?[0-9][A-Z][0-9]|[0-9]{4}(?![0-9])|(?<=Dublin )[0-9]{1,2}W?))?"
+)
+"""Codes of posts: of the United States, India, the United Kingdom, Ireland, Canada, Australia."""
 _CITY_STATE = re.compile(
     rf"(?P<v>(?:[A-Z](?<![A-Za-z][A-Z])[A-Za-z'.-]{{1,20}})(?:[ ][A-Z][A-Za-z'.-]{{1,20}}){{0,3}},?[ ]{{1,2}}(?:{_STATES})"
     rf",?[ ]{{1,3}}[0-9]{{5}}(?:-[0-9]{{4}})?)(?![0-9])"
 )
 _STREET_EN = re.compile(
-    rf"(?P<v>[0-9](?<![0-9A-Za-z./-][0-9])[0-9]{{0,5}}[A-Za-z]?,?[ ](?:[NSEW]\.?[ ]|(?:North|South|East|"
+    rf"(?P<v>[0-9](?<![0-9A-Za-z./-][0-9])(?:[0-9]{{0,3}}/[0-9])?[0-9]{{0,5}}[A-Za-z]?,?[ ](?:[NSEW]\.?[ ]|(?:North"
+    rf"|South|East|"
     rf"West)[ ])?(?:(?:[A-Z][A-Za-z'.-]{{0,20}}|[0-9]{{1,3}}(?:st|nd|rd|th))[ ]){{1,4}}?"
     r"(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Drive|Dr|Lane|Ln|Court|Ct|Place|Pl|Way|Terrace|Circle|Cir|Parkway|"
-    r"Pkwy|Highway|Hwy|Square|Sq|Close|Crescent|Gardens|Trail|Row|"
-    r"STREET|ST|AVENUE|AVE|ROAD|RD|BOULEVARD|BLVD|DRIVE|LANE|COURT)(?![A-Za-z])\.?"
+    r"Pkwy|Highway|Hwy|Square|Sq|Close|Crescent|Cres|Gardens|Trail|Row|Rise|View|Walk|Mews|Hill|Park|Grove|Green|Loop|Pike|"
+    r"Parade|Pde|Esplanade|Circuit|Quay|Heights|Meadows?|Villas|Brae|Wynd|Bank|Croft|Fold|Gate|Nagar|Marg|Colony|Layout"
+    r"|Path|"
+    r"STREET|ST|AVENUE|AVE|ROAD|RD|BOULEVARD|BLVD|DRIVE|LANE|COURT)(?![A-Za-z])"
+    r"(?![ ](?:Street|Avenue|Road|Drive|Lane|Court|Place|Way|Terrace|Close|Crescent|Gardens|Grove)(?![a-z]))\.?"
     r"(?:,?[ ](?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|Room|Rm|Bldg|APT|SUITE|#)\.?[ ]?#?[0-9A-Za-z-]{1,6})?"
-    rf"(?:,[ ]?{_WORD}(?:[ ]{_WORD}){{0,2}})?(?:,[ ]?(?:{_STATES})"
-    rf")?(?:,?[ ][0-9]{{5}}(?:-[0-9]{{4}})?)?(?:,?[ ][A-Z]{{1,2}}[0-9][A-Z0-9]?[ ][0-9][A-Z]{{2}})?)(?![0-9])"
+    rf"{_TOWNS}(?:,?[ ](?:{_STATES}|{_REGIONS}))?{_CODES})(?![0-9])"
 )
 _ADDRESS_EN = re.compile(
     r"(?:[Aa]ddress|ADDRESS|[Rr]esides at|[Ll]ives at|[Rr]esiding at|[Ll]iving at|[Hh]ome [Aa]ddress|"
     r"[Mm]ailing [Aa]ddress)[ ]{0,2}[:=]?[ ]{0,4}(?P<v>[0-9A-Z](?=[^\n]{0,60}[0-9])[^\n;|\ue000]{5,90}?)(?=$|[\n;|]|"
     r"\.(?:[ ]|$)|[ ]{2,}|,? (?:Phone|Tel|DOB|MRN|Fax|Email|phone)|[\u4e00-\u9fff])"
+)
+_PART = (
+    r"(?:[Tt]he[ ])?(?:[0-9]{1,5}[A-Za-z]?(?:/[0-9]{1,4})?,?[ ])?"
+    + _TOWN_WORD
+    + rf"(?:[ ](?:(?:of|the|on|upon|le|na|de|by|under|[Rr]oad|[Ss]treet|[Ll]ane)[ ]?)?(?:{_TOWN_WORD}"
+    rf"|[0-9]{{1,4}}(?![0-9/.-]))?){{0,4}}(?<! )"
+)
+_PLOT = re.compile(
+    r"(?<![A-Za-z])(?:(?:Hse|House|H|Door|Plot|Stand|Erf)[. ]{1,2}No[.:]{0,2}[ ]|(?=(?:Blk|Plot|Stand|Erf|Hse)\.? ))"
+    rf"(?P<v>(?:(?:Blk|Plot|Stand|Erf|Hse)\.?[ ])?[A-Z]{{0,2}}[ ]?[0-9]{{1,5}}[A-Z]?(?:[-/][0-9A-Z]{{1,4}}){{0,3}},?"
+    rf"(?:[ ]{_TOWN_WORD}){{1,4}}"
+    rf"(?:[ ]#[0-9]{{1,3}}-[0-9]{{1,4}})?(?:,[ ]{_PART}){{0,3}}{_CODES})"
+)
+_NAMED_BEFORE = re.compile(
+    r"(?<![A-Za-z'’])(?:[A-Z][A-Za-z'’]{1,20}[ ]){1,3}(?:Court|House|Residences?|Home|Lodge|Towers?|Apartments|Flats"
+    r"|Mansions|Building|"
+    r"Cottage|Farm|Manor|Hall|Villas?|Heights|Estate|Park|Village),[ ](?:(?:Unit|Flat|Apt\.?|Room"
+    r"|No\.?)[ ][0-9A-Z]{1,4},[ ])?\Z"
+)
+_ROAD_ALONE = re.compile(
+    r"(?<=, )(?P<v>(?:[A-Z][a-z'’]{2,20}[ ]){1,2}(?:Lane|Road|Street|Avenue|Drive|Close|Crescent|Terrace|Row|Way|Rd|St"
+    r"|Ave)(?:,[ ]"
+    rf"{_TOWN_WORD}(?:[ -]{_TOWN_WORD})?)?)(?=[ ]*(?:[.,;)\n]|\Z))"
+)
+_LIVES = re.compile(
+    r"(?<![A-Za-z])(?:[Ll]iv(?:es|ed|ing)|[Rr]esid(?:es|ed|ing|ent)|[Mm]oved|[Hh]ome(?: is)?|[Ff]arms|[Rr]etired|[Bb]orn"
+    r"|[Rr]aised)"
+    rf"(?: (?:alone|with|now|back|out|just|together|independently|his|her|their|wife|husband|son|daughter|mum|mother"
+    rf"|family)){{0,4}}"
+    rf" (?:at|in|on|off|near|to|outside|beside) (?P<v>{_PART}(?:,[ ]{_PART}){{0,4}}{_CODES})"
 )
 # Abbreviations that are words of reports too: Patient ID 88231, Smith MD 12345. With a comma before them they are states.
 _NO_STATE = re.compile(r"[^,][ ]{1,2}(?:ID|IN|OR|ME|OK|HI|PA|MD|CT|MS|DE|CO),?[ ]{1,3}[0-9-]+$")
@@ -214,9 +271,10 @@ _TO_POSTCODE = re.compile(
     rf"|[A-Z][A-Za-z'’.-]{{1,20}},?[ ])(?:{_PART_OF_ADDRESS}){{0,9}}(?:{_POSTCODE}))"
 )
 _ROUTE = re.compile(
-    r"(?<![A-Za-z])(?P<v>(?:R\.?R\.?|Rte\.?|Rt\.|Route|Rural Route|HC|County Road|CR|Highway|Hwy\.?"
+    r"(?<![A-Za-z])(?P<v>(?:R\.?R\.?|R\.?D\.?|Rte\.?|Rt\.|Route|Rural Route|HC|County Road|CR|Highway|Hwy\.?"
     r"|State Road)[ ]#?[0-9]{1,4}(?:,?[ ]Box[ ][0-9]{1,5})?"
-    rf"(?:,[ ][A-Z][a-z]{{2,20}}(?:[ ](?:Co\.|County|[A-Z][a-z]{{2,20}}))?)?(?:,[ ](?:{_STATES}))?)(?![0-9A-Za-z])"
+    rf"(?:,[ ][A-Z][a-z]{{2,20}}(?:[ ](?:Co\.|County|[A-Z][a-z]{{2,20}}))?)?(?:,[ ](?:{_STATES}))?"
+    rf"(?:[ ][0-9]{{4}}(?![0-9]))?)(?![0-9A-Za-z])"
 )
 _HOUSE = re.compile(
     r"(?<![A-Za-z'’])(?P<v>(?:The[ ])?(?:[A-Z][a-z'’]{1,20}[ ]){1,3}(?:House|Farm|Cottage|Vicarage|Lodge|Hall|Manor"
@@ -320,7 +378,9 @@ def _english_addresses(normal: str) -> Iterator[Removal]:
         (_HOUSE, "shape.house_en"),
         (_STREET_ABROAD, "shape.street_town_en"),
         (_POSTCODE_UK, "shape.postcode_uk"),
-        (_ROAD_OUTWARD, "shape.street_town_en"),
+        (_ROAD_OUTWARD, "shape.street_town_en"), (_LIVES, "label.lives_en"), (_OF_COUNTY, "shape.county_en"),
+        (_PLOT, "label.plot_en"),
+        (_ROAD_ALONE, "shape.street_town_en"),
     ):  # fmt: skip
         for match in pattern.finditer(normal):
             if pattern is not _CITY_STATE or not _NO_STATE.search(match["v"]):
@@ -328,4 +388,6 @@ def _english_addresses(normal: str) -> Iterator[Removal]:
                 start = match.start(group) + _generic_before(match[group], _BEFORE_ADDRESSES)
                 flat = _FLAT_BEFORE.search(normal, max(0, start - 24), start)
                 start = flat.start() if flat else start
+                named = _NAMED_BEFORE.search(normal, max(0, start - 64), start)
+                start = named.start() if named else start
                 yield Removal(start, match.end(group), Kind.ADDRESS, rule)

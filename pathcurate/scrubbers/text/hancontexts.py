@@ -1,4 +1,4 @@
-"""Chinese names in places where only people stand: behind a department, in chats and lists, beside the same in Latin."""
+"""Chinese names in places where only people stand: in chats and lists, beside the same in Latin."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from pathcurate.model.removal import Kind, Removal
-from pathcurate.scrubbers.text.hanforms import chinese_name, is_bounded, likely_name, next_word
+from pathcurate.scrubbers.text.hanforms import chinese_name, is_bounded, next_word
 from pathcurate.scrubbers.text.latinnames import name_at
 from pathcurate.scrubbers.text.namewords import (
     DOTS,
@@ -18,6 +18,7 @@ from pathcurate.scrubbers.text.namewords import (
     pinyin_of,
     surname_length,
 )
+from pathcurate.text.beginnings import Searched
 
 # Of 小 and a surname many are words (骨小梁, 小叶): these are none, the others only behind some signs.
 _OFTEN = frozenset(
@@ -29,25 +30,22 @@ _MEASURED = frozenset("缩减较最细偏过变大微甚极太短狭弱胆肾管
 _BEFORE_NICKNAME = frozenset("科室处组托找叫知电给问嘱请@")
 _PEOPLE = frozenset("床士师医员者人生")
 _JOINS = frozenset("、/和及与")
-_LATIN_PATIENT = re.compile("(?:患者|病人|姓名)(?P<name>[A-Z][a-z]+(?:[ -][A-Z][a-z]+){1,2})(?![A-Za-z])")
-_AUTHOR = re.compile(rf"-(?<=[科院室组心理]-)(?P<name>[{HAN}]{{2,3}}):")
-_ACCOUNT = re.compile(rf"\((?<=[a-z]\()(?P<name>[{HAN}]{{2,4}})[),]")
+_LATIN_PATIENT = Searched("(?:患者|病人|姓名)(?P<name>[A-Z][a-z]+(?:[ -][A-Z][a-z]+){1,2})(?![A-Za-z])")
+_AUTHOR = Searched(rf"-(?<=[科院室组心理]-)(?P<name>[{HAN}]{{2,3}}):")
+_ACCOUNT = Searched(rf"\((?<=[a-z]\()(?P<name>[{HAN}]{{2,4}})[),]")
 _LOGIN_BEFORE = re.compile("(?<![A-Za-z0-9])[a-z]{4,16}$")
-_FILE = re.compile(r"\.(?:svs|kfb|ndpi|mrxs|sdpc|tiff?|jpe?g|png|pdf|docx?)(?![a-z])")
-_NAME_IN_FILE = re.compile(rf"[{HAN}]{{3}}(?=[0-9A-Za-z_.-]{{0,16}}$)")
-_ASKED = re.compile(f"[问听查](?:(?<=[,;。电另想并]问)|(?<=打听)|(?<=想查))(?=[{HAN}]{{3}})")
 _EDGES, _CELLS = frozenset(" \t|\n:,;、/(。"), frozenset(" \t|\n")
-_RELATIVE = re.compile(r"[父母夫妻兄弟姐妹子女媳婿舅姨叔伯姑爷](?:亲)?[: ]?(?=[^\x00-\x7f])")
+_RELATIVE = Searched(r"[父母夫妻兄弟姐妹子女媳婿舅姨叔伯姑爷](?:亲)?[: ]?(?=[^\x00-\x7f])")
 _BEFORE_RELATIVE = re.compile(r"(?:[,;:。、(\n\t \])】〗」|]|先生|女士|之|^)其?$")
-_INITIALS = re.compile(r"(?:缩写|首字母|简拼|拼音)[为是:( ]{0,3}(?P<name>[A-Z]{2,4})(?![A-Za-z0-9])")
-_BRACKET = re.compile(rf"\((?:(?=[A-Z][A-Za-z]+[ ,-])|(?P<in>[{HAN}]{{2,4}})[),])")
+_INITIALS = Searched(r"(?:缩写|首字母|简拼|拼音)[为是:( ]{0,3}(?P<name>[A-Z]{2,4})(?![A-Za-z0-9])")
+_BRACKET = Searched(rf"\((?:(?=[A-Z][A-Za-z]+[ ,-])|(?P<in>[{HAN}]{{2,4}})[),])")
 _HAN_BEFORE = re.compile(rf"(?<![{HAN}{DOTS}])[{HAN}{DOTS}]{{2,12}}(?=[ ]?$)")
 _LATIN_BEFORE = re.compile(r"(?<![A-Za-z])(?!Pt|Dr|Mr|Ms|Prof)[A-Z][A-Za-z]+(?:[ ,-]{1,2}[A-Z][A-Za-z]+){1,3}(?=[ ]?$)")
 _LETTERS = re.compile("[A-Za-z]+")
 _SIGNER = re.compile(f"[{HAN}]+")
-_ALIAS = re.compile(r"\((?:曾用名|又名|小名|原名|系统|身份证|登记|本名|现名|化名|别名|户口|全名|住院号|门诊号|就诊卡)")
+_ALIAS = Searched(r"\((?:曾用名|又名|小名|原名|系统|身份证|登记|本名|现名|化名|别名|户口|全名|住院号|门诊号|就诊卡)")
 _NAME_BEFORE = re.compile(rf"(?<![{HAN}])[{HAN}]{{2,5}}$")
-_LATIN_TITLED = re.compile(r"[A-Z][a-z]+[ ][A-Z][a-z]+(?=[ ]?(?:教授|医[生师]|主任|老师|护士|先生|女士|博士))")
+_LATIN_TITLED = Searched(r"[A-Z][a-z]+[ ][A-Z][a-z]+(?=[ ]?(?:教授|医[生师]|主任|老师|护士|先生|女士|博士))")
 _DAY = (
     r"(?:[0-9]{1,4}[-/.年][0-9]{1,2}[-/.月][0-9]{1,2}[日号]?|[0-9]{1,2}月[0-9]{1,2}[日号]"
     r"|(?:[〇零一二三四五六七八九]{4}年)?[一二三四五六七八九十]{1,2}月[一二三四五六七八九十]{1,3}[日号])"
@@ -64,40 +62,37 @@ _LEAST_OF_A_NAME, _LONGEST_OF_FOUR, _INDENT, _REACH = 2, 4, 4, 40
 class _Places:
     """Patterns that begin with a set of characters, which is fast to search; what stands before is asked afterwards."""
 
-    department: "re.Pattern[str]"
-    nickname: "re.Pattern[str]"
-    title: "re.Pattern[str]"
-    sounds: "re.Pattern[str]"
-    alone: "re.Pattern[str]"
-    alone_sounds: "re.Pattern[str]"
-    signed: "re.Pattern[str]"
-    clan: "re.Pattern[str]"
+    nickname: Searched
+    title: Searched
+    alone: Searched
+    alone_sounds: Searched
+    signed: Searched
+    clan: Searched
     ending: "re.Pattern[str]"
 
 
 @cache
-def _places() -> _Places:
+def placed_patterns() -> _Places:
+    """The patterns, made of the lists of names when they are first needed."""
     lists = name_words()
     rare, given, sounds = ("".join(sorted(one)) for one in (lists.single - lists.common, lists.given, lists.sounds))
     compound, single = "|".join(sorted(lists.compound)), "".join(sorted(lists.single))
     first = rare + "".join(sorted({surname[0] for surname in lists.compound}))
     signer = f"(?:{compound}|[{single}])[{given}]{{0,2}}"
     return _Places(
-        re.compile(rf"[科室处组][ ]?(?P<name>(?:{compound}|[{rare}])[{given}]{{2}}|[{sounds}]{{3,6}}(?![{HAN}]))"),
-        re.compile(rf"[小老大阿](?:(?<=[小老])[{single}]|(?<=[大阿])[{given}](?=:)|(?<=小)[{given}](?=\())"),
-        re.compile(rf"[{single}](?:主任|教授|护士长|医生|医师|老师)(?![和与])[{given}]{{2}}"),
-        re.compile(rf"(?<![{HAN}])[{sounds}]{{2,8}}(?:[{DOTS}][{sounds}]{{2,8}})+(?![{HAN}])"),
-        re.compile(
+        Searched(rf"[小老大阿](?:(?<=[小老])[{single}]|(?<=[大阿])[{given}](?=:)|(?<=小)[{given}](?=\())"),
+        Searched(rf"[{single}](?:主任|教授|护士长|医生|医师|老师)(?![和与])[{given}]{{2}}"),
+        Searched(
             rf"[{first}][{HAN}]?[{given}]{{2}}(?=[ \t|\n,;。、/)(]|$)"
             rf"|[{rare}]氏[{given}]{{1,2}}(?=[ ,(]{{1,2}}[女男])"
         ),
-        re.compile(rf"[{sounds}]{{3,6}}(?=[ \t|\n]|$)"),
-        re.compile(
+        Searched(rf"[{sounds}]{{3,6}}(?=[ \t|\n]|$)"),
+        Searched(
             rf"(?:^|[\n。;!])(?P<indent>[ \t]*)(?P<names>{signer}(?:[ ]?/[ ]?{signer}|[ ]{{1,3}}{signer}){{0,3}})"
             rf"(?P<date>[ ,]{{1,3}}{_DAY})?[ \t。]*(?=\n|$|。)"
         ),
         # 阮氏秋, 车王氏: names of the clan that somebody was born into.
-        re.compile(
+        Searched(
             rf"(?:(?<![{HAN}])|(?<=[名者人妈奶母亲婆叫]))"
             rf"(?:[{rare}]氏[{given}]{{1,2}}(?=[ ,;。()\n]|$)|[{single}][{rare}]氏(?=[ ,;。()\n签取领送]|$))"
         ),
@@ -107,20 +102,13 @@ def _places() -> _Places:
 
 def find_placed_names(normal: str) -> Iterator[Removal]:
     """Names that their place in a text gives away, in no order; places may overlap."""
-    places = _places()
-    for found in places.department.finditer(normal):
-        start, end = found.span("name")
-        if not begins_word(normal, start) and normal[start + 1 : end] not in _NO_GIVEN:
-            yield _removal(normal, start, end, Kind.STAFF, "department.staff")
+    places = placed_patterns()
     for found in places.nickname.finditer(normal):
         if _is_nickname(normal, found.start(), found.end()):
             yield _removal(normal, found.start(), found.end(), Kind.STAFF, "nickname.staff")
     yield from _titled(normal)
     for found in places.signed.finditer(normal):
         yield from _signers(normal, found)
-    if any(dot in normal for dot in DOTS):
-        for found in places.sounds.finditer(normal):
-            yield _removal(normal, *found.span(), Kind.PERSON, "sound.person")
     if "氏" in normal:
         for found in places.clan.finditer(normal):
             yield _removal(normal, *found.span(), Kind.PERSON, "clan.person")
@@ -128,7 +116,9 @@ def find_placed_names(normal: str) -> Iterator[Removal]:
     if ending:
         yield _removal(normal, *ending.span("name"), Kind.STAFF, "line.staff")
     yield from _in_chats(normal)
-    yield from _asked_for(normal)
+    for found in _LATIN_PATIENT.finditer(normal):
+        if _is_latin_name(found["name"]):
+            yield _removal(normal, *found.span("name"), Kind.PATIENT, "label.patient")
     for found in _INITIALS.finditer(normal):
         yield Removal(*found.span("name"), Kind.PERSON, "initials.person", found["name"])
     yield from _names_alone(normal)
@@ -162,21 +152,9 @@ def _in_chats(normal: str) -> Iterator[Removal]:
             yield _removal(normal, *found.span("name"), Kind.STAFF, "scripts.person")
 
 
-def _asked_for(normal: str) -> Iterator[Removal]:
-    """Patients by a name in Latin letters (患者Zhuo Ma), in the name of a file, and behind 问."""
-    for found in _LATIN_PATIENT.finditer(normal):
-        if _is_latin_name(found["name"]):
-            yield _removal(normal, *found.span("name"), Kind.PATIENT, "label.patient")
-    names = [_NAME_IN_FILE.search(normal, max(0, found.start() - _REACH), found.start()) for found in _FILE.finditer(normal)]
-    for start in (*(name.start() for name in names if name), *(found.end() for found in _ASKED.finditer(normal))):
-        end = likely_name(normal, start)
-        if end is not None and not begins_word(normal, start):
-            yield _removal(normal, start, end, Kind.PATIENT, "place.patient")
-
-
 def _titled(normal: str) -> Iterator[Removal]:
     """Names around a title (白教授一鸣), and Latin ones before one."""
-    for found in _places().title.finditer(normal):
+    for found in placed_patterns().title.finditer(normal):
         if is_bounded(normal, found.end()):
             yield _removal(normal, *found.span(), Kind.STAFF, "title.staff")
     for found in _LATIN_TITLED.finditer(normal):
@@ -208,7 +186,7 @@ def _is_nickname(normal: str, start: int, end: int) -> bool:
 
 def _names_alone(normal: str) -> Iterator[Removal]:
     """A surname and two characters of given names, or a name by its sound, between signs or in a cell."""
-    places = _places()
+    places = placed_patterns()
     for found, edges in (
         *((found, _EDGES) for found in places.alone.finditer(normal)),
         *((found, _CELLS) for found in places.alone_sounds.finditer(normal)),

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from pathcurate.scrubbers.text.namewords import DOTS, HAN, begins_word, name_wor
 
 MASKED = re.compile(rf"(?:某{{1,2}}(?![医院市省县区大公单])|[*×○●□]{{1,3}}[{HAN}]?|[xX]{{2,3}}(?![A-Za-z0-9]))")
 HAN_SIGN = re.compile(f"[{HAN}]")
+_LONGEST_PART = 8
+_DOTS = frozenset(DOTS)
 DOTTED = rf"[{HAN}]{{1,8}}(?:[{DOTS}][{HAN}]{{1,8}}){{1,3}}"
 _BY_SOUND = re.compile(DOTTED)
 _SPACE = re.compile(r"[ \t]{0,4}")
@@ -56,7 +58,7 @@ class Anchors:
     Attributes:
         words: each with what stands beside it.
         automaton: finds them, the longest of those that begin first.
-        behind: words that may follow a name at once, and the length of the longest.
+        behind: words that may follow a name at once, by their first characters, the longest first.
         by: words that end before somebody who does something (由).
         not_people: words that end like labels of people.
         title: any title, its characters spaced or not.
@@ -66,7 +68,7 @@ class Anchors:
 
     words: dict[str, Anchor]
     automaton: AhoCorasick
-    behind: tuple[frozenset[str], int]
+    behind: dict[str, tuple[str, ...]]
     by: tuple[str, ...]
     not_people: frozenset[str]
     title: "re.Pattern[str]"
@@ -99,20 +101,32 @@ def anchors() -> Anchors:
     words |= {label: replace(words.get(label, Anchor(Kind.STAFF, True, True)), is_title=True) for label in signed}
     automaton = AhoCorasick(tuple(words), matchkind=MatchKind.LeftmostLongest)
     labels = (word for word, anchor in words.items() if anchor.is_label and len(word) > 1)
-    behind = frozenset([*lists["behind"], *lists["acts"], *labels])
+    following = sorted({*lists["behind"], *lists["acts"], *labels}, key=len, reverse=True)
+    behind = {word[0]: tuple(one for one in following if one[0] == word[0]) for word in following}
     titles = sorted((title for kind in lists["titles"].values() for title in kind), key=len, reverse=True)
     spaced = ("[ \t]{0,2}".join(title) for title in titles)
     single, sounds = "".join(name_words().single - name_words().common), "".join(name_words().sounds)
     return Anchors(
         words,
         automaton,
-        (behind, max(map(len, behind))),
+        behind,
         tuple(lists["by"]),
         frozenset(lists["not_people"]),
         re.compile(f"[ \t]{{0,3}}(?:{'|'.join(spaced)})"),
         re.compile(f"[小老][{single}](?<!老师)|阿[{HAN}]"),
         re.compile(f"[{sounds}]{{2,8}}"),
     )
+
+
+@lru_cache(maxsize=16)
+def found_anchors(plain: str) -> list[tuple[int, int, int]]:
+    """Number, start and end of each label and title of a text; kept for a moment, as rules and weights both ask."""
+    return anchors().automaton.find_matches_as_indexes(plain)
+
+
+def has_dot(normal: str, start: int, end: int) -> bool:
+    """Whether a sign between the parts of a name stands in a piece of a text."""
+    return not _DOTS.isdisjoint(normal[start:end])
 
 
 def is_both(normal: str, start: int, end: int) -> bool:
@@ -130,18 +144,23 @@ def nickname(normal: str, start: int) -> int | None:
 
 def surname_alone(normal: str, start: int) -> int | None:
     """Where a surname ends that stands for somebody (报告人: 佟)."""
-    end = start + surname_length(normal[start : start + 2])
+    length = surname_length(normal[start : start + 2])
+    if not length:
+        return None
+    end = start + length
     is_end = _AT_ONCE.match(normal, end) or not (HAN_SIGN.match(normal, end) or normal[end : end + 1].isalnum())
-    return end if end > start and is_end else None
+    return end if is_end else None
 
 
 def likely_name(normal: str, start: int) -> int | None:
     """Where a surname with two characters of given names ends, whatever follows."""
     length = surname_length(normal[start : start + 2])
+    if not length:
+        return None
     given = normal[start + length : start + length + 2]
     lists = name_words()
-    is_name = length and len(given) == 2 and lists.given.issuperset(given)
-    is_word = normal[start] in lists.common and length == 1 and given[:1] in lists.single - lists.common
+    is_name = len(given) == 2 and lists.given.issuperset(given)
+    is_word = normal[start] in lists.common and length == 1 and given[:1] in lists.single and given[:1] not in lists.common
     return start + length + 2 if is_name and not is_word else None
 
 
@@ -155,7 +174,7 @@ def sound_run(normal: str, start: int, least: int = 2) -> int | None:
 
 def sounded_name(normal: str, start: int) -> int | None:
     """Where a name with middle dots ends; behind the last dot two to six characters, up to a word that may follow a name."""
-    found = _BY_SOUND.match(normal, start)
+    found = _BY_SOUND.match(normal, start) if has_dot(normal, start, start + _LONGEST_PART + 1) else None
     if found is None:
         return None
     last = max(normal.rfind(dot, start, found.end()) for dot in DOTS) + 1
@@ -172,12 +191,14 @@ def chinese_name(normal: str, start: int) -> int | None:
     Behind it must stand a sign, the end of the text, or a word that may follow a name; of two such ends the later counts.
     """
     length = surname_length(normal[start : start + 2])
-    masked = MASKED.match(normal, start + length) if length else None
+    if not length:
+        return None
+    masked = MASKED.match(normal, start + length)
     if masked:
         return masked.end()
-    if length and anchors().title.match(normal, start + length):
+    if anchors().title.match(normal, start + length):
         return None if begins_word(normal, start) else start + length
-    first = _given(normal, start + length) if length else None
+    first = _given(normal, start + length)
     is_spaced = first is not None and first > start + length + 1
     if first is None or (is_spaced and next_word(normal, first - 1)):
         return None
@@ -217,12 +238,10 @@ def is_bounded(normal: str, end: int) -> bool:
 
 
 def _is_next(normal: str, place: int) -> bool:
-    behind, longest = anchors().behind
-    return any(normal[place : place + length] in behind for length in range(1, longest + 1))
+    return normal.startswith(anchors().behind.get(normal[place : place + 1], ()), place)
 
 
 def next_word(normal: str, place: int) -> int:
     """How long the longest word is that may follow a name and stands at a place; 0 if there is none of two characters."""
-    behind, longest = anchors().behind
-    longest = min(longest, len(normal) - place)
-    return next((length for length in range(longest, 1, -1) if normal[place : place + length] in behind), 0)
+    words = anchors().behind.get(normal[place : place + 1], ())
+    return next((len(word) for word in words if len(word) > 1 and normal.startswith(word, place)), 0)

@@ -14,6 +14,8 @@ from pathcurate.scrubbers.text.hanforms import (
     Anchor,
     anchors,
     chinese_name,
+    found_anchors,
+    has_dot,
     is_both,
     is_free_before,
     likely_name,
@@ -25,13 +27,14 @@ from pathcurate.scrubbers.text.hanforms import (
 )
 from pathcurate.scrubbers.text.latinnames import PINYIN, name_at
 from pathcurate.scrubbers.text.namewords import HAN, begins_word, folded_name, name_words, surname_length
+from pathcurate.text.beginnings import Searched
 
 _GAP = re.compile(
     r"(?:姓名)?(?:[ \t]*\([^()\n]{0,8}\)(?=[ \t]*:))?[ \t]*(?:[是为系叫](?!否))?"
     r"(?P<colon>[:=|>\])】(\[「“\"'/-]{1,3}[ \t|]*)?\n?[ \t|]*"
 )
 _NEXT_NAME = re.compile(r"(?P<sign>[ \t]*(?:[/、&+|]|和|及|与)[ \t]*)|[ \t]*[,;][ \t]*|[ \t]{1,4}|\n")
-_HIDDEN = re.compile(
+_HIDDEN = Searched(
     "[某*×○●□xX](?:(?<=某)某?(?![医院市省县区大公单])|(?<=[*])[*]{0,2}(?![0-9])|(?<=[×○●□])[×○●□]{1,2}"
     "|(?<=[xX])[xX]{1,2}(?![A-Za-z0-9]))"
 )
@@ -44,19 +47,19 @@ _SPACED = re.compile(rf"(?<![{HAN}])[{HAN}] {{1,3}}[{HAN}](?: {{1,3}}[{HAN}])?$"
 _SOUNDED = re.compile(
     rf"(?:(?<![{HAN}])|(?<=[者人儿名师生经由请与和及]))(?!患者|病人|患儿|姓名|医[师生]|[经由请与和及]){DOTTED}$"
 )
-_PHONE = re.compile(r"1(?<![0-9]1)[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}(?![0-9])")
+_PHONE = Searched(r"1(?<![0-9]1)[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}(?![0-9])")
 _BEFORE_PHONE = re.compile(r"[ \t,:(]{0,3}(?:联系)?(?:电话|手机|tel)?[ \t:]{0,3}$", re.IGNORECASE)
 _DATE = r"(?:19|20)[0-9]{2}[-./年][0-9]{1,2}[-./月][0-9]{1,2}日?(?:[ \t]+[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)?"
 _LINE = re.compile(
     rf"[ \t]*(?P<names>[{HAN}]{{2,4}}(?:[ \t/、,]{{1,3}}[{HAN}]{{2,4}}){{0,5}})[ \t/、,]*(?P<date>{_DATE})?[ \t]*(?=\n|$)"
 )
 _LINE_STARTS = re.compile("[\n。;]")
-_CHILD = re.compile("之[大小长次幼双]?[子女婴父母妻夫兄弟姐妹]")
+_CHILD = Searched("之[大小长次幼双]?[子女婴父母妻夫兄弟姐妹]")
 _LOGIN = re.compile(rf"(?=[a-z]{{4,16}}(?![A-Za-z])){PINYIN}{{2,4}}(?![a-z])")
 _TITLED = re.compile(
     "主任|教授|医[师生]|老师|大夫|院长|护士|技师|先生|女士|专家|博士|小姐|经理|警官|秘书|[处科局所队]长|干事|律师|法官|阿姨|师傅|书记"
 )
-_QUOTED = re.compile(rf"[\"“「『'‘](?P<name>[{HAN}]{{2,4}})[\"”」』'’](?P<word>[ ]?字样)?")
+_QUOTED = Searched(rf"[\"“「『'‘](?P<name>[{HAN}]{{2,4}})[\"”」』'’](?P<word>[ ]?字样)?")
 _ON_LABEL = re.compile(r"(?:标签|标[记识注示有]|条码|容器|[袋瓶盒]|名|署|写|注|姓)[^。;\n]{0,8}$")
 _COUNTED = re.compile("[两二三四几各]位[ ]?$")
 _NO_SURNAME = frozenset("向于时应和都全查与")
@@ -76,7 +79,7 @@ _RULES = {Kind.PATIENT: "label.patient", Kind.PERSON: "label.person", Kind.STAFF
 def find_han_names(normal: str) -> Iterator[Removal]:
     """Names in a text, in no order; places may overlap."""
     words = anchors()
-    for _, start, end in words.automaton.find_matches_as_indexes(normal):
+    for _, start, end in found_anchors(normal):
         word = normal[start:end]
         anchor = words.words[word]
         if anchor.is_label:
@@ -247,10 +250,10 @@ def _free_name(normal: str, start: int, anchor: Anchor) -> int | None:
 
 def _start_before(normal: str, end: int, shortest: int, *, needs_edge: bool = False, is_titled: bool = False) -> int | None:
     """Where a name that ends at a place begins: the longest that no other word runs into."""
-    sounded = _SOUNDED.search(normal, max(0, end - 24), end)
+    sounded = _SOUNDED.search(normal, max(0, end - 24), end) if has_dot(normal, max(0, end - 24), end) else None
     if sounded:
         return sounded.start()
-    spaced = _SPACED.search(normal, max(0, end - 12), end)
+    spaced = _SPACED.search(normal, max(0, end - 12), end) if " " in normal[max(0, end - 3) : end] else None
     if spaced and normal[spaced.start()] in name_words().single and not begins_word(normal, spaced.start()):
         return spaced.start()
     for length in range(4, shortest - 1, -1):
@@ -265,9 +268,9 @@ def _may_begin(normal: str, start: int, end: int, shortest: int, *, needs_edge: 
     lists = name_words()
     name, length = normal[start:end], end - start
     surname = surname_length(name)
-    is_masked = len(HAN_SIGN.findall(name)) != length
     if not surname or length > surname + 2 or (length == surname and length > 1 and shortest > 1):
         return False
+    is_masked = len(HAN_SIGN.findall(name)) != length
     if is_masked and not (MASKED.fullmatch(name, surname) and length > 1):
         return False
     before = normal[start - 1 : start] if start else ""
@@ -390,8 +393,9 @@ def _signature_lines(normal: str) -> Iterator[Removal]:
 
 def _is_plain_name(normal: str, start: int, end: int) -> bool:
     surname = surname_length(normal[start:end])
-    is_common = surname == 1 and normal[start] in name_words().common
-    is_name = 0 < surname < end - start <= surname + 2 and not is_common and not _TITLED.search(normal, start, end)
+    if not 0 < surname < end - start <= surname + 2 or (surname == 1 and normal[start] in name_words().common):
+        return False
+    is_name = not _TITLED.search(normal, start, end)
     return is_name and not begins_word(normal, start) and not _NOT_GIVEN.search(normal, start, end)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.accepting import holds
 from pathcurate.scrubbers.text.addresses import PROVINCE, run_before
+from pathcurate.text.beginnings import Searched
 
 _CLINIC_ENDS = (
     r"(?:医院|醫院|醫學中心|診所|衛生所|衛生院|医学中心|医疗中心|卫生院|卫生室|卫生所|卫生服务(?:中心|站)|诊所|门诊部|保"
@@ -16,31 +17,31 @@ _CLINIC_ENDS = (
     r"体检站|护理院|爱尔眼科|"
     r"医学院(?!附属|第)|医科大学(?!附属|第)|肿瘤研究所|癌症中心|司法鉴定(?:中心|所))"
 )
-_HOSPITAL = re.compile(
+_HOSPITAL = Searched(
     rf"{_CLINIC_ENDS}(?:\(?[\u4e00-\u9fff]{{1,6}}(?:院区|分院)\)?|[东西南北新老](?:院|"
     rf"区)(?![\u4e00-\u9fff](?<![就手住做会检复病治的转行])))?"
 )
 _HOSPITAL_NEEDS = ("院", "爱尔", "診", "衛生", "站", "中心", "诊所", "门诊部", "卫生", "保健", "妇保", "所", "大学")
-_NUMBERED = re.compile(
+_NUMBERED = Searched(
     r"[一二三四五六七八九十总附妇分](?:(?<![妇分])(?:附?院|附属医院)|(?<=附)[一二三四五](?![一-鿿](?<![病会蜡切就转手检]))|"
     r"(?<=妇)(?:幼(?=\)|会诊|病理|切片)|计中心)|"
     r"(?<=[\u4e00-\u9fff]{2}分)院)(?![区"
     r"内长士校前后])"
 )
 _LONGEST_NAME, _LONGEST_SHORT_NAME, _LONGEST_PLACE = 24, 8, 3
-_FAMOUS = re.compile(
+_FAMOUS = Searched(
     r"(?P<v>金域|艾迪康|华大基因|爱康国宾|美年大?健康|慈铭|(?:华西|湘雅|协和|齐鲁|瑞金|仁济|西京|盛京|宣武|天坛|浙一|浙二|"
     r"省肿|中肿|北肿|复旦肿瘤|中山肿瘤|"
     r"北大人民|北大一院|南方医|迪安|积水潭|阜外|邵逸夫|长庚|同济|同仁|仁和|仁爱|博爱|安贞|佑安|地坛|海慈)"
     r"(?=[一-鿿]{2,3}(?:教授|主任医?师?|专家)|\)|会诊|意见|病理|那边|专家|教授|大夫|医生|复查|手术|就诊|检查|的?切片|蜡块|"
     r"检验|诊断(?![为:]))|(?:华山|新华|西南|南方|珠江|鼓楼|友谊|省立)(?=[一-鿿]{2,3}教授))"
 )
-_OF_A_PLACE = re.compile(
+_OF_A_PLACE = Searched(
     r"[省市县](?<![本我城]市)(?<![本我]县)(?:妇幼|疾控|(?:肿瘤|结核|胸科|口腔|眼科|精神|传染病?|儿童|中医|人民)"
     r"(?=\)|[,，。;]|那边|会诊|病理|检查|看|就诊|住院|手术|大夫|医生|[主专教]))(?!医|院|保健|卫生|中心)"
 )
 """A place and what is treated there: 县妇幼, 省肿瘤."""
-_OF_THE_PLACE = re.compile(
+_OF_THE_PLACE = Searched(
     r"(?:[转到赴送往](?:去|到|至|诊)?|(?<=[,。;(\n]))(?P<v>[省市县区](?:儿|妇幼|肿瘤|胸科|口腔|传染病?|结核|中医|人民|立|"
     r"附|职防|血液|眼科|骨科|"
     r"[一二三四五六]))(?=[,。:;)\n]|转[来入诊]|会诊|病理|那边|已|的|$)"
@@ -75,7 +76,7 @@ _GENERIC = re.compile(
     r"乳腺|胸科|骨科|血液|肺|肝|心血管|病|癌|瘤|研究|检验|疾病|学|所属|异地|本地|新|老|旧|全|不同|数|若干)*"
     rf"{_CLINIC_ENDS}?"
 )
-_LABEL_HOSPITAL = re.compile(
+_LABEL_HOSPITAL = Searched(
     r"(?:送检|委托|申请|会诊|转诊|就诊|外送|来源|原诊断?|外院|报告|采样|采集|取样)(?:医院|单位|机构|"
     r"院所)(?:名称)?[ ]{0,3}[:|][ ]{0,4}"
     r"(?P<v>[^\s,，。；;:：|()\[\]\n\ue000]{2,40})"
@@ -112,7 +113,7 @@ def find_hospitals(normal: str) -> Iterator[Removal]:
                 yield Removal(*match.span("v"), Kind.HOSPITAL, "label.hospital")
 
 
-def _named(normal: str, ends: re.Pattern[str], rule: str, longest: int) -> Iterator[Removal]:
+def _named(normal: str, ends: Searched, rule: str, longest: int) -> Iterator[Removal]:
     """Names that end so; where they begin is told by the words that stand before names."""
     floor = 0
     for match in ends.finditer(normal):

@@ -46,21 +46,24 @@ def find_text_removals(batch: pa.RecordBatch, spec: Scrub) -> pa.RecordBatch:
         spec: rules of every site in the batch.
     """
     scrubbers = _scrubbers(spec)
-    columns = [column_values(batch, name) for name in ("report_id", "site", "language", "year", "known")]
+    given = [column_values(batch, name) for name in ("report_id", "site", "language", "year", "known")]
     texts = zip(*(column_values(batch, name) for name in TEXT_COLUMNS), strict=True)
     rows: list[dict[str, object]] = []
-    for report_id, site, language, year, known, own in zip(*columns, texts, strict=True):
+    for report_id, site, language, year, known, own in zip(*given, texts, strict=True):
         error = None
         found: list[list[Removal]] = []
         suspicious: list[str] = []
         try:
             scrubber = scrubbers[site]
             found = scrubber.removals(own, _known_values(known), language=language, year=year)
-            # In a text in which all passes found nothing, the detectors, which are some of them, find nothing either.
+            # In a text in which all passes found nothing, the detectors, which are some of them, find nothing either; but a
+            # name may be likely that is not sure enough to be taken out.
+            scrubbed = [_without(text, removals) for text, removals in zip(own, found, strict=True) if removals]
+            again = iter(scrubber.suspects(scrubbed))
             suspicious = [
                 column
                 for column, text, removals in zip(TEXT_COLUMNS, own, found, strict=True)
-                if removals and scrubber.suspects(_without(text, removals))
+                if text and any((bool(removals) and next(again), scrubber.doubts(text, removals)))
             ]
         except Exception as failure:  # noqa: BLE001  one report must not end the run for all others
             error = type(failure).__name__

@@ -150,7 +150,7 @@ def find_name(spelling: Spelling, name: KnownName) -> Iterator[Removal]:
         yield from _find_latin(spelling, name)
         return
     yield from _find_han(spelling, name)
-    if spelling.has_latin:
+    if spelling.latin:
         yield from _find_pinyin(spelling, name)
     yield from _find_masked(spelling.normal, name)
     yield from _find_mistyped(spelling, name)
@@ -265,12 +265,12 @@ def is_called(normal: str, start: int, end: int) -> bool:
 def _find_pinyin(spelling: Spelling, name: KnownName) -> Iterator[Removal]:
     whole, with_initials = _pinyin_forms(name.value)
     for form in whole:
-        if form in spelling.compact:
+        if form in spelling.latin:
             for start, end in spelling.find(form, LATIN_GAPS):
                 if is_written_name(spelling.normal, start, end, len(form)):
                     yield name.removal(start, end)
     for form, is_told in with_initials.items():
-        if form in spelling.compact:
+        if form in spelling.latin:
             yield from _find_pinyin_initials(spelling, name, form, is_told=is_told)
 
 

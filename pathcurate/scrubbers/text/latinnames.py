@@ -10,6 +10,7 @@ from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.englishwords import GIVEN_WORDS, english_words, is_called_after, is_given, is_term, is_word
 from pathcurate.scrubbers.text.namewords import folded_name, medical_latin, name_words
 from pathcurate.scrubbers.text.spelling import spelling
+from pathcurate.text.beginnings import Searched
 
 _LETTERS = "A-Za-z\u00c0-\u024f"
 _WORD = re.compile(rf"(?:[A-Z\u00c0-\u00de][{_LETTERS}]*|[dlDL]['’](?=[A-Z]))(?:['’-]?[{_LETTERS}]+)*")
@@ -25,24 +26,27 @@ _AFTER_ROLE = re.compile(
     rf"|[0-9]{{2,6}} )?)?(?<= )[\"“]?(?=[{_CAPITAL}])"
 )
 _CLAUSE_ENDS = re.compile(r"[ ]*(?:[.,;:)\n\"”—–@<]|-[ ]|$)")
+_FIELD_ENDS = re.compile(r",?[ ]?(?:[\n;)|]|[ ]|$)|[.](?:[ \n]|$)|,?[ ](?:MD|DO|MB|FRC|MRC|PA|RN|BMS|M\.D)")
+_SENTENCE_GOES_ON = re.compile("[ ][A-Z]?[a-z]")
 _CLAUSE_GOES_ON = re.compile(r"[ ]+(?:[a-z0-9(+@<—–-]|[A-Z]{2}[0-9])|['’]s[ ]|/[A-Z]")
 _AFTER_HINT = re.compile(
     rf"[:,]?[ ]?[ ][\"“]?(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}})(?=['’]s[ ]|[ ]*[.,;:)!?\n\"”]|[ ]+(?:[a-z(<@–—0-9]"
     rf"|-[ ])|[ ]*$)"
 )
 _INITIALS = re.compile(
-    r"[ ]{0,2}[:=/]?[ ]{0,2}(?P<v>[A-Z]{2,3}|[a-z]{2,3})(?=[ ]?(?:[.,;/)\n]|$)"
+    r"[ ]{0,2}[:=/]?[ ]{0,2}(?P<v>[A-Z]{2,3}(?:/[A-Za-z]{2,3})?|[a-z]{2,3})(?=[ ]?(?:[.,;/)\n]|[ ]{2}|$)"
     r"|[ ](?:on )?[0-9]{1,2}[-/.])(?!\.[a-z])"
 )
 _HAVE_INITIALS = frozenset(
-    {"gross by", "grossed by", "dictated by", "typed by", "transcribed by", "sec", "typist", "screened by", "read by",
-     "cut by", "transcriptionist",
-     "cytotech", "prosector", "initials", "resident", "fellow", "attending",
-     "signed by", "embedded by", "cut-up by", "dissected by", "reported by", "secretary", "transcribed", "typed", "dictated"}
+    {"checked", "cut", "cytotech", "dictated", "embedded", "fellow", "initials", "attending", "prosector", "read",
+     "reported", "resident", "sec", "secretary", "transcribed", "transcriptionist", "typed", "typist"}
 )  # fmt: skip
 _NO_INITIALS = frozenset(
     {"us", "me", "him", "her", "it", "the", "an", "ihc", "ish", "pcr", "fna", "ct", "mri", "hpf", "fish", "my", "our",
-     "two", "all", "one", "ngs"}
+     "two", "all", "one", "ngs", "mdt", "mdm", "er", "em", "if", "icu", "itu", "ent", "gi", "gp", "np", "rn", "md",
+     "pa", "bms",
+     "lab", "who", "cap", "fda", "nhs", "hpv", "and", "for", "not", "iv", "mr", "dr", "ob", "gyn", "ir", "ed", "dna", "rna",
+     "we", "no", "eye", "car", "day", "now"}
 )  # fmt: skip
 # Titles that are said of somebody whose name follows; the others of a label need a colon.
 _CALLED_BY_DEGREE = frozenset({"rn", "np", "r.n."})
@@ -90,6 +94,12 @@ _POSSESSOR = re.compile(
 _AFTER_RELATION = re.compile(r"(?:[ ]is|[ ]named)?(?:,[ ]?|[ ]?\([ ]?|[ ])(?=[A-Z])")
 _COMMA = re.compile(r",?[ ]")
 _LOWER_CALLED = re.compile(r"\.?[ ](?P<v>[a-z]{3,15}(?<!ed)(?<!ing)(?<!ly))(?![a-z'’-])")
+# Whom something is said of has a name, be it a word: Mr. Case is a 58-year-old.
+_WORD_CALLED = re.compile(
+    r"\.?[ ](?P<v>[A-Z][a-z]{2,14})(?=['’]s[ ]|,? who[ ]|[ ](?:is|was|has|had|will|says|said|presented|underwent"
+    r"|attended|agrees|asked"
+    r"|called|rang|phoned|reports|returned|died)[ ]|,? (?:MRN|DOB|dob|NHS|aged?)|[ ]\(|,[ ][0-9]{1,3}[ ,y]|[ ]*(?:\n|\Z))"
+)
 _APPOSITION = re.compile(r",?[ ][A-Z][a-z]{2,}[ ](?:[A-Z]\.|[A-Z][a-z]+(?:-[A-Z][a-z]+)?),(?=[ ](?:[a-z0-9]|MRN|DOB))")
 _AFTER_NAMED = re.compile(r"[ ]{1,2}[\"“']?(?=[A-Z])")
 _AFTER_TITLE = re.compile(rf"(?<=\.)[ \t]{{0,2}}\n?(?=[{_LETTERS}])|[ \t]{{1,2}}\n?(?=[{_LETTERS}])")
@@ -103,7 +113,7 @@ _DEGREE = re.compile(
 )
 _LONGEST_BEFORE_DEGREE = 64
 _LOWER = re.compile(r"[a-z]{2,15}(?:,?[ ][a-z]{1,15}){1,2}(?=[ ]{2}|[ ]*(?:$|[\n,;|(]))")
-_SIGNED = re.compile(
+_SIGNED = Searched(
     r"(?P<one>[A-Z](?<![A-Za-z][A-Z])[A-Za-z]{1,6})(?:[ ]|,[ ]?)(?P<other>[A-Z][A-Za-z]{1,11}(?:-[A-Za-z]{1,6})?)"
     r"(?=[ \t]*[\n/,]?[ \t]*(?:(?:19|20)[0-9]{2}(?![0-9])|$))"
 )
@@ -112,6 +122,7 @@ PINYIN = f"(?:(?:[zcs]h|[bpmfdtnlgkhjqxrzcsyw])?(?:{_FINALS}))"
 """One syllable of Pinyin, for a regular expression."""
 _SYLLABLES = re.compile(f"{PINYIN}(?:-?{PINYIN})?")
 _LONGEST_SYLLABLE = 7
+_VOWELS = frozenset("aeiouy")
 _MOST_WORDS, _MOST_SIGNERS, _SHORT = 5, 8, 2
 _MAY_BEGIN = re.compile("[A-Zndp](?:(?<=[A-Z])[A-Za-z.]|(?<=n)ame|(?<=d)(?:r|octor) |(?<=p)atient )")
 _LONGEST_ABBREVIATION = 4
@@ -186,6 +197,9 @@ def _titled(normal: str, start: int, end: int, kind: Kind) -> Iterator[Removal]:
     if _is_title(normal, start, end):
         yield from _behind(normal, _AFTER_TITLE.match(normal, end), kind, rule, is_called=True)
         yield from _others_titled(normal, end, kind, rule) if label in {"drs", "drs."} else ()
+        word = _WORD_CALLED.match(normal, end)
+        if word and word["v"].lower() not in english_words().function_words:
+            yield _removal(normal, *word.span("v"), kind, rule)
     elif label in _CALLED_LOW and normal[start].islower():
         yield from _behind(normal, _AFTER_NAMED.match(normal, end), kind, rule, is_called=True)
     lower = _LOWER_CALLED.match(normal, end) if kind is Kind.STAFF and label not in {"nurse", "professor"} else None
@@ -223,7 +237,8 @@ def _behind_label(normal: str, start: int, end: int, kind: Kind) -> Iterator[Rem
     yield from _labelled(normal, end, kind, fewest=1, says_name=label.endswith("name"), needs_colon=label == "by")
     if kind is not Kind.PATIENT and label != "by":
         yield from _of_role(normal, start, end, kind)
-    initials = _INITIALS.match(normal, end) if label in _HAVE_INITIALS else None
+    has_initials = label in _HAVE_INITIALS or (label.endswith(" by") and normal[end - 1].islower())
+    initials = _INITIALS.match(normal, end) if has_initials else None
     if initials and initials["v"].lower() not in _NO_INITIALS:
         yield _removal(normal, *initials.span("v"), Kind.STAFF, "label.initials")
 
@@ -294,7 +309,10 @@ def _signed_off(normal: str, end: int) -> Iterator[Removal]:
     found = _AFTER_SIGN_OFF.match(normal, end)
     if found is None or _TITLE.match(f"{found['v']} "):
         return
-    if len(found["v"].rstrip(".")) == 1 or found["v"].isupper() or not is_word(found["v"].lower()):
+    word = found["v"].lower().rstrip(".")
+    # Who signs with a word that is a name as well ends the letter.
+    is_last = not normal[found.end() :].strip(" .\n") and word in GIVEN_WORDS | name_words().latin_both
+    if len(word) == 1 or found["v"].isupper() or is_last or not is_word(word):
         yield _removal(normal, *found.span("v"), Kind.PERSON, "hint.person")
 
 
@@ -361,6 +379,8 @@ def _labelled(
         lower = _LOWER.match(normal, start)
         is_name = lower is not None and name_words().latin.isdisjoint(_ANY_WORD.findall(lower[0]))
         end = lower.end() if lower and is_name else None
+    if end is None and gap["colon"]:
+        end = _plain_end(normal, start)
     if end is None or is_term(normal[start:end]) or normal.startswith(":", end):
         return
     if not gap["colon"] and _is_cut(normal, end):
@@ -375,6 +395,20 @@ def _labelled(
             return
         yield _removal(normal, place, following, kind, _RULES[kind])
         end = following
+
+
+def _plain_end(normal: str, start: int) -> int | None:
+    """Where a name of nothing but words ends, behind a label and alone in its field: ``Surgeon: Hill``, ``Rose Marsh``."""
+    end = name_at(normal, start, fewest=1, is_called=True)
+    if end is None or not _FIELD_ENDS.match(normal, end):
+        return None
+    lists = name_words()
+    both = lists.latin_both | lists.eponyms | GIVEN_WORDS | english_words().given
+    words = [word.lower() for word in _ANY_WORD.findall(normal[start:end]) if len(word) > 1]
+    if len(words) == 1 and _SENTENCE_GOES_ON.match(normal, end):
+        # Patient: White male
+        return None
+    return end if all(word in both for word in words) else None
 
 
 def _is_cut(normal: str, end: int) -> bool:
@@ -410,7 +444,8 @@ def name_at(normal: str, start: int, *, fewest: int, is_called: bool = False, ha
         is_dotted = len(word) == 1 and normal.startswith(".", last)
         if written[0].isupper():
             end = last + is_dotted
-        is_joined = join is not None and (not (join["dot"] or join["tight"]) or len(word) <= _SHORT)
+        is_short = len(word) == 1 or (len(word) == _SHORT and not _VOWELS.intersection(word))
+        is_joined = join is not None and (not (join["dot"] or join["tight"]) or is_short)
         if join is None or not is_joined or (join["comma"] and not _goes_on(normal, join.end(), words, has_comma=has_comma)):
             break
         has_comma = has_comma and join["comma"] is None
@@ -444,10 +479,13 @@ def _are_name(words: list[str], fewest: int, *, is_called: bool) -> bool:
     return not all(is_word(part) for word in full for part in re.split("['’-]", word))
 
 
+_MORE_PARTICLES = frozenset({"binti", "binte", "bte", "ibni", "ap", "ferch", "y", "e", "san", "zu", "af", "av", "do"})
+
+
 def _particle(normal: str, place: int, *, is_first: bool) -> "re.Match[str] | None":
     """``van``, ``der``: inside a name, or before a capital."""
     found = _ANY_WORD.match(normal, place)
-    if found is None or found[0] not in name_words().particles:
+    if found is None or (found[0] not in name_words().particles and (is_first or found[0] not in _MORE_PARTICLES)):
         return None
     following = _ANY_WORD.match(normal, found.end() + 1)
     is_begun = following is not None and (following[0][0].isupper() or following[0] in name_words().particles)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pathcurate.model.removal import Kind
 from pathcurate.scrubbers.text import accepting
+from pathcurate.text.beginnings import Searched
 
 _Match = re.Match[str]
 
@@ -24,19 +25,21 @@ class Rule:
         name: ``label.…`` if a label says what it is, else ``shape.…``.
         kind: what it is.
         pattern: with a group ``v``, what is removed.
-        needs: of these the text must hold one, else the pattern is not tried; empty if it always is.
+        needs: of these the text must hold one, else the pattern is not tried; for one that may begin nearly anywhere.
         accepts: the place to remove, None if there is none after all; without it, the group.
         is_list: whether more numbers may follow, with a comma between them.
         is_lower: whether text and needs are in lower case.
+        bit: that of the pattern among those that are searched for together; 0 for one in lower case.
     """
 
     name: str
     kind: Kind
-    pattern: re.Pattern[str]
+    pattern: Searched | re.Pattern[str]
     needs: tuple[str, ...] = ()
     accepts: Callable[[_Match], tuple[int, int] | None] | None = None
     is_list: bool = False
     is_lower: bool = False
+    bit: int = 0
 
 
 _R = r"(?![0-9A-Za-z])"
@@ -86,7 +89,10 @@ _WARD = (
     r" -]?)?"
 )
 _BED = rf"(?:{_DEPARTMENT}-?)?(?:[A-Z]{{1,4}}[- ]?)?[+加]?[0-9]{{1,4}}[A-Z]?(?:-[0-9]{{1,3}})?"
-_CASE_SUFFIX = r"(?:(?!/[0-9]{2,4}-[0-9]{3})[-#/]?(?:[A-Za-z]{1,2}[0-9]{0,3}|[0-9]{1,3})(?:-[0-9]{1,3})?(?![0-9A-Za-z]))?"
+_CASE_SUFFIX = (
+    r"(?:(?!/[0-9]{2,4}-[0-9]{3})[-#/]?(?:(?<=-)[A-Z]{3,4}|[A-Za-z]{1,2}[0-9]{0,3}|[0-9]{1,3})"
+    r"(?:-[0-9]{1,3})?(?![0-9A-Za-z]))?"
+)
 _PROVINCE_SIGNS = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼使领"
 
 
@@ -98,7 +104,8 @@ def _rule(
     accepts: Callable[[_Match], tuple[int, int] | None] | None = None,
     is_list: bool = False,
 ) -> Rule:
-    return Rule(name, kind, re.compile(pattern), needs, accepts, is_list)
+    searched = Searched(pattern)
+    return Rule(name, kind, searched, needs, accepts, is_list, bit=searched.bit)
 
 
 def _english(name: str, kind: Kind, labels: str, value: str, *needs: str, least: int = 3) -> Rule:
@@ -123,15 +130,15 @@ _PHONES = (
           r"[.]?[ ]{0,4}(?:[(\[][^()\[\]\n0-9]{1,8}[)\]])?[ ]{0,2}[:=#|为是]{0,2}"
           r"[ ]{0,6}\n?[ ]{0,4}(?:(?:随访|回访|告知|通知|联系|[本家][人属])\(?)?(?P<v>(?:(?:\+|\((?=[0-9+]{1,5}\)))?[0-9*"
           r"])(?>[0-9*□■]{0,20}"
-          r"(?:(?:[ ]?[-()][ ]?|[. ])(?=[0-9*(□■])(?:\((?=[0-9]{1,5}\)))?[0-9*□■]{1,12}(?:\)(?=[ -]?[0-9]))?){0,6})"
+          r"(?:(?:[ ]?[-()][ ]?|--|[. ])(?=[0-9*(□■])(?:\((?=[0-9]{1,5}\)))?[0-9*□■]{1,12}"
+          r"(?:[xX]{2,4}[0-9]{0,2})?(?:\)(?=[ -]?[0-9]))?){0,6})"
           r"(?:[ ]?(?:转|ext\.?|x|-|#)[ ]?[0-9]{1,6}(?:-[0-9]{1,4})?)?)(?![年月岁])",
           "电", "手", "联系", "電", "傳", "客服", "呼", "传真", "热线", "机", "线", "网", "短号", "拨打", "el", "hone", "ax",
           "EL", "HONE", "AX", "obile",
           "OBILE", "ell", "ager", "xt", accepts=accepting.labelled_phone, is_list=True),
     _rule("label.phone_spaced", Kind.PHONE,
           r"(?:电话|手机|来电|座机|固话|宅电|传真|热线|联系|電話|手機)(?:号码?)?[ ]{0,2}[:(]?[ ]{0,3}"
-          r"(?P<v>[0-9](?:[ ]{0,3}-?[ ]{0,3}[0-9*]){6,14})(?![0-9]|[ ]?[年月岁.])",
-          "电", "手", "固话", "热线", "传真", "联系", "電", accepts=accepting.written_digits),
+          r"(?P<v>[0-9](?:[ ]{0,3}-?[ ]{0,3}[0-9*]){6,14})(?![0-9]|[ ]?[年月岁.])", accepts=accepting.written_digits),
     _rule("shape.phone_spaced", Kind.PHONE,
           r"(?P<v>[1](?<![0-9A-Za-z.+-]1)(?<![0-9][ -]1)[ -]{1,3}[3-9](?:[ -]{1,3}[0-9]){9})" + _R, "1 ", "1-"),
     _rule("shape.phone_han", Kind.PHONE,
@@ -139,8 +146,8 @@ _PHONES = (
           accepts=accepting.written_digits),
     _rule("label.phone_han", Kind.PHONE,
           rf"(?:电话|手机|来电|座机|固话|宅电|热线|联系|電話)(?:号码?)?[是为]?[ ]{{0,2}}[:(]?[ ]{{0,2}}(?P<v>{_HAN_DIGIT}"
-          rf"(?:[ -]?{_HAN_DIGIT}){{4,15}})",
-          "电", "手机", "固话", "热线", "联系", "電", accepts=accepting.written_digits),
+          rf"(?:(?:[ -]?{_HAN_DIGIT}){{4,15}}|{_HAN_DIGIT}{{2,7}}转[一-鿿]{{2,4}}(?=[,;。)\n]|$)))",
+          accepts=accepting.written_digits),
     _rule("shape.mobile", Kind.PHONE,
           r"(?P<v>1[3-9](?:[0-9*][ .-]?[0-9*]{4}[ .-]?[0-9]{4}|[0-9]{2}[ -][0-9]{3}[ -][0-9]{4}|"
           r"[0-9][ -][0-9]{3}[ -][0-9]{5}|[0-9]{5}[ -][0-9]{4}))"
@@ -154,7 +161,7 @@ _PHONES = (
     _rule("shape.landline", Kind.PHONE,
           r"(?P<v>0(?<![0-9A-Z]0)(?:10|2[0-9]|[3-9][0-9]{2})(?:\)[ -]?|[ ]?[-一~_][ ]?|[ ]|"
           r"(?=[2-8][0-9]{6}))[2-8][0-9*□]{2,3}["
-          r" 一-]?(?:[0-9*□]{4}|[0-9][ ]?[*]{3})"
+          r" 一-]?(?:[0-9*□]{4}|[0-9][ ]?[*]{3}|(?<=-[0-9]{4}[ ])[0-9]{3})"
           r"(?:[ ]?(?:转|-|ext\.?)[ ]?[0-9]{1,6}(?:-[0-9]{1,4})?)?)" + _R + r"(?!\.[0-9])", "0", accepts=accepting.dialled),
     _rule("shape.hotline", Kind.PHONE,
           r"(?P<v>[48](?<![0-9A-Za-z.-][48])00(?:[ -]?[0-9]{3}[ -]?[0-9*xX]{4}|[0-9]-[0-9]{3}-[0-9]{3,4}))" + _R,
@@ -203,7 +210,7 @@ _NETWORK = (
           "\\\\", accepts=accepting.unstopped),
     _rule("label.messenger", Kind.ACCOUNT,
           r"(?:QQ|qq|扣扣|Q号|[Vv威]信|微信|WeChat|Wechat|wechat|WECHAT|VX|vx|wx|WhatsApp|Skype|钉钉|抖音|支付宝)"
-          r"(?:群|账号|帐号|号码?|ID|id)?[ ]{0,3}(?:号|ID)?[:=]?[ ]{0,3}(?P<v>[A-Za-z0-9_+-]{5,30}|"
+          r"(?:群|账号|帐号|号码?|ID|id)?[ ]{0,3}(?:号|ID)?[:=(]?[ ]{0,3}(?P<v>[A-Za-z0-9_+-]{5,30}|"
           r"[0-9]{2,5}(?:[ -][0-9]{1,5}){1,4})" + _R,
           "QQ", "qq", "扣扣", "Q号", "微信", "V信", "v信", "威信", "hat", "HAT", "VX", "vx", "wx", "kype", "钉钉", "抖"
           "音", "支付宝"),
@@ -229,8 +236,7 @@ _DOCUMENTS = (
     _rule("label.passport", Kind.ID,
           r"(?:护照|通行证|回乡证|台胞证|居住证|居留证|身份证|身分证|证件|HKID|[Pp]assport|PASSPORT)"
           r"(?:号码?|编号|[ ]?(?:no|No|NO|number|Number)\.?)?" + _SEP
-          + r"(?P<v>[A-Z]{0,3}[ ]?[0-9]{6,10}(?:[ ]?\([0-9A-Z]\))?)(?![0-9])",
-          "证", "护照", "HKID", "assport", "ASSPORT"),
+          + r"(?P<v>[A-Z]{0,3}[ ]?[0-9]{6,10}(?:[ ]?\([0-9A-Z]\))?)(?![0-9])"),
     _rule("label.last_digits", Kind.ID,
           r"(?:尾号|[后末尾][三四五六3-6]位(?:数字|号码|数)?)[ ]?\(?(?:分别|依次|各)?[为是:]{0,2}[ ]?"
           r"(?P<v>[0-9]{3,6}[0-9Xx]?)" + _R, "尾号", "位", is_list=True),
@@ -259,12 +265,11 @@ _NUMBERS = (
           accepts=accepting.serial),
     _rule("label.number_spaced", Kind.NUMBER,
           r"[号码單单][ ]{0,4}[:=]?[ ]{0,4}(?P<v>(?:[A-Z][ ]{1,3}){0,2}[0-9](?:[ ]{1,3}[0-9*]){3,20})(?![0-9]|[ ]?[年月岁"
-          r".])",
-          "号", "码", "单", "單", accepts=accepting.written_digits),
+          r".])", accepts=accepting.written_digits),
     _rule("label.number_han", Kind.NUMBER,
           rf"(?:号码?|住院|门诊|病理|登记)[是为]?[ ]{{0,2}}:?[ ]{{0,2}}(?P<v>[A-Z]{{0,2}}{_HAN_DIGIT}(?:[杠点-]?"
           rf"{_HAN_DIGIT}){{3,20}})"
-          r"(?![一-鿿]?[年月日号床]|十)", "号", "院", "门诊", "病理", "登记", accepts=accepting.written_digits),
+          r"(?![一-鿿]?[年月日号床]|十)", accepts=accepting.written_digits),
     _rule("shape.film", Kind.NUMBER,
           r"(?P<v>(?:CT|MR|CR|DR|DX|XR|ECT|DSA)(?<![0-9A-Za-z-]CT)(?<![0-9A-Za-z-][MCDX]R)(?P<n>-[0-9]{4,10}|0[0-9]{3,9}|"
           r"[0-9]{6,10}))" + _R,
@@ -304,7 +309,7 @@ _NUMBERS = (
           "号"),
     _rule("shape.case_han_year", Kind.CASE,
           r"(?P<v>[0-9](?<![0-9A-Za-z][0-9])[0-9](?:[0-9]{2})?年?(?:病理|外检|病检|细胞|冰冻|会诊|尸检|活检|病|会|冰)"
-          r"(?:字)?[ ]?[0-9]{4,8}号?)", "病", "检", "细胞", "冰", "会"),
+          r"(?:字)?[ ]?[0-9]{4,8}号?)"),
     _rule("shape.number", Kind.NUMBER, r"(?P<v>[0-9](?<![0-9][0-9])[0-9]{5,40}+)", accepts=accepting.long_number),
     _rule("shape.mixed_number", Kind.NUMBER,
           r"(?P<v>[0-9A-Z](?<![0-9A-Za-z_.:/+-]{2})(?=[A-Z]{0,6}[0-9][0-9A-Zl]{7})[0-9A-Zl]{8,40})" + _R,
@@ -323,12 +328,12 @@ _NUMBERS = (
     _rule("shape.bed_place", Kind.BED,
           r"(?P<v>(?:层流[仓舱室床]?|移植[仓舱]|监护[室床]|抢救[室床]|留观[室床]?|观察室|负压[室房]?|"
           r"隔离[室间])[- ]?[0-9]{1,3})"
-          r"(?=[ ]?(?:[,。;、)\n]|$))", "层流", "移植", "监护", "抢救", "留观", "观察", "负压", "隔离"),
+          r"(?=[ ]?(?:[,。;、)\n]|$))"),
     _rule("shape.bed_department", Kind.BED,
           r"(?:[内外](?<=[胸普神泌心消][内外])|喉(?<=鼻喉)|[内外妇产儿骨液瘤腺吸化染症鼻谢肠肤喉]科)"
           r"(?:[一二三四五六]区?)?[ ]?"
           r"(?P<v>[A-Z]\+?[0-9]{1,3}(?=[ ]?(?:[。;)\n]|$))|[0-9]{2,3}(?=[ ]?(?:[。;)\n]|$))|\+[0-9]{1,3}(?=,))",
-          "内", "外", "喉", "科", accepts=accepting.bed_of_department),
+          accepts=accepting.bed_of_department),
     _rule("shape.bed_cell", Kind.BED,
           r"(?:[一-鿿]科|病区)[ ]?[|/][ ]?(?P<v>[A-Z]{0,2}\+?[0-9]{1,3}(?:-[0-9]{1,3})?)床?(?=[ ]?(?:[|/,]|\n|$))",
           "|", "/"),
@@ -343,8 +348,7 @@ _NUMBERS = (
           r"[区房内外科骨妇儿泌观](?:(?<=病区)|(?<=病房)|(?<=留观)|(?<=[内外科液骨瘤妇产儿泌][一二三四五六七八九十]区)|(?"
           r"=\+[0-9]{1,2}(?:转|床|号)))[ -]?"
           r"(?P<v>\+?[0-9]{1,3})(?![0-9A-Za-z.%/×x-]|[ ]?(?:枚|个|粒|组|张|块|例|岁|号楼|号(?!床)|天|日|年|月|床|小时|间|"
-          r"级|cm|mm))",
-          "病", "区", "+", "留观"),
+          r"级|cm|mm))"),
 )  # fmt: skip
 _AGES = (
     _rule("shape.age", Kind.AGE,
@@ -359,7 +363,7 @@ _AGES = (
     _rule("label.age", Kind.AGE,
           r"(?:年[ ]{0,4}龄|A(?<![A-Za-z]A)(?:ged?|GED?)|a(?<![A-Za-z]a)(?:ged?|GED?)|享年|高龄)(?![A-Za-z])[ ]{0,3}"
           r"(?:[(\[][^()\[\]0-9\n]{1,6}[)\]])?[ ]{0,2}[:=|]?[ ]{0,6}(?P<v>9[0-9]|1[0-2][0-9])"
-          r"(?![0-9.%+/-])", "龄", "ge", "GE", "享年", accepts=accepting.age),
+          r"(?![0-9.%+/-])", accepts=accepting.age),
     _rule("shape.age_han", Kind.AGE,
           r"(?P<v>(?:九十[一二三四五六七八九]?|一百(?:零?[一二三四五六七八九]|[一二]?十[一二三四五六七八九]?)?))(?:多|余)"
           r"?周?岁",

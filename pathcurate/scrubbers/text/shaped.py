@@ -10,46 +10,34 @@ from pathcurate.scrubbers.text.englishnumbers import find_english_numbers
 from pathcurate.scrubbers.text.englishplaces import find_english_places
 from pathcurate.scrubbers.text.hospitals import find_hospitals
 from pathcurate.scrubbers.text.patterns import ENGLISH_LABEL, MORE, RULES, Rule
+from pathcurate.scrubbers.text.spelling import spelling
 from pathcurate.scrubbers.text.units import find_units
+from pathcurate.text.beginnings import beginning_in
 
 _LEAST_OF_A_LIST = 4
 _MEANT = {"id": Kind.ID, "account": Kind.ACCOUNT, "phone": Kind.PHONE, "case": Kind.CASE}
+_CHECKED = frozenset({Kind.ID, Kind.NUMBER})
+_CHECK_DIGIT = re.compile(r"\([0-9A]\)(?=[ \t\n,;。|]|$)")
 _LABEL_IN_NUMBER = re.compile(r"(?:I[Dd]|N[Oo]\.?|QQ:?|MRN)[-: ]?(?=[0-9A-Z-]{4})")
-# Where the rules below could match at all: four digits or masked places with no more than letters and signs between them.
-_STRETCH = re.compile(r"[0-9A-Za-z+*□](?=(?:[A-WYZa-wyz+#() ./:_~一·-]{0,40}+[0-9*□Xx]){3})[0-9A-Za-z*□+#() ./:_~一·-]*+")
-OF_STRETCHES = frozenset(
-    {"shape.case", "shape.case_year", "shape.case_lettered", "shape.number", "shape.number_dated", "shape.number_alone",
-     "shape.mixed_number", "shape.film", "shape.id18", "shape.id_masked", "shape.id_hongkong", "shape.ssn", "shape.card",
-     "shape.organisation", "shape.mobile", "shape.mobile_grouped", "shape.landline", "shape.hotline", "shape.phone_us",
-     "shape.phone_uk", "shape.phone_abroad", "shape.phone_spaced", "shape.ip"}
-)  # fmt: skip
-"""Rules of which every match lies inside one such stretch, and what must stand around it may be the end of a line."""
 _HAN_YEARS = {character: number for number, character in enumerate("零一二三四五六七八九")}
 
 
 def find_shaped(normal: str) -> Iterator[Removal]:
     """What looks like an identifier in a text of half width: no names, no dates, nothing known."""
-    lower = normal.lower()
-    if not ENGLISH_LABEL.search(lower):
-        lower = ""
-    # Most of a report has no numbers: half the rules are tried on a tenth of it first.
-    numbers = stretches(normal)
+    begun = beginning_in(normal)
     for rule in RULES:
-        text = lower if rule.is_lower else normal
-        if rule.name in OF_STRETCHES and not rule.pattern.search(numbers):
-            continue
-        if accepting.holds(text, rule.needs):
-            yield from _of_rule(rule, text)
+        if begun & rule.bit and accepting.holds(normal, rule.needs):
+            yield from _of_rule(rule, normal)
+    lower = spelling(normal).lower
+    if ENGLISH_LABEL.search(lower):
+        for rule in RULES:
+            if rule.is_lower and accepting.holds(lower, rule.needs):
+                yield from _of_rule(rule, lower)
     yield from find_hospitals(normal)
     yield from find_units(normal)
     yield from find_addresses(normal)
     yield from find_english_numbers(normal)
     yield from find_english_places(normal)
-
-
-def stretches(normal: str) -> str:
-    """The stretches of a text that have digits enough for a number, one in a line."""
-    return "".join(f"{stretch}\n" for stretch in _STRETCH.findall(normal))
 
 
 def _of_rule(rule: Rule, text: str) -> Iterator[Removal]:
@@ -62,6 +50,8 @@ def _of_rule(rule: Rule, text: str) -> Iterator[Removal]:
             kind = _MEANT.get(accepting.meaning(match), kind)
             name = f"label.{kind}"
         span = _bare(text, *span)
+        if kind in _CHECKED and (digit := _CHECK_DIGIT.match(text, span[1])):
+            span = span[0], digit.end()
         yield Removal(*span, kind, name, _years(match["v"]) if kind is Kind.AGE else "")
         end = span[1]
         while rule.is_list and (more := MORE.match(text, end)):

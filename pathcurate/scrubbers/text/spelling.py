@@ -15,6 +15,7 @@ _DROPPED = frozenset(_SPACES + DOTS + _OTHERS)
 _DROPPED_SIGNS = re.compile("{0}{0}*".format(f"[{re.escape(''.join(sorted(_DROPPED)))}]"))
 _LOWER = {ord(upper): upper.lower() for upper in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 _LATIN = re.compile("[A-Za-z](?:(?<=[A-Z])[A-Za-z]|[A-Za-z]{3})")
+_LATIN_RUNS = re.compile("[a-z]{2,}")
 _WIDEST_GAP = 4
 
 HAN_GAPS = frozenset(_SPACES + DOTS + "^")
@@ -27,13 +28,13 @@ NUMBER_GAPS = frozenset(" \t\xa0-_")
 
 class Spelling:
     """A text in half width, and the same one compact: in lower case, without spaces, dots, dashes and brackets, the
-    characters of names simplified.
+    characters of names simplified; and of that the Latin words, a line each.
 
     Args:
         normal: the text, see :func:`pathcurate.text.folding.half_width`.
     """
 
-    __slots__ = ("_places", "compact", "has_latin", "lower", "normal")
+    __slots__ = ("_places", "compact", "latin", "lower", "normal")
 
     def __init__(self, normal: str) -> None:
         self.normal = normal
@@ -41,7 +42,7 @@ class Spelling:
         # One letter (İ) becomes two, which would move all that follows.
         self.lower = lower if len(lower) == len(normal) else normal.translate(_LOWER)
         self.compact = _compact(self.lower)
-        self.has_latin = _LATIN.search(normal) is not None
+        self.latin = "\n".join(_LATIN_RUNS.findall(self.compact)) if _LATIN.search(normal) else ""
         self._places: list[int] | None = None
 
     @property

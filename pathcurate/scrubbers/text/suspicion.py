@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from pathcurate.scrubbers.text.learned import doubtful_names, find_learned_names
 from pathcurate.scrubbers.text.namewords import HAN, begins_word, is_inside_word, name_words
 from pathcurate.text.folding import half_width
 
@@ -156,6 +157,11 @@ def _is_name(normal: str, start: int, end: int) -> bool:
     return name not in words.nobody and not begins_word(normal, start) and not is_inside_word(normal, start, end)
 
 
+def _learned_names(normal: str) -> Iterator[Suspicion]:
+    for place in (*((one.start, one.end) for one in find_learned_names(normal)), *doubtful_names(normal)):
+        yield Suspicion(*place, "han_name")
+
+
 def _latin_names(normal: str) -> Iterator[Suspicion]:
     words = name_words()
     harmless = words.latin | words.eponyms
@@ -213,5 +219,5 @@ def _contacts(normal: str) -> Iterator[Suspicion]:
 
 # Of two that find the same place the first says why.
 _SEARCHES: Sequence[Callable[[str], Iterator[Suspicion]]] = (
-    _contacts, _han_names, _latin_names, _codes, _digits, _han_digits, _misread, _places,
+    _contacts, _han_names, _learned_names, _latin_names, _codes, _digits, _han_digits, _misread, _places,
 )  # fmt: skip

@@ -12,6 +12,7 @@ from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.accepting import holds
 from pathcurate.scrubbers.text.addresses import run_before
 from pathcurate.scrubbers.text.hospitals import NO_UNIT
+from pathcurate.text.beginnings import Searched
 
 _NUMERALS = "一二三四五六七八九十"
 _SCHOOLS = [f"{tens}{numeral}{last}" for tens in ("", "十") for numeral in _NUMERALS for last in ("中", "小", "厂", "中学")]
@@ -65,12 +66,12 @@ _GENERIC = re.compile(
     r"(?:[我本该贵某各外当原他她其市县省区镇乡村校全每另一二三两多几在到去上]|当地|附近|所在|人民|辖区|地方|基层|公安|有关|"
     r"相关|主管|上级|下级|附属|研究|综合|大型|私人|民营|国有|个体|建筑|[\u4e00-\u9fff]?居住)*"
 )
-_ARMY = re.compile(
+_ARMY = Searched(
     r"(?P<v>武警[\u4e00-\u9fff]{2,8}[总支大中]队|"
     r"(?:某部队?[ ]?)?[0-9](?<![0-9]{2})[0-9xX*]{3,5}[ ]?(?:部队|"
     r"分队)(?:[0-9一-鿿]{0,3}[支营连分]队?(?:[0-9一-鿿]{1,2}连)?)?)"
 )
-_LABEL_UNIT = re.compile(
+_LABEL_UNIT = Searched(
     r"(?:单位(?<![检量剂度托请诊院送]单位)|公司(?<!保险公司)|学校)(?:名称)?(?:及住址|及地址)?[ ]{0,3}[:|][ ]{0,4}"
     r"(?P<v>[^\s,，。；;:：|\[\]\n\ue000]{2,40})"
 )

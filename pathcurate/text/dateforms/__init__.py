@@ -1,9 +1,9 @@
 """Days in texts: where they stand, in what form they are written, and how another day is written in the same form.
 
-A time of day belongs to its date and goes with it; a day of the week stays, as days are moved by whole weeks. What is no
-date: a year alone, a month without its year (5月龄, 3月后), a day that the calendar does not have, counts and ratios (2/15,
-3/10HPF), versions, sizes, UIDs, numbers of cases. Digits that could be any of these (20240503, 2023-11, 24-05-03) are a date
-only behind a word that tells of one, or before what happened on it.
+A time of day belongs to its date and goes with it, and so does an English day of the week; a Chinese one stays, as days are
+moved by whole weeks. What is no date: a year alone, a month without its year (5月龄, 3月后), a day that the calendar does
+not have, counts and ratios (2/15, 3/10HPF), versions, sizes, UIDs, numbers of cases. Digits that could be any of these
+(20240503, 2023-11, 24-05-03) are a date only behind a word that tells of one, or before what happened on it.
 """
 
 from collections.abc import Callable, Iterator

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 from pathcurate.text.dateforms.forms import FoundDate, form_of
@@ -89,7 +90,8 @@ _TIME: Final = re.compile(
     r"(?:T| {0,2}(?:,|at|@)? {0,2}(?:上午|下午|凌晨|清晨|早上?|晚上?|中午|夜间?)? ?)"
     r"(?:[01]?[0-9]|2[0-3])"
     r"(?:: ?[0-5][0-9](?:: ?[0-5][0-9](?:\.[0-9]{1,6})?)?(?![0-9])"
-    r"(?:Z(?![A-Za-z])|[+-][0-9]{2}:?[0-9]{2}(?![0-9]))?(?: ?[AaPp]\.?[Mm](?![A-Za-z])\.?)?"
+    r"(?:Z(?![A-Za-z])|[+-][0-9]{2}:?[0-9]{2}(?![0-9]))?(?: ?(?:[AaPp]\.?[Mm](?![A-Za-z])\.?|hrs?(?![A-Za-z])"
+    r"|(?:E|C|M|P|AE|NZ)[SD]T(?![A-Za-z])|(?:GMT|BST|UTC|IST)(?![A-Za-z])))?"
     r"| ?[AaPp]\.?[Mm](?![A-Za-z])\.?"
     r"|[0-5][0-9](?<=[ T@][0-2][0-9]{3})(?: ?(?:hrs?|hours|h)(?![A-Za-z])\.?|(?=[ ]*(?:$|[\n,;)]|[.:](?![0-9])|by ))"
     r"|(?<=at [0-2][0-9]{3})(?![0-9]|\.[0-9]))"
@@ -97,8 +99,13 @@ _TIME: Final = re.compile(
     r"| ?(?:时|点(?!方向|位|钟位|钟方))(?:钟|整|半)?(?: ?[0-5]?[0-9] ?分(?: ?[0-5]?[0-9] ?秒)?)?)"
 )
 _TIME_BEFORE: Final = re.compile(
-    r"(?<![0-9:.])(?:[01]?[0-9]|2[0-3])[:.]?[0-5][0-9](?: ?(?:[AaPp]\.?[Mm]\.?|hrs?|hours))?,? on \Z"
+    r"(?<![0-9:.])(?:[01]?[0-9]|2[0-3])[:.]?[0-5][0-9](?:(?: ?(?:[AaPp]\.?[Mm]\.?|hrs?|hours))?,? on | ?"
+    r"(?:[AaPp]\.?[Mm]\.?|hrs?|hours), )\Z"
 )
+_WEEKDAY: Final = r"(?:(?i:mon|tues?|wed(?:nes|s)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day|DAY)?)(?![A-Za-z])"
+_WEEKDAY_BEFORE: Final = re.compile(rf"(?<![A-Za-z]){_WEEKDAY}[.,]{{0,2}} (?:the )?\Z")
+_WEEKDAY_BEHIND: Final = re.compile(rf"(?:,? |,? ?\()(?=[MTWFS]){_WEEKDAY}(?:\)|(?=[ ]*(?:[.,;)\n]|$)))")
+_BEFORE_A_DATE: Final = "yntueidrs,.eYNTUEIDRS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +125,21 @@ class Context:
         return label.ends(self.text[max(0, start - _LOOKBACK) : start])
 
     def found(self, span: tuple[int, int], form: str, day: date | None, rule: str) -> FoundDate | None:
-        """A date, with the time of day behind it; None if there is no such day."""
+        """A date, with the time of day behind it and the day of the week; None if there is no such day."""
         start, end = span
         if day is None:
             return None
         if "d" in form.partition("-")[0]:
+            # An English day of the week is written with its date and goes with it.
+            is_named = start > len("Mon") and self.text[start - 1] == " " and self.text[start - 2] in _BEFORE_A_DATE
+            weekday = _WEEKDAY_BEFORE.search(self.text, max(0, start - _LOOKBACK), start) if is_named else None
+            start = weekday.start() if weekday else start
+            weekday = _WEEKDAY_BEHIND.match(self.text, end) if self.text[end : end + 1] in {" ", ",", "("} else None
+            end = weekday.end() if weekday else end
             time = _TIME.match(self.text, end)
             end = time.end() if time else end
             # Before it as well: 10:14 on 3 July 2024.
-            is_on = self.text.endswith("on ", 0, start)
+            is_on = self.text.endswith(("on ", "s, ", "m, ", "r, "), 0, start)
             time = _TIME_BEFORE.search(self.text, max(0, start - _LOOKBACK), start) if is_on else None
             start = time.start() if time else start
         return FoundDate(start, end, form, day, rule)
@@ -162,6 +175,7 @@ def _date(year: int, month: int, day: int) -> date | None:
         return None
 
 
+@lru_cache(4096)
 def digits_form(order: str, style: str, month: str, day: str, *flags: str) -> str:
     """The form of a date in digits, with flags for the padding that its month and day show."""
     shown = {part: text.startswith("0") for part, text in (("m", month), ("d", day)) if text and len(text.lstrip("0")) == 1}

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Final
 
+from pathcurate.text.beginnings import Searched
 from pathcurate.text.dateforms.context import (
     CLOCK,
     DAY,
@@ -24,11 +25,11 @@ from pathcurate.text.dateforms.context import (
 from pathcurate.text.dateforms.forms import MID_MONTH, SIGNS, FoundDate, form_of, form_parts
 
 _STYLES: Final = {sign: style for style, sign in SIGNS.items()}
-_NUMERIC: Final = re.compile(
+_NUMERIC: Final = Searched(
     r"(?P<a>[0-9](?<![0-9][0-9])(?<![0-9][./-][0-9])(?:[0-9]{3}|[0-9]?))(?P<w> ?)(?P<s>[-/.]) ?(?P<b>[0-9]{1,4})"
     r"(?: ?(?P=s) ?(?P<c>'?[0-9]{4}|'?[0-9]{1,2}))?(?![0-9])"
 )
-_COMPACT: Final = re.compile(
+_COMPACT: Final = Searched(
     r"(?P<d>[12](?<![0-9A-Za-z.][12])(?<![0-9][/-][12])(?:(?<=1)9|(?<=2)0)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|"
     r"3[01]))"
     r"(?P<t>[T ]?(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9](?:\.[0-9]{1,6})?)?)?(?![0-9A-Za-z]|\.[0-9])"
@@ -50,7 +51,7 @@ _NEXT_MONTH: Final = {
     for sign in SIGNS.values()
 }
 _NEXT_COMPACT: Final = re.compile(r" ?(?:至|到|~|-|—|–| to ) ?(?P<d>(?:19|20)[0-9]{6})(?![0-9A-Za-z])")
-_YEAR_DIGITS, _MONTHS_OF_YEAR = 4, 12
+_YEAR_DIGITS, _MONTHS_OF_YEAR, _DAYS_OF_MONTH = 4, 12, 31
 
 
 def find_numeric(context: Context) -> Iterator[FoundDate | None]:
@@ -164,7 +165,13 @@ def _two(context: Context, match: re.Match[str]) -> FoundDate | None:
         order, month, day, real = "my", first, "", real_day(int(second), int(first), MID_MONTH)
     elif sizes == (_YEAR_DIGITS, len("12")) and _is_month_of_text(context, match):
         order, month, day, real = "ym", second, "", real_day(int(first), int(second), MID_MONTH)
-    elif max(sizes) <= len("12") and (context.before(STRICT_LABEL, start) or _is_told(context, match)):
+    elif (
+        max(sizes) <= len("12")
+        # What is a day at all is asked first: most are measures.
+        and 1 <= int(first) <= _MONTHS_OF_YEAR
+        and 1 <= int(second) <= _DAYS_OF_MONTH
+        and (context.before(STRICT_LABEL, start) or _is_told(context, match))
+    ):
         order, month, day, real = "md", first, second, context.day_of_report(int(first), int(second))
     else:
         return None

@@ -5,10 +5,11 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from pathcurate.text.beginnings import Searched
 from pathcurate.text.dateforms.context import ON, UNIT, VERSION, Context, Label, digits_form, real_day
 from pathcurate.text.dateforms.forms import MID_MONTH, MONTHS, SIGNS, FoundDate, form_of
 
-_NAME: Final = re.compile(
+_NAME: Final = Searched(
     r"(?<![A-Za-z])(?=[JFMASONDjfmasond])(?:(?i:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?"
     r"|Sep(?:t(?:ember)?)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?))(?![A-Za-z])"
 )
@@ -35,13 +36,13 @@ _REST_OF_DAY: Final = re.compile(
     rf"(?P<c> ?,)?(?P<j> |-|(?<=,))(?:(?P<q>')?(?P<y>{_YEAR}|(?:(?<=[-'])|(?<=, ))[0-9]{{2}}(?![0-9]|[.:/%][0-9])))"
 )
 _LAST_DAY: Final = re.compile(rf"{_TO}(?P<d>{_DAY})(?![0-9])(?P<o>{_TH}(?![A-Za-z]))?(?![./%]?[0-9])", re.IGNORECASE)
-_NEXT_MONTH: Final = re.compile(rf"{_TO}(?=[JFMASOND]){_NAME.pattern.removeprefix('(?<![A-Za-z])')}")
+_NEXT_MONTH: Final = re.compile(rf"{_TO}(?=[JFMASOND]){_NAME.compiled.pattern.removeprefix('(?<![A-Za-z])')}")
 _GENE: Final = re.compile(r"[0-9]*(?:[/.][0-9]|[-+(]|%| ?(?:positive|negative|stain))", re.IGNORECASE)
 
 
 _NUMERALS: Final = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii")
 _ROMAN: Final = {name: number for number, name in enumerate(_NUMERALS, 1)}
-_ROMAN_DATE: Final = re.compile(
+_ROMAN_DATE: Final = Searched(
     rf"(?P<d>[0-9](?<![0-9A-Za-z./-][0-9])[0-9]?) ?(?P<s>[-/.]) ?(?P<m>(?:x(?:i{{0,2}})|ix|iv|v?i{{1,3}}"
     rf"|v)) ?(?P=s) ?(?P<y>{_YEAR}|'?[0-9]{{2}})(?![0-9A-Za-z])",
     re.IGNORECASE,
@@ -54,20 +55,17 @@ _FEASTS: Final = {
     "april fools' day": (4, 1),
 }  # fmt: skip
 _FEAST_WORDS: Final = "|".join(map(re.escape, _FEASTS)).replace("'", "['\u2019]")
-_FEAST: Final = re.compile(rf"(?<![A-Za-z])(?P<f>(?i:{_FEAST_WORDS}))(?:,? (?:of )?(?P<y>{_YEAR}))?(?![A-Za-z])")
-_FEAST_NEEDS: Final = (
-    "hristmas", "oxing d", "ew year", "alentine", "allowe", "atrick", "ndepend", "astille", "onfire", "uy fawk", "nzac",
-    "anada d", "ools",
-)  # fmt: skip
+_FEAST: Final = Searched(rf"(?<![A-Za-z])(?P<f>(?i:{_FEAST_WORDS}))(?:,? (?:of )?(?P<y>{_YEAR}))?(?![A-Za-z])")
 _DONE: Final = Label(
     ("signed", "dated", "next", "reported", "received", "collected", "recvd", "rec'd", "dictated", "typed", "seen",
      "scheduled", "due",
      "biopsied", "operated", "performed", "printed", "verified", "admitted", "discharged", "booked", "appointment",
-     "review", "appt")
+     "review", "appt", "sent", "notified", "told", "informed", "phoned", "rang", "called",
+     "faxed", "posted", "discussed", "returned")
 )  # fmt: skip
-_SHORT_DATE: Final = re.compile(
+_SHORT_DATE: Final = Searched(
     r"(?P<a>[0-9](?<![0-9A-Za-z.,:%-][0-9])(?<![0-9]/[0-9])[0-9]?)(?P<s>[-.])(?P<b>[0-9]{1,2})(?P=s)(?P<y>[0-9]{2})"
-    r"(?![0-9A-Za-z%/-]|\.[0-9])(?=[ ]*(?:[.,;:)\]\n\"]|$|(?:at|by|and|with|for|from|in|to|was|showed"
+    r"(?![0-9A-Za-z%/-]|\.[0-9])(?=[ ]*(?:[.,;:)\]\n\"|]|/ |$|(?:at|by|and|with|for|from|in|to|was|showed"
     r"|ret|report|path|CT|MRI)(?![a-z])|[0-9]{4}"
     r"|[A-Z]{2,4}(?![A-Za-z]))|[ ]{2}|[ ][-–—][ ])"
 )
@@ -80,12 +78,13 @@ _AT_TIME: Final = re.compile(
     r"| (?:at |@ ?)(?:1[0-2]|[1-9])(?::[0-5][0-9])? ?[ap]m"
 )
 _DAY_FIRST: Final = re.compile(r"(?<![0-9/.-])(?:1[3-9]|2[0-9]|3[01])/(?:0?[1-9]|1[0-2])(?![0-9])")
-_DAY_OF_MONTH: Final = re.compile(
+_DAY_OF_MONTH: Final = Searched(
     r"(?P<m>[0-9](?<![0-9A-Za-z.,:%/-][0-9])(?:(?<=[0-3])[0-9]|(?<=[1-9])))/(?P<d>3[01]|[12][0-9]"
     r"|0?[1-9])(?![0-9A-Za-z%/-]|\.[0-9])"
-    r"(?=[ ]*(?:[.,;:)\n]|$|[ ]{2}|[-–—] |(?:at|by|and|with|for|from|in|to|list|clinic|meeting|MDT|tumou?r|typed"
+    r"(?=(?P<ends>[ ]*(?:[.,;:)\n]|$|[ ]{2}|[-–—] |(?:at|by|and|with|for|from|in|to|list|clinic|meeting|MDT|tumou?r"
+    r"|typed|cell|tel|ph|mob|pager"
     r"|reported|sent|seen"
-    r"|signed|dictated|am|pm)(?![a-z])))"
+    r"|signed|dictated|am|pm)(?![a-z])))?)"
 )
 _HAN: Final = re.compile("[\u3400-\u9fff]")
 _NO_DATE: Final = Label(
@@ -135,6 +134,11 @@ _DAYS_WORD: Final = Label(
         "authorised",
         "authorized",
         "phoned",
+        "notified",
+        "told",
+        "informed",
+        "rang",
+        "discussed",
         "called",
         "faxed",
         "mailed",
@@ -178,8 +182,7 @@ def _roman(context: Context) -> Iterator[FoundDate | None]:
 
 def _feasts(context: Context) -> Iterator[FoundDate | None]:
     """Christmas Day 2016; without a year only behind a word that tells of a day."""
-    lower = context.text.lower()
-    for match in _FEAST.finditer(context.text) if any(need in lower for need in _FEAST_NEEDS) else ():
+    for match in _FEAST.finditer(context.text):
         month, number = _FEASTS[match["f"].lower().replace("\u2019", "'")]
         if match["y"]:
             yield context.found(match.span(), "mdy-en-cf", real_day(int(match["y"]), month, number), "date.feast")
@@ -209,8 +212,8 @@ def _day_and_month(context: Context) -> Iterator[FoundDate | None]:
     """Thurs 6/16, on 6/16."""
     for match in _DAY_OF_MONTH.finditer(context.text):
         weekday = _WEEKDAY.search(context.text, max(0, match.start() - _LOOKBACK), match.start())
-        is_told = weekday or context.before(_DAYS_WORD, match.start()) or _AT_TIME.match(context.text, match.end())
-        if is_told and _is_far_from_han(context, match):
+        is_dated = weekday or (match["ends"] is not None and _is_told(context, match))
+        if is_dated and _is_far_from_han(context, match):
             order = "dm" if int(match["m"]) > len(MONTHS) or _DAY_FIRST.search(context.text) else "md"
             month, day = (match["m"], match["d"]) if order == "md" else (match["d"], match["m"])
             if int(month) <= len(MONTHS):
@@ -218,9 +221,16 @@ def _day_and_month(context: Context) -> Iterator[FoundDate | None]:
                 yield context.found(match.span(), form, context.day_of_report(int(month), int(day)), "date.short")
 
 
+def _is_told(context: Context, match: re.Match[str]) -> bool:
+    if context.before(_DAYS_WORD, match.start()) or _AT_TIME.match(context.text, match.end()):
+        return True
+    # In brackets and no part of a whole: (8/2).
+    is_aside = context.text.startswith("(", match.start() - 1) and context.text.startswith(")", match.end())
+    return is_aside and match.start() > 0 and int(match["m"]) > int(match["d"])
+
+
 def _named_months(context: Context) -> Iterator[FoundDate]:
-    lower = context.text.lower()
-    for name in _NAME.finditer(context.text) if any(month in lower for month in _MONTH_OF) else ():
+    for name in _NAME.finditer(context.text):
         for read in (_day_first, _year_first, _month_first):
             found = [item for item in read(context, name) if item]
             if found:

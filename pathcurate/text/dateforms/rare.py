@@ -4,44 +4,45 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from pathcurate.text.beginnings import Searched
 from pathcurate.text.dateforms.context import LABEL, Context, digits_form, real_day
 from pathcurate.text.dateforms.forms import CN_DIGITS, CN_NUMBERS, MINGUO, SIGNS, FoundDate, form_of
 
-_SPACED: Final = re.compile(
+_SPACED: Final = Searched(
     r"(?P<y>[12](?<![0-9A-Za-z.][12])(?<![0-9][ -][12]) ?[09] ?[0-9] ?[0-9]) ?(?P<s>年|[-./,一—]) ?"
     r"(?P<m>[01] ?[0-9]|[1-9]) ?(?:月|(?P=s)) ?(?P<d>[0-3] ?[0-9]|[1-9])(?![0-9])(?: ?日)?"
 )
-_LETTERS: Final = re.compile(
+_LETTERS: Final = Searched(
     r"(?P<y>[2lI](?<![0-9A-Za-z][2lI])[0oO9][0-9oOlI]{2})(?P<s>[-./年])(?P<m>[0-9oOlI]{1,2})(?:(?P=s)|月)(?P<d>[0-9oOlI]{"
     r"1,2})日?"
     r"(?![0-9A-Za-z])"
 )
 _AS_DIGITS: Final = str.maketrans("oOlI", "0011")
-_MINGUO: Final = re.compile(
+_MINGUO: Final = Searched(
     r"(?P<y>[0-9](?<![0-9.-][0-9])[0-9]{0,2}) ?(?P<s>[年./-]) ?(?P<m>[0-9]{1,2}) ?(?:月|(?P=s)) ?"
     r"(?P<d>[0-9]{1,2})(?![0-9])(?: ?日)?"
 )
 _LAST_OF_LINE: Final = re.compile(r"[ 。]{0,2}(?:\n|$)")
 _CAPITAL: Final = "[壹贰貳叁參肆伍陆陸柒捌玖拾零〇]"
-_CAPITALS: Final = re.compile(rf"(?P<y>{_CAPITAL}{{2,4}})年(?P<m>{_CAPITAL}{{1,3}})月(?P<d>{_CAPITAL}{{1,4}})[日号]")
+_CAPITALS: Final = Searched(rf"(?P<y>{_CAPITAL}{{2,4}})年(?P<m>{_CAPITAL}{{1,3}})月(?P<d>{_CAPITAL}{{1,4}})[日号]")
 _AS_WORDS: Final = str.maketrans("壹贰貳叁參肆伍陆陸柒捌玖拾〇", "一二二三三四五六六七八九十零")
 _ERA: Final = re.compile(r"民[国國] ?\Z")
 _LEAST_WITHOUT_ERA, _LAST_WITHOUT_ERA = 100, 140
 _DIGIT: Final = "[一二三四五六七八九]"
 _MONTH_WORD: Final = f"(?P<m>十[一二]?|{_DIGIT}|元)"
 _DAY_WORD: Final = f"(?P<d>[二三]?十{_DIGIT}?|廿{_DIGIT}?|初[一二三四五六七八九十]|{_DIGIT})"
-_WORDS: Final = re.compile(
+_WORDS: Final = Searched(
     rf"(?P<y>[一二三四五六七八九〇零○][一二三四五六七八九〇零○]{{3}}) ?[、./-] ?{_MONTH_WORD} ?[、./-] ?{_DAY_WORD}"
     rf"(?![一二三四五六七八九十])日?"
 )
-_TENS: Final = re.compile(
+_TENS: Final = Searched(
     rf"(?P<y>[二三四五六七八九](?<![一二三四五六七八九十第][二三四五六七八九])十{_DIGIT}?)年{_MONTH_WORD}月{_DAY_WORD}[日号]"
 )
-_LUNAR: Final = re.compile(
+_LUNAR: Final = Searched(
     rf"(?P<m>[正腊冬])月(?P<d>初[一二三四五六七八九十]|廿{_DIGIT}?|二十{_DIGIT}?|三十|十{_DIGIT}?)(?![日号天次月年个例余多])"
 )
 _CYCLE: Final = re.compile(r"[甲乙丙丁戊己庚辛壬癸][子丑寅卯辰巳午未申酉戌亥]年(?:[农阴]历)?\Z")
-_FEAST: Final = re.compile(
+_FEAST: Final = Searched(
     r"(?P<y>[12](?<![0-9][12])[09][0-9]{2}) ?年(?:的|农历)? ?(?P<f>除夕|大年夜|元旦|春节|元宵节?|清明节?|五一|劳动节|端午"
     r"节?|"
     r"六一|儿童节|七夕|中秋节?|国庆节?|重阳节?|冬至|冬月|腊月)"
