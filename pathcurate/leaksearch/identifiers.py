@@ -454,9 +454,7 @@ def _hashed(codes: Units, begin: Positions, end: Positions) -> tuple[Units, Hash
     return flat, np.add.reduceat(flat * _POWERS[within], offsets)
 
 
-def _rules(
-    codes: Units, begin: Positions, end: Positions, words: Positions
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+def _rules(codes: Units, begin: Positions, end: Positions, words: Positions) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """What each identifier needs in order to count, and whether it can count at all."""
     _, classes = folding.tables()
     kinds = classes[codes]

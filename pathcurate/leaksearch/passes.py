@@ -45,9 +45,7 @@ _RANDOM = re.compile(
 _LEAST_BASE64 = 16
 _BASE64_SIGNS = bytes.maketrans(b"-_", b"+/")
 _PERCENT = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
-_ESCAPE = re.compile(
-    r"((?:\\u[0-9a-fA-F]{4})+)|\\(?:U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|([\\/\"']))"
-)
+_ESCAPE = re.compile(r"((?:\\u[0-9a-fA-F]{4})+)|\\(?:U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|([\\/\"']))")
 _TAG = re.compile(r"<(/?[A-Za-z][A-Za-z0-9:]{0,40})?[^<>]{0,4000}>")
 _WITHIN_WORDS = frozenset({
     "a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "em", "font", "i", "kbd", "mark", "ruby", "rb", "rp", "rt", "s",
