@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from pathcurate.model.column import Identifying, Table
 from pathcurate.model.deidentified import UNIT_KEYS, UNIT_TABLES
 from pathcurate.model.filescrub import OwnValue
 from pathcurate.model.link import LINKS
+from pathcurate.model.person import PERSONS
 from pathcurate.model.report import REPORTS
 from pathcurate.model.series import SERIES
 from pathcurate.model.slide import FILES, SLIDES
@@ -49,7 +50,7 @@ class Selection:
     Attributes:
         cohort: the name of a cohort: all slides of its rows, in the codes of the workspace.
         release: a release: all slides of its rows, in the codes of the product.
-        codes: codes of slides and series, or their identifiers in the catalog.
+        codes: codes of slides and series, or their identifiers in the catalog, as the lines of a list; some may be empty.
     """
 
     cohort: str | None = None
@@ -136,6 +137,15 @@ def choose(workspace: Workspace, selection: Selection, key: bytes) -> tuple[Scru
     return (layer := scrub_layer(key, selection.release)), _Choice(workspace, layer).chosen(selection)
 
 
+def opted_out_of(workspace: Workspace, layer: ScrubLayer, codes: Iterable[str]) -> set[str]:
+    """Of slides and series that were given away before, by their codes of the layer: whose must not be any more.
+
+    One that the catalog does not know any more is among them: nobody can say whose it is.
+    """
+    wanted = set(codes)
+    return wanted - {one.code for one in _Choice(workspace, layer).named(wanted) if not one.opted_out} if wanted else set()
+
+
 class _Choice:
     """Looks up what stands behind codes; the internal codes are those of ``deid/``."""
 
@@ -151,6 +161,11 @@ class _Choice:
         slides, series = self._wanted(selection)
         rows = [*self._slides(slides), *self._series(series)]
         return sorted(rows, key=lambda one: one.code)
+
+    def named(self, codes: Container[str]) -> Iterator[Chosen]:
+        """Those with these codes of the layer."""
+        yield from self._slides({code for code in self._codes_of(SLIDES).values() if self._layer.of(code) in codes})
+        yield from self._series({code for code in self._codes_of(SERIES).values() if self._layer.of(code) in codes})
 
     def _wanted(self, selection: Selection) -> tuple[set[str], set[str]]:
         """Internal codes of the slides, and of the series."""
@@ -187,22 +202,25 @@ class _Choice:
         directory = self._workspace.cohorts / name
         try:
             facts = json.loads((directory / COHORT_FILE).read_bytes())
-        except OSError:
+            inputs, unit = facts["inputs"], facts["unit"]
+        except (OSError, ValueError, KeyError, TypeError):
             raise PlanIncompleteError(
                 "there is no such cohort", "Run `pathcurate cohort RECIPE` first; the recipe's name is the cohort's."
             ) from None
-        if facts["inputs"] != dict(demand_seal(self._workspace).tables):
+        if inputs != dict(demand_seal(self._workspace).tables):
             raise PlanIncompleteError(
                 "the cohort was selected from other tables than there are now", "Run `pathcurate cohort RECIPE` again."
             )
-        column = UNIT_KEYS[facts["unit"]]
-        return facts["unit"], set(column_values(read_parquet(directory / "cohort.parquet", (column,)), column))
+        column = UNIT_KEYS[unit]
+        return unit, set(column_values(read_parquet(directory / "cohort.parquet", (column,)), column))
 
     def _listed(self, texts: Sequence[str]) -> tuple[set[str], set[str]]:
         of_slide, of_series = self._codes_of(SLIDES), self._codes_of(SERIES)
         slides, series = set(of_slide.values()), set(of_series.values())
         wanted: tuple[set[str], set[str]] = set(), set()
         for number, text in enumerate(texts, start=1):
+            if not text:
+                continue
             # Identifiers of the catalog look like codes, so what a text is, only looking it up tells.
             if text in slides or text in of_slide:
                 wanted[0].add(of_slide.get(text, text))
@@ -251,7 +269,7 @@ class _Choice:
         )
         for row in self._raw(SERIES, of_series):
             link = linked.get(row["series_id"], {})
-            owner = {"case_id": link.get("case"), "patient_id": link.get("patient"), "group_id": None}
+            owner = {"case_id": link.get("case"), "patient_id": link.get("patient"), "group_id": link.get("group")}
             known = (*_known(SERIES, row), *persons.get((link.get("site"), link.get("accession")), ()))
             yield self._made("series", row, of_series[row["series_id"]], owner, parts[row["series_id"]], "dicom", known)
 
@@ -265,7 +283,7 @@ class _Choice:
             kind, row[f"{kind}_id" if kind == "slide" else "series_id"], str(self._layer.of(code)), self._layer.of(patient),
             self._layer.of(owner.get("case_id")), self._layer.layer.dates.days(patient or code), row["site"], row["archive"],
             members, format_, row["status"], row["size_bytes"] or 0, known,
-            self._is_opted_out(row["site"], owner.get("case_id"), owner.get("group_id") or owner.get("patient_id")),
+            self._is_opted_out(row["site"], owner.get("case_id"), owner.get("group_id"), patient),
             self._drawn.get(row.get("slide_id", ""), ()),
         )  # fmt: skip
 
@@ -296,9 +314,12 @@ class _Choice:
         cases = self._inside.codes("C", [row["site"] for row in rows], [row["accession"] or None for row in rows])
         people = self._inside.codes("P", [row["person_id"] for row in rows])
         codes = self._inside.codes("I", [row["series_id"] for row in rows])
+        persons = self._catalog.read(PERSONS, columns=("person_id", "group_id")).to_pylist()
+        group_of = {row["person_id"]: row["group_id"] for row in persons}
+        groups = self._inside.codes("Q", [group_of.get(row["person_id"]) for row in rows])
         return [
-            {**row, "code": code, "case": case, "patient": patient}
-            for row, code, case, patient in zip(rows, codes, cases, people, strict=True)
+            {**row, "code": code, "case": case, "patient": patient, "group": group}
+            for row, code, case, patient, group in zip(rows, codes, cases, people, groups, strict=True)
         ]
 
     def _persons(self, cases: Iterable[tuple[str, str]]) -> dict[tuple[str | None, str | None], tuple[OwnValue, ...]]:
@@ -316,8 +337,8 @@ class _Choice:
                 values.update({OwnValue(_OF_PERSON[name], str(row[name])): None for name in columns if row[name]})
         return {case: tuple(values) for case, values in found.items()}
 
-    def _is_opted_out(self, site: str, case: str | None, group: str | None) -> bool:
-        return bool(self._opted_out & {("site", site), ("case", case), ("person", group)})
+    def _is_opted_out(self, site: str, case: str | None, group: str | None, patient: str | None) -> bool:
+        return bool(self._opted_out & {("site", site), ("case", case), ("person", group), ("person", patient)})
 
 
 def _opted_out(workspace: Workspace) -> set[tuple[str, str | None]]:

@@ -4,15 +4,15 @@ It runs in child processes of this machine's engine: a reader that crashes on a 
 What it is given holds key material, which goes through a pipe and nowhere else; such a run is for the embedded engine only.
 """
 
-import contextlib
+import errno
 import json
 import os
-import pickle
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,14 +26,16 @@ from pathcurate.model.filescrub import Change, Deed, FilePlan, OwnValue, Unknown
 from pathcurate.readers import companion_folder
 from pathcurate.scrubbers.annotation import scrub_annotation
 from pathcurate.scrubbers.files import FileScrubber, scrubber_of
-from pathcurate.slidefiles import ScrubJob
-from pathcurate.storage import LocalRoot, LocalSource, Skipped, Source, sync_tree
+from pathcurate.slidefiles import LayerCodes, ScrubJob
+from pathcurate.storage import LocalRoot, LocalSource, Root, Skipped, Source, sync_tree
 
-_JOB_FIELDS: Final[list[tuple[str, pa.DataType]]] = [("code", pa.string()), ("job", pa.binary())]
+_JOB_FIELDS: Final[list[tuple[str, pa.DataType]]] = [("code", pa.string()), ("job", pa.string())]
 _OUTCOME_FIELDS: Final[list[tuple[str, pa.DataType]]] = [("code", pa.string()), ("outcome", pa.string())]
 JOBS: Final = pa.schema(_JOB_FIELDS)
 OUTCOMES: Final = pa.schema(_OUTCOME_FIELDS)
 _SHAPE_ENDINGS: Final = frozenset({".geojson", ".json", ".xml", ".ndpa"})
+ANNOTATION: Final = "annotation"
+"""Rules of files of shapes."""
 UNFINISHED: Final = ".unfinished"
 """Folder in which copies are made and proven, beside those that are done; gone after a run."""
 
@@ -44,11 +46,15 @@ class ScrubFiles:
 
     Attributes:
         target: the directory that the copies go to; None to plan only.
-        annotation_rules: for files of shapes that were drawn on slides.
+        roots: archive roots, by the names that jobs call them.
+        rules: by format; :data:`ANNOTATION` for files of shapes that were drawn on slides.
+        codes: for UIDs and other numbers in the files.
     """
 
     target: Path | None
-    annotation_rules: FileRules
+    roots: Mapping[str, Root]
+    rules: Mapping[str, FileRules]
+    codes: LayerCodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +87,29 @@ class Outcome:
 def scrub_files(batch: pa.RecordBatch, spec: ScrubFiles) -> pa.RecordBatch:
     """The outcome of each job of a batch."""
     rows = [
-        {"code": row["code"], "outcome": packed(_outcome(pickle.loads(row["job"]), spec))}  # noqa: S301 -- made by the parent
+        {"code": row["code"], "outcome": packed(_outcome(_job_of(json.loads(row["job"]), spec), spec))}
         for row in batch.to_pylist()
     ]
     return pa.RecordBatch.from_pylist(rows, schema=OUTCOMES)
+
+
+def job_text(job: ScrubJob, root: str) -> str:
+    """What is of a job's own, as JSON; its root by name, rules and codes are those of all."""
+    parts = {
+        "root": root, "members": [os.fsdecode(member) for member in job.members], "format": job.format, "code": job.code,
+        "patient": job.patient, "case": job.case, "days": job.days, "known": [[one.kind, one.value] for one in job.known],
+        "relabel": job.relabel, "convert": job.convert, "site": job.site, "drawn": [os.fsdecode(path) for path in job.drawn],
+    }  # fmt: skip
+    return json.dumps(parts)
+
+
+def _job_of(parts: Mapping[str, Any], spec: ScrubFiles) -> ScrubJob:
+    return ScrubJob(
+        spec.roots[parts["root"]], tuple(map(os.fsencode, parts["members"])), parts["format"], parts["code"],
+        parts["patient"], parts["case"], parts["days"], spec.codes, spec.rules[parts["format"]],
+        tuple(OwnValue(kind, value) for kind, value in parts["known"]), parts["relabel"], parts["convert"], parts["site"],
+        tuple(map(os.fsencode, parts["drawn"])),
+    )  # fmt: skip
 
 
 def lost_job(row: pa.RecordBatch, reason: LossReason) -> pa.RecordBatch:
@@ -96,13 +121,13 @@ def lost_job(row: pa.RecordBatch, reason: LossReason) -> pa.RecordBatch:
 
 def _outcome(job: ScrubJob, spec: ScrubFiles) -> Outcome:
     try:
-        job = replace(job, members=tuple(dict.fromkeys([*job.members, *_companions(job)])))
+        job = replace(job, members=(*job.members, *companions(job.root, job.format, job.members)))
         scrubber = scrubber_of(job.format)
         if scrubber is None:
             return Outcome(Standing.REFUSED, "no copies can be made of this format")
         if spec.target is None:
             return _planned(scrubber.plan(job))
-        return _done(job, scrubber, spec.target, spec.annotation_rules)
+        return _done(job, scrubber, spec.target, spec.rules[ANNOTATION])
     except UnscrubbableError as error:
         return Outcome(Standing.REFUSED, str(error))
     except OSError as error:
@@ -165,13 +190,14 @@ def _drawn(job: ScrubJob, rules: FileRules, folder: Path, main: str) -> _Drawn:
     own: list[OwnValue] = []
     unknown: list[Unknown] = []
     left_out = 0
-    for source, ending in _shape_files(job):
+    for opening, ending in _shape_files(job):
         name = f"{main}{ending}" if ending == ".ndpa" else f"{job.code}{f'.{len(files) + 1}' if files else ''}{ending}"
         try:
-            with source as opened:
-                plan = scrub_annotation(opened, job, rules, folder / name)
-        except (UnscrubbableError, OSError):
-            left_out += 1
+            with opening() as source:
+                plan = scrub_annotation(source, job, rules, folder / name)
+        except (UnscrubbableError, OSError) as error:
+            # Beside most slides NDP.view has put nothing.
+            left_out += not (ending == ".ndpa" and isinstance(error, FileNotFoundError))
             continue
         if plan.unknown:
             unknown += plan.unknown
@@ -183,14 +209,13 @@ def _drawn(job: ScrubJob, rules: FileRules, folder: Path, main: str) -> _Drawn:
     return _Drawn(tuple(files), tuple(changes), tuple(own), tuple(unknown), left_out)
 
 
-def _shape_files(job: ScrubJob) -> Iterator[tuple[AbstractContextManager[Source], str]]:
+def _shape_files(job: ScrubJob) -> Iterator[tuple[Callable[[], AbstractContextManager[Source]], str]]:
     """Files of shapes with the endings of their copies: those that were imported, and what NDP.view puts beside a slide."""
     for path in job.drawn:
         ending = Path(os.fsdecode(path)).suffix.lower()
-        yield LocalSource(path), ending if ending in _SHAPE_ENDINGS else ".geojson"
+        yield partial(LocalSource, path), ending if ending in _SHAPE_ENDINGS else ".geojson"
     if job.format == "ndpi":
-        with contextlib.suppress(OSError):
-            yield job.root.open(job.members[0] + b".ndpa"), ".ndpa"
+        yield partial(job.root.open, job.members[0] + b".ndpa"), ".ndpa"
 
 
 def _placed(job: ScrubJob, folder: Path, target: Path, written: WrittenFiles) -> WrittenFiles:
@@ -198,6 +223,7 @@ def _placed(job: ScrubJob, folder: Path, target: Path, written: WrittenFiles) ->
     above = "dicom" if job.format == "dicom" else "slides"
     for name in sorted(written.files, key=lambda name: name == written.main):
         place = target / above / name
+        demand_no_link(target, place.parent)
         place.parent.mkdir(parents=True, exist_ok=True)
         (folder / name).replace(place)
     return replace(
@@ -205,16 +231,30 @@ def _placed(job: ScrubJob, folder: Path, target: Path, written: WrittenFiles) ->
     )
 
 
-def _companions(job: ScrubJob) -> list[bytes]:
-    """Paths of the files in the folder beside a slide, which are part of it."""
-    folder = companion_folder(job.members[0]) if job.format == "mrxs" else None
+def demand_no_link(target: Path, folder: Path) -> None:
+    """Make sure that a folder below the target lies in it: what somebody else linked there is not ours.
+
+    Raises:
+        OSError: a link is in the place of a folder (``ELOOP``).
+    """
+    while folder != target:
+        if folder.is_symlink():
+            raise OSError(errno.ELOOP, "a link in the place of a folder")
+        folder = folder.parent
+
+
+def companions(root: Root, format_: str, members: Sequence[bytes]) -> list[bytes]:
+    """Paths of the files in the folder beside a slide, which are part of it and not among its members."""
+    folder = companion_folder(members[0]) if format_ == "mrxs" else None
     if folder is None:
         return []
-    if isinstance(job.root, LocalRoot):
-        below = LocalRoot(job.root.path + b"/" + folder).walk(lambda names: set())
-        return [folder + b"/" + entry.relpath for entry in below if not isinstance(entry, Skipped)]
-    return [entry.relpath for entry in job.root.walk(set) if not isinstance(entry, Skipped)
-            and entry.relpath.startswith(folder + b"/")]  # fmt: skip
+    if isinstance(root, LocalRoot):
+        below = LocalRoot(root.path + b"/" + folder).walk(lambda names: set())
+        found = [folder + b"/" + entry.relpath for entry in below if not isinstance(entry, Skipped)]
+    else:
+        found = [entry.relpath for entry in root.walk(set) if not isinstance(entry, Skipped)
+                 and entry.relpath.startswith(folder + b"/")]  # fmt: skip
+    return [path for path in found if path not in members]
 
 
 def packed(outcome: Outcome) -> str:

@@ -8,29 +8,33 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from pathcurate import readers
+from pathcurate.copies.masked import is_masked_copy
 from pathcurate.copies.otherreaders import Opened, differences, opened
+from pathcurate.images.edgetiles import frame_of, shows_same
+from pathcurate.images.symbols import read_symbols
 from pathcurate.leaksearch.own import OwnHit, OwnSearch
 from pathcurate.model.filescrub import FilePlan, PixelRun, WrittenFiles
-from pathcurate.model.slide import SlideHeader
 from pathcurate.slidefiles import ScrubJob
 from pathcurate.storage import LocalSource, Source
 
 _PIECE: Final = 4 << 20
+_MOST_TILE: Final = 64 << 20
 _SAME: Final = (
     "width", "height", "level_count", "level_downsamples", "tile_width", "tile_height", "compression", "mpp_x", "mpp_y",
     "objective_power", "focal_planes", "channels",
 )  # fmt: skip
 """What a header says of the pyramid; a copy's says the same."""
-_OF_LAYOUT: Final = frozenset({"compression", "tile_width", "tile_height"})
+_OF_LAYOUT: Final = frozenset({"compression", "tile_width", "tile_height", "level_downsamples"})
 """Of these, what another format may say otherwise of the same tiles."""
 
 
@@ -77,7 +81,7 @@ def prove(job: ScrubJob, plan: FilePlan, folder: Path, written: WrittenFiles) ->
         with ExitStack() as stack:
             original = stack.enter_context(job.open(member))
             made = stack.enter_context(LocalSource(bytes(folder / copy)))
-            compared = _Comparison(original, made, convert=job.convert)
+            compared = _Comparison(original, made, job)
             faults += compared.faults
             images, pixel_bytes = images + compared.images, pixel_bytes + compared.length
             for file, spans in compared.spans.items():
@@ -141,7 +145,8 @@ class _Spans:
 class _Comparison:
     """Source and copy side by side: what our readers say of both, and every byte of their pixels."""
 
-    def __init__(self, original: Source, copy: Source, *, convert: bool) -> None:
+    def __init__(self, original: Source, copy: Source, job: ScrubJob) -> None:
+        self._job = job
         self.faults: list[str] = []
         self.images = self.length = 0
         self.spans: dict[bytes, _Spans] = {}
@@ -149,22 +154,45 @@ class _Comparison:
         if was is None or now is None:
             self.faults.append("our reader does not know the copy" if was else "our reader does not know the source")
             return
-        self._headers(was, now, convert=convert)
+        self._headers(was, now)
+        self.faults += [f"our reader finds {what} in the copy" for what in self._left(now, copy)]
+        if _status(now) != "ok":
+            return
         self._pixels(original, was.reader, copy, now.reader)
-        if was.part is None and readers.sample_pixels(original, was.reader) != readers.sample_pixels(copy, now.reader):
-            # A converted copy has the same tiles in another file, so its sample is another one.
-            self.faults += [] if convert else ["the pixel fingerprint is another one"]
+        # A converted copy has the same tiles in another file, so its sample is another one.
+        is_sampled = was.part is None and not job.convert
+        if is_sampled and readers.sample_pixels(original, was.reader) != readers.sample_pixels(copy, now.reader):
+            self.faults.append("the pixel fingerprint is another one")
 
-    def _headers(self, was: readers.ReadResult, now: readers.ReadResult, *, convert: bool) -> None:
-        status = now.part.status if now.part else now.header.status
-        if status != "ok":
-            self.faults.append(f"our reader finds the copy {status}")
+    def _headers(self, was: readers.ReadResult, now: readers.ReadResult) -> None:
+        if _status(now) != "ok":
+            self.faults.append(f"our reader finds the copy {_status(now)}")
         self.faults += [
             f"{name} is not as in the source"
             for name in _SAME
-            if getattr(was.header, name) != getattr(now.header, name) and not (convert and name in _OF_LAYOUT)
+            if getattr(was.header, name) != getattr(now.header, name)
+            # Another format may say more of the same slide.
+            and not (self._job.convert and (name in _OF_LAYOUT or getattr(was.header, name) is None))
         ]
-        self.faults += [f"our reader finds {what} in the copy" for what in _left(now.header)]
+
+    def _left(self, now: readers.ReadResult, copy: Source) -> Iterator[str]:
+        """What must not be in a copy's header; images of no known kind included, for which a reader says None."""
+        texts = ("barcode", "label_text", "patient_id", "scanner_serial")
+        yield from (name for name in texts if getattr(now.header, name, None))
+        if now.part is not None:
+            return
+        # Where a format has no names for its images, the study label is one of no known kind.
+        allowed = {None, False} if self._job.relabel else {False}
+        if now.header.has_label not in allowed and not (self._job.relabel and self._is_study_label(copy, now.reader)):
+            yield "a label"
+        if now.header.has_overview not in allowed and not _is_blank(copy, now.reader):
+            yield "an overview"
+
+    def _is_study_label(self, copy: Source, reader: str) -> bool:
+        """Whether the label's symbol says the code, so that it is not the label that was there."""
+        image = _picture(copy, reader, "label")
+        symbol = None if image is None else read_symbols(image)
+        return symbol is not None and symbol.text == self._job.code
 
     def _pixels(self, original: Source, reader: str, copy: Source, reader_of_copy: str) -> None:
         before = groupby(readers.pixel_runs(original, reader), lambda run: run.image)
@@ -173,14 +201,26 @@ class _Comparison:
             if was is None or now is None or was[0] != now[0]:
                 self.faults.append("the copy has other images than the source")
                 return
-            with ExitStack() as stack:
-                left = _pieces(original, was[1], stack)
-                length = _common(left, _pieces(copy, self._noted(now[1]), stack))
+            if self._job.convert:
+                length = _same_tiles(original, was[1], copy, self._noted(now[1]))
+            else:
+                with ExitStack() as stack:
+                    left = _pieces(original, was[1], stack)
+                    length = _common(left, _pieces(copy, self._noted(now[1]), stack))
+            if length is None and self._is_masked(original, copy):
+                length = 0
             if length is None:
                 self.faults.append("pixels of an image are not those of the source")
                 return
             self.images += 1
             self.length += length
+
+    def _is_masked(self, original: Source, copy: Source) -> bool:
+        """Whether the pixels are others only because a site's rules black some of them out."""
+        masks, paths = self._job.rules.options.get("masks"), (original.local_path, copy.local_path)
+        if not isinstance(masks, list | tuple) or paths[0] is None or paths[1] is None:
+            return False
+        return is_masked_copy(paths[0], paths[1], masks)
 
     def _noted(self, runs: Iterable[PixelRun]) -> Iterator[PixelRun]:
         for run in runs:
@@ -188,12 +228,21 @@ class _Comparison:
             yield run
 
 
-def _left(header: SlideHeader) -> Iterator[str]:
-    """What must not be in a copy's header."""
-    names = {field.name for field in fields(header)}
-    texts = ("barcode", "label_text", "patient_id", "scanner_serial")
-    yield from (name for name in texts if name in names and getattr(header, name))
-    yield from (name.removeprefix("has_") for name in ("has_overview",) if getattr(header, name))
+def _status(read: readers.ReadResult) -> str:
+    return read.part.status if read.part else read.header.status
+
+
+def _is_blank(copy: Source, reader: str) -> bool:
+    """Whether the overview shows one colour only: readers of some formats ask for one."""
+    image = _picture(copy, reader, "overview")
+    return image is not None and len(image.convert("RGB").getcolors(maxcolors=1) or ()) == 1
+
+
+def _picture(copy: Source, reader: str, kind: str) -> Image.Image | None:
+    try:
+        return readers.picture(copy, reader, kind)
+    except Exception:  # noqa: BLE001 -- whatever a decoder says of it, nothing is proven
+        return None
 
 
 def _pieces(source: Source, runs: Iterable[PixelRun], stack: ExitStack) -> Iterator[bytes]:
@@ -241,6 +290,33 @@ def _common(left: Iterator[bytes], right: Iterator[bytes]) -> int | None:
         one, other = one[length:], other[length:]
 
 
+def _same_tiles(original: Source, left: Iterable[PixelRun], copy: Source, right: Iterable[PixelRun]) -> int | None:
+    """Bytes of the tiles of an image, if its copy in another format has them all; None if not.
+
+    TIFF wants tiles at the edge as large as the others: of those that are smaller, what they show is the same.
+    """
+    total = 0
+    # A format with a table of all cells has some without a tile.
+    for was, now in zip_longest((run for run in left if run.length), (run for run in right if run.length)):
+        if was is None or now is None or max(was.length, now.length) > _MOST_TILE:
+            return None
+        tile, made = original.read_at(was.offset, was.length), copy.read_at(now.offset, now.length)
+        if tile != made and not _shows_same(tile, made):
+            return None
+        total += was.length
+    return total
+
+
+def _shows_same(tile: bytes, larger: bytes) -> bool:
+    small, large = frame_of(tile), frame_of(larger)
+    if small is None or large is None or (small.width, small.height) == (large.width, large.height):
+        return False
+    try:
+        return shows_same(tile, larger)
+    except OSError:
+        return False
+
+
 def _by_others(
     job: ScrubJob, folder: Path, written: WrittenFiles, faults: list[str]
 ) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
@@ -253,11 +329,24 @@ def _by_others(
             before: Mapping[str, Opened] = opened(path, job.format) if path is not None and not job.convert else {}
         after = opened(bytes(folder / copy), "svs" if job.convert else job.format)
         faults += differences(before, after, may_have_label=job.relabel)
+        if "pydicom" in after:
+            faults += _wrong_uids(job, before.get("pydicom"), after["pydicom"])
         names |= after.keys()
         texts += [(f"what {name} reads", text) for name, shown in after.items() for text in shown.texts]
-    if not names:
+    if not names and (job.convert or job.format != "kfb"):
         faults.append("no reader but ours opens the copy")
     return tuple(sorted(names)), texts
+
+
+def _wrong_uids(job: ScrubJob, before: Opened | None, after: Opened) -> Iterator[str]:
+    """Whether the copy of an instance is named as everything that refers to it will name it."""
+    instance, *_, in_meta = after.uids
+    if instance != in_meta:
+        yield "its file meta group names another instance"
+    if before is None or job.rules.options.get("retain_uids") is True:
+        return
+    if any(now != job.codes.uid(was) for was, now in zip(before.uids[:-1], after.uids[:-1], strict=True) if was):
+        yield "a UID is not the one that stands for that of the source"
 
 
 def _hashed(path: Path, search: OwnSearch, spans: _Spans | None) -> tuple[str, list[OwnHit], int]:

@@ -1,12 +1,18 @@
 """What a run leaves beside the copies: a table and a receipt without identifiers; and in the workspace what identifies."""
 
+import contextlib
 import csv
+import errno
+import fcntl
+import functools
 import hashlib
 import io
 import json
 import os
+import stat
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,9 +20,9 @@ import yaml
 
 from pathcurate import __version__
 from pathcurate.copies.choosing import Chosen
-from pathcurate.copies.kernel import UNFINISHED, Outcome, packed
+from pathcurate.copies.kernel import UNFINISHED, Outcome, demand_no_link, packed
 from pathcurate.copies.proof import Proof
-from pathcurate.errors import InputOutputError, UsageError
+from pathcurate.errors import InputOutputError, LockedError, UsageError
 from pathcurate.model.deidfile import DEID_FILES, DEID_FILES_NAME, RECEIPT_NAME, RECEIPT_SCHEMA, Standing
 from pathcurate.model.filescrub import Deed, Unknown, WrittenFiles
 from pathcurate.storage import private_directory, write_bytes
@@ -24,7 +30,10 @@ from pathcurate.tables import from_rows, write_parquet
 from pathcurate.vault import Vault
 from pathcurate.workspace import Workspace
 
-_OURS: Final = frozenset({DEID_FILES_NAME, RECEIPT_NAME, UNFINISHED, ".lock", "slides", "dicom"})
+_LOCK: Final = ".lock"
+_OURS: Final = frozenset({DEID_FILES_NAME, RECEIPT_NAME, UNFINISHED, _LOCK, "slides", "dicom"})
+CODE_SIGNS: Final = 18
+"""Signs of a code, which the name of each copy begins with."""
 DICOM_DIRECTORY: Final = "dicom/DICOMDIR"
 _UID_MAP, _PATIENT_MAP = "uid_map.csv", "patid_map.csv"
 
@@ -55,6 +64,10 @@ def demand_target(target: Path, workspace: Workspace, layer: str) -> None:
         ) from None
     if names - _OURS:
         raise UsageError("the directory for the copies holds other files", "Give a new one, or an empty one.")
+    if any((target / name).is_symlink() for name in names):
+        raise UsageError(
+            "the directory for the copies holds a link, which would lead elsewhere", "Give a new directory, or an empty one."
+        )
     if RECEIPT_NAME in names and _layer_of(target) != layer:
         raise UsageError(
             "the directory holds copies in the codes of another layer, so that the two could be joined",
@@ -70,6 +83,56 @@ def _layer_of(target: Path) -> str | None:
     return str(layer)
 
 
+@contextlib.contextmanager
+def holding(target: Path) -> Iterator[None]:
+    """Hold the directory of the copies for one run, of whatever workspace; nothing is left of the lock.
+
+    Raises:
+        LockedError: another run holds it.
+        InputOutputError: it cannot be written to.
+    """
+    path = target / _LOCK
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise InputOutputError(
+            f"the directory for the copies cannot be written to ({os.strerror(error.errno or 5).lower()})",
+            "Give another one, or open it for writing.",
+        ) from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever held it before may have taken it away meanwhile.
+            is_ours = path.exists() and os.path.samestat(os.fstat(handle), path.stat())
+        except BlockingIOError:
+            is_ours = False
+        if not is_ours:
+            raise LockedError("the directory for the copies is in use by another run", "Wait until it ends.")
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+    finally:
+        os.close(handle)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What the table and the receipt say of a slide or series.
+
+    Attributes:
+        code: its code.
+        format: of its source.
+        rules: digest of the rules that it was scrubbed by.
+        outcome: what became of it.
+    """
+
+    code: str
+    format: str
+    rules: str | None
+    outcome: Outcome
+
+
 class Records:
     """What stands in a target with a proof, so that a run that was interrupted goes on.
 
@@ -80,53 +143,89 @@ class Records:
         name = hashlib.sha256(os.fsencode(target.resolve())).hexdigest()[:16]
         self._target = target
         self._directory = private_directory(private_directory(workspace.catalog / "files-done") / name)
+        self._known = {path.stem for path in self._directory.glob("*.json")}
+        # Listed once: a hundred thousand slides would each ask for all names.
+        self._there: dict[str, list[Path]] = defaultdict(list)
+        for path in (target / "slides").iterdir() if (target / "slides").is_dir() else ():
+            self._there[path.name[:CODE_SIGNS]].append(path)
 
-    def keep(self, code: str, made_of: str, outcome: Outcome) -> None:
+    def keep(self, listed: Listed, made_of: str) -> None:
         """Remember copies that stand in their place."""
-        document = {"made_of": _digest(made_of), "outcome": json.loads(packed(outcome))}
-        write_bytes(self._directory / f"{code}.json", json.dumps(document, ensure_ascii=False).encode(), mode=0o600)
+        document = {
+            "made_of": made_of, "format": listed.format, "rules": listed.rules,
+            "states": [self._state(name) for name in _names(listed.outcome)], "outcome": json.loads(packed(listed.outcome)),
+        }  # fmt: skip
+        data = json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        write_bytes(self._directory / f"{listed.code}.json", data, mode=0o600)
 
-    def standing(self, code: str, made_of: str) -> Outcome | None:
-        """What was remembered, if its copies are all there as they were, and would be made the same again; else they go."""
-        record = self._record(code)
-        if record is not None and record[0] == _digest(made_of) and self._stands(record[1]):
-            return record[1]
+    def standing(self, code: str, made_of: str | None, rules: str | None) -> Outcome | None:
+        """What was remembered, if its copies are all there as they were, and would be made the same again; else they go.
+
+        Args:
+            code: of the slide or series.
+            made_of: what copies are made of now; None if the source cannot be read, so that only the rules are compared:
+                an archive that is away takes no copies with it.
+            rules: digest of the rules that are in force.
+
+        Raises:
+            OSError: what must go cannot be removed.
+        """
+        document = self._document(code)
+        of_then, of_now = ("rules", rules) if made_of is None else ("made_of", made_of)
+        is_same = document is not None and document[of_then] == of_now
+        if document is not None and is_same and self._stands(document):
+            return self.unpacked(json.dumps(document["outcome"]))
         self.withdraw(code)
         return None
 
-    def _record(self, code: str) -> tuple[str, Outcome] | None:
+    def others(self, chosen: Container[str]) -> Iterator[Listed]:
+        """What stands there of slides and series that are not chosen this time."""
+        for code in sorted(self._known):
+            if code not in chosen and (document := self._document(code)) is not None and self._stands(document):
+                outcome = self.unpacked(json.dumps(document["outcome"]))
+                yield Listed(code, document["format"], document["rules"], outcome)
+
+    def _document(self, code: str) -> dict[str, Any] | None:
         """What copies were made of, and their outcome; None of a record that is missing, damaged or of another version."""
+        if code not in self._known:
+            return None
         try:
             document = json.loads((self._directory / f"{code}.json").read_bytes())
-            return str(document["made_of"]), self.unpacked(json.dumps(document["outcome"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            self.unpacked(json.dumps(document["outcome"]))
+            return document if {"made_of", "format", "rules", "states"} <= document.keys() else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def withdraw(self, code: str) -> None:
-        """Remove copies and their record."""
-        record = self._record(code)
-        written = record[1].written if record else None
-        for name in written.files if written else ():
-            (self._target / name).unlink(missing_ok=True)
-        if written is None:
-            self._sweep(code)
-        (self._directory / f"{code}.json").unlink(missing_ok=True)
+        """Remove copies and their record, and what a killed run put in its place before it could say so.
 
-    def _sweep(self, code: str) -> None:
-        """Remove what a killed run put in its place before it could say so."""
-        for path in (self._target / "slides").glob(f"{code}*"):
+        Raises:
+            OSError: something cannot be removed.
+        """
+        document = self._document(code)
+        names = _names(self.unpacked(json.dumps(document["outcome"]))) if document else ()
+        placed = [self._target / name for name in (*names, dicom_folder(code))]
+        for path in (*placed, *self._there.pop(code, ())):
+            demand_no_link(self._target, path.parent)
             _removed(path)
-        body = code[2:]
-        _removed(self._target / "dicom" / code[0] / body[:8] / body[8:])
+        (self._directory / f"{code}.json").unlink(missing_ok=True)
+        self._known.discard(code)
 
-    def _stands(self, outcome: Outcome) -> bool:
-        written = outcome.written
+    def _stands(self, document: Mapping[str, Any]) -> bool:
+        names = _names(self.unpacked(json.dumps(document["outcome"])))
         try:
-            return written is not None and all(
-                (self._target / name).stat().st_size == size for name, size in zip(written.files, outcome.sizes, strict=True)
-            )
+            return bool(names) and [self._state(name) for name in names] == document["states"]
         except OSError:
             return False
+
+    def _state(self, name: str) -> list[int]:
+        """Size and time of a copy that is a file of its own, and not a link to one."""
+        path = self._target / name
+        demand_no_link(self._target, path.parent)
+        state = path.lstat()
+        if not stat.S_ISREG(state.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        return [state.st_size, state.st_mtime_ns]
 
     @staticmethod
     def unpacked(text: str) -> Outcome:
@@ -136,7 +235,7 @@ class Records:
         return Outcome(
             Standing(parts["standing"]),
             parts["reason"],
-            tuple((Deed(deed), rule, count) for deed, rule, count in parts["deeds"]),
+            tuple(_deed(*one) for one in parts["deeds"]),
             tuple(Unknown(**unknown) for unknown in parts["unknown"]),
             WrittenFiles(written["main"], tuple(written["files"]), written["uids"], written["dropped"]) if written else None,
             tuple(parts["sizes"]),
@@ -146,8 +245,19 @@ class Records:
         )
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+@functools.lru_cache(maxsize=1 << 16)
+def _deed(deed: str, rule: str, count: int) -> tuple[Deed, str, int]:
+    """A hundred thousand slides share them: each kept once, or they would take most of the memory of a run."""
+    return Deed(deed), rule, count
+
+
+def _names(outcome: Outcome) -> tuple[str, ...]:
+    return outcome.written.files if outcome.written else ()
+
+
+def dicom_folder(code: str) -> str:
+    """Where the instances of a slide or series stand: parts of at most eight signs (PS3.10 section 8.2)."""
+    return f"dicom/{code[0]}/{code[2:10]}/{code[10:]}"
 
 
 def _removed(path: Path) -> None:
@@ -159,26 +269,28 @@ def _removed(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def conclude(
-    target: Path, layer: str, chosen: Sequence[Chosen], outcomes: Mapping[str, Outcome], rules: Mapping[str, str]
-) -> tuple[Path, str]:
-    """Write the table and the receipt; the receipt's path and SHA-256. They hold no identifier, no path, no time."""
-    rows = [_row(one, outcomes[one.code], rules) for one in chosen if one.code in outcomes]
-    table = from_rows(DEID_FILES, rows)
-    write_parquet(target / DEID_FILES_NAME, table)
+def conclude(target: Path, layer: str, listed: Sequence[Listed]) -> tuple[Path, str]:
+    """Write the table and the receipt; the receipt's path and SHA-256. They hold no identifier, no path, no time.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    rows = [_row(one) for one in listed]
+    write_parquet(target / DEID_FILES_NAME, from_rows(DEID_FILES, rows))
+    rules = {one.format: one.rules for one in listed if one.rules is not None}
     receipt = {
         "schema": RECEIPT_SCHEMA,
         "tool": {"name": "pathcurate", "version": __version__},
         "layer": layer,
         "state": "de-identified (去标识化); a crosswalk exists, so this is not anonymised",
         "standings": dict(sorted(Counter(row["standing"] for row in rows).items())),
-        "reasons": dict(Counter(outcome.reason for outcome in outcomes.values() if outcome.reason).most_common()),
-        "rules": {one: rules[one] for one in sorted({row["format"] for row in rows}) if one in rules},
+        "reasons": dict(Counter(one.outcome.reason for one in listed if one.outcome.reason).most_common()),
+        "rules": dict(sorted(rules.items())),
         "table": {"path": DEID_FILES_NAME, "sha256": _file_sha256(target / DEID_FILES_NAME)},
         "files": [
             {"path": name, "sha256": outcome.proof.sha256[name.split("/", 1)[1]], "size": size}
-            for one in chosen
-            if (outcome := outcomes.get(one.code)) is not None and outcome.written is not None and outcome.proof is not None
+            for outcome in (one.outcome for one in listed)
+            if outcome.written is not None and outcome.proof is not None
             for name, size in zip(outcome.written.files, outcome.sizes, strict=True)
         ]
         + [
@@ -192,9 +304,21 @@ def conclude(
     return target / RECEIPT_NAME, hashlib.sha256(data).hexdigest()
 
 
-def _row(one: Chosen, outcome: Outcome, rules: Mapping[str, str]) -> dict[str, Any]:
+def strays(target: Path, listed: Sequence[Listed]) -> int:
+    """Files that stand among the copies and that no outcome names: nobody vouches for them."""
+    named = {target / name for one in listed for name in (*_names(one.outcome), DICOM_DIRECTORY)}
+    return sum(
+        Path(place, name) not in named
+        for above in ("slides", "dicom")
+        for place, folders, names in os.walk(target / above)
+        for name in (*names, *(folder for folder in folders if Path(place, folder).is_symlink()))
+    )
+
+
+def _row(one: Listed) -> dict[str, Any]:
+    outcome = one.outcome
     row: dict[str, Any] = {
-        "code": one.code, "format": one.format, "standing": str(outcome.standing), "rules": rules.get(one.format),
+        "code": one.code, "format": one.format, "standing": str(outcome.standing), "rules": one.rules,
     }  # fmt: skip
     written, proof = outcome.written, outcome.proof
     if written is None or proof is None:

@@ -4,23 +4,46 @@ The archive is only read. What is done to a file, its format's rules say (:mod:`
 (:mod:`pathcurate.scrubbers.files`). A slide that cannot be scrubbed with proof has no copy, and never stops the others.
 """
 
+import contextlib
 import errno
+import hashlib
 import json
 import os
-import pickle
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 
 from pathcurate import __version__
-from pathcurate.copies.choosing import Chosen, ScrubLayer, Selection, choose
-from pathcurate.copies.kernel import JOBS, OUTCOMES, UNFINISHED, Outcome, ScrubFiles, lost_job, scrub_files
-from pathcurate.copies.receipt import Records, conclude, demand_target, write_maps, write_unknown
+from pathcurate.copies.choosing import Chosen, ScrubLayer, Selection, choose, opted_out_of
+from pathcurate.copies.kernel import (
+    ANNOTATION,
+    JOBS,
+    OUTCOMES,
+    UNFINISHED,
+    Outcome,
+    ScrubFiles,
+    companions,
+    job_text,
+    lost_job,
+    scrub_files,
+)
+from pathcurate.copies.receipt import (
+    Listed,
+    Records,
+    conclude,
+    demand_target,
+    holding,
+    strays,
+    write_maps,
+    write_unknown,
+)
 from pathcurate.copying import can_share
 from pathcurate.engines.embedded import Embedded
 from pathcurate.errors import InputOutputError, PlanIncompleteError
@@ -35,9 +58,9 @@ from pathcurate.roots import root_of
 from pathcurate.scrubbers.dicom.directory import write_directory
 from pathcurate.scrubbers.files import FORMATS, scrubber_of
 from pathcurate.slidefiles import ScrubJob
-from pathcurate.storage import Root
+from pathcurate.storage import LocalRoot, LocalSource, Root, Source, private_directory
 from pathcurate.tables import Catalog
-from pathcurate.vault import append_event, open_vault
+from pathcurate.vault import Vault, append_event, open_vault
 from pathcurate.verification import demand_seal
 from pathcurate.workspace import Workspace
 
@@ -48,8 +71,7 @@ _RULES: Final = {
     Standing.QUARANTINED: "deid_files.quarantined", Standing.REFUSED: "deid_files.refused",
     Standing.FAILED: "deid_files.failed",
 }  # fmt: skip
-ANNOTATION: Final = "annotation"
-"""Rules of files of shapes."""
+_UNREADABLE: Final = (-1, 0)
 _OPTED_OUT: Final = "its person, case or site has opted out"
 
 
@@ -69,6 +91,7 @@ class FilesSummary:
         left_out: files of shapes that do not go along with their slides.
         bytes_written: of the copies that stand in their place.
         receipt: path of the receipt; None of a plan.
+        strays: files among the copies that the receipt does not name: another workspace's, or what somebody put there.
     """
 
     layer: str
@@ -82,6 +105,7 @@ class FilesSummary:
     left_out: int
     bytes_written: int
     receipt: Path | None
+    strays: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +163,14 @@ def scrub(
         )
     if request.target is not None:
         demand_target(request.target, workspace, layer.name)
+    with contextlib.nullcontext() if request.target is None else holding(request.target):
+        return _scrubbed(workspace, request, layer, chosen, rules, vault, engine, actor, purpose, progress)
+
+
+def _scrubbed(
+    workspace: Workspace, request: FilesRequest, layer: ScrubLayer, chosen: Sequence[Chosen], rules: Mapping[str, FileRules],
+    vault: Vault, engine: Embedded, actor: str, purpose: str | None, progress: Callable[[int, int], None],
+) -> FilesSummary:  # fmt: skip
     run = _Run(workspace, request, layer, rules, engine)
     outcomes = run.outcomes(chosen, progress)
     facts: dict[str, str | int] = {
@@ -146,17 +178,21 @@ def scrub(
         "layer": layer.name, **{str(name): count for name, count in sorted(_standings(outcomes).items())},
         "key": vault.fingerprint, "version": __version__,
     }  # fmt: skip
-    receipt = None
+    receipt, stray = None, 0
     if request.target is not None:
         write_maps(vault, layer.name, chosen, outcomes)
-        receipt, digest = conclude(request.target, layer.name, chosen, outcomes, run.digests)
-        facts["receipt_sha256"] = digest
         record_findings(Catalog(workspace.catalog), "deid_files", list(_findings(chosen, outcomes)))
-    append_event(workspace.vault, actor, "deid files" if receipt else "deid files plan", facts, purpose=purpose)
+        listed = run.listed(chosen, outcomes)
+        stray = strays(request.target, listed)
+        try:
+            receipt, facts["receipt_sha256"] = conclude(request.target, layer.name, listed)
+        except OSError as error:
+            run.stop(os.strerror(error.errno or errno.EIO).lower())
+    append_event(workspace.vault, actor, "deid files" if request.target else "deid files plan", facts, purpose=purpose)
+    review = write_unknown(workspace, {one.code: one.format for one in chosen}, outcomes)
     if run.stopped is not None:
         raise run.stopped
-    review = write_unknown(workspace, {one.code: one.format for one in chosen}, outcomes)
-    return _summary(layer, chosen, outcomes, run, review, receipt)
+    return _summary(layer, chosen, outcomes, run, review, receipt, stray)
 
 
 def _site_rules(workspace: Workspace) -> Path | None:
@@ -177,7 +213,8 @@ class _Run:
         self, workspace: Workspace, request: FilesRequest, layer: ScrubLayer, rules: Mapping[str, FileRules],
         engine: Embedded,
     ) -> None:  # fmt: skip
-        self._request, self._layer, self._rules, self._engine = request, layer, rules, engine
+        self._workspace, self._request, self._layer = workspace, request, layer
+        self._rules, self._engine = rules, engine
         archives = {(site.code, archive.name): archive for site in workspace.settings.sites for archive in site.archives}
         self._roots: dict[tuple[str, str], Root] = {key: root_of(archive) for key, archive in archives.items()}
         done = load_profile(workspace).treatments()
@@ -191,30 +228,67 @@ class _Run:
     def outcomes(self, chosen: Sequence[Chosen], progress: Callable[[int, int], None]) -> dict[str, Outcome]:
         """What became of each, by code."""
         found: dict[str, Outcome] = {}
-        waiting: list[tuple[Chosen, ScrubJob]] = []
+        waiting: list[Chosen] = []
+        made_of: dict[str, str | None] = {}
         for one in chosen:
             refusal = self._refusal(one)
-            if refusal is not None:
-                found[one.code] = Outcome(Standing.REFUSED, refusal)
-                self._withdraw(one)
-            elif (record := self._standing(one)) is not None:
-                found[one.code] = record
-                self.kept += 1
+            made_of[one.code] = self._made_of(one) if refusal is None else None
+            if (before := self._before(one, refusal, made_of[one.code])) is not None:
+                found[one.code] = before
+                self.kept += before.standing is Standing.DONE
             else:
-                waiting.append((one, self._job(one)))
+                waiting.append(one)
         if self._request.target is not None:
-            self._demand_space([one for one, _ in waiting], self._request.target)
+            shutil.rmtree(self._request.target / UNFINISHED, ignore_errors=True)
+            self._demand_space(waiting, self._request.target)
+            private_directory(self._request.target / UNFINISHED)
         progress(len(found), len(chosen))
         for one, outcome in self._scrubbed(waiting):
             found[one.code] = outcome
             if self._records is not None and outcome.standing is Standing.DONE:
-                self._records.keep(one.code, self._made_of(one), outcome)
+                self._records.keep(Listed(one.code, one.format, self.digests[one.format], outcome), made_of[one.code] or "")
             progress(len(found), len(chosen))
         if self._request.target is not None:
             shutil.rmtree(self._request.target / UNFINISHED, ignore_errors=True)
-            if (self._request.target / "dicom").is_dir():
-                write_directory(self._request.target / "dicom")
         return {one.code: found[one.code] for one in chosen if one.code in found}
+
+    def listed(self, chosen: Sequence[Chosen], outcomes: Mapping[str, Outcome]) -> list[Listed]:
+        """What the receipt names, by code: what was chosen, and the copies of before that may stay."""
+        now = [Listed(one.code, one.format, self.digests.get(one.format), outcomes[one.code])
+               for one in chosen if one.code in outcomes]  # fmt: skip
+        if self._records is None or self._request.target is None:
+            return now
+        before = list(self._records.others({one.code for one in chosen}))
+        gone = opted_out_of(self._workspace, self._layer, (one.code for one in before))
+        for code in sorted(gone):
+            self._records.withdraw(code)
+        if (self._request.target / "dicom").is_dir():
+            try:
+                write_directory(self._request.target / "dicom")
+            except OSError as error:
+                self.stop(os.strerror(error.errno or errno.EIO).lower())
+        return sorted([*now, *(one for one in before if one.code not in gone)], key=lambda one: one.code)
+
+    def stop(self, why: str) -> None:
+        """End the run, because what failed would fail for all."""
+        self.stopped = self.stopped or InputOutputError(
+            f"the run ended: {why}",
+            "Free space or open the directory for writing, then run the command again; it goes on.",
+        )
+
+    def _before(self, one: Chosen, refusal: str | None, made_of: str | None) -> Outcome | None:
+        """What is settled before anything is scrubbed; what must not stand there any more goes."""
+        refused = None if refusal is None else Outcome(Standing.REFUSED, refusal)
+        if self._records is None:
+            return refused
+        try:
+            if not one.opted_out:
+                return self._records.standing(one.code, made_of, self.digests.get(one.format)) or refused
+            self._records.withdraw(one.code)
+        except OSError as error:
+            why = os.strerror(error.errno or errno.EIO).lower()
+            return Outcome(Standing.FAILED, f"an earlier copy cannot be removed ({why})")
+        return refused
 
     def _refusal(self, one: Chosen) -> str | None:
         if one.opted_out:
@@ -232,6 +306,9 @@ class _Run:
             self._request.relabel, self._request.convert and one.format == "kfb", one.site, one.drawn,
         )  # fmt: skip
 
+    def _row(self, one: Chosen) -> dict[str, str]:
+        return {"code": one.code, "job": job_text(self._job(one), _root_name(one))}
+
     def _rules_of(self, format_: str) -> FileRules:
         """The format's rules; no file tells of a person what the profile keeps from the tables."""
         rules = self._rules[format_]
@@ -239,70 +316,77 @@ class _Run:
             return rules
         return replace(rules, options={**rules.options, "retain_patient": False})
 
-    def _made_of(self, one: Chosen) -> str:
-        """What a copy is made of: with any other, it is made again."""
-        scrubber = scrubber_of(one.format)
-        states = []
-        for member in one.members:
-            try:
-                with self._roots[one.site, one.archive].open(member) as source:
-                    path = source.local_path
-                    states.append((source.size, _written_at(path) if path else 0))
-            except OSError:
-                states.append((-1, 0))
-        states += [(0, _written_at(path)) for path in one.drawn]
+    def _made_of(self, one: Chosen) -> str | None:
+        """A digest of what a copy is made of: with any other, it is made again. None if the source cannot be read."""
+        scrubber, root = scrubber_of(one.format), self._roots[one.site, one.archive]
+        states = [_state(partial(root.open, member)) for member in (*one.members, *_companions(root, one))]
+        if _UNREADABLE in states:
+            return None
+        states += [_state(partial(LocalSource, path)) for path in one.drawn]
         parts = (
             self.digests[one.format], self.digests[ANNOTATION], scrubber.VERSION if scrubber else 0, self._layer.name,
             one.patient, one.case, one.days,
-            self._shows_dates, self._shows_sex, self._request.relabel, self._request.convert,
+            self._shows_dates, self._shows_sex, self._request.relabel, self._request.convert and one.format == "kfb",
             [value.value for value in one.known], states,
         )  # fmt: skip
-        return json.dumps(parts, ensure_ascii=False, default=str)
-
-    def _standing(self, one: Chosen) -> Outcome | None:
-        return None if self._records is None else self._records.standing(one.code, self._made_of(one))
-
-    def _withdraw(self, one: Chosen) -> None:
-        """A copy of before goes when its slide must not be given away any more."""
-        if self._records is not None:
-            self._records.withdraw(one.code)
+        return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
 
     def _demand_space(self, waiting: Iterable[Chosen], target: Path) -> None:
-        needed = sum(one.size for one in waiting)
+        sizes: Counter[tuple[str, str]] = Counter()
+        for one in waiting:
+            sizes[one.site, one.archive] += one.size
         free = shutil.disk_usage(target).free
-        if needed + _SPARE_BYTES > free and not self._shares(target):
+        if sum(sizes.values()) + _SPARE_BYTES <= free:
+            return
+        needed = sum(size for key, size in sizes.items() if not self._shares(self._roots[key], target))
+        if needed + _SPARE_BYTES > free:
             raise InputOutputError(
                 f"the copies need up to {needed / 1e9:,.1f} GB, and there are {free / 1e9:,.1f} GB free in their directory",
                 "Free space, give another directory, or a smaller cohort; nothing was written.",
             )
 
-    def _shares(self, target: Path) -> bool:
-        """Whether copies share blocks with some archive, so that they need hardly any space."""
-        roots = [root.path for root in self._roots.values() if hasattr(root, "path")]
-        return any(can_share(Path(os.fsdecode(path)), target) for path in roots)
+    def _shares(self, root: Root, target: Path) -> bool:
+        """Whether copies share blocks with an archive, so that they need hardly any space."""
+        return isinstance(root, LocalRoot) and can_share(Path(os.fsdecode(root.path)), target)
 
-    def _scrubbed(self, waiting: Sequence[tuple[Chosen, ScrubJob]]) -> Iterator[tuple[Chosen, Outcome]]:
-        by_code = {one.code: one for one, _ in waiting}
+    def _scrubbed(self, waiting: Sequence[Chosen]) -> Iterator[tuple[Chosen, Outcome]]:
+        by_code = {one.code: one for one in waiting}
 
         def batches() -> Iterator[pa.RecordBatch]:
-            for one, job in waiting:
+            for one in waiting:
                 if self.stopped is None:
-                    yield pa.RecordBatch.from_pylist([{"code": one.code, "job": pickle.dumps(job)}], schema=JOBS)
+                    yield pa.RecordBatch.from_pylist([self._row(one)], schema=JOBS)
 
-        spec = ScrubFiles(self._request.target, self._rules[ANNOTATION])
+        roots = {_root_name(one): self._roots[one.site, one.archive] for one in waiting}
+        rules = {name: self._rules_of(name) for name in self._rules}
+        spec = ScrubFiles(self._request.target, roots, rules, self._layer.codes)
         for batch in self._engine.run(scrub_files, batches(), spec, OUTCOMES, on_crash=lost_job, timeout=_TIMEOUT):
             for row in batch.to_pylist():
                 outcome = Records.unpacked(row["outcome"])
                 if outcome.standing is Standing.FAILED and _is_of_target(outcome.reason):
-                    self.stopped = self.stopped or InputOutputError(
-                        f"the run ended: {outcome.reason}",
-                        "Free space or open the directory for writing, then run the command again; it goes on.",
-                    )
+                    self.stop(outcome.reason)
                 yield by_code[row["code"]], outcome
 
 
-def _written_at(path: bytes) -> int:
-    return Path(os.fsdecode(path)).stat().st_mtime_ns
+def _root_name(one: Chosen) -> str:
+    return f"{one.site} {one.archive}"
+
+
+def _companions(root: Root, one: Chosen) -> list[bytes]:
+    try:
+        return companions(root, one.format, one.members)
+    except (InputOutputError, OSError):
+        return []
+
+
+def _state(opened: Callable[[], AbstractContextManager[Source]]) -> tuple[int, int]:
+    """Size and time of writing; of an object store only the size."""
+    try:
+        with opened() as source:
+            path = source.local_path
+            return source.size, Path(os.fsdecode(path)).stat().st_mtime_ns if path else 0
+    except OSError:
+        return _UNREADABLE
 
 
 def _is_of_target(reason: str) -> bool:
@@ -335,7 +419,7 @@ def _findings(chosen: Sequence[Chosen], outcomes: Mapping[str, Outcome]) -> Iter
 
 def _summary(
     layer: ScrubLayer, chosen: Sequence[Chosen], outcomes: Mapping[str, Outcome], run: _Run, review: Path | None,
-    receipt: Path | None,
+    receipt: Path | None, stray: int,
 ) -> FilesSummary:  # fmt: skip
     deeds: dict[str, Counter[str]] = {}
     unknown: Counter[str] = Counter()
@@ -352,5 +436,5 @@ def _summary(
         {name: dict(sorted(counts.items())) for name, counts in sorted(deeds.items())}, dict(reasons.most_common()),
         dict(sorted(unknown.items())), review,
         sum(outcome.left_out for outcome in outcomes.values()), sum(sum(outcome.sizes) for outcome in outcomes.values()),
-        receipt,
+        receipt, stray,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ def load_rules(site_file: Path | None = None) -> dict[str, FileRules]:
     return {name: _joined(_shipped(name), own.get(name)) for name in format_names()}
 
 
+@cache
 def _shipped(format_: str) -> RulePack:
     file = _DIRECTORY / f"{format_}.yaml"
     document = yamlsource.load(file, file.name, UsageError)

@@ -94,6 +94,13 @@ def test_a_decoded_text_is_searched_without_separators_case_and_width() -> None:
     assert one.in_text("900123456789") == []
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+def test_a_text_in_a_wrong_character_set_is_read_again(encoding: str) -> None:
+    misread = "Ouyang^Jianguo=欧阳^建国".encode(encoding).decode("latin-1")
+    assert search(NAME).in_text(misread) == ["case"]
+    assert search("张三").in_text("Ärzte, Köln, Grün") == []
+
+
 def test_random_bytes_hold_nothing() -> None:
     assert not list(search(NAME, CASE, NUMBER, "zhangsan").in_bytes(os.urandom(1 << 20)))
 
