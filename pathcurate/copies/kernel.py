@@ -10,7 +10,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,8 @@ OUTCOMES: Final = pa.schema(_OUTCOME_FIELDS)
 _SHAPE_ENDINGS: Final = frozenset({".geojson", ".json", ".xml", ".ndpa"})
 ANNOTATION: Final = "annotation"
 """Rules of files of shapes."""
+_MOST_HELD: Final = 200
+"""Files of a slide or series that are held open; of a series of thousands the first ones."""
 UNFINISHED: Final = ".unfinished"
 """Folder in which copies are made and proven, beside those that are done; gone after a run."""
 
@@ -155,21 +157,33 @@ def _done(job: ScrubJob, scrubber: FileScrubber, target: Path, rules: FileRules)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
     try:
-        plan, written = scrubber.write(job, folder)
-        if written is None:
-            return _planned(plan)
-        drawn = _drawn(job, rules, folder, written.main)
-        plan = replace(plan, changes=plan.changes + drawn.changes, own=plan.own + drawn.own)
-        written = replace(written, files=written.files + drawn.files)
-        proof = prove(job, plan, folder, written)
-        if proof.faults:
-            return Outcome(Standing.FAILED, f"the proof failed: {'; '.join(proof.faults[:5])}", _deeds(plan), proof=proof)
-        sizes = tuple((folder / name).stat().st_size for name in written.files)
-        sync_tree(folder)
-        placed = _placed(job, folder, target, written)
-        return Outcome(Standing.DONE, "", _deeds(plan), (), placed, sizes, proof, drawn.unknown, drawn.left_out)
+        with ExitStack() as stack:
+            # Held open, so that a file that is replaced or written to meanwhile is noticed.
+            held = [stack.enter_context(job.root.open(member)) for member in job.members[:_MOST_HELD]]
+            return _proven(job, scrubber, folder, target, rules, lambda: any(source.changed() for source in held))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _proven(
+    job: ScrubJob, scrubber: FileScrubber, folder: Path, target: Path, rules: FileRules, has_changed: Callable[[], bool]
+) -> Outcome:
+    """Write the copies, prove them, and put them in their place."""
+    plan, written = scrubber.write(job, folder)
+    if written is None:
+        return _planned(plan)
+    drawn = _drawn(job, rules, folder, written.main)
+    plan = replace(plan, changes=plan.changes + drawn.changes, own=plan.own + drawn.own)
+    written = replace(written, files=written.files + drawn.files)
+    proof = prove(job, plan, folder, written)
+    if proof.faults:
+        return Outcome(Standing.FAILED, f"the proof failed: {'; '.join(proof.faults[:5])}", _deeds(plan), proof=proof)
+    if has_changed():
+        return Outcome(Standing.FAILED, "the source changed while it was copied", _deeds(plan))
+    sizes = tuple((folder / name).stat().st_size for name in written.files)
+    sync_tree(folder)
+    placed = _placed(job, folder, target, written)
+    return Outcome(Standing.DONE, "", _deeds(plan), (), placed, sizes, proof, drawn.unknown, drawn.left_out)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ LEAST_IN_PIXELS: Final = 6
 _MOST_SIGNS: Final = 200
 _LEAST_BASE64: Final = 6
 _CHUNK: Final = 1 << 18
-_SEPARATORS: Final = re.compile(r"[\s\-_./\\·:^=]+")
+_SEPARATORS: Final = re.compile(r"(?:%20|[\W_])+")
 _WORD: Final = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _DIGITS: Final = frozenset(b"0123456789")
 
@@ -85,7 +85,7 @@ class OwnSearch:
 
     def __init__(self, values: Iterable[OwnValue], without: Iterable[str] = ()) -> None:
         allowed = {_bare(word) for word in without}
-        distinct = {(value.value.strip()[:_MOST_SIGNS], value.kind) for value in values}
+        distinct = {(form.strip()[:_MOST_SIGNS], value.kind) for value in values for form in _orders(value)}
         wanted = sorted((text, kind) for text, kind in distinct if text and _bare(text) not in allowed)
         self._texts = [(_bare(text), kind) for text, kind in wanted if _counts(_bare(text))]
         self.searched, self.too_short = len(self._texts), len(wanted) - len(self._texts)
@@ -165,6 +165,15 @@ def _read_again(text: str) -> Iterator[str]:
         return
     for encoding in ("utf-8", "gb18030"):
         yield data.decode(encoding, "replace")
+
+
+def _orders(value: OwnValue) -> Iterator[str]:
+    """A value, and a name of two or three Latin words with the last one first: families differ in where it stands."""
+    yield value.value
+    words = _SEPARATORS.split(value.value.strip())
+    if value.kind in {"name", "staff"} and 2 <= len(words) <= 3 and all(word.isascii() and word.isalpha() for word in words):
+        yield " ".join([words[-1], *words[:-1]])
+        yield " ".join([*words[1:], words[0]])
 
 
 def _bare(text: str) -> str:

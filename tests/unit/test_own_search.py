@@ -129,3 +129,12 @@ def test_whatever_the_pieces_nothing_is_missed_or_told_twice(noise: bytes, value
     whole = {(hit.offset, hit.encoding) for hit in one.in_bytes(data)}
     assert len(noise) + 2 in {offset for offset, _ in whole}
     assert len(noise) + 2 in {offset for offset, _ in found}
+
+
+def test_a_name_of_latin_words_is_found_in_either_order() -> None:
+    one = OwnSearch([OwnValue("name", "Zhang San"), OwnValue("staff", "ANNA^MARIA^ORTEGA")])
+    assert [hit.kind for hit in one.in_bytes(b" San Zhang ")] == ["name"]
+    assert one.in_text("by San, Zhang") == ["name"]
+    assert one.in_text("Zhang%20San") == ["name"]
+    assert one.in_text("ZHANG*SAN") == ["name"]
+    assert one.in_text("Ortega, Anna Maria") == ["staff"]

@@ -97,6 +97,11 @@ def test_an_overview_stays_only_if_it_shows_what_the_slide_shows(tmp_path, jpeg)
     assert copies[written.files.index(written.main)].TotalPixelMatrixColumns == 192
     _, _, _, copies = scrub(tmp_path, *levels, image("THUMBNAIL", with_label(tissue(144, 48)), number=3))
     assert roles(copies) == ["VOLUME", "VOLUME"]
+    pasted = small.copy()
+    pasted[2:14, 4:24] = 255
+    pasted[6:8, 6:22] = 0
+    _, _, _, copies = scrub(tmp_path, *levels, image("THUMBNAIL", pasted, number=3, jpeg=jpeg))
+    assert roles(copies) == ["VOLUME", "VOLUME"]
 
 
 def test_labels_of_other_classes_go_too(tmp_path):

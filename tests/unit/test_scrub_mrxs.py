@@ -291,6 +291,24 @@ class TestRefused:
         with pytest.raises(UnscrubbableError, match="hold texts"):
             mrxs.plan(job_of(path))
 
+    @pytest.mark.parametrize("behind", [False, True])
+    def test_a_text_in_a_later_image(self, source, behind):
+        path = make_mrxs(source)
+        file = path.with_suffix("") / "Data0000.dat"
+        data = bytearray(file.read_bytes())
+        begin = -1
+        for _ in range(7):
+            begin = data.index(b"\xff\xd8\xff\xe0", begin + 1)
+        if behind:
+            # Its end comes early, and the rest of its bytes are a text.
+            end = data.index(b"\xff\xd8\xff\xe0", begin + 1)
+            data[end - 62 : end] = b"\xff\xd9" + b"Zhang San, 61. ".ljust(60)
+        else:
+            data[begin + 2 : begin + 20] = b"\xff\xfe\0\x10Zhang San, 61.."[:18]
+        file.write_bytes(data)
+        with pytest.raises(UnscrubbableError, match="hold texts"):
+            mrxs.plan(job_of(path))
+
     def test_the_index_of_another_slide(self, source):
         path = make_mrxs(source)
         edit(path, SLIDE_ID, "F" * 32)

@@ -9,6 +9,7 @@ from typing import Final
 from pathcurate.dicomtexts import decode
 from pathcurate.model.filescrub import Deed, UnscrubbableError
 from pathcurate.scrubbers.dicom.copy import Copy
+from pathcurate.scrubbers.dicom.frames import Frames
 from pathcurate.scrubbers.dicom.options import Mask
 from pathcurate.scrubbers.dicom.profile import Profile
 from pathcurate.scrubbers.dicom.rewriting import Addition, Rewriting, coded_item, encoded
@@ -22,6 +23,8 @@ METHOD: Final = b"pathcurate, DICOM PS3.15 2026c Annex E"
 DIRECTORY_CLASS: Final = "1.2.840.10008.1.3.10"
 SLIDE_CLASS: Final = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _CAPTURES: Final = "1.2.840.10008.5.1.4.1.1.7"
+_SPECTRA: Final = "1.2.840.10008.5.1.4.1.1.4.2"
+_VOICES: Final = "1.2.840.10008.5.1.4.1.1.9.4."
 _DOCUMENTS: Final = "1.2.840.10008.5.1.4.1.1.104"
 
 WANTED: Final = frozenset({
@@ -90,8 +93,14 @@ class Head:
 
     @property
     def is_image(self) -> bool:
-        """Whether it has rows and columns, and so must have pixels."""
-        return self.number(0x0028_0010) > 0 and self.number(0x0028_0011) > 0
+        """Whether it has rows and columns, and so must have pixels; of spectra, they count those."""
+        return self.number(0x0028_0010) > 0 and self.number(0x0028_0011) > 0 and self.sop_class != _SPECTRA
+
+    @property
+    def samples(self) -> int:
+        """Of all its frames together; colours of less resolution are counted as others."""
+        frame = self.number(0x0028_0010) * self.number(0x0028_0011) * (self.number(0x0028_0002, 1) or 1)
+        return frame * max(1, self.number(0x0028_0008, 1))
 
 
 def read_head(window: Window) -> Head:
@@ -124,6 +133,8 @@ def refusal(head: Head, profile: Profile) -> str | None:  # noqa: PLR0911 -- a r
         return "an instance has no SOPClassUID (0008,0016)"
     if head.sop_class.startswith(_DOCUMENTS):
         return "it encloses a document"
+    if head.sop_class.startswith(_VOICES):
+        return "it holds a recorded voice"
     if not head.is_image or masks_for(head, profile):
         return None
     burned_in = head.text(0x0028_0301).upper()
@@ -173,7 +184,8 @@ def copy_instance(window: Window, head: Head, profile: Profile, subject: Subject
         copy.write(bytes(128) + b"DICM" + _meta(head, subject))
         _note_beginning(window, head, subject)
         additions = _additions(head, profile, subject, has_masks=bool(masks))
-        rewriting = Rewriting(window, head.start, profile, subject, copy, additions)
+        frames = Frames(head.number(0x0028_0008, 1), head.samples, head.number(0x0028_0100), profile.options.encoders())
+        rewriting = Rewriting(window, head.start, profile, subject, copy, additions, frames)
         rewriting.run()
         if head.is_image and not rewriting.has_pixels:
             raise UnscrubbableError("the file ends before its pixel data")

@@ -49,7 +49,12 @@ class Options(_Part):
     often_burned_in: tuple[str, ...]
     screen_words: tuple[str, ...]
     masks: tuple[Mask, ...]
+    jpeg_texts: tuple[str, ...]
     words_for: Mapping[str, str]
+
+    def encoders(self) -> frozenset[str]:
+        """Comments of encoders that frames may hold, in small letters."""
+        return frozenset(map(str.lower, self.jpeg_texts))
 
     def letters(self) -> frozenset[str]:
         """Letters of the options in force, as the table of the profile writes them."""

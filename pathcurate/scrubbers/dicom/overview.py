@@ -23,6 +23,9 @@ _MOST_PIXELS: Final = 12_000_000
 _SIDE: Final = 64
 _SAME_PROPORTIONS: Final = 0.03
 _LEAST_CORRELATION: Final = 0.95
+_BLOCK: Final = 8
+_MOST_DIFFERENCE: Final = 32.0
+"""Mean grey levels of a block; encoders and scaling make a few."""
 _LEAST_CONTRAST: Final = 4.0
 """Standard deviation of grey values, of 255: below it a picture is empty, and says nothing of what another shows."""
 
@@ -35,6 +38,7 @@ def hidden_labels(job: ScrubJob, heads: Mapping[bytes, Head]) -> dict[bytes, str
     """
     hidden: dict[bytes, str] = {}
     doubtful: list[bytes] = []
+    thumbnails: list[bytes] = []
     volumes = [member for member, head in heads.items() if head.role == "VOLUME"]
     for member, head in heads.items():
         if head.role == "LABEL":
@@ -43,17 +47,32 @@ def hidden_labels(job: ScrubJob, heads: Mapping[bytes, Head]) -> dict[bytes, str
             continue
         elif head.text(0x0048_0010).upper() == "YES":
             hidden[member] = "SpecimenLabelInImage is YES"
+        elif head.role == "THUMBNAIL" and any(_has_same_proportions(head, heads[volume]) for volume in volumes):
+            thumbnails.append(member)
         elif head.role == "THUMBNAIL":
-            if not any(_has_same_proportions(head, heads[volume]) for volume in volumes):
-                hidden[member] = "a thumbnail that has not the proportions of the slide"
+            hidden[member] = "a thumbnail that has not the proportions of the slide"
         else:
             doubtful.append(member)
+    hidden |= _printed_on(job, heads, thumbnails, volumes)
     if doubtful:
         shown = _reference(job, heads, [member for member in heads if member not in hidden and member not in doubtful])
         for member in doubtful:
             if not _shows_the_same(job, member, heads[member], shown):
                 hidden[member] = "not shown to be free of the label"
     return hidden
+
+
+def _printed_on(
+    job: ScrubJob, heads: Mapping[bytes, Head], thumbnails: list[bytes], volumes: list[bytes]
+) -> dict[bytes, str]:  # fmt: skip
+    """The thumbnails that show more than the slide's own pixels do, as far as these can be decoded."""
+    shown = _reference(job, heads, volumes) if thumbnails else None
+    pictures = {member: _picture(job, member, heads[member]) for member in (thumbnails if shown is not None else ())}
+    return {
+        member: "a thumbnail that shows more than the slide"
+        for member, picture in pictures.items()
+        if shown is not None and picture is not None and _differs(picture, shown[1])
+    }
 
 
 def _size(head: Head) -> tuple[int, int]:
@@ -87,6 +106,13 @@ def _shows_the_same(job: ScrubJob, member: bytes, head: Head, shown: tuple[Head,
     if picture is None or min(float(picture.std()), float(reference.std())) < _LEAST_CONTRAST:
         return False
     return float(np.corrcoef(picture.ravel(), reference.ravel())[0, 1]) >= _LEAST_CORRELATION
+
+
+def _differs(picture: NDArray[np.float64], reference: NDArray[np.float64]) -> bool:
+    """Whether somewhere on a small grey picture another thing is seen, as a label that was pasted into it."""
+    side = _SIDE // _BLOCK
+    blocks = np.abs(picture - reference).reshape(side, _BLOCK, side, _BLOCK).mean(axis=(1, 3))
+    return float(blocks.max()) > _MOST_DIFFERENCE
 
 
 def _picture(job: ScrubJob, member: bytes, head: Head) -> NDArray[np.float64] | None:

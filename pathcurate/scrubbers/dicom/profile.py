@@ -13,7 +13,7 @@ from pathcurate import filerules
 from pathcurate.errors import UsageError
 from pathcurate.model.filerule import FileRule, FileRules
 from pathcurate.model.filescrub import Deed, UnscrubbableError
-from pathcurate.scrubbers.dicom import values
+from pathcurate.scrubbers.dicom import forms, values
 from pathcurate.scrubbers.dicom.options import Options, read_options
 from pathcurate.scrubbers.dicom.structure import LONG_FORMS, PIXEL_DATA, SHORT_FORMS, Encoding
 from pathcurate.scrubbers.dicom.values import Level, Ruling, Subject, Treatment
@@ -31,10 +31,14 @@ _SEQUENCES: Final = {0x0040_1101: "code", 0x0070_0001: "drop"}
 """Sequences with the action D whose items would identify: a person's code, and what is drawn on an image."""
 _OVERLAY_BIT: Final = 0x0102
 _CODE_MEANING: Final = 0x0008_0104
+_ICC_PROFILE: Final = 0x0028_2000
 _SPECIAL: Final[dict[int, Treatment]] = {
     0x0008_0005: values.character_set, 0x0008_0102: values.coding_scheme, 0x0040_A040: values.value_type,
+    0x0048_0106: forms.reference, 0x0020_9056: forms.reference,
 }  # fmt: skip
-"""Attributes that say how others are to be read."""
+"""Attributes that say how others are to be read, or that others refer to."""
+_FREE: Final = 8
+"""Bytes of numbers that no text is looked for in."""
 
 
 @cache
@@ -118,10 +122,9 @@ class Profile:
         effective = known[0] if kind in {b"", b"UN"} and known else kind or b"UN"
         is_sequence = effective == b"SQ" and kind in {b"", b"UN", b"SQ"}
 
-        def made(deed: Deed, rule: str, treat: Treatment | None, sequence: str = "drop") -> Ruling:
-            return Ruling(
-                tag, effective, form, None if is_sequence else treat, sequence if is_sequence else None, place, deed, rule
-            )
+        def made(deed: Deed, rule: str, treat: Treatment | None, sequence: str = "drop", free: int = -1) -> Ruling:
+            treat, how = (None, sequence) if is_sequence else (treat, None)
+            return Ruling(tag, effective, form, treat, how, place, deed, rule, free)
 
         if group & 1:
             return made(Deed.REMOVE, "E.1-1 private", self._private)
@@ -160,7 +163,7 @@ class Profile:
             case Deed.KEEP if kind == b"UN":
                 return made(Deed.EMPTY, said, values.empty, "keep")
             case Deed.KEEP:
-                return made(Deed.EMPTY, said, values.text(values.empty) if kind not in _BINARY | _BLOBS else None, "keep")
+                return made(Deed.EMPTY, said, _as_is(rule, tag, kind), "keep")
             case Deed.REMOVE:
                 return made(rule.deed, said, values.remove)
             case Deed.EMPTY:
@@ -228,12 +231,15 @@ class Profile:
             choices = {"full": None, "modified": self._date(kind, values.empty), "removed": values.empty}
             return made(Deed.SHIFT, said, choices[self.options.dates])
         if kind == b"CS":
-            return made(Deed.EMPTY, said, values.code_string(values.empty))
+            return made(Deed.EMPTY, said, forms.code_string(values.empty))
         if kind in {b"IS", b"DS"}:
-            return made(Deed.EMPTY, said, values.number_string(values.empty))
+            return made(Deed.EMPTY, said, (forms.integers if kind == b"IS" else forms.decimals)(values.empty))
         if kind == b"AS":
             return made(Deed.EMPTY, said, values.age(values.empty) if self.options.retain_patient else values.empty)
-        return made(Deed.KEEP, said, None)
+        if kind in LONG_FORMS or b"OW" in known:
+            # Samples, of any number: of them nothing can be told.
+            return made(Deed.KEEP, said, None)
+        return made(Deed.EMPTY, said, forms.numbers(values.empty), free=_FREE)
 
     def _private(self, subject: Subject, raw: bytes, level: Level, ruling: Ruling) -> bytes | None:
         """A private attribute goes, unless the site knows its creator and element to be safe."""
@@ -249,6 +255,17 @@ class Profile:
             elif (level.creators.get(group << 8 | element >> 8), group, element & 0xFF) in self._safe:
                 return values.text(values.remove)(subject, raw, level, ruling)
         return values.remove(subject, raw, level, ruling)
+
+
+def _as_is(rule: FileRule, tag: int, kind: bytes) -> Treatment | None:
+    """What is done to a value that a rule keeps."""
+    if tag == _ICC_PROFILE:
+        return forms.colours
+    if kind in _BINARY | _BLOBS:
+        return None
+    if rule.is_of_site:
+        return values.text(values.empty)
+    return (forms.well_formed_uid if kind == b"UI" else values.stock_text)(values.empty)
 
 
 def _is_plausible(kind: bytes, known: tuple[bytes, ...]) -> bool:

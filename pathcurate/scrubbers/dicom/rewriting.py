@@ -9,6 +9,7 @@ from typing import Final
 
 from pathcurate.model.filescrub import Deed, UnscrubbableError
 from pathcurate.scrubbers.dicom.copy import Copy
+from pathcurate.scrubbers.dicom.frames import TABLES, Frames, check_places
 from pathcurate.scrubbers.dicom.profile import Profile
 from pathcurate.scrubbers.dicom.structure import (
     DEEPEST,
@@ -67,15 +68,18 @@ class Rewriting:
         subject: as whom it is scrubbed.
         copy: what is written to.
         additions: elements that the copy has whatever the source has, in the order of their tags.
+        frames: of its pixels.
 
     Attributes:
         pixels: where the pixel data begin in the copy, and how long they are if they are not compressed.
     """
 
     def __init__(
-        self, window: Window, start: Beginning, profile: Profile, subject: Subject, copy: Copy, additions: Sequence[Addition]
+        self, window: Window, start: Beginning, profile: Profile, subject: Subject, copy: Copy,
+        additions: Sequence[Addition], frames: Frames,
     ) -> None:  # fmt: skip
         self._window, self._start, self._profile, self._subject, self._copy = window, start, profile, subject, copy
+        self._frames = frames
         self._additions = list(additions)
         self._added = {tag for tag, _ in additions}
         self.pixels: tuple[int, int] | None = None
@@ -159,7 +163,9 @@ class Rewriting:
                 at = self._sequence(at, value_at, length, ruling, encoding, level, depth)
             elif depth == 0 and tag in self._added:
                 at = stop
-            elif ruling.treat is None:
+            elif ruling.treat is None or length <= ruling.free:
+                if tag in TABLES:
+                    check_places(window.source, value_at, length, 8, rises=TABLES[tag])
                 copy.keep(at, stop)
                 at = stop
                 continue
@@ -297,32 +303,19 @@ class Rewriting:
         if length == UNDEFINED:
             if is_native or tag != PIXEL_DATA:
                 raise UnscrubbableError("its pixel data are not written as its transfer syntax says")
-            end = self._behind_fragments(value_at)
+            end = self._frames.behind(self._window.source, value_at)
         else:
             end = value_at + length
             if end > size:
                 raise UnscrubbableError("the file ends before its pixel data do")
             if not is_native and tag == PIXEL_DATA and self._start.syntax != "1.2.840.10008.1.2.1.98":
                 raise UnscrubbableError("its pixel data are not written as its transfer syntax says")
+            if is_native:
+                self._frames.check_native(self._window.source, value_at, length, tag)
         self.pixels = (self._copy.position + value_at - at, length)
         self.has_pixels = True
         self._copy.keep(at, end)
         return end
-
-    def _behind_fragments(self, at: int) -> int:
-        """Behind the end mark of encapsulated pixel data (PS3.5 section A.4)."""
-        read_at, size = self._window.source.read_at, self._window.size
-        while True:
-            head = read_at(at, 8)
-            if len(head) < 8:
-                raise UnscrubbableError("the pixel data have no end mark")
-            group, element, length = struct.unpack("<HHI", head)
-            tag = group << 16 | element
-            if tag == SEQUENCE_END:
-                return at + 8
-            at += 8 + length
-            if tag != ITEM or length == UNDEFINED or at > size:
-                raise UnscrubbableError("the pixel data have no end mark")
 
 
 def _even(value: bytes, kind: bytes) -> bytes:

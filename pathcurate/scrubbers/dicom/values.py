@@ -42,8 +42,11 @@ _ZONE: Final = re.compile(rb"[+\-]\d{4}")
 _AGE: Final = re.compile(rb"(\d{1,3})([DWMY])")
 _PER_YEAR: Final = {b"D": 365.25, b"W": 52.18, b"M": 12.0, b"Y": 1.0}
 _TOP_AGE: Final = 90
-_CODE: Final = re.compile(rb"[A-Za-z0-9_ \\\-./]*")
-_NUMERIC: Final = re.compile(rb"[0-9+\-.eE \\]*")
+_CHARSET: Final = re.compile(rb"(?:ISO[ _\-]?(?:2022)?[ _\-]?(?:IR)?[ _\-]?[0-9]{0,3}|GBK?[0-9]{0,5}|UTF[ _\-]?8|ASCII)?",
+                             re.IGNORECASE)  # fmt: skip
+_TITLES: Final = "|".join(("医师", "医生", "主任", "护士", "先生", "女士")).encode()
+_TELLS: Final = re.compile(rb"[0-9](?:[ \-]?[0-9]){8}|@|\b(?:Dr|Prof|Mr|Mrs|Ms|Miss)\b\.?[ ^]+[A-Z]|" + _TITLES)
+"""What speaks of a person, or numbers one, in a text that otherwise stays."""
 _SEPARATORS: Final = re.compile(r"[\s^=,._\-/]+")
 _NO_SIGN: Final = re.compile(r"[\W_]+")
 _HAN: Final = "⺀"
@@ -102,6 +105,7 @@ class Ruling:
         kind: value representation.
         form: of its header: 0 with a short length, 1 with a long one, 2 without a kind.
         treat: the treatment of its value; None if it stays whatever it is.
+        free: bytes up to which it stays whatever it is.
         sequence: if it is a sequence: keep, content, drop, empty or code.
         place: the tag as the standard writes it.
         deed: what its treatment does, where it does something.
@@ -116,6 +120,7 @@ class Ruling:
     place: str
     deed: Deed
     rule: str
+    free: int = -1
 
 
 Treatment = Callable[["Subject", bytes, Level, Ruling], bytes | None]
@@ -322,14 +327,14 @@ def matching(pattern: re.Pattern[bytes], otherwise: Treatment) -> Treatment:
     return treat
 
 
-def code_string(otherwise: Treatment) -> Treatment:
-    """A code of the standard's stays."""
-    return matching(_CODE, otherwise)
+def stock_text(otherwise: Treatment) -> Treatment:
+    """A text that names no person stays, unless it holds something that identifies this slide."""
+    as_text = text(otherwise)
 
+    def treat(subject: Subject, raw: bytes, level: Level, ruling: Ruling) -> bytes | None:
+        return (otherwise if _TELLS.search(raw) else as_text)(subject, raw, level, ruling)
 
-def number_string(otherwise: Treatment) -> Treatment:
-    """A number stays."""
-    return matching(_NUMERIC, otherwise)
+    return treat
 
 
 def time_string(otherwise: Treatment) -> Treatment:
@@ -422,7 +427,7 @@ def _fitting(text: str, limit: int) -> str:
 
 def code_meaning(otherwise: Treatment) -> Treatment:
     """What a code means stays; of a code of the site's own, its known words."""
-    as_text, as_words = text(otherwise), words(otherwise)
+    as_text, as_words = stock_text(otherwise), words(otherwise)
 
     def treat(subject: Subject, raw: bytes, level: Level, ruling: Ruling) -> bytes | None:
         is_local = not level.scheme or level.scheme.startswith(_LOCAL_SCHEME)
@@ -446,7 +451,9 @@ def value_type(subject: Subject, raw: bytes, level: Level, ruling: Ruling) -> by
 def character_set(subject: Subject, raw: bytes, level: Level, ruling: Ruling) -> bytes | None:
     """How texts are written stays, and is remembered."""
     level.charset = tuple(part.strip() for part in raw.decode("ascii", "replace").replace("\0", "").split("\\"))
-    return code_string(empty)(subject, raw, level, ruling)
+    parts = raw.rstrip(b" \0").split(b"\\")
+    known = b"\\".join(part if _CHARSET.fullmatch(part.strip(b" \0")) else b"" for part in parts)
+    return raw if known == raw.rstrip(b" \0") else known
 
 
 def pseudonym(whose: str) -> Treatment:

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from pathcurate.blanking import Spans, are_apart, check_no_text, check_slack, joined, overlaps, write_blanked
-from pathcurate.images.jpegsegments import HEAD_BYTES, says_more
+from pathcurate.images.jpegsegments import HEAD_BYTES, has_text_behind, says_more
 from pathcurate.model.filescrub import Change, Deed, FilePlan, OwnValue, UnscrubbableError, WrittenFiles
 from pathcurate.scrubbers.mrxs.index import VERSION_BYTES, Index, Walk
 from pathcurate.scrubbers.mrxs.settings import MOST_BYTES, Settings, data_name, judged
@@ -35,8 +35,10 @@ _LEAST_COMMON: Final = 8
 _LEAST_OWN: Final = 5
 _MOST_IMAGES: Final = 2_000_000
 """Of one data file, which has 2 GiB at most: so each would have a kilobyte."""
-_SAMPLED: Final = 4
-"""Images of a level whose headers are looked at."""
+_SAMPLED: Final = 256
+"""Images of a piece of a level whose headers and ends are looked at."""
+_TAIL: Final = 256
+_PNG_TEXTS: Final = re.compile(rb"\x89PNG\r\n\x1a\n.*?(?:tEXt|zTXt|iTXt|eXIf|tIME)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,12 +186,16 @@ class _Slide:
         check_slack(self._index, _spans(index.spans), [])
 
     def _check_images(self, index: Index) -> None:
-        """The first images of each level hold pixels and nothing else."""
+        """Images at an even spread of each level hold pixels and nothing else."""
         option = self._job.rules.options.get("jpeg_texts", [])
         words = frozenset(str(word).lower() for word in (option if isinstance(option, list | tuple) else ()))
-        for level in index.levels:
-            for offset, length, number in level[0][:_SAMPLED].tolist() if level else ():
-                if says_more(self._data[number].read_at(offset, min(length, HEAD_BYTES)), words):
+        for places in (piece for level in index.levels for piece in level if len(piece)):
+            step = -(-len(places) // _SAMPLED)
+            for offset, length, number in (*places[::step].tolist(), places[-1].tolist()):
+                head = self._data[number].read_at(offset, min(length, HEAD_BYTES))
+                tail = self._data[number].read_at(offset + max(0, length - _TAIL), min(length, _TAIL))
+                is_jpeg = head.startswith(b"\xff\xd8")
+                if says_more(head, words) or (is_jpeg and has_text_behind(tail)) or _PNG_TEXTS.match(head):
                     raise UnscrubbableError("images of the pyramid hold texts, which cannot be taken out bit for bit")
 
     # --- The account ---------------------------------------------------------------------------------------------

@@ -3,20 +3,15 @@
 Tiles of a copy are those of the slide, bit for bit, so a text in one cannot be taken out: such a slide is refused.
 """
 
-import re
 import struct
-from collections.abc import Iterator
 from typing import Final
 
+from pathcurate.images.jpegsegments import comments, has_text_behind, segments
 from pathcurate.scrubbers.tiff.forms import is_of_words
 
-HEAD_BYTES: Final = 8192
-"""Of a tile this much is looked at: segments before the pixels."""
 TAIL_BYTES: Final = 256
 _TABLES: Final = frozenset({0xDB, 0xC4, 0xDD, 0xCC})
 """Quantisation, Huffman and arithmetic tables, restart interval (ITU-T T.81, table B.1)."""
-_COMMENT: Final = 0xFE
-_PRINTED: Final = re.compile(rb"[ -~\x80-\xff]{4}")
 
 
 def says_more(head: bytes, tail: bytes, words: frozenset[str]) -> bool:
@@ -28,7 +23,8 @@ def says_more(head: bytes, tail: bytes, words: frozenset[str]) -> bool:
         words: of comments that encoders write, folded.
     """
     if head[:2] == b"\xff\xd8":
-        return _jpeg_says_more(head, words) or _has_trailer(tail)
+        found = comments(head)
+        return found is None or not all(_is_stock(text, words) for text in found) or has_text_behind(tail)
     if head[:4] == b"\xff\x4f\xff\x51":
         return _codestream_says_more(head, words)
     if head[4:12] == b"jP  \r\n\x87\n":
@@ -42,46 +38,20 @@ def says_more(head: bytes, tail: bytes, words: frozenset[str]) -> bool:
     return False
 
 
+def has_no_end(head: bytes, tail: bytes) -> bool:
+    """Whether a tile is a JPEG whose end is not in the last bytes that were read: something may stand behind it."""
+    return head[:2] == b"\xff\xd8" and b"\xff\xd9" not in tail
+
+
 def bare_tables(data: bytes) -> bytes | None:
     """Tables of abbreviated JPEG streams (TIFF Technical Note 2) and nothing else; None if they are damaged."""
     if data[:2] != b"\xff\xd8":
         return None
     kept, at = b"\xff\xd8", 2
-    for marker, body in _segments(data):
+    for marker, begin, at in segments(data):
         if marker in _TABLES:
-            kept += struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
-        at += 4 + len(body)
+            kept += data[begin:at]
     return kept + b"\xff\xd9" if data[at : at + 2] == b"\xff\xd9" else None
-
-
-def _segments(head: bytes) -> Iterator[tuple[int, bytes]]:
-    """Markers with what belongs to them, as far as they are whole, up to the first scan or the end."""
-    at = 2
-    while at + 4 <= len(head) and head[at] == 0xFF and head[at + 1] not in (0xDA, 0xD9):
-        (length,) = struct.unpack_from(">H", head, at + 2)
-        if length < 2 or at + 2 + length > len(head):
-            return
-        yield head[at + 1], head[at + 4 : at + 2 + length]
-        at += 2 + length
-
-
-def _jpeg_says_more(head: bytes, words: frozenset[str]) -> bool:
-    at = 2
-    for marker, body in _segments(head):
-        at += 4 + len(body)
-        if marker == _COMMENT and not _is_stock(body, words):
-            return True
-        if 0xE0 <= marker <= 0xEF and not _is_plain(marker, body):
-            return True
-    # A segment that goes on beyond what was looked at is longer than any that decoding needs.
-    return len(head) == HEAD_BYTES and head[at : at + 1] == b"\xff" and head[at + 1 : at + 2] not in (b"\xda", b"\xd9")
-
-
-def _is_plain(marker: int, body: bytes) -> bool:
-    """Whether an application segment only says how to decode: JFIF without a thumbnail, or Adobe's colour transform."""
-    return (marker == 0xE0 and body[:5] == b"JFIF\0" and len(body) == 14) or (
-        marker == 0xEE and body[:5] == b"Adobe" and len(body) == 12
-    )  # fmt: skip
 
 
 def _is_stock(text: bytes, words: frozenset[str]) -> bool:
@@ -98,9 +68,3 @@ def _codestream_says_more(head: bytes, words: frozenset[str]) -> bool:
             return True
         at += 2 + max(2, length)
     return False
-
-
-def _has_trailer(tail: bytes) -> bool:
-    """Whether text follows a JPEG's end."""
-    _, end, rest = tail.rpartition(b"\xff\xd9")
-    return bool(end) and _PRINTED.search(rest) is not None

@@ -37,6 +37,11 @@ _USUAL_DIFFERENCE: Final = 12.0
 """The same of pixels, in the mean over a block and over the picture."""
 
 
+_SAME_SIZE: Final = (64, 64)
+_LEAST_CORRELATION: Final = 0.5
+"""Of grey pictures of two levels; focal planes of one slide have more, a label and a slide next to none."""
+
+
 def picture_of(blocks: Blocks, directory: Directory) -> Image.Image | None:
     """An image of the slide in RGB; None if it is too large, damaged, or compressed by a method that nothing here decodes.
 
@@ -130,6 +135,19 @@ def shows_no_more(thumbnail: Image.Image, level: Image.Image) -> bool:
     return bool(
         shifts <= _MOST_SHIFT and _blocks(distances).max() <= _MOST_DIFFERENCE and distances.mean() <= _USUAL_DIFFERENCE
     )
+
+
+def shows_another(image: Image.Image, level: Image.Image) -> bool:
+    """Whether an image shows something else than a level of a pyramid of the same shape: a label, a photo of the glass."""
+    one, other = (
+        np.asarray(picture.convert("L").resize(_SAME_SIZE, Image.Resampling.BOX), dtype=np.float64).ravel()
+        for picture in (image, level)
+    )
+    if float(np.abs(one - other).mean()) <= _USUAL_DIFFERENCE:
+        return False
+    if min(one.std(), other.std()) == 0:
+        return True
+    return float(np.corrcoef(one, other)[0, 1]) < _LEAST_CORRELATION
 
 
 def _blocks(pixels: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from pathcurate import ifd
 from pathcurate.ifd import Blocks, Directory, tiles
+from pathcurate.images.jpegsegments import HEAD_BYTES
 from pathcurate.images.studylabel import study_label
 from pathcurate.model.filescrub import Deed, FilePlan, UnscrubbableError
 from pathcurate.scrubbers.tiff import generic, jpegs
@@ -16,13 +17,19 @@ from pathcurate.scrubbers.tiff.drafts import Draft, Fresh, Placed, place
 from pathcurate.scrubbers.tiff.forms import words_of
 from pathcurate.scrubbers.tiff.ground import Pixels, Table
 from pathcurate.scrubbers.tiff.judging import Judge
-from pathcurate.scrubbers.tiff.pictures import MOST_PIXELS, picture_of, scaled, shows_no_more, strip_of
+from pathcurate.scrubbers.tiff.pictures import MOST_PIXELS, picture_of, scaled, shows_another, shows_no_more, strip_of
 from pathcurate.scrubbers.tiff.slide import Dialect, Role, Slide, described, has_shape, sides
 from pathcurate.scrubbers.tiff.tags import draft
 from pathcurate.slidefiles import ScrubJob
 
-_LOOKED_AT: Final = 16
-"""Tiles of a level whose heads are read."""
+_LOOKED_AT: Final = 256
+"""Tiles of a level whose heads and ends are read."""
+_OF_ONE_PYRAMID: Final = frozenset({"svs", "tiff"})
+"""Formats that know a level by its shape alone."""
+_MOST_COMPARED: Final = 3_000_000
+"""Pixels of an image that may be a label or a photo of the glass."""
+_MOST_TILE: Final = 16 << 20
+_BITS_PER_SAMPLE: Final = 258
 _SHORT, _LONG = 3, 4
 _PHOTOMETRIC, _PALETTE = 262, 3
 _KEPT_OF_A_PICTURE: Final = (ifd.NEW_SUBFILE_TYPE, ifd.IMAGE_DESCRIPTION, ifd.XMP, ifd.SOFTWARE)
@@ -90,6 +97,8 @@ class _Planning:
         pixels = Pixels(kept, gone, self._slide.blocks.size)
         if any(self._says_more(table, _LOOKED_AT) for table in kept):
             raise UnscrubbableError("pixels that stay hold a comment or another text")
+        if self._slide.judge.job.format in _OF_ONE_PYRAMID:
+            self._demand_one_picture(levels)
         head = self._slide.blocks.read_at(0, 16)
         left = [directory for directory in self._gone if id(directory) not in {id(one.directory) for one in every}]
         placed = place(head, drafts, left, pixels.end())
@@ -199,15 +208,32 @@ class _Planning:
         made.values[ifd.TILE_BYTE_COUNTS] = Fresh(_LONG, lengths)
         return made
 
+    def _demand_one_picture(self, levels: Sequence[Directory]) -> None:
+        """Refuse an image that has the shape of a level and shows something else than the next larger one."""
+        below = [child for level in levels for child in level.sub_directories() if child.is_tiled]
+        of_colour = [level for level in (*levels, *below) if level.first_int(ifd.SAMPLES_PER_PIXEL, 1) == 3]
+        for small in of_colour:
+            width, height = sides(small)
+            larger = [level for level in of_colour if sides(level)[0] > width]
+            if width * height > _MOST_COMPARED or not larger:
+                continue
+            large = min(larger, key=lambda level: sides(level)[0])
+            shown, whole = self._picture_of(small), self._picture_of(large)
+            if shown is not None and whole is not None and shows_another(shown, whole):
+                raise UnscrubbableError("an image that has the shape of a level shows something else")
+
+    def _picture_of(self, directory: Directory) -> Image.Image | None:
+        if directory.offset not in self._pictures:
+            self._pictures[directory.offset] = picture_of(self._slide.blocks, directory)
+        return self._pictures[directory.offset]
+
     def _level_of(self, levels: Sequence[Directory], width: int) -> Image.Image | None:
         """The picture of the smallest level of at least this width, else of the largest smaller one that can be decoded."""
         below = [child for level in levels for child in level.sub_directories() if child.is_tiled]
         wide = sorted((*levels, *below), key=lambda directory: sides(directory)[0])
         enough = [directory for directory in wide if sides(directory)[0] >= width]
         for directory in (*enough[:1], *wide[-len(enough) - 1 :: -1]):
-            if directory.offset not in self._pictures:
-                self._pictures[directory.offset] = picture_of(self._slide.blocks, directory)
-            if (found := self._pictures[directory.offset]) is not None:
+            if (found := self._picture_of(directory)) is not None:
                 return found
         return None
 
@@ -236,10 +262,28 @@ class _Planning:
         """Whether tiles, at most so many of them, say more than pixels."""
         words = words_of(self._judge.job.rules, "jpeg_texts")
         count = table.entries[0].count
+        most_bytes = _most_bytes(table.directory)
         for number in range(count) if count <= most else sorted({(count - 1) * step // (most - 1) for step in range(most)}):
             offset, length = tiles.tile_at(table.directory, table.entries, number)
-            head = self._slide.blocks.read_past(offset, min(length, jpegs.HEAD_BYTES))
+            head = self._slide.blocks.read_past(offset, min(length, HEAD_BYTES))
             start = max(0, length - jpegs.TAIL_BYTES)
-            if jpegs.says_more(head, self._slide.blocks.read_past(offset + start, length - start), words):
+            tail = self._slide.blocks.read_past(offset + start, length - start)
+            if start and jpegs.has_no_end(head, tail) and length <= _MOST_TILE:
+                tail = self._slide.blocks.read_past(offset, length)
+            if jpegs.says_more(head, tail, words):
+                return True
+            if most_bytes is not None and any(
+                self._slide.blocks.read_past(offset + most_bytes, min(max(0, length - most_bytes), _MOST_TILE))
+            ):
                 return True
         return False
+
+
+def _most_bytes(directory: Directory) -> int | None:
+    """Bytes that a tile or strip of an image takes at most; None if it is compressed."""
+    if directory.first_int(ifd.COMPRESSION, 1) != 1:
+        return None
+    width, height = (ifd.TILE_WIDTH, ifd.TILE_LENGTH) if directory.is_tiled else (ifd.IMAGE_WIDTH, ifd.IMAGE_LENGTH)
+    across, down = (directory.first_int(tag, 0) or 0 for tag in (width, height))
+    samples, bits = directory.first_int(ifd.SAMPLES_PER_PIXEL, 1) or 1, directory.first_int(_BITS_PER_SAMPLE, 1) or 1
+    return -(-across * samples * bits // 8) * down

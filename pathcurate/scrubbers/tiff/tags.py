@@ -8,10 +8,10 @@ import numpy as np
 
 from pathcurate import ifd
 from pathcurate.ifd import Directory, Entry, texts
+from pathcurate.images.colourprofile import blank_texts
 from pathcurate.model.filerule import FileRule
 from pathcurate.model.filescrub import Deed, UnscrubbableError
 from pathcurate.scrubbers.tiff.drafts import SIZES, Draft, Fresh
-from pathcurate.scrubbers.tiff.icc import blank_texts
 from pathcurate.scrubbers.tiff.jpegs import bare_tables
 from pathcurate.scrubbers.tiff.markup import MOST_BYTES
 from pathcurate.scrubbers.tiff.slide import Dialect, Slide
