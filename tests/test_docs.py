@@ -38,7 +38,7 @@ PROMPT = "$ "
 
 def tree(group: click.Group = root, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """Every group and command with its words, in reading order."""
-    context = click.Context(group)
+    context = click.Context(group, help_option_names=["-h", "--help"])
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
@@ -185,7 +185,7 @@ def parse(words: list[str]) -> None:
         assert words in (["--help"], ["-h"], ["--version"]), f"no such command: pathcurate {' '.join(words)}"
         return
     command = COMMANDS[path]
-    context = click.Context(command)
+    context = click.Context(command, help_option_names=["-h", "--help"])
     if words[-1] in {"-h", "--help"}:
         return
     values, rest, _ = command.make_parser(context).parse_args(list(words[len(path) :]))

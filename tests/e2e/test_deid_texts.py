@@ -1,8 +1,9 @@
 """The text scrubber on texts that its rules' authors had not seen, and on medical text that looks like identifiers.
 
-What is wanted is a recall and a precision of 0.99 each; `make bench` says how far that is reached. The least shares here lie
-just under what was measured, so that no change makes them worse unseen: of the sets that the rules were made better by (a to
-d; in English e as well), and of the last Chinese one (e), which they were frozen before.
+What is wanted is a recall and a precision of 0.99 each; `make bench` says how far that is reached. All sets here have been
+read since they were scored, and the rules were made better by them; the least shares lie just under what was measured, so
+that no change makes them worse unseen. Beds are taken out with their word (17床), which sets a to e do not mark: it costs
+them a part of their precision.
 """
 
 import pytest
@@ -89,10 +90,19 @@ def test_chinese_texts_lose_no_fewer_identifiers_than_before(chinese: Score) -> 
     assert (chinese.recall(QUASI) or 0) >= 0.975
 
 
-@pytest.mark.parametrize(("names", "language", "least"), [(["zh_e"], "zh", 0.87)])
-def test_the_last_unseen_texts_lose_no_fewer_than_when_scored(names: list[str], language: str, least: float) -> None:
+@pytest.mark.parametrize(
+    ("names", "direct", "quasi", "precision"),
+    [(("zh_e",), 0.955, 0.72, 0.99), (("zh_f", "zh_g"), 0.965, 0.875, 0.985), (("en_g",), 0.94, 0.885, 0.965)],
+)
+def test_the_later_texts_lose_no_fewer_than_before(
+    names: tuple[str, ...], direct: float, quasi: float, precision: float
+) -> None:
     samples = read_corpus(*names)
-    assert (score(samples, removed(samples, language)).recall(DIRECT) or 0) >= least
+    scored = score(samples, removed(samples, names[0][:2]))
+    assert (scored.recall(DIRECT) or 0) >= direct
+    assert (scored.recall(QUASI) or 0) >= quasi
+    assert (scored.precision or 0) >= precision
+    assert scored.hits == 0
 
 
 @pytest.mark.parametrize(
@@ -103,7 +113,7 @@ def test_chinese_texts_lose_each_kind_as_before(chinese: Score, kind: str, least
 
 
 def test_chinese_texts_lose_little_else(chinese: Score) -> None:
-    assert (chinese.precision or 0) >= 0.98
+    assert (chinese.precision or 0) >= 0.975
     assert chinese.hits == 0
 
 

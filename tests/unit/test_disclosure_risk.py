@@ -485,11 +485,12 @@ def test_what_is_not_counted_is_said() -> None:
 
 
 _CLAIM = re.compile(r"anonymi[sz]|匿名化", re.IGNORECASE)
-_HONEST = "去标识化不等于匿名化"
+_HONEST = re.compile("去标识化不等于匿名化|dicom-anonymizer")
+"""What says so, and the name of a tool that others call so."""
 
 
 def _helps(part: click.Command, name: str) -> Iterator[tuple[str, str]]:
-    context = click.Context(part, info_name=name)
+    context = click.Context(part, info_name=name, help_option_names=["-h", "--help"])
     yield name, part.get_help(context)
     if isinstance(part, click.Group):
         for member in part.list_commands(context):
@@ -505,4 +506,4 @@ def test_nothing_claims_to_be_anonymised(public: Path) -> None:
     said |= {"README": (REPOSITORY / "README.md").read_text(), **dict(_helps(root, "pathcurate"))}
     assert len(said) > 20
     for name, text in said.items():
-        assert _CLAIM.search(text.replace(_HONEST, "")) is None, name
+        assert _CLAIM.search(_HONEST.sub("", text)) is None, name
