@@ -34,6 +34,7 @@ _MEANINGS = re.compile(
 _KINDLESS = ("none", "bed")
 _LEAST_DIGITS = {"id": 5, "account": 5, "phone": 4, "strict": 3, "case": 3, "": 4}
 _LEAST_WITHOUT_NUMBER_SIGN = 5
+_CODED = re.compile("[A-Z]{1,4}-[A-Z]{1,4}-")
 _SHORT_LINES = frozenset({"分机", "内线", "短号"})
 _NUMBER_SIGN = re.compile(r"(?:[号码证卡照№]|I[Dd]|id)$")
 _VERSION = re.compile(r"(?:CAP|[Pp]rotocol|[Vv]ersion|[Vv]er|[Vv]|版|版本|[Ee]dition|[Rr]elease|软件|系统)[.:]?[ ]?$")
@@ -73,7 +74,7 @@ _TISSUE = re.compile("[管瘤胞织髓膜腔叶左右上下体以之除另]|年�
 _LEAST_OF_A_YEAR = 4
 _DOTS_OF_A_UID = 3
 DEPARTMENT = (
-    "(?:[内外妇儿骨眼产神心肾泌呼消血肿胸普急抢监隔加烧耳口皮肛肝胆胰脑康老东西南北](?<![一-鿿](?<![科院住到至区在于转由]"
+    "(?:[内外妇儿骨眼产神心肾泌呼消血肿胸普急抢监隔加烧耳口皮肛肝胆胰脑康老东西南北](?<![一-鿿](?<![科院住到至区在于转由号]"
     ")[一-鿿])[一二三四五六七八九]?)"
 )
 """A department in one character before the number of a bed, which is no end of a longer word."""
@@ -86,7 +87,7 @@ _BED_BEFORE = re.compile(
     r"[ ]?号?[ ]?(?:病)?\Z"
 )
 _YEAR = 4
-_HAN_DIGITS = str.maketrans("〇零○洞一二三四五六七八九幺两拐勾", "00001234567891279")
+_HAN_DIGITS = str.maketrans("〇零○洞一二三四五六七八九幺两拐勾壹贰叁肆伍陆柒捌玖", "00001234567891279123456789")
 _ORGANISATION_SIGNS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 
 
@@ -218,6 +219,7 @@ def labelled(match: _Match) -> Span | None:
     if value.count(".") >= _DOTS_OF_A_UID:
         return None
     least = _LEAST_DIGITS.get(said, 0) if _NUMBER_SIGN.search(label) else _LEAST_WITHOUT_NUMBER_SIGN
+    least -= least == _LEAST_DIGITS[""] and _CODED.match(value) is not None
     if said in _KINDLESS or digits_in(value) < least or is_day(value) or _UNITS.match(match.string, match.end("v")):
         return None
     return match.span("v")
@@ -259,9 +261,9 @@ def alone(match: _Match) -> Span | None:
 
 
 def bed(match: _Match) -> Span | None:
-    """What stands before 床, if it is the number of one."""
+    """What stands before 床, if it is the number of one, with that word."""
     found = _BED_BEFORE.search(match.string, max(0, match.start() - 12), match.start())
-    return found.span("v") if found else None
+    return (found.start("v"), match.end()) if found else None
 
 
 def film(match: _Match) -> Span | None:

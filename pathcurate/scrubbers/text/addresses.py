@@ -70,7 +70,7 @@ _VILLAGE = Searched(
     rf"(?<!农)村[ ]?(?![\u4e00-\u9fff]{{0,3}}[医卫患])[\u4e00-\u9fff]{{1,3}}(?:组|屯|社|队|寨|湾|坪)(?![织成]))"
 )
 _LIVES = Searched(
-    rf"(?P<label>家住|家在|(?:曾|寄|租|借|暂)住[于在]?|现住|住在|住于|居住[于在]|居住(?![地证史环条区])|来自|户籍(?:所在地|"
+    rf"(?P<label>住址(?=[\u4e00-\u9fff])|宿舍(?=[一-鿿0-9]{{1,6}}[0-9])|老家在?(?=[\u4e00-\u9fff]{{2,4}}[,。;、])|家住|家在|(?:曾|寄|租|借|暂)住[于在]?|现住|住在|住于|居住[于在]|居住(?![地证史环条区])|来自|户籍(?:所在地|"
     rf"地|在)?|"
     rf"户口(?:所在地|"
     rf"在)?|祖籍|原籍|籍贯|居于|老家"
@@ -100,10 +100,14 @@ _DWELLING = re.compile(
 )
 _WIDE = re.compile(rf"(?:{_PROVINCES})[省市]?")
 """A province says of nobody where they live."""
+_TOWN = re.compile("[镇乡].{1,5}村")
 _SHORTEST, _LONGEST_CITY = 3, 3
 _PLACE_INSIDE = re.compile(rf"(?:{_PROVINCES})|[^本我]市|[县区镇乡村路街]|{_PLACE_END}$")
-_NATIVE = Searched(rf"(?P<v>(?:{_PROVINCES})省?{_HAN}{{2,6}})(?<![工商病男女老妇本中军])人(?=[,。;)])")
-_OF_ORIGIN = frozenset({"籍贯", "祖籍", "原籍"})
+_NATIVE = Searched(
+    rf"(?P<v>(?:{_PROVINCES})省?{_HAN}{{2,6}})(?:(?<![工商病男女老妇本中军])人(?=[,。;)])|籍(?=患者|病人|[,。;)]))"
+)
+_FOUR = re.compile(r"(?:乌鲁木齐|呼和浩特|鄂尔多斯|呼伦贝尔|巴彦淖尔|乌兰察布|克拉玛依|齐齐哈尔)\Z")
+_OF_ORIGIN = frozenset({"籍贯", "祖籍", "原籍", "老家", "老家在"})
 _OF_TISSUE = frozenset({"来自", "生于", "住", "居"})
 _NO_STREET = re.compile(
     r"(?:入|通|径|尿|胆|气|经|电|思|旁|短|回|水|消化|呼吸|网|线|传导|信号|代谢|淋巴|输出|流出|造)路|血管弄|城镇|"
@@ -145,11 +149,12 @@ def _as_far_as_a_place(match: re.Match[str], rule: str, before: int) -> Iterator
     """A match from where its name begins up to its last word that ends the name of a place: what follows is the sentence."""
     run = run_before(match.string, match.start(), 0, before) if before else ""
     if rule == "shape.city" and "省" not in run:
-        run = run[-_LONGEST_CITY:]
+        run = run[-_LONGEST_CITY - bool(_FOUR.search(run)) :]
     lead = _ADDRESS_LEAD.match(run)
     name = run[lead.end() :] if lead else run
-    last = _LAST_PLACE.match(re.split(_NEXT_LABEL, match["v"])[0])
-    is_named = last and len(name) + last.end() > _SHORTEST and (not before or len(name) > 1)
+    last = _LAST_PLACE.match(re.split(f"{_NEXT_LABEL}|的", match["v"])[0])
+    is_short = len(name) == 1 and rule == "shape.county" and _TOWN.search(match["v"]) is not None
+    is_named = last and len(name) + last.end() > _SHORTEST and (not before or len(name) > 1 or is_short)
     if last and is_named and not _NO_STREET.search(name + match["v"][:2]):
         yield Removal(match.start() - len(name), match.start() + last.end(), Kind.ADDRESS, rule)
 

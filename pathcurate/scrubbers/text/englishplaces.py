@@ -211,7 +211,8 @@ _STREET_EN = re.compile(
     r"Parade|Pde|Esplanade|Circuit|Quay|Heights|Meadows?|Villas|Brae|Wynd|Bank|Croft|Fold|Gate|Nagar|Marg|Colony|Layout"
     r"|Path|"
     r"STREET|ST|AVENUE|AVE|ROAD|RD|BOULEVARD|BLVD|DRIVE|LANE|COURT)(?![A-Za-z])"
-    r"(?![ ](?:Street|Avenue|Road|Drive|Lane|Court|Place|Way|Terrace|Close|Crescent|Gardens|Grove)(?![a-z]))\.?"
+    r"(?![ ](?:Street|Avenue|Road|Drive|Lane|Court|Place|Way|Terrace|Close|Crescent|Gardens"
+    r"|Grove)(?![a-z]))\.?(?:[ ](?:NW|NE|SW|SE)(?![A-Za-z]))?"
     r"(?:,?[ ](?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|Room|Rm|Bldg|APT|SUITE|#)\.?[ ]?#?[0-9A-Za-z-]{1,6})?"
     rf"{_TOWNS}(?:,?[ ](?:{_STATES}|{_REGIONS}))?{_CODES})(?![0-9])"
 )

@@ -285,7 +285,7 @@ def _may_begin(normal: str, start: int, end: int, shortest: int, *, needs_edge: 
     is_whole = is_given or (needs_edge and name[0] not in _NO_SURNAME)
     is_cut = not is_edge or name[1:2] in lists.single
     is_doubtful = is_common and length > 1 and not (is_whole or is_masked) and is_cut
-    if is_doubtful or (length == 1 and before + name in lists.title_ends):
+    if is_doubtful or (is_titled and before + name[0] in lists.title_ends):
         return False
     if name in lists.both and (needs_edge or before in _BY_HAND):
         return True

@@ -21,7 +21,7 @@ from pathcurate.scrubbers.text.hanforms import Anchor, anchors, found_anchors
 from pathcurate.scrubbers.text.namewords import DOTS, begins_word, folded_name, is_han, is_inside_word, name_words
 from pathcurate.scrubbers.text.spelling import simplified
 
-REMOVED, SUSPECTED = 5.0, 2.0
+REMOVED, SUSPECTED = 6.0, 2.0
 """Least score of what is taken out, and of what a person should look at."""
 BITS, PAIR_BITS = 16, 18
 """Of the places of the table of weights, and of the table of pairs of characters."""

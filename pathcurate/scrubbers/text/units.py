@@ -26,7 +26,7 @@ _BRANCH = re.compile(
 _LEAD = re.compile(
     r".*(?:[现家居]?住[在于]?|就职[于在]?|任职[于在]?|供职于|工作单位|单位[为是]?|工作[于在]|就读[于在]?|现任|曾任|委托(?"
     r":单位|机关|方|人)?|监护人|"
-    r"费用|务工|打工|来自|联系|通知|告知|送达|提交|转[至到交]|移交|上报|报告|骨灰[存放寄]*|随信|附上|若学校|如学校|"
+    r"收到|办理|村名|费用|务工|打工|来自|联系|通知|告知|送达|提交|转[至到交]|移交|上报|报告|骨灰[存放寄]*|随信|附上|若学校|如学校|"
     r"[到在与被请找"
     r"去]|[由经向为是系于至和及受转送](?!阳|平|安|江|州|山|城)|职业史|职业|原(?!州|阳|平)|现(?!代)|存|寄|(?<!公)交(?!通|口|"
     r"城|警)|[男女](?!子|童)|[的了]|患者|病"
@@ -46,7 +46,7 @@ _CONTEXT_BEHIND = re.compile(
     r"工程师|驾驶员|司机|分拣员|保安|厨师|[清焊电木瓦铸采漆钳车喷][砂工][工人,，]?|体检|宿舍|家属院|家属区|[一二三四五六]"
     r"年级|初[一二三]|"
     r"高[一二三]|大[一二三四](?!小)|研究生|本科生|留学生|退管会|退休办|工会|工龄|司机|保洁|店员|快递员|服务员|矿工|民工|"
-    r"清洁工|柜员|营业员|教练|技术员|护工|会员|[一-鿿]{1,3}工(?=[,。;)]|$)))"
+    r"船员|牧民|清洁工|柜员|营业员|教练|技术员|护工|会员|[一-鿿]{1,3}工(?=[,。;)]|$)))"
 )
 # Makers of reagents and devices, standards bodies, and what is nobody's.
 _NOBODYS = re.compile(
@@ -72,13 +72,14 @@ _ARMY = Searched(
     r"分队)(?:[0-9一-鿿]{0,3}[支营连分]队?(?:[0-9一-鿿]{1,2}连)?)?)"
 )
 _LABEL_UNIT = Searched(
-    r"(?:单位(?<![检量剂度托请诊院送]单位)|公司(?<!保险公司)|学校)(?:名称)?(?:及住址|及地址)?[ ]{0,3}[:|][ ]{0,4}"
+    r"(?:单 位|单位(?<![检量剂度托请诊院送]单位)|公司(?<!保险公司)|学校)(?:名称)?(?:及住址|及地址)?[ ]{0,3}[:|][ ]{0,4}"
     r"(?P<v>[^\s,，。；;:：|\[\]\n\ue000]{2,40})"
 )
 _HOSPITAL_END = re.compile("医院|卫生院|诊所|医学中心|卫生室|保健院|检验所|疾控中心")
 _LONGEST_NAME = 18
 _LEAST_NAME = 2
 _ALONE = frozenset("省市县")
+_TOLD = frozenset({"收到", "通知", "告知", "联系", "来自", "转交", "提交", "移交", "报告", "上报", "委托", "办理"})
 
 
 def find_units(normal: str) -> Iterator[Removal]:
@@ -111,7 +112,8 @@ def _named(normal: str) -> Iterator[Removal]:
         if start is None or _NOBODYS_BEHIND.match(normal, end):
             continue
         before = normal[max(0, start - 20) : start]
-        is_somebodys = _CONTEXT_BEHIND.match(normal, end) or _CONTEXT_BEFORE.search(before)
+        goes_on = bool(floor) and first == floor
+        is_somebodys = goes_on or _CONTEXT_BEHIND.match(normal, end) or _CONTEXT_BEFORE.search(before)
         if (rule == "shape.office" or is_somebodys) and not _NOBODYS_BEFORE.search(before):
             floor = end
             yield Removal(start, end, Kind.UNIT, rule)
@@ -132,7 +134,7 @@ def _begin(normal: str, end: int, floor: int) -> int | None:
     run = run_before(normal, stop, floor, _LONGEST_NAME)
     lead = _LEAD.match(run)
     name = run[lead.end() :] if lead else run
-    if len(name) < _LEAST_NAME == len(run) and not _GENERIC.fullmatch(run):
+    if len(name) < _LEAST_NAME == len(run) and not (_GENERIC.fullmatch(run) or run in _TOLD):
         name = run  # 正和 of 正和律师事务所: what stood before the name is its own beginning
     is_named = name in _ALONE or (len(name) >= _LEAST_NAME and not _GENERIC.fullmatch(name) and not _NOBODYS.search(name))
     return stop - len(name) if is_named else None

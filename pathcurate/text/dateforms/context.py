@@ -72,7 +72,8 @@ HAPPENED: Final = re.compile(
 )
 """What may stand behind such a day or month."""
 CLOCK: Final = re.compile(
-    r" {0,2}(?:(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?![0-9])|[上下]午|凌晨|清晨|中午|晚(?:[上间]|(?=[0-9一二三四五六七八九十,"
+    r" {0,2}(?:(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?![0-9])|[上下]午|凌晨|清晨|中午|傍晚|晚(?:[上间]|"
+    r"(?=[0-9一二三四五六七八九十,"
     r"，。)]|$))|夜间|早[上晨]|"
     r"(?:[01]?[0-9]|2[0-3])(?:时(?!间)|点(?![方位钟])))"
 )
@@ -80,7 +81,8 @@ CLOCK: Final = re.compile(
 DONE: Final = re.compile(
     r" ?已?(?:出报|电话|[告通]知|接收|收(?:到|检|片|样|取|件)?(?![缩治])|签|登记|发(?![现育生病炎热])|"
     r"送[达检到往出]|寄|报告|补[发报签]|转[入院]|入院|出院|"
-    r"来[院诊电]|复[查诊]|取[走片报]|完成|前(?:发|完成|出|取)|[借还]片?[出,，。]?|打印|审核|[行做]|手术)"
+    r"来[院诊电]|复[查诊]|取[走片报]|完成|前(?:发|完成|出|取|必须|务必|交|到|送)|[借还]片?[出,，。]?|打印|审核|[行做]|手术|"
+    r"加做|出片|穿刺|补[电做]|外出|赴)"
 )
 """What people do on a day, behind it."""
 UNIT: Final = re.compile(
@@ -93,10 +95,14 @@ _TIME: Final = re.compile(
     r"(?:Z(?![A-Za-z])|[+-][0-9]{2}:?[0-9]{2}(?![0-9]))?(?: ?(?:[AaPp]\.?[Mm](?![A-Za-z])\.?|hrs?(?![A-Za-z])"
     r"|(?:E|C|M|P|AE|NZ)[SD]T(?![A-Za-z])|(?:GMT|BST|UTC|IST)(?![A-Za-z])))?"
     r"| ?[AaPp]\.?[Mm](?![A-Za-z])\.?"
-    r"|[0-5][0-9](?<=[ T@][0-2][0-9]{3})(?: ?(?:hrs?|hours|h)(?![A-Za-z])\.?|(?=[ ]*(?:$|[\n,;)]|[.:](?![0-9])|by ))"
+    r"|[0-5][0-9](?<=[ T@][0-2][0-9]{3})(?: ?(?:hrs?|hours|h)(?![A-Za-z])\.?|(?=[ ]*(?:$|[\n,;)]|[.:](?![0-9])|by |at ))"
     r"|(?<=at [0-2][0-9]{3})(?![0-9]|\.[0-9]))"
-    r"|[.h][0-5][0-9](?<=[ @][0-2][0-9][.h][0-9]{2})(?=[ ]*(?:$|[\n,;)]|hrs))(?: ?hrs)?"
+    r"|[.h][0-5][0-9](?<=[ @][0-2][0-9][.h][0-9]{2})(?=[ ]*(?:$|[\n,;)]|hrs|[ap]m(?![a-z])))(?: ?(?:hrs|[ap]m))?"
     r"| ?(?:时|点(?!方向|位|钟位|钟方))(?:钟|整|半)?(?: ?[0-5]?[0-9] ?分(?: ?[0-5]?[0-9] ?秒)?)?)"
+)
+_PART_OF_DAY: Final = re.compile(
+    r" ?(?:上午|下午|凌晨|清晨|早[上晨]|中午|傍晚|夜间|晚[上间])(?: ?[一二两三四五六七八九十]{1,3}[时点](?:整|半"
+    r"|[一三]刻|[一二三四五六七八九十]{1,3}分?)?)?许?"
 )
 _TIME_BEFORE: Final = re.compile(
     r"(?<![0-9:.])(?:[01]?[0-9]|2[0-3])[:.]?[0-5][0-9](?:(?: ?(?:[AaPp]\.?[Mm]\.?|hrs?|hours))?,? on | ?"
@@ -138,6 +144,9 @@ class Context:
             end = weekday.end() if weekday else end
             time = _TIME.match(self.text, end)
             end = time.end() if time else end
+            part = _PART_OF_DAY.match(self.text, end)
+            end = part.end() if part and part.end() > end else end
+            end += self.text.startswith("许", end) and end > span[1]
             # Before it as well: 10:14 on 3 July 2024.
             is_on = self.text.endswith(("on ", "s, ", "m, ", "r, "), 0, start)
             time = _TIME_BEFORE.search(self.text, max(0, start - _LOOKBACK), start) if is_on else None

@@ -56,12 +56,27 @@ _YEAR_DIGITS, _MONTHS_OF_YEAR, _DAYS_OF_MONTH = 4, 12, 31
 
 def find_numeric(context: Context) -> Iterator[FoundDate | None]:
     """Dates whose parts are kept apart by a dash, a slash or a full stop."""
-    found = [(match, _read(context, match)) for match in _NUMERIC.finditer(context.text)]
+    matches = list(_NUMERIC.finditer(context.text))
+    listed = [match for match in matches if _is_listed(match)]
+    if len(listed) >= _LEAST_LISTED:
+        for match in listed:
+            form = digits_form("md", "slash", match["a"], match["b"])
+            real = context.day_of_report(int(match["a"]), int(match["b"]))
+            yield context.found(match.span(), form, real, "date.listed")
+    found = [(match, _read(context, match)) for match in matches]
     orders = {item.form[:3] for match, item in found if item and not _is_open(match) and item.form[:3] in {"dmy", "mdy"}}
     for match, item in found:
         # 03/04/2021 is read as the dates are in this text that can be read in one way only.
         turned = item and item.form[:3] == "mdy" and orders == {"dmy"} and _is_open(match)
         yield _read(context, match, day_first=True) if turned else item
+
+
+def _is_listed(match: re.Match[str]) -> bool:
+    """Whether 11/4 begins a line, but for the line's number, and words follow it: three such lines are a register."""
+    if match["s"] != "/" or match["c"] is not None or not match.string.startswith(" ", match.end()):
+        return False
+    is_day = 1 <= int(match["a"]) <= _MONTHS_OF_YEAR and 1 <= int(match["b"]) <= _DAYS_OF_MONTH
+    return is_day and _LISTED.search(match.string, max(0, match.start() - 8), match.start()) is not None
 
 
 def _is_open(match: re.Match[str]) -> bool:
@@ -103,10 +118,11 @@ def _order(context: Context, match: re.Match[str], *, day_first: bool) -> str | 
         if len(first) == len("24") and _is_short_day(context, match):
             return "ymd"
         # Among Han characters three numbers are counts for the most part, elsewhere a day as it is written in America.
-        is_told = has_label or (
-            sign == "/"
-            and (context.before(LABEL, match.start()) or not _is_han(context, match) or _is_signed(context, match, year))
-        )
+        is_han = _is_han(context, match)
+        is_timed = sign == "-" and not is_han and _CLOCK_EN.match(context.text, match.end()) is not None
+        is_told = has_label or is_timed or (
+            sign == "/" and (context.before(LABEL, match.start()) or not is_han or _is_signed(context, match, year))
+        )  # fmt: skip
         if len(year) != len("24") or not is_told:
             return None
     if int(first) > _MONTHS_OF_YEAR or int(second) > _MONTHS_OF_YEAR:
@@ -163,7 +179,7 @@ def _two(context: Context, match: re.Match[str]) -> FoundDate | None:
         order, month, day, real = "ym", second, "", real_day(int(first), int(second), MID_MONTH)
     elif sizes[0] <= len("12") and sizes[1] == _YEAR_DIGITS and match["s"] != "." and context.before(LABEL, start):
         order, month, day, real = "my", first, "", real_day(int(second), int(first), MID_MONTH)
-    elif sizes == (_YEAR_DIGITS, len("12")) and _is_month_of_text(context, match):
+    elif sizes[0] == _YEAR_DIGITS and sizes[1] <= len("12") and _is_month_of_text(context, match):
         order, month, day, real = "ym", second, "", real_day(int(first), int(second), MID_MONTH)
     elif (
         max(sizes) <= len("12")
@@ -181,8 +197,10 @@ def _two(context: Context, match: re.Match[str]) -> FoundDate | None:
     return context.found(match.span(), form, real, "date.labelled")
 
 
-_BORDER: Final = re.compile(r"(?:^|[,，。;:、(\n >]|[于已至])$")
-_CLOSED: Final = re.compile(r" {0,2}(?:$|[\n,。;)])")
+_BORDER: Final = re.compile(r"(?:^|[,，。;:、(\n >|]|[于已至])$")
+_CLOSED: Final = re.compile(r" {0,2}(?:$|[\n,。;)|\"])")
+_LISTED: Final = re.compile(r"(?:^|\n)(?:[^\n0-9]{0,2}[0-9]{1,3}[ .、|])? ?$")
+_LEAST_LISTED: Final = 3
 _IN_BRACKETS: Final = re.compile(r"(?:诊断|报告|补充|活检|手术|术后|穿刺|冰冻|复查|初诊|会诊|细胞学?)[0-9一二三]?\($")
 _TIMES: Final = re.compile(r"[0-9一二三四五六七八九]次(?:送检|检查|复查)?\($")
 _ENDS_LINE: Final = re.compile(r"[ 。]{0,2}(?:\n|$)")
@@ -196,12 +214,23 @@ _ON_A_DAY: Final = re.compile(
     r"报告|签发|取材|送检))[ :(]?$"
 )
 _COUNTED: Final = re.compile("淋巴|[结组枚例个]|转移")
-_NEXT_DAY: Final = re.compile(r"(?:\([^()\n]{1,6}\))?[、,和与及 ]{1,2}(?P<m>[0-9]{1,2})/(?P<d>[0-9]{1,2})(?![0-9/])")
-_DAY_BEFORE: Final = re.compile(r"(?<![0-9/])(?P<m>[0-9]{1,2})/(?P<d>[0-9]{1,2})(?:\([^()\n]{1,6}\))?[、,和与及 ]{1,2}$")
+_NEXT_DAY: Final = re.compile(
+    r"(?:\([^()\n]{1,6}\))?(?:[、,和与及 ]{1,2}|—{1,2}|[-~至])(?P<m>[0-9]{1,2})/(?P<d>[0-9]{1,2})(?![0-9/])"
+)
+_DAY_BEFORE: Final = re.compile(
+    r"(?<![0-9/])(?P<m>[0-9]{1,2})/(?P<d>[0-9]{1,2})(?:\([^()\n]{1,6}\))?(?:[、,和与及 ]{1,2}|—{1,2}|[-~至])$"
+)
 _NO_MONTH: Final = frozenset("年号例个版次条页第期至到")
 _PROGRAM: Final = re.compile("(?:软件|系统|固件|程序|协议|指南|平台)[ :]?$")
 _NO_DAY: Final = frozenset("节章条款版图表号例项页级分")
-_BEFORE_SENDING: Final = re.compile(" ?前(?:发|完成|出|取)")
+_CLOSED_MONTH: Final = re.compile(" ?[,)]| [A-Z]{1,2}[0-9]{2}-")
+_BEFORE_SENDING: Final = re.compile(" ?前(?:发|完成|出|取|必须|务必|交|到|送)")
+_CLOCK_EN: Final = re.compile(" [0-2]?[0-9][:.][0-5][0-9](?![0-9])")
+_DONE_EN: Final = re.compile(
+    r"(?:scanned|faxed|phoned|called|notified|drawn|mailed|returned|logged|received|collected|signed|reported|reviewed) $"
+)
+_COUNTED_EN: Final = re.compile(r" (?:[a-z]+ )?(?:nodes?|cores?|LNs?|slides?|blocks?|HPF|positive|levels?|fragments?)")
+_HOUR: Final = re.compile(" [0-2]?[0-9]:[0-5][0-9]")
 _FURTHEST = 30
 
 
@@ -223,7 +252,7 @@ def _is_short_day(context: Context, match: re.Match[str]) -> bool:
     if match["s"] == ".":
         behind = text[end : end + 1]
         return is_closed or (_HAN.match(behind) is not None and behind not in _NO_DAY)
-    is_whole = {len(match["b"]), len(match["c"])} == {len("05")}
+    is_whole = {len(match["b"]), len(match["c"])} == {len("05")} or _HOUR.match(text, end) is not None
     return is_closed and (match["s"] == "-" or ((is_whole or is_labelled) and int(match["a"]) > _MONTHS_OF_YEAR))
 
 
@@ -240,6 +269,10 @@ def _is_month_of_text(context: Context, match: re.Match[str]) -> bool:
     behind = context.text[match.end() : match.end() + 1]
     is_begun = _BORDER.search(context.text[max(0, match.start() - 1) : match.start()]) is not None
     is_word = _HAN.match(behind) is not None and behind not in _NO_MONTH
+    if context.year is not None and _CLOSED_MONTH.match(context.text, match.end()):
+        is_past = 0 <= context.year - int(match["a"]) <= _FURTHEST and 1 <= int(match["b"]) <= _MONTHS_OF_YEAR
+        if is_past and (is_begun or _HAN.match(context.text[match.start() - 1 : match.start()])):
+            return match["s"] != "." and not context.before(NUMBER, match.start())
     return match["s"] != "/" and is_begun and is_word and not context.before(NUMBER, match.start())
 
 
@@ -249,7 +282,7 @@ def _is_told(context: Context, match: re.Match[str]) -> bool:
     if not (1 <= int(match["a"]) <= _MONTHS_OF_YEAR) or context.before(NUMBER, start):
         return False
     before = text[max(0, start - 8) : start]
-    if _is_day_by_words(match, before) or _is_one_of_days(match):
+    if _is_day_by_words(match, before) or _is_one_of_days(match) or _is_done_on(match):
         return True
     if CLOCK.match(text, end):
         return not before[-1:].isalnum() or _is_word_before(text, start)
@@ -260,6 +293,13 @@ def _is_told(context: Context, match: re.Match[str]) -> bool:
     if text[end : end + 1] == ")" and match["s"] == "-":
         return _IN_BRACKETS.search(before) is not None
     return match["s"] == "/" and _TIMES.search(before) is not None
+
+
+def _is_done_on(match: re.Match[str]) -> bool:
+    """Whether an English word for what was done stands before it (scanned 9/19), and nothing that is counted behind it."""
+    is_day = match["s"] == "/" and int(match["b"]) > _MONTHS_OF_YEAR
+    before = match.string[max(0, match.start() - 12) : match.start()]
+    return is_day and _DONE_EN.search(before) is not None and _COUNTED_EN.match(match.string, match.end()) is None
 
 
 def _is_signed(context: Context, match: re.Match[str], year: str) -> bool:
@@ -276,7 +316,8 @@ def _is_day_by_words(match: re.Match[str], before: str) -> bool:
         return False
     told = _ON_A_DAY.search(before)
     if told:
-        return told["done"] is None or (is_whole and (match["s"] == "/" or match["a"].startswith("0")))
+        is_done = match["s"] == "/" or match["a"].startswith("0") or DONE.match(match.string, match.end())
+        return told["done"] is None or (is_whole and bool(is_done))
     signed = _SIGNED.search(before) if match["s"] == "." and len(match["b"]) == len("12") else None
     return bool(signed and _ENDS_LINE.match(match.string, match.end()) and not _MEASURED.search(signed[0]))
 

@@ -23,6 +23,9 @@ _DONE_ON: Final = re.compile(
 _LOOKBACK: Final = 14
 _MONTH_ENDS: Final = frozenset("0123456789一二三四五六七八九十元正 ")
 _NEAR_YEAR: Final = re.compile(r"([今去前本当同次上])年(?:的| )?\Z")
+_LUNAR_DAY: Final = re.compile("初[一二三四五六七八九十]")
+_THIRD: Final = re.compile(" ?[上中下]旬")
+_THIS_YEAR: Final = re.compile(r"[今去本]年\Z|(?:[12][0-9]{3}年)?[农阴]历\Z")
 _PART_OF_YEAR: Final = re.compile(r" ?(?:份|初(?![次诊始级产治])|底|上旬|中旬|下旬)")
 _YEARS_AGO: Final = {"去": 1, "上": 1, "前": 2}
 _DIGIT: Final = "[一二三四五六七八九]"
@@ -33,11 +36,11 @@ _BEFORE_CN: Final = re.compile(
     rf"(?P<m>(?<![一二三四五六七八九十0-9])(?:十[一二]?|[元正]|{_DIGIT}|[0-9]{{1,2}})) ?\Z"
 )
 _CYCLE: Final = re.compile(
-    r"[甲乙丙丁戊己庚辛壬癸][子丑寅卯辰巳午未申酉戌亥]年(?:[农阴]历)?闰?\Z|民[国國][一二三四五六七八九十百〇零○]{1,4}年\Z"
+    r"[甲乙丙丁戊己庚辛壬癸][子丑寅卯辰巳午未申酉戌亥]年?(?:[农阴]历)?闰?\Z|(?:民|(?<=中[华華])民)[国國][一二三四五六七八九十百〇零○]{1,4}年\Z"
 )
 _BEHIND_CN: Final = re.compile(
     rf"月(?!经)(?: ?(?P<d>{_WORD}) ?(?P<u>[日号])(?!龄)| ?(?P<e>初[一二三四五六七八九十]|廿{_DIGIT}?|(?:二?十{_DIGIT}|二"
-    rf"十|三十一?)(?=送|收|入院|出院|手术|报告|签|取材|[,。;)\n]|\Z)))?"
+    rf"十|三十一?)(?=送|收|入院|出院|手术|报告|签|取材|后|前|生| ?[,。;)\n]|\Z)))?"
 )
 _NEXT_DAY: Final = re.compile(rf"{JOIN}(?P<d>{DAY}) ?(?:(?P<u>[日号])(?!龄)|{_LAST_DAY})")
 _NEXT_DAY_CN: Final = re.compile(rf"{JOIN}(?P<d>{_WORD})(?P<u>[日号])(?!龄)")
@@ -57,7 +60,7 @@ def _at(context: Context, place: int) -> FoundDate | None:
     start = max(0, place - _LOOKBACK)
     before, behind = _BEFORE.search(context.text, start, place), _BEHIND.match(context.text, place)
     found = _read(context, before, behind) if before and behind else None
-    if before and before["y"]:
+    if before and before["y"] and not _LUNAR_DAY.match(context.text, place + 1):
         return found
     before, behind = _BEFORE_CN.search(context.text, start, place), _BEHIND_CN.match(context.text, place)
     return (_read_cn(context, before, behind) if before and behind else None) or found
@@ -74,11 +77,13 @@ def _read(context: Context, before: re.Match[str], behind: re.Match[str]) -> Fou
             return context.found(span, digits_form("ymd", "han", month, day, unit, spaced, _short(year)), real, "date.ymd")
     if year:
         # A month is one even if the day behind it cannot be; two digits before 年 count years unless a word says since when.
-        if len(year) == len("24") and not context.before(SINCE, before.start()):
+        third = _THIRD.match(context.text, behind.start() + 1)
+        is_told = context.before(SINCE, before.start()) or (third is not None and context.is_about(year))
+        if len(year) == len("24") and not is_told:
             return None
         real = real_day(context.full_year(year), int(month), MID_MONTH)
         form = digits_form("ym", "han", month, "", spaced, _short(year))
-        return context.found((before.start(), behind.start() + 1), form, real, "date.ym")
+        return context.found((before.start(), third.end() if third else behind.start() + 1), form, real, "date.ym")
     if day and (behind["n"] is None or _DONE_ON.match(context.text, behind.end())):
         form = digits_form("md", "han", month, day, unit, spaced)
         return context.found(span, form, context.day_of_report(int(month), int(day)), "date.md")
@@ -94,7 +99,8 @@ def _month(context: Context, match: re.Match[str], end: int) -> FoundDate | None
     if real and near:
         real = real.replace(year=real.year - _YEARS_AGO.get(near[1], 0))
     form = digits_form("m", "han", match["m"], "", "w" if match["v"] else "")
-    return context.found((match.start(), end), form, real, "date.m")
+    third = _THIRD.match(context.text, end)
+    return context.found((match.start(), third.end() if third else end), form, real, "date.m")
 
 
 def _unit(sign: str | None) -> str:
@@ -126,6 +132,8 @@ def _read_cn(context: Context, before: re.Match[str], behind: re.Match[str]) -> 
     start = before.start() if digits else before.start("m")
     if not digits and (cycle := _CYCLE.search(context.text, max(0, start - len("民国一百一三年")), start)):
         start = cycle.start()
+    elif not digits and day and (near := _THIS_YEAR.search(context.text, max(0, start - len("1968年农历")), start)):
+        start = near.start()
     if day is None:
         real = real_day(context.full_year(digits), month, MID_MONTH)
         return context.found((start, behind.start() + 1), form_of("ym", "cn", *flags), real, "date.cn")

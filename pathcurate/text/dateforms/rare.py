@@ -9,7 +9,7 @@ from pathcurate.text.dateforms.context import LABEL, Context, digits_form, real_
 from pathcurate.text.dateforms.forms import CN_DIGITS, CN_NUMBERS, MINGUO, SIGNS, FoundDate, form_of
 
 _SPACED: Final = Searched(
-    r"(?P<y>[12](?<![0-9A-Za-z.][12])(?<![0-9][ -][12]) ?[09] ?[0-9] ?[0-9]) ?(?P<s>年|[-./,一—]) ?"
+    r"(?P<y>[12](?<![0-9A-Za-z.][12])(?<![0-9][ -][12]) ?[09] ?[0-9] ?[0-9]) ?(?P<s>年|[-./,、一—]) ?"
     r"(?P<m>[01] ?[0-9]|[1-9]) ?(?:月|(?P=s)) ?(?P<d>[0-3] ?[0-9]|[1-9])(?![0-9])(?: ?日)?"
 )
 _LETTERS: Final = Searched(
@@ -22,11 +22,11 @@ _MINGUO: Final = Searched(
     r"(?P<y>[0-9](?<![0-9.-][0-9])[0-9]{0,2}) ?(?P<s>[年./-]) ?(?P<m>[0-9]{1,2}) ?(?:月|(?P=s)) ?"
     r"(?P<d>[0-9]{1,2})(?![0-9])(?: ?日)?"
 )
-_LAST_OF_LINE: Final = re.compile(r"[ 。]{0,2}(?:\n|$)")
+_LAST_OF_LINE: Final = re.compile(r"[ 。]{0,2}(?:\n|$)|[\u4e00-\u9fff]{2}(?<![个枚块例张])")
 _CAPITAL: Final = "[壹贰貳叁參肆伍陆陸柒捌玖拾零〇]"
 _CAPITALS: Final = Searched(rf"(?P<y>{_CAPITAL}{{2,4}})年(?P<m>{_CAPITAL}{{1,3}})月(?P<d>{_CAPITAL}{{1,4}})[日号]")
 _AS_WORDS: Final = str.maketrans("壹贰貳叁參肆伍陆陸柒捌玖拾〇", "一二二三三四五六六七八九十零")
-_ERA: Final = re.compile(r"民[国國] ?\Z")
+_ERA: Final = re.compile(r"(?:中[华華])?民[国國] ?\Z")
 _LEAST_WITHOUT_ERA, _LAST_WITHOUT_ERA = 100, 140
 _DIGIT: Final = "[一二三四五六七八九]"
 _MONTH_WORD: Final = f"(?P<m>十[一二]?|{_DIGIT}|元)"
@@ -41,17 +41,20 @@ _TENS: Final = Searched(
 _LUNAR: Final = Searched(
     rf"(?P<m>[正腊冬])月(?P<d>初[一二三四五六七八九十]|廿{_DIGIT}?|二十{_DIGIT}?|三十|十{_DIGIT}?)(?![日号天次月年个例余多])"
 )
-_CYCLE: Final = re.compile(r"[甲乙丙丁戊己庚辛壬癸][子丑寅卯辰巳午未申酉戌亥]年(?:[农阴]历)?\Z")
+_CYCLE: Final = re.compile(
+    r"(?:[甲乙丙丁戊己庚辛壬癸][子丑寅卯辰巳午未申酉戌亥]年|[今去本]年|(?:[12][0-9]{3}|[二一][〇零○一二三四五六七八九]{3}|"
+    r"廿[一二三四五六七八九])年)?(?:的|[农阴]历)?\Z"
+)
 _FEAST: Final = Searched(
     r"(?P<y>[12](?<![0-9][12])[09][0-9]{2}) ?年(?:的|农历)? ?(?P<f>除夕|大年夜|元旦|春节|元宵节?|清明节?|五一|劳动节|端午"
     r"节?|"
-    r"六一|儿童节|七夕|中秋节?|国庆节?|重阳节?|冬至|冬月|腊月)"
+    r"六一|儿童节|七夕|中秋节?|国庆节?|重阳节?|冬至|夏至|冬月|腊月|古尔邦节|开斋节)"
 )
 _LUNAR_MONTHS: Final = {"正": 1, "冬": 11, "腊": 12}
 _MONTHS_OF_FEASTS: Final = {
     "元旦": 1, "除夕": 2, "大年": 2, "春节": 2, "元宵": 2, "清明": 4, "五一": 5, "劳动": 5, "端午": 6, "六一": 6, "儿"
     "童": 6, "七夕": 8,
-    "中秋": 9, "国庆": 10, "重阳": 10, "冬至": 12, "冬月": 12, "腊月": 12,
+    "中秋": 9, "国庆": 10, "重阳": 10, "冬至": 12, "夏至": 6, "古尔": 6, "开斋": 4, "冬月": 12, "腊月": 12,
 }  # fmt: skip
 """Where a feast of the moon's calendar stands for the most part."""
 
@@ -59,7 +62,7 @@ _MONTHS_OF_FEASTS: Final = {
 def find_rare(context: Context) -> Iterator[FoundDate | None]:
     """Dates with spaces in their numbers or letters for digits, of the Republic's years, in words without 年, on feasts."""
     for match in _SPACED.finditer(context.text):
-        if match["s"] == ",":
+        if match["s"] in ",、":
             yield _of_digits(context, match, "") if _is_signed(context, match) else None
         elif " " in match["y"] + match["m"] + match["d"] or match["s"] in "一—":
             yield _of_digits(context, match, "w")
@@ -68,7 +71,7 @@ def find_rare(context: Context) -> Iterator[FoundDate | None]:
             yield _of_digits(context, match, "")
     if "月" in context.text:
         for match in _LUNAR.finditer(context.text):
-            cycle = _CYCLE.search(context.text, max(0, match.start() - 5), match.start())
+            cycle = _CYCLE.search(context.text, max(0, match.start() - 8), match.start())
             start = cycle.start() if cycle else match.start()
             real = context.day_of_report(_LUNAR_MONTHS[match["m"]], min(28, CN_NUMBERS[match["d"]]))
             yield context.found((start, match.end()), form_of("md", "cn", "i", "n"), real, "date.lunar")
@@ -85,7 +88,7 @@ def find_rare(context: Context) -> Iterator[FoundDate | None]:
 def _is_signed(context: Context, match: re.Match[str]) -> bool:
     """Whether it stands apart at the end of a line, and its year is about the report's."""
     before = context.text[max(0, match.start() - 1) : match.start()]
-    is_apart = before in {"", " ", "\n", ":"} and _LAST_OF_LINE.match(context.text, match.end()) is not None
+    is_apart = before in {"", " ", "\n", ":", "。"} and _LAST_OF_LINE.match(context.text, match.end()) is not None
     return is_apart and context.is_about(match["y"].replace(" ", ""))
 
 
@@ -101,7 +104,9 @@ def _with_year(context: Context) -> Iterator[FoundDate | None]:
 
 def _of_digits(context: Context, match: re.Match[str], flag: str) -> FoundDate | None:
     year, month, day = (match[part].replace(" ", "").translate(_AS_DIGITS) for part in "ymd")
-    style = {"年": "han", "一": "dash", "—": "dash", ",": "dot"} | {sign: style for style, sign in SIGNS.items()}
+    style = {"年": "han", "一": "dash", "—": "dash", ",": "dot", "、": "dot"} | {
+        sign: style for style, sign in SIGNS.items()
+    }
     if not 1 <= int(month) <= 12:
         return None
     form = digits_form("ymd", style[match["s"]], month, day, flag)
@@ -109,7 +114,7 @@ def _of_digits(context: Context, match: re.Match[str], flag: str) -> FoundDate |
 
 
 def _of_the_republic(context: Context, match: re.Match[str]) -> FoundDate | None:
-    era, year = _ERA.search(context.text, max(0, match.start() - 3), match.start()), int(match["y"])
+    era, year = _ERA.search(context.text, max(0, match.start() - 5), match.start()), int(match["y"])
     is_short = match["s"] != "年" and not context.before(LABEL, match.start())
     if not era and (is_short or not _LEAST_WITHOUT_ERA <= year < _LAST_WITHOUT_ERA):
         return None
