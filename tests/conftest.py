@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from pathcurate.demo.hospital import make_hospital
 from pathcurate.engines.embedded import Embedded
@@ -14,6 +15,9 @@ from tests.archives import Here
 from tests.commandline import pathcurate
 
 CHECKOUT = Path(__file__).parents[1]
+# What is made once takes its time with the first example, and the machine may be busy.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)

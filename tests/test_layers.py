@@ -21,7 +21,7 @@ FLOORS = {
     3: {"readers", "parsers", "scrubbers", "engines", "registries"},
     2: {
         "blanking", "contracts", "copying", "delimited", "demo", "dicomtexts", "diff", "digests", "disclosure",
-        "filerules", "findings", "htmlreport", "htmltable", "ifd",
+        "filerules", "findings", "firstarray", "htmlreport", "htmltable", "ifd",
         "glassrow", "images", "leaksearch", "lookup", "mapping", "objectstore", "pacing", "roots",
         "peoplecsv", "placeholders", "pluginhost", "profiles", "pseudonyms",
         "recipefile", "relations", "releases", "reviews",

@@ -311,11 +311,3 @@ def test_a_target_that_cannot_be_made_is_an_error_and_no_traceback(desk: Path, t
     done = files(desk, "--cohort", RELEASE, "--to", tmp_path / "file" / "c")
     assert done.returncode == 3
     assert "cannot be made" in done.stderr
-
-
-def test_a_read_only_target_is_an_error_and_no_traceback(desk: Path, tmp_path: Path) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root writes everywhere")
-    (tmp_path / "c").mkdir(mode=0o500)
-    done = files(desk, "--cohort", RELEASE, "--to", tmp_path / "c")
-    assert done.returncode == 3

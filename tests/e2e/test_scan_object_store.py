@@ -7,7 +7,6 @@ from pathlib import Path
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from pathcurate.engines.embedded import Embedded
 from pathcurate.model.slide import SLIDES
@@ -16,6 +15,7 @@ from pathcurate.tables import Catalog
 from pathcurate.workspace import load_workspace
 from tests.archives import STATES, TEXT, Desk, tiff
 from tests.dicoms import radiology, whole_slide
+from tests.objectstores import object_store
 
 PLACE = {"slide_id", "uri", "archive", "scanned_at", "mtime", "scan_group", "duplicate_of"}
 """Columns that differ with where a file lies, or when it was put there."""
@@ -27,11 +27,8 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with object_store() as address:
+        yield address
 
 
 def scan_store(directory: Path, endpoint: str, **options: object) -> tuple[ScanSummary, dict[bytes, dict]]:

@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 import pydicom
 import pytest
 import yaml
-from moto.server import ThreadedMotoServer
 
 from pathcurate import pseudonyms
 from pathcurate.copies import kernel
@@ -50,6 +49,7 @@ from tests.makers.copies import (
     with_settings,
 )
 from tests.makers.kfb import make_kfb
+from tests.objectstores import object_store
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -337,11 +337,8 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     for name, value in {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing",
                         "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull}.items():  # fmt: skip
         monkeypatch.setenv(name, value)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with object_store() as address:
+        yield address
 
 
 def test_slides_in_an_object_store_are_streamed(workspace: Workspace, target: Path, tmp_path: Path, endpoint: str) -> None:

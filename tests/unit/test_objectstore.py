@@ -19,7 +19,6 @@ import boto3
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moto.server import ThreadedMotoServer
 
 from pathcurate import doctor, objectstore
 from pathcurate.demo.slides import write_svs
@@ -28,6 +27,7 @@ from pathcurate.objectstore import HEAD_BYTES, Address, S3Root, checked_endpoint
 from pathcurate.readers import companion_folders, read_slide
 from pathcurate.storage import Entry, LocalRoot, OfflineError
 from pathcurate.workspace import load_workspace
+from tests.objectstores import object_store
 
 BUCKET = "archive"
 
@@ -45,11 +45,8 @@ def items(root: S3Root | LocalRoot) -> list[tuple[bytes, int | str, bool]]:
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with object_store() as address:
+        yield address
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from pathcurate.engines import Kernel, LossReason, OnLoss
 from pathcurate.errors import InputOutputError
+from pathcurate.firstarray import first_array_without_pandas
 
 _CONTEXT = get_context("spawn")
 _START_ATTEMPTS = 3
@@ -317,7 +318,8 @@ def _answer(act: Callable[[bytes], bytes], message: bytes) -> bytes:
 def _load(program: bytes) -> bytes:
     kernel, spec, schema = pickle.loads(program)  # noqa: S301 - from our own parent
     _loaded["program"] = kernel, spec, schema
-    # Arrow imports pandas, if there is one, for the first array it makes: 0.2 s that are not the first row's.
+    first_array_without_pandas()
+    # The first batch that Arrow makes takes longer than others: time that is not the first row's.
     return _to_bytes(pa.RecordBatch.from_pylist([], schema=schema))
 
 
