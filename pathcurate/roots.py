@@ -1,6 +1,7 @@
 """What an archive of ``pathcurate.yaml`` is read through: a directory or an object store, at the pace that it asks for."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from pathcurate.objectstore import S3Root
@@ -39,3 +40,12 @@ def paced_root_of(archive: Archive, directory: Path, *, connections: int = CONNE
     if archive.reads_per_second is None and archive.reads_per_run is None:
         return root
     return PacedRoot(root, Meter.create(directory, archive.reads_per_second))
+
+
+def root_below(root: Root, folder: bytes) -> LocalRoot | S3Root:
+    """A folder below a root that :func:`root_of` gave, as a root of its own: listing it costs no listing of the archive."""
+    if isinstance(root, S3Root):
+        return replace(root, prefix=root.key(folder.decode()))
+    if isinstance(root, LocalRoot):
+        return LocalRoot(root.path + b"/" + folder)
+    raise TypeError(f"no folder below a {type(root).__name__}")

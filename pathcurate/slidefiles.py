@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from pathcurate.model.filerule import FileRules
@@ -72,7 +72,7 @@ class ScrubJob:
     known: tuple[OwnValue, ...] = ()
     relabel: bool = False
     convert: bool = False
-    site: str = field(default="")
+    site: str = ""
     drawn: tuple[bytes, ...] = ()
 
     @contextmanager

@@ -280,7 +280,7 @@ class _Choice:
         patient = owner.get("patient_id")
         members = tuple(dict.fromkeys([row["relpath"], *sorted(parts)]))
         return Chosen(
-            kind, row[f"{kind}_id" if kind == "slide" else "series_id"], str(self._layer.of(code)), self._layer.of(patient),
+            kind, row[f"{kind}_id"], str(self._layer.of(code)), self._layer.of(patient),
             self._layer.of(owner.get("case_id")), self._layer.layer.dates.days(patient or code), row["site"], row["archive"],
             members, format_, row["status"], row["size_bytes"] or 0, known,
             self._is_opted_out(row["site"], owner.get("case_id"), owner.get("group_id"), patient),

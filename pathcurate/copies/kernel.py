@@ -24,10 +24,11 @@ from pathcurate.model.deidfile import Standing
 from pathcurate.model.filerule import FileRules
 from pathcurate.model.filescrub import Change, Deed, FilePlan, OwnValue, Unknown, UnscrubbableError, WrittenFiles
 from pathcurate.readers import companion_folder
+from pathcurate.roots import root_below
 from pathcurate.scrubbers.annotation import scrub_annotation
 from pathcurate.scrubbers.files import FileScrubber, scrubber_of
 from pathcurate.slidefiles import LayerCodes, ScrubJob
-from pathcurate.storage import LocalRoot, LocalSource, Root, Skipped, Source, sync_tree
+from pathcurate.storage import LocalSource, Root, Skipped, Source, sync_tree
 
 _JOB_FIELDS: Final[list[tuple[str, pa.DataType]]] = [("code", pa.string()), ("job", pa.string())]
 _OUTCOME_FIELDS: Final[list[tuple[str, pa.DataType]]] = [("code", pa.string()), ("outcome", pa.string())]
@@ -262,12 +263,8 @@ def companions(root: Root, format_: str, members: Sequence[bytes]) -> list[bytes
     folder = companion_folder(members[0]) if format_ == "mrxs" else None
     if folder is None:
         return []
-    if isinstance(root, LocalRoot):
-        below = LocalRoot(root.path + b"/" + folder).walk(lambda names: set())
-        found = [folder + b"/" + entry.relpath for entry in below if not isinstance(entry, Skipped)]
-    else:
-        found = [entry.relpath for entry in root.walk(set) if not isinstance(entry, Skipped)
-                 and entry.relpath.startswith(folder + b"/")]  # fmt: skip
+    below = root_below(root, folder).walk(lambda names: set())
+    found = [folder + b"/" + entry.relpath for entry in below if not isinstance(entry, Skipped)]
     return [path for path in found if path not in members]
 
 

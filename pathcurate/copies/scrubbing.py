@@ -34,16 +34,9 @@ from pathcurate.copies.kernel import (
     lost_job,
     scrub_files,
 )
-from pathcurate.copies.receipt import (
-    Listed,
-    Records,
-    conclude,
-    demand_target,
-    holding,
-    strays,
-    write_maps,
-    write_unknown,
-)
+from pathcurate.copies.receipt import conclude, write_maps, write_unknown
+from pathcurate.copies.records import Listed, Records, unpacked
+from pathcurate.copies.target import demand_target, holding, strays
 from pathcurate.copying import can_share
 from pathcurate.engines.embedded import Embedded
 from pathcurate.errors import InputOutputError, PlanIncompleteError
@@ -362,7 +355,7 @@ class _Run:
         spec = ScrubFiles(self._request.target, roots, rules, self._layer.codes)
         for batch in self._engine.run(scrub_files, batches(), spec, OUTCOMES, on_crash=lost_job, timeout=_TIMEOUT):
             for row in batch.to_pylist():
-                outcome = Records.unpacked(row["outcome"])
+                outcome = unpacked(json.loads(row["outcome"]))
                 if outcome.standing is Standing.FAILED and _is_of_target(outcome.reason):
                     self.stop(outcome.reason)
                 yield by_code[row["code"]], outcome

@@ -101,18 +101,30 @@ def has_trailer(data: bytes) -> bool:
     return bool(rest.strip(b"\0"))
 
 
+def codestream_comments(data: bytes) -> Iterator[bytes]:
+    """Comments in the main header of a JPEG 2000 codestream (ITU-T T.800, section A.9.2); of one that is cut, what is there.
+
+    Args:
+        data: its beginning, :data:`HEAD_BYTES` if it has so many.
+    """
+    at = 2
+    for marker, begin, at in segments(data):
+        if marker == _TILE_PART:
+            return
+        if marker == _COMMENT_2000:
+            yield data[begin + 6 : at].strip(b"\0 \r\n\t")
+    if data[at : at + 2] == bytes((0xFF, _COMMENT_2000)):
+        yield data[at + 6 :].strip(b"\0 \r\n\t")
+
+
 def codestream_says_more(data: bytes, words: frozenset[str] = frozenset()) -> bool:
-    """Whether the main header of a JPEG 2000 codestream holds a comment (ITU-T T.800, section A.9.2).
+    """Whether the main header of a JPEG 2000 codestream holds a comment that is not its encoder's.
 
     Args:
         data: its beginning, :data:`HEAD_BYTES` if it has so many.
         words: beginnings of comments that encoders write, in small letters.
     """
-    for marker, begin, end in segments(data):
-        if marker == _TILE_PART:
-            return False
-        if marker == _COMMENT_2000:
-            text = data[begin + 6 : end].strip(b"\0 \r\n\t").decode("latin-1").lower()
-            if text and not any(text.startswith(word) and _VERSION.fullmatch(text[len(word) :]) for word in words):
-                return True
-    return False
+    texts = (comment.decode("latin-1").lower() for comment in codestream_comments(data))
+    return any(
+        text and not any(text.startswith(word) and _VERSION.fullmatch(text[len(word) :]) for word in words) for text in texts
+    )

@@ -18,11 +18,11 @@ import yaml
 from pathcurate import pseudonyms
 from pathcurate.copies import kernel
 from pathcurate.copies.choosing import Selection
-from pathcurate.copies.receipt import RECEIPT_NAME, Records, dicom_folder
+from pathcurate.copies.records import dicom_folder, unpacked
 from pathcurate.errors import PlanIncompleteError, UsageError
 from pathcurate.findings import read_findings
 from pathcurate.model.attrition import COHORT_FILE
-from pathcurate.model.deidfile import DEID_FILES_NAME
+from pathcurate.model.deidfile import DEID_FILES_NAME, RECEIPT_NAME
 from pathcurate.model.series import SERIES
 from pathcurate.releases import Release
 from pathcurate.tables import Catalog, write_parquet
@@ -271,7 +271,7 @@ def test_a_proof_that_fails_leaves_no_copy(workspace: Workspace, target: Path, m
 def test_a_slide_that_kills_its_reader_is_told() -> None:
     batch = pa.RecordBatch.from_pylist([{"code": "S-0123456789ABCDEF", "job": "{}"}], schema=kernel.JOBS)
     for reason, words in (("reader_crashed", "a reader crashed on it"), ("timeout", "it took too long")):
-        lost = Records.unpacked(kernel.lost_job(batch, reason)["outcome"][0].as_py())
+        lost = unpacked(json.loads(kernel.lost_job(batch, reason)["outcome"][0].as_py()))
         assert (lost.standing, lost.reason) == ("failed", words)
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from pathcurate.copies.choosing import Selection
-from pathcurate.copies.receipt import CODE_SIGNS, RECEIPT_NAME, dicom_folder, holding
+from pathcurate.copies.records import CODE_SIGNS, dicom_folder
+from pathcurate.copies.target import holding
 from pathcurate.errors import InputOutputError, LockedError, UsageError
-from pathcurate.model.deidfile import DEID_FILES_NAME
+from pathcurate.model.deidfile import DEID_FILES_NAME, RECEIPT_NAME
 from pathcurate.model.series import SERIES
 from pathcurate.tables import Catalog
 from pathcurate.workspace import Workspace

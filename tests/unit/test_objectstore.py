@@ -25,6 +25,7 @@ from pathcurate.demo.slides import write_svs
 from pathcurate.errors import InputOutputError
 from pathcurate.objectstore import HEAD_BYTES, Address, S3Root, checked_endpoint
 from pathcurate.readers import companion_folders, read_slide
+from pathcurate.roots import root_below
 from pathcurate.storage import Entry, LocalRoot, OfflineError
 from pathcurate.workspace import load_workspace
 from tests.objectstores import object_store
@@ -556,3 +557,13 @@ def test_an_endpoint(text: str) -> None:
 def test_what_is_no_endpoint(text: str) -> None:
     with pytest.raises(ValueError, match="https://HOST:PORT"):
         checked_endpoint(text)
+
+
+def test_a_folder_is_a_root_of_its_own(endpoint: str, put: Put, tmp_path: Path) -> None:
+    for key in ("2024/m/Index.dat", "2024/m/deep/Data 0.dat", "2024/mm/other.dat", "2024/a.svs"):
+        put(key)
+    below = root_below(S3Root(BUCKET, "2024", endpoint), b"m")
+    assert [item[0] for item in items(below)] == [b"Index.dat", b"deep/Data 0.dat"]
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "Index.dat").touch()
+    assert [item[0] for item in items(root_below(LocalRoot(os.fsencode(tmp_path)), b"m"))] == [b"Index.dat"]

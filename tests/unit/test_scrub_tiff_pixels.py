@@ -9,6 +9,7 @@ from PIL import Image
 
 from pathcurate.demo.slides import paint_label
 from pathcurate.demo.tiffwriter import Page, encode_tiff, longs, shorts
+from pathcurate.images.jpegsegments import codestream_comments
 from tests.makers import planted
 from tests.makers.planted import Planted, level, refused, scrub, tissue
 
@@ -74,3 +75,10 @@ def test_a_label_in_the_shape_of_a_level_is_refused(format_: str, tmp_path: Path
 
 def test_tiles_without_an_end_are_no_texts(tmp_path: Path) -> None:
     scrub(pyramid(3, lambda tile: tile[:-2]), tmp_path)
+
+
+def test_a_comment_of_a_codestream_that_is_cut_counts_as_far_as_it_is_there() -> None:
+    head = b"\xff\x4f\xff\x51\0\x04\0\0\xff\x64\0\x40\0\x01written by Wurzelbacher"
+    assert list(codestream_comments(head)) == [b"written by Wurzelbacher"]
+    assert list(codestream_comments(head[:8] + b"\xff\x90" + head[8:])) == []
+    assert list(codestream_comments(b"\xff\x4f")) == []

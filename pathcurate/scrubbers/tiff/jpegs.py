@@ -3,10 +3,9 @@
 Tiles of a copy are those of the slide, bit for bit, so a text in one cannot be taken out: such a slide is refused.
 """
 
-import struct
 from typing import Final
 
-from pathcurate.images.jpegsegments import comments, has_text_behind, segments
+from pathcurate.images.jpegsegments import codestream_comments, comments, has_text_behind, segments
 from pathcurate.scrubbers.tiff.forms import is_of_words
 
 TAIL_BYTES: Final = 256
@@ -60,11 +59,4 @@ def _is_stock(text: bytes, words: frozenset[str]) -> bool:
 
 
 def _codestream_says_more(head: bytes, words: frozenset[str]) -> bool:
-    """Comments of a JPEG 2000 codestream (ITU-T T.800, A.9.2)."""
-    at = 2
-    while at + 4 <= len(head) and head[at] == 0xFF and head[at + 1] != 0x90:
-        (length,) = struct.unpack_from(">H", head, at + 2)
-        if head[at + 1] == 0x64 and not _is_stock(head[at + 6 : at + 2 + length], words):
-            return True
-        at += 2 + max(2, length)
-    return False
+    return not all(_is_stock(text, words) for text in codestream_comments(head))
