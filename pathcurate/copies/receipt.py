@@ -141,7 +141,7 @@ def write_unknown(workspace: Workspace, formats: Mapping[str, str], outcomes: Ma
         },
     }
     lines = [
-        "# Names in slide files that no rule knows, and how many slides have each. The slides were put aside.",
+        "# Names in slide files that no rule knows. The slides were put aside.",
         "# A name may itself be a patient's value. Look at each; what is none, copy into the file that `deid: files:` of",
         "# pathcurate.yaml names, under `remove`, or under `keep` if it is needed and identifies nobody.",
         *(

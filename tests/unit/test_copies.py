@@ -231,7 +231,7 @@ def test_what_no_rule_knows_is_summed_up_in_rules_that_can_be_taken_over(workspa
     assert summary.standings == {"done": 1, "quarantined": 2}
     assert summary.unknown == {"svs key": 2}
     assert summary.review is not None
-    assert "in up to 2 slides" in summary.review.read_text()
+    assert "svs key: names: 1; slides with the commonest of them: 2" in summary.review.read_text()
     shutil.copy(summary.review, workspace.root / "rules.yaml")
     done = run(with_settings(workspace, deid={"files": "rules.yaml"}), target)
     assert "quarantined" not in done.standings
