@@ -140,8 +140,9 @@ def finish_switch(directory: Path) -> None:
     switch = directory / SWITCH
     if not _is_there(switch):
         return
-    files = sorted((path for path in switch.rglob("*") if path.is_file()), key=lambda path: (path.name == "key", path))
-    for path in files:
+    # Unlike rglob, walk stands it when another who finishes the same switch removes a folder under its feet.
+    files = (Path(folder) / name for folder, _, names in os.walk(switch) for name in names)
+    for path in sorted(files, key=lambda path: (path.name == "key", path)):
         target = directory / path.relative_to(switch)
         private_directory(target.parent)
         try:
