@@ -237,7 +237,7 @@ def cohort_table(recipe: Recipe) -> Table:
     table = DEID_TABLES[UNIT_TABLES[recipe.unit]]
     keys = [name for name in (UNIT_KEYS[recipe.unit], "case_id", "patient_id", "group_id") if name in table]
     extra = ["split"] if recipe.split else []
-    return released(table, tuple(dict.fromkeys((*keys, *recipe.columns, *extra))))
+    return released(table, tuple(dict.fromkeys((*keys, *recipe.unit_columns, *extra))))
 
 
 def _ledger(recipe: Recipe, plan: Plan, decided: pa.Table) -> pa.Table:

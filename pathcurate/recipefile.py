@@ -113,7 +113,7 @@ def check_columns(recipe: Recipe, tables: Mapping[str, Table], vocabularies: Voc
                 table = tables[criterion.has.table]
                 faults += _check_where(criterion.has.where, table, vocabularies, (part, index, "has", "where"))
     unit = tables[UNIT_TABLES[recipe.unit]]
-    faults += _check_selected(recipe.columns, unit, ("columns",), ("split",))
+    faults += _check_selected(recipe.unit_columns, unit, ("columns",), ("split",))
     if recipe.split is not None:
         faults += _check_selected(recipe.split.stratify, unit, ("split", "stratify"), ())
     return faults

@@ -85,7 +85,7 @@ class Contents:
             DisclosureRefusedError: the profile releases no texts, or cannot be met.
         """
         rows = read_parquet(self._workspace.cohorts / self._recipe.name / "cohort.parquet")
-        unit = released(DEID_TABLES[UNIT_TABLES[self._recipe.unit]], self._recipe.columns)
+        unit = released(DEID_TABLES[UNIT_TABLES[self._recipe.unit]], self._recipe.unit_columns)
         recoded = self._recoded(unit, conform(unit, rows), self._owners(rows))
         standard, has_texts = load_standard(self._workspace), bool(self._recipe.texts)
         disclosed = disclose(unit, recoded, rows["group_id"], self._profile, standard, has_texts=has_texts)

@@ -136,7 +136,7 @@ def _empty(source: RecipeSource, profile: Profile) -> Iterator[Problem]:
     unit = UNIT_TABLES[recipe.unit]
     shown = profile.filled(unit)
     selected: list[tuple[str, KeyPath]] = [
-        (name, ("columns", index)) for index, name in enumerate(recipe.columns) if name in DEID_TABLES[unit]
+        (name, ("columns", index)) for index, name in enumerate(recipe.unit_columns) if name in DEID_TABLES[unit]
     ]
     if recipe.split is not None:
         selected += [(name, ("split", "stratify", index)) for index, name in enumerate(recipe.split.stratify)]

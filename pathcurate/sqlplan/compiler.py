@@ -208,7 +208,7 @@ def _subjects(name: str, condition: str) -> str:
 
 def data_kinds(recipe: Recipe) -> tuple[str, ...]:
     """The kinds of data that the recipe touches, in criteria, strata, columns or texts; each of them needs a permission."""
-    touched = [(UNIT_TABLES[recipe.unit], (*recipe.columns, *(recipe.split.stratify if recipe.split else ())))]
+    touched = [(UNIT_TABLES[recipe.unit], (*recipe.unit_columns, *(recipe.split.stratify if recipe.split else ())))]
     for criterion in recipe.criteria:
         if criterion.has is not None:
             touched.append((criterion.has.table, tuple(criterion.has.where)))
