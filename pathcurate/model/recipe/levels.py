@@ -1,6 +1,6 @@
 """The levels that criteria speak of: the view of each, what its rows are told apart by, and whose date a row has.
 
-Two of the views are made of others: a *specimen* is a case and the letter of a part of it, a *block* a specimen and a number.
+Two of the views are made of others: a *specimen* is a case and a letter, a *block* a specimen and a number.
 """
 
 from collections.abc import Mapping
