@@ -25,11 +25,14 @@ demo: setup  ## Run the whole pipeline on a made-up hospital
 	@$(BIN)/pathcurate run $(DEMO)/recipes/demo_he_2023.yaml -w $(DEMO)
 	@$(BIN)/pathcurate deid files --release demo_he_2023 --to $(DEMO)/delivery -w $(DEMO)
 
-# A file's tests stay together, for they share what is dear to make; long files come first, in the order of folders.
+# A file's tests stay together, for they share what is dear to make; long files come first, in the order of folders. While
+# the transcripts' process makes the hospital that the next ones need, the other has something to do without it.
+FIRST_TESTS := tests/cli/ tests/property/
+OTHER_TESTS = $(wildcard tests/test_*.py) $(filter-out $(FIRST_TESTS),$(sort $(dir $(wildcard tests/*/test_*.py))))
 # Byte code is kept even where the environment says otherwise: tests start hundreds of processes.
 test: export PYTHONDONTWRITEBYTECODE =
 test: setup  ## Run all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(FIRST_TESTS) $(OTHER_TESTS)
 
 lint: setup  ## ruff and mypy strict
 	$(BIN)/ruff check .

@@ -20,7 +20,6 @@ from pathcurate.model.material import MATERIALS, SCANNER_INDEX
 from pathcurate.model.permission import PERMISSIONS
 from pathcurate.model.person import IDENTITIES, MERGES, PERSONS
 from pathcurate.model.question import LINK_QUESTIONS
-from pathcurate.model.recipe import Recipe
 from pathcurate.model.report import REPORTS
 from pathcurate.model.series import SERIES
 from pathcurate.model.slide import ARRIVALS, FILES, SLIDE_KEYS, SLIDES
@@ -28,6 +27,7 @@ from pathcurate.model.source import SOURCE_ROWS, SOURCES
 from pathcurate.model.text import SCRUBBED_TEXTS, TEXT_DECISIONS, TEXT_TABLES
 from pathcurate.model.textreview import TEXT_REVIEWS
 from pathcurate.model.waiver import WAIVERS
+from pathcurate.recipeschema import part_schema, recipe_schema
 from pathcurate.storage import write_bytes
 
 _CATALOG = (
@@ -66,7 +66,8 @@ _CATALOG = (
 def contracts() -> dict[str, bytes]:
     """Every file of ``schemas/`` by relative path."""
     documents: dict[str, Any] = {
-        "recipe-v1.schema.json": Recipe.model_json_schema(),
+        "recipe-v1.schema.json": recipe_schema(),
+        "recipe-part-v1.schema.json": part_schema(),
         "manifest-1.schema.json": MANIFEST_JSON_SCHEMA,
         **{f"catalog/{table.name}.json": _contract(table) for table in _CATALOG},
         **{f"deid/{name}.json": _contract(table) for name, table in DEID_TABLES.items()},

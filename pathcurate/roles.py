@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pathcurate.model.attrition import CURATORS_FILES
 from pathcurate.workspace import WORKSPACE_FILE, Workspace
 
 REQUESTS_MODE = 0o3770
@@ -123,7 +124,7 @@ def _shared(path: Path, group: str, mode: int) -> Iterator[RoleFault]:
         yield RoleFault(f"{name}/ is not open to the group {group} as its role needs it", commands, False)
     if bits & ~mode & (0o022 if mode == _SHARED_READ else 0o007):
         yield RoleFault(f"{name}/ is open to others than its owner and the group {group}", commands, True)
-    if mode == _SHARED_READ and (closed := sum(not _is_readable(item, gid) for item in path.rglob("*"))):
+    if mode == _SHARED_READ and (closed := sum(not _is_readable(item, gid) for item in _open_to_group(path))):
         yield RoleFault(
             f"{closed} files or directories below {name}/ cannot be read by the group {group}",
             f"Run `chgrp -R {group} {name} && chmod -R g+rX {name}`, and set `umask 027` for the curator.", False,
@@ -133,6 +134,13 @@ def _shared(path: Path, group: str, mode: int) -> Iterator[RoleFault]:
             f"the owner of {name}/ is not in the group {group}, and so cannot read what analysts put there",
             f"Run `usermod -aG {group} CURATOR`.", False,
         )  # fmt: skip
+
+
+def _open_to_group(path: Path) -> Iterator[Path]:
+    """What lies below a directory that analysts read, without what of a cohort is the curator's own."""
+    for item in path.rglob("*"):
+        if not CURATORS_FILES & set(item.relative_to(path).parts):
+            yield item
 
 
 def _registry(workspace: Workspace, group: str) -> Iterator[RoleFault]:

@@ -8,7 +8,10 @@ from pathcurate.model.deidentified import SPLITS
 
 
 def assign_splits(
-    groups: Sequence[str], strata: Sequence[tuple[str | None, ...]], ratios: Mapping[str, float], seed: str
+    groups: Sequence[str],
+    strata: Sequence[tuple[str | None, ...]],
+    ratios: Mapping[str, float],
+    seed: str,
 ) -> dict[str, str]:
     """The side of each group.
 
@@ -55,7 +58,8 @@ def _fraction(text: str, seed: str) -> float:
 def _side(position: float, ratios: Mapping[str, float]) -> str:
     total = 0.0
     # In a fixed order, because a recipe's mapping may be written in any.
-    ordered = [side for side in SPLITS if side in ratios]
+    known = [side for side in SPLITS if side in ratios]
+    ordered = [*known, *sorted(side for side in ratios if side not in known)]
     for side in ordered:
         total += ratios[side]
         if position < total:

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pathcurate.errors import InputOutputError
+from pathcurate.errors import InputOutputError, PlanIncompleteError
 from pathcurate.model.column import Column, Table, Type
 from pathcurate.storage import create_exclusively, private_directory, replacing, write_bytes
 
@@ -46,6 +47,7 @@ def arrow_schema(table: Table) -> pa.Schema:
     return pa.schema([_arrow_field(column) for column in table.columns])
 
 
+@cache
 def _arrow_field(column: Column) -> "pa.Field[pa.DataType]":
     notes = {"meaning": column.meaning, "identifying": str(column.identifying), "unit": column.unit}
     return pa.field(
@@ -69,8 +71,9 @@ def column_values(data: pa.Table | pa.RecordBatch, name: str) -> list[Any]:
 def conform(table: Table, data: pa.Table) -> pa.Table:
     """Columns of ``data`` in declared order and type; a declared column that is absent becomes null."""
     schema = arrow_schema(table)
+    present = set(data.column_names)
     arrays = [
-        data[field.name].cast(field.type) if field.name in data.column_names else pa.nulls(data.num_rows, field.type)
+        data[field.name].cast(field.type) if field.name in present else pa.nulls(data.num_rows, field.type)
         for field in schema
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
@@ -156,24 +159,48 @@ FILTERS = "_filters"
 
 
 class Catalog:
-    """The identified tables of a workspace, below ``catalog/`` (mode 0700)."""
+    """The identified tables of a workspace, below ``catalog/`` (mode 0700).
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    Args:
+        directory: where they are.
+        pinned: number of the snapshot of each table that is to be read in place of the newest, as
+            :func:`~pathcurate.goingback.states_at` gives it. Such a catalog cannot be written.
+    """
 
-    def snapshot(self, table: Table, as_of: datetime | None = None) -> Snapshot | None:
-        """The newest snapshot, or the newest not after ``as_of`` (UTC); None if there is none."""
+    def __init__(self, directory: Path, pinned: Mapping[str, int] | None = None) -> None:
+        self._directory, self._pinned = directory, pinned
+
+    def snapshot(self, table: Table) -> Snapshot | None:
+        """The newest snapshot, or the pinned one; None if there is none.
+
+        Raises:
+            PlanIncompleteError: the pinned one is no longer kept.
+            InputOutputError: it is damaged, or a newer pathcurate wrote it.
+        """
+        path = self._log_entry(table)
+        if path is None:
+            return None
+        snapshot = read_snapshot(path)
+        if snapshot.schema_version > table.version:
+            raise InputOutputError(
+                f"catalog table {table.name} was written by a newer pathcurate", "Upgrade pathcurate to read it."
+            )
+        return snapshot
+
+    def _log_entry(self, table: Table) -> Path | None:
         log = self._directory / table.name / "_log"
-        for path in sorted(log.glob("*.json"), reverse=True) if log.is_dir() else ():
-            snapshot = _read_snapshot(path)
-            if as_of is None or datetime.fromisoformat(snapshot.at) <= as_of:
-                if snapshot.schema_version > table.version:
-                    raise InputOutputError(
-                        f"catalog table {table.name} was written by a newer pathcurate",
-                        "Upgrade pathcurate to read it.",
-                    )
-                return snapshot
-        return None
+        if self._pinned is None or table.name not in self._pinned:
+            return max(log.glob("*.json"), default=None)
+        number = self._pinned[table.name]
+        path = log / f"{number:08d}.json"
+        if number and not path.is_file():
+            raise not_kept(table.name)
+        return path if number else None
+
+    def _to_be_written(self, table: Table) -> Path:
+        if self._pinned is not None:
+            raise ValueError("an earlier state of the catalog cannot be written")
+        return private_directory(private_directory(self._directory) / table.name)
 
     def state(self, table: Table) -> str:
         """Name of the newest state, for telling whether a later stage is up to date."""
@@ -186,15 +213,14 @@ class Catalog:
         folder = self._directory / table.name
         return {name for part in (snapshot.parts if snapshot else ()) for name in read_schema(folder / part).names}
 
-    def read(self, table: Table, *, columns: Sequence[str] | None = None, as_of: datetime | None = None) -> pa.Table:
-        """Rows of the newest state (or that of ``as_of``), one per key, in key order of arrival; empty if none.
+    def read(self, table: Table, *, columns: Sequence[str] | None = None) -> pa.Table:
+        """Rows of the newest (or pinned) state, one per key, in key order of arrival; empty if none.
 
         Args:
             table: the declaration.
             columns: only these columns.
-            as_of: read the state of that moment (UTC) instead.
         """
-        snapshot = self.snapshot(table, as_of)
+        snapshot = self.snapshot(table)
         wanted = tuple(columns) if columns is not None else table.names
         if snapshot is None or not snapshot.parts:
             return arrow_schema(table.select(wanted)).empty_table()
@@ -239,7 +265,7 @@ class Catalog:
         path = self._directory / table.name / "_log" / f"{number:0>8}.json"
         if name != table.name or not number.isdigit() or not path.is_file():
             return None
-        return set(_read_snapshot(path).parts)
+        return set(read_snapshot(path).parts)
 
     def pieces(self, table: Table, rows: int) -> Iterator[pa.Table]:
         """All parts' rows in order, with all declared columns, at most so many at a time; see :meth:`parts`."""
@@ -308,7 +334,7 @@ class Catalog:
         Returns:
             Whether the table has changed.
         """
-        folder = private_directory(private_directory(self._directory) / table.name)
+        folder = self._to_be_written(table)
         schema = arrow_schema(table)
         before = self.snapshot(table)
         name = f"part-{before.number + 1 if before else 1:08d}-{secrets.token_hex(4)}.parquet"
@@ -339,7 +365,7 @@ class Catalog:
         folder = self._directory / table.name
         if not folder.is_dir():
             return
-        named = {part for log in (folder / "_log").glob("*.json") for part in _read_snapshot(log).parts}
+        named = {part for log in (folder / "_log").glob("*.json") for part in read_snapshot(log).parts}
         for path in folder.iterdir():
             if path.name.startswith(".part-") or (path.name.startswith("part-") and path.name not in named):
                 path.unlink(missing_ok=True)
@@ -380,7 +406,7 @@ class Catalog:
         self, table: Table, operation: str, data: pa.Table, parts: tuple[str, ...], adding: tuple[str, ...] = (),
         *, only_adds: bool = False,
     ) -> None:  # fmt: skip
-        folder = private_directory(private_directory(self._directory) / table.name)
+        folder = self._to_be_written(table)
         before = self.snapshot(table)
         number = before.number + 1 if before else 1
         name = f"part-{number:08d}-{secrets.token_hex(4)}.parquet"
@@ -408,7 +434,20 @@ class Catalog:
             raise InputOutputError(f"catalog table {table.name} was changed by another run", "Run the command again.")
 
 
-def _read_snapshot(path: Path) -> Snapshot:
+def not_kept(name: str) -> PlanIncompleteError:
+    """The error for a state of a table that is gone."""
+    return PlanIncompleteError(
+        f"the state that catalog table {name} had then is no longer kept",
+        "`pathcurate catalog expire` has removed it; name a later time.",
+    )
+
+
+def read_snapshot(path: Path) -> Snapshot:
+    """A state, from its entry in a table's log.
+
+    Raises:
+        InputOutputError: the entry is damaged.
+    """
     try:
         entry = json.loads(path.read_bytes())
         datetime.fromisoformat(entry["at"])
@@ -422,8 +461,8 @@ def _read_snapshot(path: Path) -> Snapshot:
 
 
 def _read_part(path: Path, table: Table) -> pa.Table:
-    present = set(read_schema(path).names)
-    data = read_parquet(path, [name for name in table.names if name in present])
+    # Columns that the file does not have are passed over.
+    data = read_parquet(path, table.names)
     try:
         return conform(table, data)
     except pa.ArrowException as error:
@@ -440,13 +479,7 @@ def read_schema(path: Path) -> pa.Schema:
     Raises:
         InputOutputError: the file is missing or is not Parquet.
     """
-    try:
-        return pq.read_schema(path)
-    except (OSError, pa.ArrowException) as error:
-        raise InputOutputError(
-            f"{path.name} cannot be read as Parquet ({type(error).__name__})",
-            "Run the stage that writes it again, or restore it from a backup.",
-        ) from None
+    return read_metadata(path).schema.to_arrow_schema()
 
 
 def read_metadata(path: Path) -> pq.FileMetaData:

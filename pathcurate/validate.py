@@ -22,7 +22,8 @@ from pathcurate.digests import (
 from pathcurate.disclosure.risk import evaluate
 from pathcurate.disclosure.standard import read_standard
 from pathcurate.errors import InputOutputError, UsageError
-from pathcurate.model.column import Column, Identifying, Type
+from pathcurate.model.attrition import WITHHELD
+from pathcurate.model.column import Column, Identifying, Table, Type
 from pathcurate.model.deidentified import (
     DEID_TABLES,
     PSEUDONYM_KINDS,
@@ -30,7 +31,6 @@ from pathcurate.model.deidentified import (
     TOP_AGE,
     UNIT_KEYS,
     UNIT_TABLES,
-    VIEWS,
     pseudonym_pattern,
     released,
 )
@@ -39,13 +39,15 @@ from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.manifest import MANIFEST_NAME
 from pathcurate.model.permission import PERMISSIONS
 from pathcurate.model.person import IDENTITIES, PERSONS
+from pathcurate.model.recipe import Recipe
+from pathcurate.model.recipe.declared import made_columns, output_table
 from pathcurate.model.report import REPORTS
 from pathcurate.model.slide import SLIDE_KEYS, SLIDES
 from pathcurate.model.text import TEXT_TABLES
 from pathcurate.recipefile import load_recipe
 from pathcurate.releases import PROBLEM_WORDS, checksum_problems, is_release, manifest_faults, read_manifest
 from pathcurate.tables import arrow_schema, column_values, read_parquet, read_schema
-from pathcurate.text.vocabulary import all_codes, vocabulary
+from pathcurate.text.vocabulary import vocabulary
 from pathcurate.workspace import WORKSPACE_FILE, load_workspace
 
 _GROUPS = ("group_id", "patient_id")
@@ -86,7 +88,7 @@ def validate(path: Path) -> Validation:
     elif path.name == MANIFEST_NAME:
         return _validate_release(path.parent)
     elif path.suffix in {".yaml", ".yml"} and path.is_file():
-        load_recipe(path, VIEWS, all_codes())
+        load_recipe(path)
         return Validation("recipe", (), ("form", "columns", "values"))
     elif path.suffix == ".parquet" and path.is_file():
         return _validate_file(path)
@@ -149,7 +151,16 @@ def _validate_file(path: Path) -> Validation:
             f"{path.name} is no table of pathcurate that can be checked",
             f"Known tables: {', '.join(_TABLES)}; the file's footer or name says which.",
         )
-    return Validation("table", tuple(_table_findings(name, read_parquet(path))), _TABLE_RULES)
+    recipe = _recipe(footer.get(b"pathcurate.recipe", b""))
+    return Validation("table", tuple(_table_findings(name, read_parquet(path), recipe)), _TABLE_RULES)
+
+
+def _recipe(written: bytes) -> Recipe | None:
+    """The recipe of a release, which declares its labels and sides; None if it says none that can be read."""
+    try:
+        return Recipe.model_validate(json.loads(written))
+    except (ValueError, RecursionError):
+        return None
 
 
 _TABLE_RULES = (
@@ -188,8 +199,15 @@ def _stray_findings(directory: Path, manifest: Mapping[str, Any]) -> Iterator[Fi
     if lock.is_file() and file_sha256(lock) != manifest["recipe"]["lock_sha256"]:
         yield _lie("does not state the digest of the recipe's lock file")
     quality = directory / "quality" / "attrition.json"
-    if quality.is_file() and _kept(quality) != manifest["counts"]:
+    if quality.is_file() and not _agrees(_kept(quality), manifest["counts"]):
         yield _lie("does not state what the attrition keeps")
+
+
+def _agrees(kept: Any, counts: Mapping[str, int]) -> bool:
+    """Whether what the attrition tells of the end is what the manifest says; it need not tell every level."""
+    if not isinstance(kept, dict) or not kept:
+        return False
+    return all(kept.get(level) in {counts[level], WITHHELD} for level in counts if level in kept)
 
 
 def _kept(path: Path) -> Any:
@@ -265,7 +283,8 @@ def _contents_findings(directory: Path, manifest: Mapping[str, Any], changed: Co
             continue
         if file_sha256(path) != entry["sha256"]:
             yield _lie("does not state the sha256 of the file", name)
-        findings = list(_table_findings(name, data))
+        recipe = _recipe((data.schema.metadata or {}).get(b"pathcurate.recipe", b""))
+        findings = list(_table_findings(name, data, recipe))
         yield from findings
         try:
             identities[name] = table_identity(data)
@@ -275,8 +294,10 @@ def _contents_findings(directory: Path, manifest: Mapping[str, Any], changed: Co
                 yield _finding("PC-SCH-002", Severity.ERROR, "holds values that no digest can vouch for", name)
             continue
         yield from _manifest_findings(name, entry, identities[name])
-        yield from _count_findings(name, data, manifest)
-        if name in UNIT_TABLES.values() and "deid" in manifest and not findings:
+        is_unit = name == (recipe.unit_table if recipe is not None else next(iter(manifest["tables"])))
+        if is_unit:
+            yield from _count_findings(name, data, manifest)
+        if is_unit and "deid" in manifest and not findings:
             yield from _class_findings(name, data, manifest["deid"])
     if len(identities) == len(manifest["tables"]) and content_digest(identities) != manifest["content_digest"]:
         yield _lie("does not state the content digest of its tables")
@@ -302,7 +323,7 @@ def _manifest_findings(name: str, entry: Mapping[str, Any], identity: TableIdent
 
 def _count_findings(name: str, data: pa.Table, manifest: Mapping[str, Any]) -> Iterator[Finding]:
     """Counts that the table itself can refute: of its unit, of what it names, and of the sides of its split."""
-    for unit, table in UNIT_TABLES.items() if name in UNIT_TABLES.values() else ():
+    for unit, table in UNIT_TABLES.items():
         key = UNIT_KEYS[unit]
         counted = (
             data.num_rows if table == name else pc.count_distinct(data[key]).as_py() if key in data.column_names else None
@@ -329,11 +350,19 @@ def _class_findings(name: str, data: pa.Table, stated: Mapping[str, Any]) -> Ite
         yield _finding("PC-PRIV-006", Severity.ERROR, f"{MANIFEST_NAME} states another k than the table has", name)
 
 
-def _table_findings(name: str, data: pa.Table) -> Iterator[Finding]:
+def _declared(name: str, recipe: Recipe | None) -> Table:
+    """What a released table may hold: its own columns and, by the recipe, labels, sides and days from day 0."""
+    table = _TABLES[name]
+    if recipe is None or name not in DEID_TABLES:
+        return released(table, (*table.names, SPLIT.name))
+    return output_table(recipe, name, tuple(dict.fromkeys((*table.names, *made_columns(recipe, name)))))
+
+
+def _table_findings(name: str, data: pa.Table, recipe: Recipe | None) -> Iterator[Finding]:
     if len(set(data.column_names)) != len(data.column_names):
         yield _finding("PC-SCH-001", Severity.ERROR, "has two columns of one name", name)
         return
-    declared = released(_TABLES[name], (*_TABLES[name].names, SPLIT.name))
+    declared = _declared(name, recipe)
     readable = []
     for column_name in data.column_names:
         if column_name not in declared:
@@ -354,7 +383,7 @@ def _table_findings(name: str, data: pa.Table) -> Iterator[Finding]:
             readable.append(column_name)
             yield from _value_findings(name, column, data)
     data = data.select(readable)
-    key = _TABLES[name].key
+    key = declared.key
     if set(key) <= set(readable) and data.group_by(list(key)).aggregate([]).num_rows != data.num_rows:
         yield _finding("PC-SCH-005", Severity.ERROR, "is the key, but not unique", name, ", ".join(key))
     yield from _leakage(name, data)

@@ -13,14 +13,17 @@ from pathlib import Path
 from pathcurate import __version__
 from pathcurate.digests import canonical_json, file_sha256, sha256_text
 from pathcurate.errors import PlanIncompleteError
+from pathcurate.model.annotation import ANNOTATIONS
 from pathcurate.model.column import Table
 from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES
 from pathcurate.model.diagnosis import DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS
 from pathcurate.model.event import EVENTS
 from pathcurate.model.link import LINKS
+from pathcurate.model.material import MATERIALS
 from pathcurate.model.permission import PERMISSIONS
 from pathcurate.model.person import IDENTITIES, PERSONS
 from pathcurate.model.report import REPORTS
+from pathcurate.model.series import SERIES
 from pathcurate.model.slide import SLIDES
 from pathcurate.model.text import TEXT_DECISIONS, TEXT_TABLES
 from pathcurate.profiles import load_profile
@@ -30,7 +33,8 @@ from pathcurate.vault import open_vault
 from pathcurate.workspace import Workspace
 
 INPUTS: tuple[Table, ...] = (
-    SLIDES, REPORTS, EVENTS, LINKS, PERSONS, IDENTITIES, PERMISSIONS, DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS,
+    SLIDES, REPORTS, EVENTS, SERIES, ANNOTATIONS, MATERIALS, LINKS, PERSONS, IDENTITIES, PERMISSIONS, DIAGNOSES,
+    IHC_RESULTS, REPORT_CONCEPTS,
 )  # fmt: skip
 """Catalog tables that ``deid apply`` reads."""
 _TEXTS_OF = "deid/reports.parquet"
@@ -64,7 +68,7 @@ def files(workspace: Workspace) -> dict[str, Path]:
     """The sealed files by name: the de-identified tables and the criterion-only values that belong to them."""
     tables = {f"deid/{name}.parquet": workspace.deid / f"{name}.parquet" for name in DEID_TABLES}
     criteria = (*CRITERIA_TABLES, "permissions")
-    return tables | {f"criteria/{name}.parquet": workspace.vault / "criteria" / f"{name}.parquet" for name in criteria}
+    return tables | {f"criteria/{name}.parquet": workspace.criteria / f"{name}.parquet" for name in criteria}
 
 
 def text_files(workspace: Workspace) -> dict[str, Path]:
@@ -74,7 +78,7 @@ def text_files(workspace: Workspace) -> dict[str, Path]:
 
 def input_states(workspace: Workspace) -> dict[str, str]:
     """What ``deid apply`` makes the tables of: the state of each catalog table, the profile, and how codes are made."""
-    catalog = Catalog(workspace.catalog)
+    catalog = Catalog(workspace.catalog, workspace.pinned)
     states = {table.name: catalog.state(table) for table in INPUTS}
     return states | {"profile": load_profile(workspace).digest, "scheme": str(SCHEME)}
 

@@ -3,7 +3,7 @@
 import glob
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -40,6 +40,8 @@ DEFAULT_PATTERNS = (
 )
 """Accession numbers with a dash after the year, and without one; a site's own patterns take their place."""
 
+EMBEDDED = "embedded"  # the engine of a workspace that names no server
+_CONNECT = re.compile(r"sc://(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z_.-]+):([0-9]{1,5})")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -109,11 +111,10 @@ def _window(text: object) -> Window:
 
 
 def _engine(value: object) -> str:
-    if isinstance(value, str) and value.startswith("sc://"):
-        raise _later("a Spark Connect engine")
-    if value != "embedded":
-        raise ValueError("`engine` must be embedded")
-    return "embedded"
+    address = _CONNECT.fullmatch(str(value))
+    if value != EMBEDDED and (address is None or not 0 < int(address[1]) < 1 << 16):
+        raise ValueError("`engine` must be embedded, or a Spark Connect server written sc://host:port")
+    return str(value)
 
 
 def _registry(value: object, info: ValidationInfo) -> Path:
@@ -339,7 +340,7 @@ class Settings(_Part):
     link: LinkRules = Field(default_factory=LinkRules)
     deid: Deid = Field(default_factory=Deid)
     roles: Roles = Field(default_factory=Roles)
-    engine: Annotated[str, PlainValidator(_engine)] = "embedded"
+    engine: Annotated[str, PlainValidator(_engine)] = EMBEDDED
     registry: Annotated[Path, PlainValidator(_registry)] = Path("registry.db")
 
 
@@ -391,6 +392,16 @@ class Workspace:
     def deid(self) -> Path:
         """De-identified tables."""
         return self.root / "deid"
+
+    @property
+    def criteria(self) -> Path:
+        """Criterion-only values that belong to them."""
+        return self.vault / "criteria"
+
+    @property
+    def pinned(self) -> Mapping[str, int] | None:
+        """Snapshots of the catalog that they are made of, for :class:`~pathcurate.tables.Catalog`; None for the newest."""
+        return None
 
     @property
     def cohorts(self) -> Path:

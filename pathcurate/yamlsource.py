@@ -8,7 +8,6 @@ and aliases work; tags, merge keys, repeated keys and several documents in one f
 import difflib
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,9 +15,11 @@ from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from pathcurate.errors import PathcurateError
+from pathcurate.terminaltext import blank, visible
 
 MAX_BYTES = 1 << 20
 """Largest file that is read; people do not write more, and the parser takes seconds for this much."""
@@ -69,11 +70,17 @@ _KINDS: dict[type, str] = {dict: "a mapping", list: "a list"}
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A fault in a file: where (line and column from 1) and what."""
+    """A fault in a file: where (line and column from 1) and what; ``file`` and ``source`` (its line) if in another file.
+
+    ``severity`` is how the message calls it.
+    """
 
     line: int
     column: int
     message: str
+    file: str = ""
+    source: str = ""
+    severity: str = "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +139,7 @@ def load(path_or_text: Path | str | bytes, name: str, error: type[PathcurateErro
     Raises:
         PathcurateError: of class ``error``, for whatever is wrong with the file; nothing else is raised.
     """
-    content = _read(path_or_text, name, error) if isinstance(path_or_text, Path) else path_or_text
+    content = read(path_or_text, name, error) if isinstance(path_or_text, Path) else path_or_text
     if len(content) > MAX_BYTES:
         raise error(f"{name}: larger than {MAX_BYTES} bytes", "Check that this is the file you meant.")
     text = content if isinstance(content, str) else _decode(content, name, error)
@@ -159,7 +166,7 @@ def render(document: Document, problems: Iterable[Problem]) -> str:
 
     Passwords in addresses (``scheme://user:password@host``) are shown as asterisks.
     """
-    ordered = sorted(set(problems), key=lambda problem: (problem.line, problem.column, problem.message))
+    ordered = sorted(set(problems), key=lambda problem: (problem.file, problem.line, problem.column, problem.message))
     text = "\n".join(_render_one(document, problem) for problem in ordered)
     return _SECRET.sub(lambda found: found[1] + "*" * len(found[2]), text)
 
@@ -183,30 +190,34 @@ def validate(
     will accept. A validator that knows better where a fault is than pydantic raises ``PydanticCustomError("fault",
     "{text}", {"text": message, "at": path below the model})``.
 
-    Args:
-        document: the file.
-        model: the pydantic model of the whole file.
-        error: the class to raise.
-        context: for the model's validators.
-
     Raises:
         PathcurateError: of class ``error``, with all problems.
     """
+    result, problems = check(document, model, context=context)
+    fail(document, problems, error)
+    return result  # type: ignore[return-value]  # there is one if there is no problem
+
+
+def check(
+    document: Document, model: type[_Model], *, context: Mapping[str, Any] | None = None
+) -> tuple[_Model | None, list[Problem]]:
+    """What :func:`validate` finds: the model, None if the form is not that, and all problems."""
     if document.data is None:
-        raise error(render(document, [Problem(1, 1, "the file is empty")]), HINT)
+        return None, [Problem(1, 1, "the file is empty")]
     empty = [path for path in _empty(document.data) if not str(path[0]).startswith("x-")]
     problems = [document.problem(path, "no value is given here", key=True) for path in empty]
     try:
         result = model.model_validate(document.data, context=context)
     except ValidationError as failure:
         places = [_Place.find(document.data, model, details) for details in failure.errors(include_url=False)]
-        problems += [place.problem(document) for place in places if place.path not in empty and not place.is_echo]
-        raise error(render(document, problems), HINT) from failure
-    fail(document, problems, error)
-    return result
+        return None, problems + [
+            one.problem(document) for one in places if one.path not in empty and not one.is_echo(places)
+        ]
+    return result, problems
 
 
-def _read(path: Path, name: str, error: type[PathcurateError]) -> bytes:
+def read(path: Path, name: str, error: type[PathcurateError]) -> bytes:
+    """The bytes of a file, one more than :data:`MAX_BYTES` at most; raises ``error`` if it is none or cannot be read."""
     if not path.is_file():
         raise error(f"{name}: no such file", "Check the path.")
     try:
@@ -400,34 +411,15 @@ def _clip(text: str, length: int = 60) -> str:
     return text if len(text) <= length else text[:length] + "…"
 
 
-def _visible(text: str) -> str:
-    """The text on one line, without characters that a terminal obeys."""
-    return "".join(
-        " " if character in "\t\n" else "\ufffd" if unicodedata.category(character) in {"Cc", "Zl", "Zp"} else character
-        for character in text
-    )
-
-
-def _pad(text: str) -> str:
-    """Blank text that is as wide as this one on a terminal."""
-    return "".join(
-        "\u3000" if unicodedata.east_asian_width(character) in {"W", "F"} else " "
-        for character in text
-        if unicodedata.category(character) not in {"Mn", "Me", "Cf"}
-    )
-
-
 def _render_one(document: Document, problem: Problem) -> str:
     line, column = problem.line, problem.column
-    source = document.lines[line - 1] if line <= len(document.lines) else ""
+    source = problem.source if problem.file else document.lines[line - 1] if line <= len(document.lines) else ""
     start = max(0, column - 60) if len(source) > 120 else 0
-    before, after = _visible(source[start : column - 1]), _visible(source[column - 1 : start + 120])
+    before, after = visible(source[start : column - 1]), visible(source[column - 1 : start + 120])
     before = "…" + before if start else before
     after = after + "…" if start + 120 < len(source) else after
-    return (
-        f"{document.name}:{line}:{column}: error: {_visible(problem.message)}\n{line:>8} | {before}{after}".rstrip()
-        + f"\n         | {_pad(before)}^"
-    )
+    head = f"{problem.file or document.name}:{line}:{column}: {problem.severity}: {visible(problem.message)}"
+    return f"{head}\n{line:>8} | {before}{after}".rstrip() + f"\n         | {blank(before)}^"
 
 
 def _empty(data: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
@@ -452,6 +444,11 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     return [model for part in get_args(annotation) for model in _models(part)]
 
 
+def _fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    """The fields of a model by the keys that people write."""
+    return ((field.alias or name, field) for name, field in model.model_fields.items())
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
     """Where in the file a pydantic error belongs, and the models that could stand there."""
@@ -472,7 +469,7 @@ class _Place:
             is_there = isinstance(data, dict) and step in data
             if is_there or (isinstance(data, list) and isinstance(step, int) and step < len(data)):
                 is_unknown = kind == "extra_forbidden" and index == len(location) - 1
-                declared = [one.model_fields[str(step)].annotation for one in models if step in one.model_fields]
+                declared = [field.annotation for one in models for name, field in _fields(one) if name == step]
                 if declared and is_there and not is_unknown:
                     models = [inner for annotation in declared for inner in _models(annotation)]
                 path.append(step)
@@ -480,10 +477,10 @@ class _Place:
         on_key = kind == "extra_forbidden" or bool(location and location[-1] == "[key]")
         return _Place(tuple(path), on_key, tuple(models), details)
 
-    @property
-    def is_echo(self) -> bool:
-        """Whether this only follows from other errors: pydantic calls a list empty when all its items are wrong."""
-        return self.details["type"] == "too_short" and bool(self.details["input"])
+    def is_echo(self, others: Sequence["_Place"]) -> bool:
+        """Whether this only follows from others: pydantic calls a list too short when items of it are wrong."""
+        below = [one for one in others if len(one.path) > len(self.path) and one.path[: len(self.path)] == self.path]
+        return self.details["type"] == "too_short" and bool(below)
 
     def problem(self, document: Document) -> Problem:
         """The problem in our own words."""
@@ -505,13 +502,15 @@ class _Place:
                 text = self.details["msg"] + _got(value) + did_you_mean(str(value), known)
             case "too_short" | "string_too_short" if not value:
                 text = f"{'the text' if value == '' else _KINDS.get(type(value), 'this')} must not be empty"
+            case "too_short":
+                text = f"needs at least {ctx['min_length']} items (got {ctx['actual_length']})"
             case kind:
                 text = _MODEL_WORDS.get(kind, self.details["msg"]) + _got(value)
         return text
 
     def _unknown_key(self) -> str:
         key = str(self.path[-1])
-        known = [name for model in self.models for name in model.model_fields]
+        known = [name for model in self.models for name, _ in _fields(model)]
         if any(key in getattr(model, "LATER", ()) for model in self.models):
             return f"key `{key}` is not supported in this version"
         if key in known:

@@ -13,6 +13,7 @@ from pathcurate.demo.hospital import make_hospital
 from pathcurate.engines.embedded import Embedded
 from tests.archives import Here
 from tests.commandline import pathcurate
+from tests.connectserver import connect_server  # noqa: F401 - a fixture
 
 CHECKOUT = Path(__file__).parents[1]
 # What is made once takes its time with the first example, and the machine may be busy.

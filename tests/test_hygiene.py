@@ -12,11 +12,11 @@ PACKAGE = CHECKOUT / "pathcurate"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TOP_LEVEL = ("pathcurate", "recipes", "schemas", "tests", ".ci", "pyproject.toml", "Makefile", "README.md", ".gitignore")
 MOST_LINES = 520
-LONGER = {"demo/hospital.py": 560, "yamlsource.py": 535}
+LONGER = {"demo/hospital.py": 560, "yamlsource.py": 530}
 """Files that are longer, and how long they may be: shorten them, never raise these."""
 NO_TEXT = {"scrubbers/text/names.npz"}
 """Data that is no text: learned weights, half a million small numbers, which as text would be ten times as long."""
-PICKLES = {"engines/embedded/processes.py"}
+PICKLES = {"engines/__init__.py", "engines/embedded/processes.py", "engines/spark/jobs.py", "engines/spark/worker.py"}
 """Unpickles only what this program's own processes send one another."""
 
 _CALLS = {

@@ -8,8 +8,10 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -108,7 +110,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     _make_messages(inputs)
     _make_registers(inputs)
     _make_workspace(workspace, inputs)
-    return _run_everything(workspace, inputs)
+    with _one_process(workspace) as run:
+        return _run_everything(workspace, inputs, run)
 
 
 def _make_slides(root: Path) -> None:
@@ -297,30 +300,55 @@ _ONE_PROCESS = """
 import json, os, sys
 from pathcurate.cli.main import run
 os.cpu_count = lambda: 1  # a second worker of each kernel would only start once more
-for number, command in enumerate(json.load(sys.stdin)):
-    handle = os.open(f"{sys.argv[1]}/{number}", os.O_CREAT | os.O_WRONLY)
-    for stream in (1, 2):
-        os.dup2(handle, stream)
-    code = run(command)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.rename(f"{sys.argv[1]}/{number}", f"{sys.argv[1]}/{number}.{code}")
+os.fsync = lambda _: None
+asked, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+for line in asked:
+    folder, commands = json.loads(line)
+    for number, command in enumerate(commands):
+        handle = os.open(f"{folder}/{number}", os.O_CREAT | os.O_WRONLY)
+        for stream in (1, 2):
+            os.dup2(handle, stream)
+        os.close(handle)
+        code = run(command)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.rename(f"{folder}/{number}", f"{folder}/{number}.{code}")
+    print("done", file=answers, flush=True)
 """
+Run = Callable[[Sequence[Sequence[str]], str], list[tuple[str, int]]]
 
 
-def _run_in_one_process(workspace: Path, commands: Sequence[Sequence[str]], mode: str) -> list[tuple[str, int]]:
-    """What each command wrote to both streams, whoever of its processes wrote it, and its exit code; Python starts once."""
-    with tempfile.TemporaryDirectory() as folder:
-        asked = json.dumps([[*command, "-w", str(workspace), mode] for command in commands]).encode()
-        subprocess.run([sys.executable, "-c", _ONE_PROCESS, folder], input=asked, check=True, timeout=600)
-        written = {int(path.stem): path for path in Path(folder).iterdir()}
-        return [
-            (written[number].read_bytes().decode("utf-8", "replace"), int(written[number].suffix[1:]))
-            for number in range(len(commands))
-        ]
+@contextmanager
+def _one_process(workspace: Path) -> Iterator[Run]:
+    """Runs commands: what each wrote to both streams, whoever of its processes wrote it, and its exit code.
+
+    Python starts once.
+    """
+
+    def run(commands: Sequence[Sequence[str]], mode: str) -> list[tuple[str, int]]:
+        assert python.stdin is not None
+        assert python.stdout is not None
+        with tempfile.TemporaryDirectory() as folder:
+            asked = [[*command, "-w", str(workspace), mode] for command in commands]
+            print(json.dumps([folder, asked]), file=python.stdin, flush=True)
+            assert python.stdout.readline() == "done\n"
+            written = {int(path.stem): path for path in Path(folder).iterdir()}
+            return [
+                (written[number].read_bytes().decode("utf-8", "replace"), int(written[number].suffix[1:]))
+                for number in range(len(commands))
+            ]
+
+    command = [sys.executable, "-c", _ONE_PROCESS]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as python:
+        late = threading.Timer(600, python.kill)
+        late.daemon = True
+        late.start()
+        yield run
+    late.cancel()
 
 
-def _run_everything(workspace: Path, inputs: Path) -> Corpus:
+def _run_everything(workspace: Path, inputs: Path, run: Run) -> Corpus:
     printed: list[str] = []
     listed: list[str] = []
     exit_codes: dict[str, int] = {}
@@ -357,13 +385,13 @@ def _run_everything(workspace: Path, inputs: Path) -> Corpus:
         ("vault", "people", "add", "Li", "Zhang", "--role", "approver"),
         ("audit", "report"), ("forget", "--patient", f"@{inputs}/number.txt"), ("run", "--requests"),
     ]  # fmt: skip
-    first = _run_in_one_process(workspace, [("scan",), waive], "-v")
+    first = run([("scan",), waive], "-v")
     assert [code for _, code in first] == [0, 0], first
     printed.append(first[0][0])
     listed.append(first[1][0])
     # Twice, because the second run of a command finds what the first one left.
     for mode in ("-v", "--json"):
-        for command, (output, code) in zip(commands, _run_in_one_process(workspace, commands, mode), strict=True):
+        for command, (output, code) in zip(commands, run(commands, mode), strict=True):
             (listed if command[0] == "findings" else printed).append(output)
             exit_codes[" ".join((*command[:3], mode))] = code
     # What leads a code back, and a new key, last of all.
@@ -374,7 +402,7 @@ def _run_everything(workspace: Path, inputs: Path) -> Corpus:
         ("deid", "reidentify", f"@{inputs}/codes.txt", *asked), ("audit", "report"),
         ("vault", "rotate", "--reason", "test"), ("deid", "apply", "--texts", "all"),
     ]  # fmt: skip
-    for command, (output, code) in zip(last, _run_in_one_process(workspace, last, "-v"), strict=True):
+    for command, (output, code) in zip(last, run(last, "-v"), strict=True):
         printed.append(output)
         exit_codes[" ".join((*command[:3], "last"))] = code
     # Commands that fail have messages too: an opt-out list that cannot be understood, and a catalog that is damaged.
@@ -386,7 +414,7 @@ def _run_everything(workspace: Path, inputs: Path) -> Corpus:
         ("permissions", "import"), ("cohort", recipe), ("run", recipe), ("find", str(RECORDED["patient_id"])),
         ("find", str(RECORDED["patient_name"]), f"-{RECORDED['id_number']}", "--to-review"),
     ]  # fmt: skip
-    outcomes = _run_in_one_process(workspace, refused, "-v")
+    outcomes = run(refused, "-v")
     assert [code for _, code in outcomes] == [13, 13, 13, 13, 2], outcomes
     printed += [output for output, _ in outcomes]
     return Corpus(workspace, inputs, "\n".join(printed), "\n".join(listed), exit_codes)

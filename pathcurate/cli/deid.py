@@ -112,7 +112,7 @@ def plan_command(session: Session) -> None:
 
     workspace = session.workspace()
     profile = load_profile(workspace).name
-    with session.engine(workspace) as engine:
+    with session.local_engine(workspace) as engine:
         planned = plan(workspace, engine)
     lines = [
         f"{item.table}.{item.column:<{34 - len(item.table)}}"
@@ -151,7 +151,7 @@ def apply_command(session: Session, texts: str | None) -> int:
     wanted = {"all": ALL, "none": NONE}.get(texts, texts) if texts is not None else None
     with (
         session.locked("deid apply") as workspace,
-        session.engine(workspace) as engine,
+        session.local_engine(workspace) as engine,
         progress("texts", "reports", quiet=session.quiet) as advance,
     ):
         summary = apply(workspace, actor=session.actor, engine=engine, texts=wanted, progress=advance)

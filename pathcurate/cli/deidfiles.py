@@ -60,7 +60,7 @@ def command(
         raise UsageError("it is not said what to do", "Give --to DIR for the copies, or --plan to see what would be done.")
     with (
         session.locked("deid files") as workspace,
-        session.engine(workspace, workers) as engine,
+        session.local_engine(workspace, workers) as engine,
         progress("files", "slides", quiet=session.quiet) as advance,
     ):
         selection = _selection(session, cohort, release, listed)

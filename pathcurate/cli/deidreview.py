@@ -74,7 +74,7 @@ def export_command(  # one argument for each option
 
     with (
         session.locked("deid review export") as workspace,
-        session.engine(workspace) as engine,
+        session.local_engine(workspace) as engine,
         progress("review", "texts", quiet=session.quiet) as advance,
     ):
         codes = tuple(workspace.site(code).code for code in sites)
@@ -145,12 +145,12 @@ def import_command(session: Session, file: Path | None, *, fail_on: str) -> int:
     Example:
       pathcurate deid review import
     """
-    from pathcurate.deid.review import newest_answers
+    from pathcurate.deid.review import TEXTS
     from pathcurate.deid.reviewanswers import import_answers
     from pathcurate.deid.texts import ALL
 
-    with session.locked("deid review import") as workspace, session.engine(workspace) as engine:
-        imported = import_answers(workspace, engine, file or newest_answers(workspace), now=session.now, actor=session.actor)
+    with session.locked("deid review import") as workspace, session.local_engine(workspace) as engine:
+        imported = import_answers(workspace, engine, file or TEXTS.newest_answers(workspace), now=session.now, actor=session.actor)
     total = sum(imported.decisions.values())
     document = {
         "decisions": imported.decisions, "unchanged": imported.unchanged, "reviewed": imported.reviewed,

@@ -48,8 +48,8 @@ def command(session: Session, text: Sequence[str], *, to_review: bool, purpose: 
             "Give --to-review to write it to a file below catalog/review/.",
         )
     workspace = session.workspace()
-    found = find(workspace, _query(session, text), actor=session.actor, purpose=purpose)
-    document = _printable(asdict(found))
+    found = find(workspace, number_asked_for(session, text), actor=session.actor, purpose=purpose)
+    document = printable(asdict(found))
     if not to_review:
         session.show(document, _lines(found))
     elif found.matched:
@@ -62,13 +62,13 @@ def command(session: Session, text: Sequence[str], *, to_review: bool, purpose: 
     return 0 if found.matched else 1
 
 
-def _query(session: Session, text: Sequence[str]) -> str:
+def number_asked_for(session: Session, text: Sequence[str]) -> str:
     """The one text that was given, wherever it stands; no message repeats it."""
     from pathcurate.errors import UsageError
     from pathcurate.storage import path_text
 
     if len(text) != 1:
-        raise UsageError(f"find looks for one text, and {len(text)} were given", "Put it into quotes if it has spaces.")
+        raise UsageError(f"one text is looked for, and {len(text)} were given", "Put it into quotes if it has spaces.")
     (given,) = text
     if given == "-":
         query = _read(_standard_input, "standard input")
@@ -79,7 +79,7 @@ def _query(session: Session, text: Sequence[str]) -> str:
         query = path_text(os.fsencode(given)).strip()
         session.say("a text in the command line is seen in the process list and the shell's history; - and @FILE are not")
     if not query or len(query.splitlines()) != 1:
-        raise UsageError("find looks for one line of text", "Give a number, a code or a file name alone.")
+        raise UsageError("one line of text is looked for", "Give a number, a code or a file name alone.")
     return query
 
 
@@ -102,13 +102,13 @@ def _read(read: Callable[[], bytes], where: str) -> str:
         raise InputOutputError(f"{where} cannot be read ({type(error).__name__})", "Give one line of UTF-8 text.") from None
 
 
-def _printable(value: Any) -> Any:
+def printable(value: Any) -> Any:
     """The value without characters that would steer a terminal: a file's name may hold any."""
     if isinstance(value, str):
         return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in value)
     if isinstance(value, dict):
-        return {key: _printable(item) for key, item in value.items()}
-    return [_printable(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: printable(item) for key, item in value.items()}
+    return [printable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _lines(found: "Found") -> Iterator[str]:
@@ -124,16 +124,16 @@ def _lines(found: "Found") -> Iterator[str]:
     shown: set[str] = set()
     for case in found.cases:
         yield ""
-        yield from map(_printable, _case_lines(case, slides, series))
+        yield from map(printable, _case_lines(case, slides, series))
         shown.update(case.unlinked, case.series, *(block.slides for block in case.blocks))
     for slide in found.slides:
         if slide.slide_id not in shown:
             yield ""
-            yield from map(_printable, _slide_lines(slide))
+            yield from map(printable, _slide_lines(slide))
     for one in found.series:
         if one.series_id not in shown:
             yield ""
-            yield from map(_printable, _series_lines(one))
+            yield from map(printable, _series_lines(one))
 
 
 def _case_lines(case: "CaseFacts", slides: "Mapping[str, SlideFacts]", series: "Mapping[str, SeriesFacts]") -> Iterator[str]:

@@ -98,7 +98,7 @@ def _forget(session: Session, workspace: "Workspace", table: str, files: "Collec
     from pathcurate.scanner_index import forget_index
 
     if table == "reports":
-        with session.engine(workspace) as engine:
+        with session.local_engine(workspace) as engine:
             forget_reports(workspace, files, engine)
         return
     stages = {

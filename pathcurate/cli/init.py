@@ -63,9 +63,12 @@ def command(session: Session, directory: Path, *, demo: bool) -> None:
             _TEMPLATE.format(name=json.dumps(directory.name or "root")), encoding="utf-8"
         )
         counts = {}
-    (directory / "recipes").mkdir(exist_ok=True)
-    for source in (*sorted(shipped("recipes").glob("*.yaml")), shipped("schemas") / "recipe-v1.schema.json"):
-        target = directory / "recipes" / source.name
+    recipes = shipped("recipes")
+    wanted = {source: source.relative_to(recipes) for form in ("*.yaml", "codelists/*.csv") for source in recipes.glob(form)}
+    wanted[shipped("schemas") / "recipe-v1.schema.json"] = Path("recipe-v1.schema.json")
+    for source, name in sorted(wanted.items()):
+        target = directory / "recipes" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
             shutil.copyfile(source, target)
     session.show(

@@ -36,7 +36,7 @@ def command(session: Session, *, workers: int | None, fail_on: str) -> int:
         return 0
     from pathcurate.link import link
 
-    with session.locked("link") as workspace, session.engine(workspace, workers) as engine:
+    with session.locked("link") as workspace, session.local_engine(workspace, workers) as engine:
         summary = link(workspace, engine, now=session.now)
     document = {**asdict(summary), "findings": [finding.as_dict() for finding in summary.findings]}
     cases = f"{summary.cases:,} cases, {summary.cases_without_slides:,} of them without a slide"

@@ -31,7 +31,7 @@ def patterns_command(session: Session, *, code: str, limit: int) -> None:
 
     workspace = session.workspace()
     site = workspace.site(code)
-    with session.engine(workspace) as engine:
+    with session.local_engine(workspace) as engine:
         report = look_at_patterns(engine, Catalog(workspace.catalog), code, site.accession.patterns, limit)
     # Each import keeps the laboratory's numbers as the patterns read them at the time.
     imports = ["reports", *(["materials"] if site.materials else []), *(["index"] if site.index else [])]

@@ -36,7 +36,7 @@ def command(session: Session, *, html: Path | None, force: bool) -> None:
     if html is not None and html.exists() and not force:
         raise UsageError(f"{html} is there already", "Name another file, or give --force to replace it.")
     workspace = session.workspace()
-    with session.engine(workspace) as engine:
+    with session.local_engine(workspace) as engine:
         found = link_quality(workspace, engine, session.now)
     lines = list(_lines(found))
     if html is not None or not session.as_json:

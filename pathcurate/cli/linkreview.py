@@ -69,7 +69,7 @@ def export_command(  # one argument for each option
     from pathcurate.link.reviewdraw import Choice
     from pathcurate.link.reviewsheet import export_review
 
-    with session.locked("link review export") as workspace, session.engine(workspace) as engine:
+    with session.locked("link review export") as workspace, session.local_engine(workspace) as engine:
         codes = tuple(workspace.site(code).code for code in sites)
         choice = Choice(codes, tiers, sample, uncertain, limit, seed, again)
         exported = export_review(
@@ -114,14 +114,14 @@ def import_command(session: Session, file: Path | None, *, reviewer: str | None,
       pathcurate link review import --reviewer "Li Wei"
     """
     from pathcurate.errors import UsageError
-    from pathcurate.link.review import newest_answers
+    from pathcurate.link.review import LINK_SHEETS
     from pathcurate.link.reviewanswers import import_answers
     from pathcurate.model.waiver import is_plain
 
     if reviewer is not None and not is_plain(reviewer):
         raise UsageError("--reviewer is not one line of text", "Give a name.")
-    with session.locked("link review import") as workspace, session.engine(workspace) as engine:
-        answers = file or newest_answers(workspace)
+    with session.locked("link review import") as workspace, session.local_engine(workspace) as engine:
+        answers = file or LINK_SHEETS.newest_answers(workspace)
         imported = import_answers(workspace, engine, answers, now=session.now, reviewer=reviewer, actor=session.actor)
     total = sum(imported.decisions.values())
     document = {

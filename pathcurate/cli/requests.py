@@ -1,12 +1,13 @@
 """Cohort requests: how an analyst asks, how the curator answers, and where each request stands."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from pathcurate.cli.attritionlines import attrition_lines
 from pathcurate.cli.session import Session, counted
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _answer(session: Session, workspace: "Workspace", engine: "Engine", request:
 
     actor, now = session.actor, session.now
     try:
-        source = read_recipe(Path(request.name), request.recipe)
+        source = read_recipe(Path(request.name), text=request.recipe, directory=workspace.recipes)
         reason = requests.refusal(workspace, request, source.recipe)
         # Counted first: the error about an empty cohort would tell a count.
         result = None if reason else select(workspace, engine, source, now=now, dry_run=True)
@@ -129,22 +130,6 @@ def _lines(standing: "Standing") -> Iterator[str]:
     if answer.get("reason"):
         yield from (f"  {line}" for line in str(answer["reason"]).splitlines())
     if answer.get("attrition"):
-        yield from _attrition_lines(answer["attrition"])
+        yield from (f"  {line}" for line in attrition_lines(answer["attrition"]))
     if answer.get("cohort"):
         yield f"  selected: cohorts/{answer['cohort']}"
-
-
-def _attrition_lines(attrition: Mapping[str, Any]) -> Iterator[str]:
-    yield f"  {'slides':>9} {'cases':>9} {'patients':>9}   {'dropped':>9}  step"
-    yield f"  {_counts(attrition['start'])}   {'':>9}  all {attrition['unit']}s"
-    for step in attrition["steps"]:
-        name = f"{'not ' if step['kind'] == 'exclude' else ''}{step['label']}"
-        yield f"  {_counts(step['remaining'])}   {_number(step['dropped']):>9}  {name}"
-
-
-def _counts(counts: Mapping[str, Any]) -> str:
-    return " ".join(f"{_number(counts[level]):>9}" for level in ("slides", "cases", "patients"))
-
-
-def _number(count: object) -> str:
-    return f"{count:,}" if isinstance(count, int) else str(count)

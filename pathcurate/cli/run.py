@@ -44,7 +44,8 @@ def command(
 ) -> None:
     """Run every stage that is not up to date, for RECIPE.
 
-    These are scan, reports, events and other tables, permissions, link, deid, cohort, manifest, validate, product register.
+    These are scan, reports, events and other tables, permissions, link, concepts, deid, cohort, manifest, validate, product
+    register.
 
     \b
     Example:
@@ -57,13 +58,17 @@ def command(
         answer_all(session)
         return
     source = read_recipe(recipe)
-    with session.locked("run") as workspace, session.engine(workspace, workers) as engine:
+    with (
+        session.locked("run") as workspace,
+        session.engine(workspace, workers) as engine,
+        session.local_engine(workspace, workers) as local_engine,
+    ):
         if not workspace.permissions and not no_permissions:
             raise DisclosureRefusedError(
                 "no permission list is configured, so nothing says that these patients' data may be used",
                 "Configure `permissions:` in pathcurate.yaml, or give --no-permissions; the release will say so.",
             )
-        run = _Run(session, workspace, engine, source, fresh=fresh)
+        run = _Run(session, workspace, engine, local_engine, source, fresh=fresh)
         run.to_deid()
         release, entry = run.to_registry(no_permissions=no_permissions)
     report = release.directory / "report.html"
@@ -88,7 +93,14 @@ class _Run:
     """One run of the stages for one recipe, which says what each did and how long it took."""
 
     def __init__(
-        self, session: Session, workspace: "Workspace", engine: "Engine", source: "RecipeSource", *, fresh: bool
+        self,
+        session: Session,
+        workspace: "Workspace",
+        engine: "Engine",
+        local_engine: "Engine",
+        source: "RecipeSource",
+        *,
+        fresh: bool,
     ) -> None:
         from pathcurate.stamps import Stamps
         from pathcurate.tables import Catalog
@@ -96,6 +108,7 @@ class _Run:
         self._session = session
         self._workspace = workspace
         self._engine = engine
+        self._local_engine = local_engine
         self._source = source
         self._fresh = fresh
         self._catalog = Catalog(workspace.catalog)
@@ -135,6 +148,8 @@ class _Run:
         if lists:
             self._stage("permissions", self._imported(lists, PERMISSIONS), self._permissions)
         self._stage("link", self._linked, self._link)
+        if self._source.recipe.concepts:
+            self._stage("concepts", self._looked_for, self._concepts)
         self._stage("deid", self._deidentified, self._deid)
         # All that stands, also from stages that were skipped: what was not mended is not old news.
         for line in finding_lines(read_findings(self._catalog), verbose=self._session.verbose):
@@ -198,14 +213,14 @@ class _Run:
             return {**base, **file_facts(cohort / name for name in _COHORT_FILES)}
 
         def built() -> Facts:
-            texts = self._scrubbed() if recipe.texts else {}
+            texts = self._scrubbed() if recipe.released_texts else {}
             return {**selected(), **texts, **file_facts([directory / "manifest-sha256.txt"])}
 
         def whole() -> Facts:
             return {**built(), "problems": [list(problem) for problem in checksum_problems(directory)]}
 
         self._stage(f"cohort {recipe.name}", selected, self._cohort)
-        if recipe.texts:
+        if recipe.released_texts:
             self._stage(f"texts {recipe.name}", lambda: {**selected(), **self._scrubbed()}, self._texts)
         self._stage(f"manifest {recipe.name}", built, lambda: self._manifest(no_permissions=no_permissions))
         self._stage(f"validate {recipe.name}", whole, lambda: self._validate(directory))
@@ -232,6 +247,20 @@ class _Run:
     @property
     def _patterns(self) -> dict[str, list[str]]:
         return {site.code: list(site.accession.patterns) for site in self._workspace.sites}
+
+    def _looked_for(self) -> Facts:
+        from pathcurate.model.diagnosis import REPORT_CONCEPTS
+        from pathcurate.model.report import REPORTS
+        from pathcurate.stamps import file_facts, table_facts
+
+        files = sorted(self._workspace.recipes.glob("**/*.yaml"))
+        return {**table_facts(self._catalog, (REPORTS, REPORT_CONCEPTS)), **file_facts(files)}
+
+    def _concepts(self) -> str:
+        from pathcurate.concepts import build_concepts
+
+        built = build_concepts(self._workspace, self._engine)
+        return f"{built.mentions or 0:,} mentions of {len(built.concepts):,} concepts in {built.reports:,} reports"
 
     def _linked(self) -> Facts:
         from pathcurate.model.event import EVENTS
@@ -319,7 +348,7 @@ class _Run:
     def _link(self) -> str:
         from pathcurate.link import link
 
-        linked = link(self._workspace, self._engine, now=self._session.now)
+        linked = link(self._workspace, self._local_engine, now=self._session.now)
         conflicts, without = linked.tiers["conflict"], linked.tiers["none"]
         return (
             f"{linked.slides - conflicts - without:,} slides linked, {conflicts:,} in conflict, {without:,} without a case"
@@ -337,7 +366,7 @@ class _Run:
                 "the vault's key is not the one that made the de-identified tables: every code and date would change",
                 "Restore vault/key from its backup. After `pathcurate vault rotate`, run `pathcurate deid apply` first.",
             )
-        scrubbed = apply(self._workspace, actor=self._session.actor, engine=self._engine)
+        scrubbed = apply(self._workspace, actor=self._session.actor, engine=self._local_engine)
         if scrubbed.faults:
             raise DisclosureRefusedError(
                 f"the de-identified tables have {len(scrubbed.faults)} faults", "Run `pathcurate deid verify` to see them."
@@ -351,7 +380,7 @@ class _Run:
 
         name = self._source.recipe.name
         with progress("texts", "reports", quiet=self._session.quiet) as advance:
-            done = apply(self._workspace, actor=self._session.actor, engine=self._engine, texts=name, progress=advance)
+            done = apply(self._workspace, actor=self._session.actor, engine=self._local_engine, texts=name, progress=advance)
         if done.faults or done.texts is None:
             raise DisclosureRefusedError(
                 f"the scrubbed texts have {len(done.faults)} faults", "Run `pathcurate deid verify` to see them."
@@ -361,13 +390,16 @@ class _Run:
 
     def _cohort(self) -> str:
         from pathcurate.cohort import select
+        from pathcurate.model.attrition import UNIT_LEVEL
 
         cohort = select(
             self._workspace, self._engine, self._source, now=self._session.now, actor=self._session.actor
         )  # fmt: skip
-        kept, start, units = cohort.attrition.kept, cohort.attrition.start, f"{cohort.attrition.unit}s"
+        kept, start, units = cohort.attrition.kept, cohort.attrition.start, UNIT_LEVEL[cohort.attrition.unit]
         of = "" if units == "patients" else f" of {kept.patients:,} patients"
-        return f"{getattr(kept, units):,} {units}{of} kept of {getattr(start, units):,}"
+        for fault in cohort.unmet:
+            self._session.say(f"warning: the recipe expects otherwise: {fault}")
+        return f"{kept.of(units):,} {units}{of} kept of {start.of(units):,}"
 
     def _manifest(self, *, no_permissions: bool) -> str:
         from pathcurate.manifest import build

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from pathcurate.engines import Engine
     from pathcurate.engines.embedded import Embedded
     from pathcurate.model.finding import Finding
     from pathcurate.workspace import Workspace
 
 _MOST_FINDINGS = 20
 _SQL_BYTES = 1_500_000_000
+_CLUSTER_JOBS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +71,31 @@ class Session:
             yield workspace
 
     @contextmanager
-    def engine(self, workspace: "Workspace", workers: int | None = None) -> "Iterator[Embedded]":
-        """The workspace's engine. What it spills to disk is identified data, so it stays in the catalog.
+    def engine(self, workspace: "Workspace", workers: int | None = None) -> "Iterator[Engine]":
+        """The workspace's engine, for kernels without key material and for SQL of the portable subset."""
+        from pathcurate.workspace import EMBEDDED
+
+        address = workspace.settings.engine
+        if address == EMBEDDED:
+            with self.local_engine(workspace, workers) as engine:
+                yield engine
+            return
+        from pathcurate.engines.spark import Connect
+
+        with Connect(address, temp_directory=_spill(workspace), jobs=workers or _CLUSTER_JOBS) as cluster:
+            yield cluster
+
+    @contextmanager
+    def local_engine(self, workspace: "Workspace", workers: int | None = None) -> "Iterator[Embedded]":
+        """An engine on this machine, whatever the workspace's is: for what is given keys, and for SQL of DuckDB alone.
 
         SQL sorts and joins more than fits into its memory on disk, so an archive of any size is linked in 3 GB in all.
         """
         from pathcurate.engines.embedded import Embedded
-        from pathcurate.storage import private_directory
 
-        private_directory(workspace.catalog)
-        spill = workspace.catalog / ".spill"
-        with Embedded(workers=workers or os.cpu_count() or 1, temp_directory=spill, memory_limit_bytes=_SQL_BYTES) as engine:
+        with Embedded(
+            workers=workers or os.cpu_count() or 1, temp_directory=_spill(workspace), memory_limit_bytes=_SQL_BYTES
+        ) as engine:
             yield engine
 
     @property
@@ -106,6 +122,13 @@ class Session:
         """A message on standard error, unless ``--quiet``."""
         if not self.quiet:
             click.echo(message, err=True)
+
+
+def _spill(workspace: "Workspace") -> Path:
+    """Where engines put what does not fit into memory: it is identified data, so it stays in the catalog."""
+    from pathcurate.storage import private_directory
+
+    return private_directory(workspace.catalog) / ".spill"
 
 
 def common_options(function: Callable[..., Any]) -> Callable[..., Any]:

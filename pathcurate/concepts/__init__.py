@@ -20,18 +20,14 @@ from pathcurate.errors import PlanIncompleteError
 from pathcurate.findings import record_findings
 from pathcurate.model.column import Action, Column, Identifying, Table, Type
 from pathcurate.model.concept import Concept
-from pathcurate.model.deidentified import VIEWS
 from pathcurate.model.diagnosis import REPORT_CONCEPTS
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.report import REPORTS, TEXT_COLUMNS
 from pathcurate.recipefile import load_recipe
 from pathcurate.tables import Catalog, arrow_schema, column_values
-from pathcurate.text.assertion import rules_digest
-from pathcurate.text.vocabulary import all_codes
+from pathcurate.text.conceptdigest import concept_sha
 from pathcurate.workspace import Workspace
 
-_RULES = 1
-"""Version of the rules by which texts are searched; a change makes everything stale."""
 _BATCH_ROWS = 1000
 _READ = Table(
     name="concept_reads",
@@ -111,22 +107,13 @@ def sought_concepts(directory: Path) -> tuple[Sought, ...]:
     """
     found: dict[tuple[str, str], Sought] = {}
     for file in sorted(directory.glob("*.yaml")):
-        recipe = load_recipe(file, VIEWS, all_codes()).recipe
+        recipe = load_recipe(file).recipe
         for name, concept in (recipe.concepts or {}).items():
             key = (name, concept_sha(concept))
             known = found.get(key)
             recipes = (*known.recipes, recipe.name) if known else (recipe.name,)
             found[key] = Sought(*key, known.concept if known else concept, recipes)
     return tuple(found[key] for key in sorted(found))
-
-
-def concept_sha(concept: Concept) -> str:
-    """Digest of all that decides which mentions a concept has, and what is said of them; 64 hexadecimal digits."""
-    content = {
-        "any": list(concept.any), "unless": list(concept.unless), "sections": sorted(concept.sections),
-        "lang": sorted(concept.lang), "assertion_rules": rules_digest(), "rules": _RULES,
-    }  # fmt: skip
-    return hashlib.sha256(canonical_json(content)).hexdigest()
 
 
 def plan_concepts(workspace: Workspace) -> BuildSummary:

@@ -1,6 +1,6 @@
 """Stage: the catalog's tables become the de-identified tables of ``deid/`` and the criterion-only values of the vault."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pathcurate import __version__
@@ -47,16 +47,14 @@ class DeidSummary:
     Attributes:
         rows: rows of each de-identified table.
         left_out: values left out because they were outside their column's closed set, by ``table.column``.
-        reports_left_out: reports left out because their case has no one patient.
-        events_left_out: events left out because their patient is not known.
+        rows_left_out: rows left out because it is not known whose they are, by table.
         faults: what verification found wrong; none if it passed.
         texts: what became of the texts, None if none are wanted.
     """
 
     rows: Mapping[str, int]
     left_out: Mapping[str, int]
-    reports_left_out: int
-    events_left_out: int
+    rows_left_out: Mapping[str, int]
     faults: tuple[str, ...]
     texts: TextSummary | None = None
 
@@ -107,7 +105,7 @@ def _tables_as_they_are(workspace: Workspace) -> DeidSummary | None:
         demand_seal(workspace)
     except PlanIncompleteError:
         return None
-    return DeidSummary(_rows(workspace), {}, 0, 0, ())
+    return DeidSummary(_rows(workspace), {}, {}, ())
 
 
 def _apply_tables(workspace: Workspace, actor: str) -> tuple[DeidSummary, Identifiers]:
@@ -145,7 +143,7 @@ def _apply_tables(workspace: Workspace, actor: str) -> tuple[DeidSummary, Identi
     )  # fmt: skip
     # Last: what the seal allows has been audited.
     write_seal(workspace, inputs, vault.fingerprint, faults)
-    summary = DeidSummary(rows, built.left_out, built.reports_left_out, built.events_left_out, tuple(faults))
+    summary = DeidSummary(rows, built.left_out, built.rows_left_out, tuple(faults))
     return summary, identifiers
 
 
@@ -198,57 +196,64 @@ def verify(workspace: Workspace, *, actor: str) -> DeidSummary:
         break_text_seal(workspace)
     both = (*faults, *text_faults)
     append_event(workspace.vault, actor, "deid verify", {"faults": len(both), "version": __version__})
-    return DeidSummary(_rows(workspace), {}, 0, 0, both)
+    return DeidSummary(_rows(workspace), {}, {}, both)
 
 
 def _rows(workspace: Workspace) -> dict[str, int]:
     return {name: read_metadata(workspace.deid / f"{name}.parquet").num_rows for name in DEID_TABLES}
 
 
+_FOR_CRITERIA_ONLY = {
+    "events.code": (
+        "deid.code_for_criteria_only",
+        "codes of events have no form that their code system is known for; criteria can name them, and nothing shows them",
+    ),
+    "annotations.label": (
+        "deid.label_left_out",
+        "labels of annotations are more than letters, signs and four digits; criteria cannot name them",
+    ),
+}
+"""Columns whose closed form is of another kind than a list of words: rule and message."""
+_ROWS_LEFT_OUT = {
+    "reports": (
+        "deid.case_without_person", Severity.ERROR, None,
+        "reports were left out because their case has no one patient",
+    ),
+    "events": (
+        "deid.event_without_person", Severity.WARNING, "patient_id",
+        "events were left out because no one person of the reports has their number",
+    ),
+    "series": (
+        "deid.series_without_person", Severity.WARNING, "patient_id",
+        "series were left out because they are of no one person of the reports",
+    ),
+    "annotations": (
+        "deid.annotation_without_slide", Severity.WARNING, "slide_id",
+        "annotations were left out because it is not known which slide they are of",
+    ),
+    "materials": (
+        "deid.material_without_case", Severity.WARNING, "accession",
+        "blocks and glass slides were left out because no case with one patient has their number",
+    ),
+}  # fmt: skip
+"""Rule, severity, column and message for rows of a table of the catalog that have no place in ``deid/``."""
+
+
 def _findings(built: Built) -> list[Finding]:
-    findings = [
-        Finding(
-            "deid.outside_closed_set", Severity.WARNING,
-            f"{count} values of {name} are in no closed set and were left out; a vocabulary may lack a word",
-            stage="deid", table=name.partition(".")[0], column=name.partition(".")[2], count=count,
-        )
-        for name, count in built.left_out.items()
-        if name != "events.code"
-    ]  # fmt: skip
-    if hidden := built.left_out.get("events.code", 0):
-        findings.append(
-            Finding(
-                "deid.code_for_criteria_only",
-                Severity.INFO,
-                f"{hidden} codes of events have no form that their code system is known for; criteria can name them, and "
-                "nothing shows them",
-                stage="deid",
-                table="events",
-                column="code",
-                count=hidden,
-            )
-        )
-    if built.reports_left_out:
-        findings.append(
-            Finding(
-                "deid.case_without_person",
-                Severity.ERROR,
-                f"{built.reports_left_out} reports were left out because their case has no one patient",
-                stage="deid",
-                table="reports",
-                count=built.reports_left_out,
-            )
-        )
-    if built.events_left_out:
-        findings.append(
-            Finding(
-                "deid.event_without_person",
-                Severity.WARNING,
-                f"{built.events_left_out} events were left out because no one person of the reports has their number",
-                stage="deid",
-                table="events",
-                column="patient_id",
-                count=built.events_left_out,
-            )
-        )
-    return findings
+    return [*_values_left_out(built), *_rows_left_out(built)]
+
+
+def _values_left_out(built: Built) -> Iterator[Finding]:
+    for name, count in built.left_out.items():
+        table, _, column = name.partition(".")
+        rule, severity = "deid.outside_closed_set", Severity.WARNING
+        message = f"values of {name} are in no closed set and were left out; a vocabulary may lack a word"
+        if name in _FOR_CRITERIA_ONLY:
+            (rule, message), severity = _FOR_CRITERIA_ONLY[name], Severity.INFO
+        yield Finding(rule, severity, f"{count} {message}", stage="deid", table=table, column=column, count=count)
+
+
+def _rows_left_out(built: Built) -> Iterator[Finding]:
+    for table, count in built.rows_left_out.items():
+        rule, severity, column, message = _ROWS_LEFT_OUT[table]
+        yield Finding(rule, severity, f"{count} {message}", stage="deid", table=table, column=column, count=count)

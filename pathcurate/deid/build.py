@@ -4,6 +4,7 @@ Whatever is asked of a value is asked once for each distinct one, so that millio
 columns.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,15 +14,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pathcurate.model.annotation import ANNOTATIONS
 from pathcurate.model.column import Table
-from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES
+from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES, TRUE_LABEL
 from pathcurate.model.diagnosis import DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS
 from pathcurate.model.event import EVENTS, is_closed_code
 from pathcurate.model.link import LINKS
+from pathcurate.model.material import MATERIALS
 from pathcurate.model.permission import PERMISSIONS
 from pathcurate.model.person import IDENTITIES, PERSONS
 from pathcurate.model.profile import Profile
 from pathcurate.model.report import REPORTS
+from pathcurate.model.series import SERIES
 from pathcurate.model.slide import SLIDES
 from pathcurate.pseudonyms import Layer, Pseudonyms, canonical_numbers
 from pathcurate.scrubbers.table import Chunked, Scrubbed, apply, each_distinct, needed
@@ -43,15 +47,14 @@ class Built:
         tables: the tables of ``deid/``.
         criteria: their criterion-only twins, and the permissions by pseudonym.
         left_out: values left out because they were outside their column's closed set, by ``table.column``.
-        reports_left_out: reports left out because their case has no one patient.
-        events_left_out: events left out because no report has their patient, or more than one person has the number.
+        rows_left_out: rows left out, by table: reports whose case has no one patient; events and series of nobody who is
+            known; annotations whose slide is not known; blocks and glass of cases that no report has.
     """
 
     tables: Mapping[str, pa.Table]
     criteria: Mapping[str, pa.Table]
     left_out: Mapping[str, int]
-    reports_left_out: int
-    events_left_out: int
+    rows_left_out: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +65,13 @@ class _Made:
         table: the de-identified columns.
         criteria: the true values, row by row.
         left_out: values left out by column.
-        without_person: rows left out because they have no one patient.
+        rows_left_out: rows left out because it is not known whose they are.
     """
 
     table: pa.Table
     criteria: pa.Table
     left_out: Mapping[str, int]
-    without_person: int = 0
+    rows_left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ def build(catalog: Catalog, layer: Layer, profile: Profile) -> Built:
     """
     builder = _Builder(catalog, layer, profile)
     reports = builder.reports()
-    slides, events = builder.slides(reports), builder.events()
+    slides, slide_ids = builder.slides(reports)
     said = {table.name: builder.said(table, reports) for table in (DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS)}
     cases = reports.made.table.take(reports.standing)
     cases = _with(
@@ -104,10 +107,15 @@ def build(catalog: Catalog, layer: Layer, profile: Profile) -> Built:
         report_count=_counted(cases["case_id"], reports.made.table["case_id"]),
         slide_count=_counted(cases["case_id"], slides.table["case_id"]),
     )
-    made = {"slides": slides, "reports": reports.made, "events": events, **said}
+    made = {
+        "slides": slides, "reports": reports.made, "events": builder.events(), "series": builder.series(),
+        "annotations": builder.annotations(slides, slide_ids), "materials": builder.materials(), **said,
+    }  # fmt: skip
     tables = {name: one.table for name, one in made.items()} | {"cases": cases, "patients": _patients(cases)}
-    true_cases = _with(reports.made.criteria.take(reports.standing), case_id=cases["case_id"])
-    criteria = {name: one.criteria for name, one in made.items() if name in CRITERIA_TABLES} | {"cases": true_cases}
+    criteria = {name: one.criteria for name, one in made.items() if name in CRITERIA_TABLES} | {
+        "cases": _with(reports.made.criteria.take(reports.standing), case_id=cases["case_id"]),
+        "patients": _true_patients(reports.made),
+    }
     return Built(
         {name: _finished(table, tables[name]) for name, table in DEID_TABLES.items()},
         {
@@ -115,9 +123,13 @@ def build(catalog: Catalog, layer: Layer, profile: Profile) -> Built:
             "permissions": builder.permissions(),
         },
         {f"{name}.{column}": count for name, one in made.items() for column, count in one.left_out.items()},
-        reports.made.without_person,
-        events.without_person,
+        {name: one.rows_left_out for name, one in made.items() if one.rows_left_out},
     )
+
+
+def permissions_by_code(catalog: Catalog, layer: Layer, profile: Profile) -> pa.Table:
+    """The permissions alone, by pseudonym; see :func:`build`."""
+    return _Builder(catalog, layer, profile).permissions()
 
 
 class _People:
@@ -140,7 +152,10 @@ class _People:
 
     def holders(self, sites: Chunked, numbers: Chunked) -> Chunked:
         """The one person who has each patient number; none for a number that two people share, or that no report has."""
-        persons = self.behind(sites, "patient_id", _whole(canonical_numbers(numbers.combine_chunks())))
+        return self.alone(self.behind(sites, "patient_id", _whole(canonical_numbers(numbers.combine_chunks()))))
+
+    def alone(self, persons: Chunked) -> Chunked:
+        """Each person, missing where the code stands for two people who share a number."""
         shared = self._persons.filter(pc.field("basis") == "shared_number")["person_id"]
         alone: Chunked = _where(pc.is_in(persons, value_set=shared.combine_chunks()), None, persons)
         return alone
@@ -195,8 +210,8 @@ class _Builder:
         made = _Made(table, criteria, scrubbed.left_out, total - raw.num_rows)
         return _Reports(made, raw["report_id"], _standing_rows(raw, cases))
 
-    def slides(self, reports: _Reports) -> _Made:
-        """De-identified slides of every state, linked or not."""
+    def slides(self, reports: _Reports) -> tuple[_Made, Chunked]:
+        """De-identified slides of every state, linked or not, and the catalog's ``slide_id`` of each row."""
         raw = self._read(SLIDES)
         links = self._catalog.read(LINKS, columns=("slide_id", "accession", "tier", *_BY_LINK))
         of_slide = _places(raw["slide_id"], links["slide_id"])
@@ -228,7 +243,7 @@ class _Builder:
             slide_id=slides["slide_id"],
             **{name: reports.made.criteria[name].take(of_case) for name in ("age", "year")},
         )
-        return _Made(slides, true, scrubbed.left_out)
+        return _Made(slides, true, scrubbed.left_out), raw["slide_id"]
 
     def events(self) -> _Made:
         """De-identified events of patients who are known."""
@@ -249,6 +264,58 @@ class _Builder:
         hidden = closed.null_count - known["code"].null_count if "code" in self._profile.filled("events") else 0
         left_out = {**scrubbed.left_out, **({"code": hidden} if hidden else {})}
         return _Made(table, criteria, left_out, raw.num_rows - known.num_rows)
+
+    def series(self) -> _Made:
+        """De-identified series of patients who are known."""
+        raw = self._read(SERIES, "patient_id")
+        links = self._catalog.read(LINKS, columns=("series_id", "accession", "person_id"))
+        links = links.filter(links["series_id"].is_valid())
+        of_series = _places(raw["series_id"], links["series_id"])
+        accessions = links["accession"].take(of_series)
+        # Of a series that `link` has looked at it knows best whose it is, and where something speaks against its number.
+        of_number = _where(of_series.is_valid(), None, self._people.holders(raw["site"], raw["patient_id"]))
+        persons = pc.coalesce(
+            self._people.behind(raw["site"], "accession", accessions),
+            self._people.alone(links["person_id"].take(of_series)),
+            of_number,
+        )
+        owners = self._people.owners(persons)
+        columns = {**owners, "case_id": self._people.case_codes(raw["site"], accessions)}
+        # Without a group nobody's opt-out would be found.
+        is_known = owners["group_id"].is_valid()
+        known = raw.filter(is_known)
+        columns = {name: values.filter(is_known) for name, values in columns.items()}
+        scrubbed = self._scrubbed(SERIES, known, columns["patient_id"])
+        table = _with(scrubbed.table, **columns)
+        days = pc.coalesce(*(scrubbed.criteria[name] for name in ("series_date", "study_date", "acquisition_date")))
+        criteria = _with(scrubbed.criteria, series_id=table["series_id"], year=pc.year(days))
+        return _Made(table, criteria, scrubbed.left_out, raw.num_rows - known.num_rows)
+
+    def annotations(self, slides: _Made, slide_ids: Chunked) -> _Made:
+        """De-identified annotations of the slides that the catalog has."""
+        raw = self._read(ANNOTATIONS, "slide_id", "label")
+        of_slide = _places(raw["slide_id"], slide_ids)
+        known, of_slide = raw.filter(of_slide.is_valid()), of_slide.drop_null()
+        owners = {name: slides.table[name].take(of_slide) for name in ("case_id", "patient_id", "group_id")}
+        scrubbed = self._scrubbed(ANNOTATIONS, known, owners["patient_id"])
+        table = _with(scrubbed.table, **owners)
+        form = re.compile(TRUE_LABEL.pattern)
+        labels = each_distinct(known["label"], lambda found: [text if form.fullmatch(text) else None for text in found])
+        hidden = labels.null_count - known["label"].null_count
+        criteria = _with(table.select(["annotation_id"]), label=labels)
+        left_out = {**scrubbed.left_out, **({"label": hidden} if hidden else {})}
+        return _Made(table, criteria, left_out, raw.num_rows - known.num_rows)
+
+    def materials(self) -> _Made:
+        """De-identified blocks and glass slides of the cases that have one patient."""
+        raw = self._read(MATERIALS, "accession")
+        persons = self._people.behind(raw["site"], "accession", raw["accession"])
+        known, persons = raw.filter(persons.is_valid()), persons.drop_null()
+        owners = self._people.owners(persons)
+        scrubbed = self._scrubbed(MATERIALS, known, owners["patient_id"])
+        table = _with(scrubbed.table, case_id=self._people.case_codes(known["site"], known["accession"]), **owners)
+        criteria = _with(scrubbed.criteria, material_id=table["material_id"])
+        return _Made(table, criteria, scrubbed.left_out, raw.num_rows - known.num_rows)
 
     def said(self, table: Table, reports: _Reports) -> _Made:
         """What the reports say, for those that are left, without the places in their texts."""
@@ -341,12 +408,22 @@ def _patients(cases: pa.Table) -> pa.Table:
         "group_id": grouped["group_id_min"],
         "case_count": grouped["case_id_count"],
         "slide_count": grouped["slide_count_sum"],
-        **{
-            name: _where(pc.equal(grouped[f"{name}_count_distinct"], pa.scalar(1)), grouped[f"{name}_min"], None)
-            for name in ("sex", "province")
-        },
+        "sex": _agreed(grouped, "sex"),
+        "province": _agreed(grouped, "province"),
     }
     return pa.table(columns)
+
+
+def _true_patients(reports: _Made) -> pa.Table:
+    """One row per person; a date of birth that the reports do not agree on is missing."""
+    told = reports.criteria.select(["birth_date"]).append_column("patient_id", reports.table["patient_id"])
+    grouped = told.group_by("patient_id").aggregate([("birth_date", "min"), ("birth_date", "count_distinct")])
+    return _with(grouped.select(["patient_id"]), birth_date=_agreed(grouped, "birth_date"))
+
+
+def _agreed(grouped: pa.Table, name: str) -> Any:
+    """The one value of each group, missing where there are several."""
+    return _where(pc.equal(grouped[f"{name}_count_distinct"], pa.scalar(1)), grouped[f"{name}_min"], None)
 
 
 def _counted(keys: Chunked, values: Chunked) -> Chunked:

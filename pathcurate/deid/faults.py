@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,8 +18,9 @@ from pathcurate.errors import InputOutputError
 from pathcurate.leaksearch.identifiers import Identifiers
 from pathcurate.leaksearch.known import of_catalog
 from pathcurate.leaksearch.search import NOT_SEARCHED, Leak, search_directory
+from pathcurate.model.annotation import ANNOTATIONS
 from pathcurate.model.column import Action, Table, Type
-from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES
+from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, TRUE_LABEL
 from pathcurate.model.text import TEXT_TABLES
 from pathcurate.profiles import load_profile
 from pathcurate.scrubbers.table import verify
@@ -33,6 +35,9 @@ _CONTROL_PARTS = 4
 """Files of each catalog table that the positive control searches."""
 _CONTROL_TABLES = ("reports", "slides", "slide_keys", "persons", "events")
 _LEAST_KINDS = 2
+_COLOUR = ANNOTATIONS["colour"].pattern
+_STATISTICS = "statistics"
+"""Where the search finds the least and the greatest values of columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,10 @@ def find_faults(workspace: Workspace, identifiers: Identifiers) -> list[str]:
         data = read_parquet(path)
         faults += _of_table(path, table, data, identifiers, profile.filled(name))
         if name in CRITERIA_TABLES:
-            true = read_parquet(workspace.vault / "criteria" / f"{name}.parquet")
+            true = read_parquet(workspace.criteria / f"{name}.parquet")
             faults += [f"{name}.{column} {what}" for column, what in _unshifted(table, data, true)]
+            if name == ANNOTATIONS.name and (longer := _outside_form(true[TRUE_LABEL.name])):
+                faults.append(f"criteria {name}.{TRUE_LABEL.name} has {longer} values that may hold a number")
     return faults
 
 
@@ -121,12 +128,12 @@ def search(workspace: Workspace, directory: Path, *, actor: str) -> SearchSummar
 
 
 def known(workspace: Workspace) -> Identifiers:
-    """The identifiers of the catalog as it is now."""
+    """The identifiers of the catalog as it is now, or was when the workspace's tables were made of it."""
     # A site's code is configuration, and may be a folder's name as well.
     codes = [site.code for site in workspace.sites]
     spill = workspace.catalog / ".spill"
     with Embedded(workers=1, temp_directory=spill, memory_limit_bytes=_SQL_BYTES) as engine:
-        return of_catalog(engine, Catalog(workspace.catalog), codes)
+        return of_catalog(engine, Catalog(workspace.catalog, workspace.pinned), codes)
 
 
 def _control(workspace: Workspace, identifiers: Identifiers) -> Mapping[str, int]:
@@ -165,9 +172,9 @@ def _of_table(
 def _held(path: Path, table: Table, schema: pa.Schema, identifiers: Identifiers) -> tuple[Counter[str], Counter[str]]:
     """Known identifiers in a file: in the declared columns, and elsewhere in it.
 
-    What a declared column of numbers holds is a count or a size, whomever else's number it may be.
+    What a declared column of numbers or colours holds is a count, a size or a colour, whomever else's number it may be.
     """
-    declared, elsewhere = Counter[str](), Counter[str]()
+    declared, elsewhere, of_colours = Counter[str](), Counter[str](), 0
     types = {field.name: field.type for field in arrow_schema(table)}
     for leak in search_directory(path, identifiers):
         place = leak.where.removeprefix("column ")
@@ -175,8 +182,20 @@ def _held(path: Path, table: Table, schema: pa.Schema, identifiers: Identifiers)
         if name not in types:
             elsewhere[leak.where] += leak.count
         elif types[name] == schema.field(name).type and table[name].type in {Type.STRING, Type.STRINGS}:
-            declared[name] += leak.count
+            if table[name].pattern == _COLOUR:
+                of_colours += leak.count
+            else:
+                declared[name] += leak.count
+    if of_colours:
+        # Which column's they are is not said, and the columns themselves have been searched.
+        del elsewhere[_STATISTICS]
     return declared, elsewhere
+
+
+def _outside_form(labels: "pa.ChunkedArray[Any]") -> int:
+    """How many distinct labels criteria must not name."""
+    fits = pc.match_substring_regex(pc.unique(labels.drop_null()), rf"^(?:{TRUE_LABEL.pattern})$")
+    return fits.to_pylist().count(False)
 
 
 def _strays(directory: Path, expected: Iterable[str]) -> int:

@@ -5,11 +5,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from pathcurate.model.annotation import ANNOTATIONS
 from pathcurate.model.column import Table
 from pathcurate.model.crosswalk import ORIGINALS
 from pathcurate.model.link import LINKS
+from pathcurate.model.material import MATERIALS
 from pathcurate.model.person import IDENTITIES, PERSONS
 from pathcurate.model.report import REPORTS
+from pathcurate.model.series import SERIES
 from pathcurate.model.slide import SLIDES
 from pathcurate.pseudonyms import Pseudonyms
 from pathcurate.tables import Catalog
@@ -20,7 +23,7 @@ _AT_ONCE = 500_000
 
 
 def record_originals(catalog: Catalog, pseudonyms: Pseudonyms, vault: Vault) -> int:
-    """Write what stands behind every code of persons, cases, slides and reports; the rows that are new or have changed.
+    """Write what stands behind every code of persons, cases and what is theirs; the rows that are new or have changed.
 
     What the catalog no longer has stays known, because releases may speak of it.
 
@@ -34,7 +37,11 @@ def record_originals(catalog: Catalog, pseudonyms: Pseudonyms, vault: Vault) -> 
         InputOutputError: it cannot be written.
     """
     sources: dict[str, Iterable[Sequence[str]]] = {
-        "P": _persons(catalog), "C": _cases(catalog), "S": _slides(catalog), "R": _reports(catalog),
+        "P": _persons(catalog), "C": _cases(catalog),
+        "S": _files(catalog, SLIDES), "I": _files(catalog, SERIES),
+        "R": _texts(catalog, REPORTS, "report_id", "site", "accession"),
+        "A": _texts(catalog, ANNOTATIONS, "annotation_id", "site", "slide_id"),
+        "M": _texts(catalog, MATERIALS, "material_id", "site", "accession"),
     }  # fmt: skip
     written = 0
     for kind, originals in sources.items():
@@ -65,11 +72,12 @@ def _cases(catalog: Catalog) -> Iterable[Sequence[str]]:
     return {(row["site"], row["accession"]) for rows in tables for row in rows if row["accession"]}
 
 
-def _slides(catalog: Catalog) -> Iterator[Sequence[str]]:
-    for row in _rows(catalog, SLIDES, "slide_id", "site", "archive", "relpath"):
-        yield row["slide_id"], row["site"], row["archive"], row["relpath"].decode("utf-8", "surrogateescape")
+def _files(catalog: Catalog, table: Table) -> Iterator[Sequence[str]]:
+    (key,) = table.key
+    for row in _rows(catalog, table, key, "site", "archive", "relpath"):
+        yield row[key], row["site"], row["archive"], row["relpath"].decode("utf-8", "surrogateescape")
 
 
-def _reports(catalog: Catalog) -> Iterator[Sequence[str]]:
-    for row in _rows(catalog, REPORTS, "report_id", "site", "accession"):
-        yield row["report_id"], row["site"] or "", row["accession"] or ""
+def _texts(catalog: Catalog, table: Table, *columns: str) -> Iterator[Sequence[str]]:
+    for row in _rows(catalog, table, *columns):
+        yield tuple(row[name] or "" for name in columns)

@@ -1,7 +1,5 @@
 """A review of scrubbed texts, exported: a page and a CSV for people, below ``catalog/review/`` only."""
 
-import json
-import re
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,14 +11,23 @@ from typing import Any, Final
 from pathcurate import __version__
 from pathcurate.deid.reviewdraw import Choice, Drawn, Seen, draw
 from pathcurate.deid.texts import ALL, wanted_cohorts
-from pathcurate.digests import canonical_json, sha256_text
+from pathcurate.digests import canonical_json
 from pathcurate.engines import Engine
-from pathcurate.errors import PlanIncompleteError, UsageError
+from pathcurate.errors import PlanIncompleteError
 from pathcurate.htmlreport.textreview import Piece, TextItem, TextSheet, WordItem, text_review_page
 from pathcurate.model.textreview import TEXT_REVIEWS, TextQuality, text_quality
 from pathcurate.peoplecsv import csv_for_people
 from pathcurate.pseudonyms import internal
-from pathcurate.reviews import SHEET_FILE, new_sheet, remove_expired, review_folder
+from pathcurate.reviews import (
+    ANSWERS_FILE,
+    PAGE_FILE,
+    SHEET_FILE,
+    Review,
+    minute,
+    new_sheet,
+    remove_expired,
+    review_folder,
+)
 from pathcurate.storage import write_bytes
 from pathcurate.tables import Catalog
 from pathcurate.text.folding import half_width
@@ -28,11 +35,8 @@ from pathcurate.vault import append_event, open_vault
 from pathcurate.verification import demand_texts
 from pathcurate.workspace import Workspace
 
-PAGE_FILE: Final = "review.html"
-ANSWERS_FILE: Final = "decisions.csv"
+TEXTS: Final = Review("text-", "texts", "deid review export")
 HEADS: Final = ("sheet", "item", "site", "word", "why", "times", "answer")
-_DIGEST_START, _DIGEST_DIGITS = len("sha256:"), 16
-_SHEET_NAME: Final = re.compile(r"text-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{16}", re.ASCII)
 
 Row = Mapping[str, Any]
 
@@ -70,13 +74,11 @@ class Asked:
         texts: item to report, column, site and purpose of a text.
         words: item to site, word, and why it was asked about.
         version: of pathcurate, which had scrubbed the texts.
-        expires_at: when no answer is taken any more.
     """
 
     texts: Mapping[str, Row]
     words: Mapping[str, Row]
     version: str
-    expires_at: datetime
 
 
 def export_review(
@@ -130,8 +132,8 @@ def export_review(
             for word in item.words
         ],
     }  # fmt: skip
-    name = f"text-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{_digest(content)}"
-    sheet = TextSheet(name, workspace.name, _minute(now), _minute(expires_at), items)
+    name = TEXTS.sheet_name(content, now)
+    sheet = TextSheet(name, workspace.name, minute(now), minute(expires_at), items)
     purposes = dict(Counter(why for _, why in drawn.texts))
     words = len(content["words"])
     with new_sheet(workspace, name) as folder:
@@ -164,46 +166,9 @@ def read_asked(workspace: Workspace, name: str, now: datetime) -> Asked:
     Raises:
         UsageError: it was not exported here, is damaged, or its time is over.
     """
-    path = review_folder(workspace) / name / SHEET_FILE
-    # A name from a file of answers is no path until it is seen to be one of ours.
-    if not _SHEET_NAME.fullmatch(name) or not path.is_file():
-        raise UsageError(
-            "the file answers no review of texts that is open here: it was exported elsewhere, or its time is over",
-            "Export a new one with `pathcurate deid review export`.",
-        )
-    try:
-        content = json.loads(path.read_bytes())
-        is_whole = name.endswith(_digest(content))
-        expires_at = datetime.fromisoformat(content["expires_at"])
-        texts = {row["item"]: row for row in content["texts"]}
-        words = {row["item"]: row for row in content["words"]}
-        asked = Asked(texts, words, str(content["version"]), expires_at)
-    except (ValueError, KeyError, TypeError):
-        is_whole = False
-    if not is_whole:
-        raise UsageError(
-            f"{SHEET_FILE} of that review is damaged, so nobody knows what was asked",
-            "Export a new one with `pathcurate deid review export`.",
-        )
-    if asked.expires_at <= now:
-        raise UsageError("the time of that review is over", "Export a new one with `pathcurate deid review export`.")
-    return asked
-
-
-def newest_answers(workspace: Workspace) -> Path:
-    """The CSV of the sheet that was exported last.
-
-    Raises:
-        UsageError: there is no sheet.
-    """
-    folders = [path for path in review_folder(workspace).glob("text-*") if (path / SHEET_FILE).is_file()]
-    if not folders:
-        raise UsageError(
-            "there is no review of texts below catalog/review/",
-            "Name the file with the answers, or make a sheet with `pathcurate deid review export`.",
-        )
-    # Their names begin with the time of their making.
-    return max(folders, key=lambda path: path.name) / ANSWERS_FILE
+    content = TEXTS.read(workspace, name, now)
+    texts, words = ({row["item"]: row for row in content[part]} for part in ("texts", "words"))
+    return Asked(texts, words, content["version"])
 
 
 def _demand_scrubbed(workspace: Workspace, cohort: str | None) -> None:
@@ -214,14 +179,6 @@ def _demand_scrubbed(workspace: Workspace, cohort: str | None) -> None:
         raise PlanIncompleteError(
             "the texts of that cohort were not scrubbed yet", "Run `pathcurate deid apply --texts COHORT` with its name."
         )
-
-
-def _digest(content: Row) -> str:
-    return sha256_text(canonical_json(content))[_DIGEST_START:][:_DIGEST_DIGITS]
-
-
-def _minute(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 # --- What a person sees ------------------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ class Report:
     """One report of a case; the texts are those of the laboratory's columns.
 
     Attributes:
-        type: ``primary`` or ``supplementary``.
+        type: ``primary``, ``supplementary``, ``frozen`` or ``cytology``.
         told: date written inside the text, as it stands there, or empty.
     """
 
@@ -113,6 +113,16 @@ def texts() -> Mapping[str, Any]:
 def id_check_digit(digits: str) -> str:
     """Check character of an ID number's first 17 digits (GB 11643-1999, ISO 7064 MOD 11-2)."""
     return "10X98765432"[sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, digits, strict=True)) % 11]
+
+
+def id_number(born: date, sex: str, sequence: int) -> str:
+    """An ID number of no region; an odd 17th digit is a man's.
+
+    Args:
+        sequence: 0 to 499; tells people of one birthday and sex apart.
+    """
+    digits = f"{_REGION}{born:%Y%m%d}{2 * sequence + (sex == 'M'):03d}"
+    return digits + id_check_digit(digits)
 
 
 def make_cases(site: str, rng: random.Random) -> list[Case]:
@@ -157,8 +167,8 @@ def _patient(
     age = plan["age"] if "age" in plan else rng.randint(low, max(low, min(high, 89) - 3))
     days = rng.randrange(20, 300) if age else rng.randrange(70, 130)
     born = dates[0].date().replace(day=1) - timedelta(days=round(age * 365.25) + days)
-    name, latin = _name(sex, plan.get("name"), taken, rng)
-    digits = f"{_REGION}{born:%Y%m%d}{rng.randrange(100) * 10 + 2 * rng.randrange(5) + (sex == 'M'):03d}"
+    name, latin = given_name(sex, plan.get("name"), taken, rng)
+    card = id_number(born, sex, rng.randrange(100) * 5 + rng.randrange(5))
     number = f"{rng.randrange(30_000) * 40 + index:08d}" if site == "NB01" else f"1{rng.randrange(9_000) * 40 + index:06d}"
     return Patient(
         site=site,
@@ -167,14 +177,14 @@ def _patient(
         number=number,
         sex=sex,
         birth_date=born,
-        id_number=digits + id_check_digit(digits),
+        id_number=card,
         outpatient_number=f"MZ{dates[0]:%y%m%d}{rng.randrange(1000):03d}{index:02d}",
         phone=f"1990000{rng.randrange(100) * 100 + index + (50 if site == 'NB02' else 0):04d}",
         permission=plan.get("permission", "consent"),
     )
 
 
-def _name(sex: str, planned: Sequence[str] | None, taken: set[str], rng: random.Random) -> tuple[str, str]:
+def given_name(sex: str, planned: Sequence[str] | None, taken: set[str], rng: random.Random) -> tuple[str, str]:
     """The planned name, or one that nobody at the site has yet; in Han characters and in Pinyin."""
     surnames, names = texts()["surnames"], texts()["given"][sex]
     while True:

@@ -1,4 +1,4 @@
-"""Made-up follow-up of NB01's patients: diagnoses, stages, tumour markers, follow-up calls and deaths."""
+"""Made-up clinical events, and the follow-up of NB01's patients: diagnoses, stages, tumour markers, calls and deaths."""
 
 import random
 from collections.abc import Sequence
@@ -17,8 +17,16 @@ _COURSES = {
 }
 _BENIGN = {"fibroadenoma", "gastritis", "hirschsprung"}
 _STAGES = ("ⅡA期", "IA期", "ⅡB期", "ⅢA期", "0期", "IV期")
-_KINDS = {"诊断": "diagnosis", "检验": "laboratory", "随访": "follow_up", "死亡": "death"}
-_SYSTEMS = {"ICD-10": "icd10", "AJCC": "ajcc", "检验项目": "analyte", "": None}
+_KINDS = {
+    "诊断": "diagnosis",
+    "检验": "laboratory",
+    "随访": "follow_up",
+    "死亡": "death",
+    "手术": "procedure",
+    "就诊": "visit",
+}
+_SYSTEMS = {"ICD-10": "icd10", "ICD-9-CM-3": "icd9cm3", "AJCC": "ajcc", "检验项目": "analyte", "": None}
+_LATERALITIES = {"左": "left", "右": "right", "": None}
 _ROMAN = str.maketrans({"Ⅱ": "II", "Ⅲ": "III", "期": ""})
 STRANGER = "99770001"
 """A patient of the follow-up clinic of whom the laboratory has never had a specimen."""
@@ -26,13 +34,14 @@ STRANGER = "99770001"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One row of the follow-up table, as it stands there.
+    """One row of a table of events, as it stands there.
 
     Attributes:
         patient: in-patient number, empty in a row that is good for nothing.
         kind: Chinese word of the kind.
         system: code system in the hospital's words, or empty.
         value: result as written; ``number`` is what it is worth.
+        side: side of the body, in a table that has a column for it.
     """
 
     patient: str
@@ -44,6 +53,8 @@ class Event:
     value: str = ""
     unit: str = ""
     number: float | None = None
+    site: str = "NB01"
+    side: str = ""
 
     def cells(self) -> dict[str, str]:
         """The row by its heads."""
@@ -63,7 +74,7 @@ class Event:
         system = _SYSTEMS[self.system]
         code = f"Stage {self.code.translate(_ROMAN)}" if system == "ajcc" else self.code.upper()
         return {
-            "site": "NB01",
+            "site": self.site,
             "row": row,
             "patient": self.patient or None,
             "has_reports": any(case.patient.number == self.patient for case in cases),
@@ -72,6 +83,7 @@ class Event:
             "code": code or None,
             "value": self.number,
             "unit": self.unit or None,
+            "laterality": _LATERALITIES[self.side],
             "date": self.day.isoformat(),
         }
 

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pathcurate.demo.specialities import Drawing
+
 OLD_NUMBER = "99660001"
 """A number under which a patient was known before, and that no report has."""
+_COLOURS = {"Tumor": -3670016, "Stroma": -6895466, "Artefact": -8355712}
 _UNSCANNED = (("B", "9", "HE"), ("B", "9", "Ki-67"))
 
 
@@ -39,7 +42,14 @@ def write_registers(directory: Path, slides: Sequence[Mapping[str, Any]], number
         directory / "hospital/merged.csv", ("机构", "保留病案号", "合并病案号"), [("NB01", patient, OLD_NUMBER)], "utf-8-sig"
     )
     drawn = next(slide for slide in nb01 if slide["status"] == "ok" and slide["width"])
-    _write_annotations(directory / "hospital/NB01/annotations", drawn)
+    regions = ((100, 80, 300, 240, "Tumor"), (400, 300, 90, 60, "Stroma"))
+    _write_annotations(directory / "hospital/NB01/annotations", drawn["relpath"], regions)
+
+
+def write_drawings(directory: Path, drawings: Iterable[Drawing]) -> None:
+    """Write one region for each drawing, in a file of its slide's name."""
+    for drawing in drawings:
+        _write_annotations(directory, drawing.relpath, ((60, 40, 180, 120, drawing.label),))
 
 
 def _write(path: Path, heads: Iterable[str], rows: Iterable[Iterable[object]], encoding: str) -> None:
@@ -50,18 +60,16 @@ def _write(path: Path, heads: Iterable[str], rows: Iterable[Iterable[object]], e
     path.write_bytes(out.getvalue().encode(encoding))
 
 
-def _write_annotations(directory: Path, slide: Mapping[str, Any]) -> None:
-    """Two shapes as QuPath exports them, in a file of the slide's name."""
-    shapes = ((100, 80, 300, 240, "Tumor", -3670016), (400, 300, 90, 60, "Stroma", -6895466))
+def _write_annotations(directory: Path, relpath: str, regions: Iterable[tuple[int, int, int, int, str]]) -> None:
+    """Rectangles as QuPath exports them, in a file of the slide's name."""
     features = [
         {
             "type": "Feature",
             "geometry": {"type": "Polygon", "coordinates": [[[x, y], [x + w, y], [x + w, y + h], [x, y + h], [x, y]]]},
-            "properties": {"objectType": "annotation", "classification": {"name": label, "colorRGB": colour}},
+            "properties": {"objectType": "annotation", "classification": {"name": label, "colorRGB": _COLOURS[label]}},
         }
-        for x, y, w, h, label, colour in shapes
+        for x, y, w, h, label in regions
     ]
-    stem = slide["relpath"].rpartition("/")[2].rpartition(".")[0]
-    directory.mkdir()
+    directory.mkdir(exist_ok=True)
     document = json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False)
-    (directory / f"{stem}.geojson").write_text(document, "utf-8")
+    (directory / f"{relpath.rpartition('/')[2].rpartition('.')[0]}.geojson").write_text(document, "utf-8")

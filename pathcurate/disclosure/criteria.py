@@ -4,7 +4,8 @@ from datetime import date
 
 from pathcurate.model.column import Type
 from pathcurate.model.deidentified import CRITERIA_TABLES, TOP_AGE
-from pathcurate.model.recipe import AnyOf, Condition, Missing, Range, Recipe
+from pathcurate.model.recipe import AnyOf, Condition, InCodelist, Missing, Range, Recipe
+from pathcurate.model.recipe.mentions import mentions
 
 _LEAST_DAYS = 28
 
@@ -15,19 +16,21 @@ def telling_criteria(recipe: Recipe) -> list[str]:
     Criteria compare true values, and a recipe travels with its release: who is in the release meets every one of them. Two
     overlapping recipes can still be subtracted from one another; that is for a person to judge.
     """
-    return [
-        criterion.id
-        for criterion in recipe.criteria
-        for name, condition in (
-            criterion.where if criterion.where is not None else criterion.has.where if criterion.has else {}
-        ).items()
-        if _is_telling(name, condition)
+    telling = [
+        one.criterion or str(one.path[0])
+        for one in mentions(recipe)
+        if one.condition is not None and _is_telling(one.column, one.condition)
     ]
+    return list(dict.fromkeys(telling))
 
 
 def _is_telling(name: str, condition: Condition) -> bool:
     values = (
-        condition.any_of if isinstance(condition, AnyOf) else () if isinstance(condition, Missing | Range) else (condition,)
+        condition.any_of
+        if isinstance(condition, AnyOf)
+        else ()
+        if isinstance(condition, Missing | Range | InCodelist)
+        else (condition,)
     )
     if name == "age":
         bounds = (condition.min, condition.max) if isinstance(condition, Range) else ()

@@ -19,7 +19,10 @@ from pathcurate.vault.rotation import retired_keys
 from pathcurate.verification import break_seal, break_text_seal
 from pathcurate.workspace import Workspace
 
-_KINDS = {"slide_id": "S", "report_id": "R", "case_id": "C", "patient_id": "P"}
+_KINDS = {
+    "slide_id": "S", "report_id": "R", "case_id": "C", "patient_id": "P", "series_id": "I", "annotation_id": "A",
+    "material_id": "M",
+}  # fmt: skip
 """Column of a de-identified table to the kind of its codes."""
 
 Codes = Mapping[str, list[str]]
@@ -45,7 +48,7 @@ def cohorts_with(workspace: Workspace, scope: Scope) -> list[Path]:
     """Cohorts that looked at the person."""
     known = [codes_of(scope, key) for key in keys_of(workspace)]
     folders = sorted(path for path in workspace.cohorts.glob("*") if path.is_dir())
-    return [folder for folder in folders if any(_holds(path, known) for path in folder.glob("*.parquet"))]
+    return [folder for folder in folders if any(_holds(path, known) for path in folder.rglob("*.parquet"))]
 
 
 def releases_with(workspace: Workspace, scope: Scope) -> list[str]:
@@ -87,7 +90,7 @@ def remove_pages(workspace: Workspace, scope: Scope) -> None:
     """Remove them, and what engines and runs left in the catalog for themselves."""
     for path in pages_with(workspace, scope):
         _remove(path)
-    for name in (".spill", "run.json"):
+    for name in (".spill", "run.json", "as_of"):
         _remove(workspace.catalog / name)
 
 

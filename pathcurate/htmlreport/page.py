@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from pathcurate.htmlreport.attrition import KINDS, UNITS, attrition_svg
+from pathcurate.htmlreport.attrition import KINDS, NAMES, UNITS, attrition_svg, drawn_levels, summed_at
+from pathcurate.htmlreport.composition import gains, trait_charts
 from pathcurate.htmlreport.disclosure import disclosure_svg
 from pathcurate.htmlreport.template import render
-from pathcurate.model.attrition import Attrition
+from pathcurate.model.attrition import ShownAttrition
 from pathcurate.model.column import Type
 from pathcurate.model.deidentified import TOP_AGE
 from pathcurate.model.evaluation import Evaluation, Standard, percent
@@ -67,7 +68,7 @@ class ReleaseFacts:
         product: name of the product.
         version: its version.
         content_digest: of its tables. The release digest cannot be here: the page is one of the files that it covers.
-        attrition: of its cohort; what is left in the end are the release's counts.
+        attrition: of its cohort, as the reader may see it; what is left in the end are the release's counts.
         split: units on each side, empty without a split.
         tables: its tables.
         recipe: the resolved recipe as YAML.
@@ -83,7 +84,7 @@ class ReleaseFacts:
     product: str
     version: str
     content_digest: str
-    attrition: Attrition
+    attrition: ShownAttrition
     split: Mapping[str, int]
     tables: tuple[TableFacts, ...]
     recipe: str
@@ -121,18 +122,19 @@ def _shown(tables: Iterable[TableFacts]) -> frozenset[str]:
     return frozenset(kind for kind, is_there in kinds.items() if is_there)
 
 
-def cohort_page(title: str, attrition: Attrition, has_permissions: bool) -> str:
-    """The page of a cohort: its attrition as a figure and as a table.
+def cohort_page(title: str, attrition: ShownAttrition, has_permissions: bool) -> str:
+    """The page of a cohort: its attrition as a figure and as a table, who is left, and what each step costs.
 
     Args:
         title: of the cohort.
-        attrition: its sequential counts.
+        attrition: as the reader may see it.
         has_permissions: whether any permission list was configured; if not, the page says so.
     """
-    return render("cohort.html.j2", **_shared(title, attrition, has_permissions))
+    charts, gained = trait_charts(attrition), gains(attrition)
+    return render("cohort.html.j2", charts=charts, gains=gained, **_shared(title, attrition, has_permissions))
 
 
-def _shared(title: str, attrition: Attrition, has_permissions: bool) -> dict[str, object]:
+def _shared(title: str, attrition: ShownAttrition, has_permissions: bool) -> dict[str, object]:
     return {
         "title": title,
         "attrition": attrition,
@@ -140,5 +142,8 @@ def _shared(title: str, attrition: Attrition, has_permissions: bool) -> dict[str
         "figure": Markup(attrition_svg(title, attrition)),  # noqa: S704 -- its template has escaped every value
         "kinds": KINDS,
         "units": UNITS,
+        "names": NAMES,
+        "drawn": drawn_levels(attrition),
+        "summed_at": [summed_at(attrition, number) for number in range(len(attrition.steps))],
         "top_age": TOP_AGE,
     }

@@ -1,20 +1,15 @@
 """What people decided about links, as it stands."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
-from pathcurate.errors import UsageError
 from pathcurate.model.link import LINK_DECISIONS
-from pathcurate.reviews import SHEET_FILE, review_folder
+from pathcurate.reviews import Review
 from pathcurate.tables import Catalog, from_rows
-from pathcurate.workspace import Workspace
 
-_PREFIX: Final = "link-"
-PAGE_FILE: Final = "review.html"
-ANSWERS_FILE: Final = "decisions.csv"
+LINK_SHEETS: Final = Review("link-", "links", "link review export")
 _ORDER: Final = ("decided_at", "decision_id")
 _STANDING_COLUMNS: Final = LINK_DECISIONS.select(("slide_id", "site", "accession", "decision", "decided_at"))
 _JUDGED_COLUMNS: Final = LINK_DECISIONS.select(
@@ -81,22 +76,3 @@ def _decisions(catalog: Catalog) -> list[Row]:
 
 def _when(row: Row) -> tuple[Any, ...]:
     return tuple(row[name] for name in _ORDER)
-
-
-# --- Sheets ------------------------------------------------------------------------------------------------------
-
-
-def newest_answers(workspace: Workspace) -> Path:
-    """The CSV of the sheet that was exported last.
-
-    Raises:
-        UsageError: there is no sheet.
-    """
-    folders = [path for path in review_folder(workspace).glob(f"{_PREFIX}*") if (path / SHEET_FILE).is_file()]
-    if not folders:
-        raise UsageError(
-            "there is no review of links below catalog/review/",
-            "Name the file with the answers, or make a sheet with `pathcurate link review export`.",
-        )
-    # Their names begin with the time of their making.
-    return max(folders, key=lambda path: path.name) / ANSWERS_FILE

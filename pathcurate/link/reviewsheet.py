@@ -16,7 +16,6 @@ from pathcurate.engines import Engine
 from pathcurate.errors import PlanIncompleteError
 from pathcurate.htmlreport.linkreview import FLAGS, CaseView, Flag, Reading, ReviewItem, ReviewSheet, review_page
 from pathcurate.link.crops import Crop, read_crops
-from pathcurate.link.review import ANSWERS_FILE, PAGE_FILE
 from pathcurate.link.reviewdraw import REASONS, Choice, Drawn, draw
 from pathcurate.model.column import Table
 from pathcurate.model.link import LINKS
@@ -25,7 +24,7 @@ from pathcurate.model.report import REPORTS, precedence
 from pathcurate.model.slide import SLIDE_KEYS, SLIDES
 from pathcurate.peoplecsv import csv_for_people
 from pathcurate.relations import relation
-from pathcurate.reviews import SHEET_FILE, remove_expired, review_folder
+from pathcurate.reviews import ANSWERS_FILE, PAGE_FILE, SHEET_FILE, minute, remove_expired, review_folder
 from pathcurate.storage import path_text, private_directory, write_bytes
 from pathcurate.tables import Catalog, from_rows
 from pathcurate.vault import append_event
@@ -121,7 +120,7 @@ def export_review(
     crops = read_crops(workspace, engine, facts.slides.values(), now)
     name = f"link-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     items = tuple(_item(facts, item, crops.get(item.slide_id, Crop(None, "unreadable"))) for item in drawn)
-    sheet = ReviewSheet(name, workspace.name, _minute(now), _minute(expires_at), items)
+    sheet = ReviewSheet(name, workspace.name, minute(now), minute(expires_at), items)
     folder = private_directory(review_folder(workspace))
     hidden = private_directory(folder / f".{name}")
     write_bytes(hidden / PAGE_FILE, review_page(sheet).encode(), mode=0o600)
@@ -138,10 +137,6 @@ def export_review(
     hidden.rename(folder / name)
     without_label = sum(item.picture is None for item in items)
     return Exported(folder / name, dict(purposes), dict(tiers), without_label, expires_at, expired)
-
-
-def _minute(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _questions(facts: "_Facts", sheet: str, drawn: Iterable[Drawn], now: datetime) -> Iterator[Row]:

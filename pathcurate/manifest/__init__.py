@@ -26,7 +26,7 @@ from pathcurate.htmlreport.disclosure import disclosure_svg
 from pathcurate.htmlreport.page import ColumnFacts, ReleaseFacts, TableFacts, release_page
 from pathcurate.manifest.contents import Built, Contents, ReleaseTable
 from pathcurate.manifest.evaluation import narrowed, write_suppressed
-from pathcurate.model.attrition import COHORT_FILE, Attrition
+from pathcurate.model.attrition import COHORT_FILE, ShownAttrition
 from pathcurate.model.deidentified import TOP_AGE
 from pathcurate.model.diff import Difference
 from pathcurate.model.evaluation import CHART_PATH, EVALUATION_PATH, Evaluation, Standard
@@ -156,7 +156,6 @@ class _Draft:
 
 def _draft(source: RecipeSource, cohort: Mapping[str, Any], built: Built) -> _Draft:
     recipe, tables = source.recipe, built.tables
-    kept = Attrition.from_dict(cohort["attrition"]).kept
     draft = _Draft(source, cohort, tables, built.evaluation, built.standard, {})
     manifest = {
         "schema": MANIFEST_SCHEMA,
@@ -165,7 +164,7 @@ def _draft(source: RecipeSource, cohort: Mapping[str, Any], built: Built) -> _Dr
         "version": recipe.version,
         "title": recipe.title,
         "content_digest": content_digest({name: table.identity for name, table in tables.items()}),
-        "counts": {"slides": kept.slides, "cases": kept.cases, "patients": kept.patients},
+        "counts": cohort["counts"],
         "split": cohort["split"],
         "recipe": {
             "name": recipe.name, "lock_sha256": sha256_text(draft.lock.encode()), "canonical_sha256": source.sha256,
@@ -310,7 +309,7 @@ def _facts(manifest: Mapping[str, Any], draft: _Draft) -> ReleaseFacts:
         product=manifest["product"],
         version=manifest["version"],
         content_digest=manifest["content_digest"],
-        attrition=Attrition.from_dict(draft.cohort["attrition"]),
+        attrition=ShownAttrition.from_dict(draft.cohort["attrition"]),
         split=manifest["split"],
         tables=tuple(_table_facts(table) for table in draft.tables.values()),
         recipe=draft.lock,

@@ -13,13 +13,16 @@ from pathcurate.disclosure.standard import load_standard
 from pathcurate.errors import DigestMismatchError, DisclosureRefusedError, PlanIncompleteError
 from pathcurate.manifest.evaluation import disclose
 from pathcurate.model.column import Table, Type
-from pathcurate.model.deidentified import DEID_TABLES, PSEUDONYM_KINDS, UNIT_KEYS, UNIT_TABLES, pseudonym_pattern, released
+from pathcurate.model.deidentified import DEID_TABLES, PSEUDONYM_KINDS, pseudonym_pattern
 from pathcurate.model.evaluation import Evaluation, Standard
 from pathcurate.model.profile import Profile
 from pathcurate.model.recipe import Recipe
+from pathcurate.model.recipe.declared import INDEX_EVENT, output_table
 from pathcurate.model.text import REMOVALS, TEXT_REPORTS, TEXT_SPANS, TEXT_TABLES, TEXTS
 from pathcurate.placeholders import Place, Style
 from pathcurate.pseudonyms import internal, moved_between, product
+from pathcurate.sqlplan.outputs import key_of
+from pathcurate.sqlplan.relations import unit_key
 from pathcurate.tables import column_values, conform, from_rows, read_parquet
 from pathcurate.verification import demand_texts
 from pathcurate.workspace import Workspace
@@ -85,12 +88,12 @@ class Contents:
             DisclosureRefusedError: the profile releases no texts, or cannot be met.
         """
         rows = read_parquet(self._workspace.cohorts / self._recipe.name / "cohort.parquet")
-        unit = released(DEID_TABLES[UNIT_TABLES[self._recipe.unit]], self._recipe.unit_columns)
-        recoded = self._recoded(unit, conform(unit, rows), self._owners(rows))
-        standard, has_texts = load_standard(self._workspace), bool(self._recipe.texts)
+        unit = output_table(self._recipe, self._recipe.unit_table, self._recipe.unit_columns)
+        recoded = self._recoded(unit, conform(unit, rows), self._owners(rows, unit_key(self._recipe.unit)))
+        standard, has_texts = load_standard(self._workspace), bool(self._recipe.released_texts)
         disclosed = disclose(unit, recoded, rows["group_id"], self._profile, standard, has_texts=has_texts)
         going = rows.filter(disclosed.is_kept)
-        tables = [_release_table(disclosed.table, disclosed.data)]
+        tables = [_release_table(disclosed.table, disclosed.data), *self._others(going)]
         evaluation = disclosed.evaluation
         if has_texts:
             source = self._scrubbed(going)
@@ -105,10 +108,24 @@ class Contents:
             rows.filter(pc.invert(disclosed.is_kept)),
         )  # fmt: skip
 
-    def _owners(self, rows: pa.Table) -> list[str]:
+    def _others(self, going: pa.Table) -> Iterator[ReleaseTable]:
+        """The tables beside the unit's: what of them belongs to units that go out."""
+        recipe = self._recipe
+        for name, output in recipe.outputs.items():
+            if name == recipe.unit_table:
+                continue
+            rows = read_parquet(self._workspace.cohorts / recipe.name / "tables" / f"{name}.parquet")
+            by_event = INDEX_EVENT.name in rows.column_names
+            belongs, unit = (INDEX_EVENT.name, "event_id") if by_event else (key_of(name, output),) * 2
+            mine = rows.filter(pc.is_in(rows[belongs], pc.unique(going[unit]).drop_null()))
+            shown = output_table(recipe, name, tuple(column for column in output.columns if column in rows.column_names))
+            yield _release_table(
+                shown, self._recoded(shown, conform(shown, mine), self._owners(mine, DEID_TABLES[name].key[0]))
+            )
+
+    def _owners(self, rows: pa.Table, key: str) -> list[str]:
         """By whose offset the days of each row are moved: a slide that belongs to nobody has one of its own."""
         patients = column_values(rows, "patient_id")
-        key = UNIT_KEYS[self._recipe.unit]
         return [patient or own for patient, own in zip(patients, column_values(rows, key), strict=True)]
 
     def _move(self, owner: str) -> int:
@@ -157,13 +174,13 @@ class Contents:
     def _texts(self, source: dict[str, pa.Table]) -> dict[str, pa.Table]:
         """The texts that the recipe asks for, and the places in them."""
         wanted = source[TEXTS.name].filter(
-            pc.is_in(source[TEXTS.name]["text_column"], pa.array(list(self._recipe.texts or ()), pa.string()))
+            pc.is_in(source[TEXTS.name]["text_column"], pa.array(list(self._recipe.released_texts), pa.string()))
         )
         return self._rendered(wanted, source)
 
     def _reports(self, rows: pa.Table) -> list[str]:
         """Internal codes of the reports of the cohort's cases, or patients."""
-        level = "patient_id" if self._recipe.unit == "patient" else "case_id"
+        level = "case_id" if "case_id" in rows.column_names and self._recipe.unit != "patient" else "patient_id"
         reports = read_parquet(self._workspace.deid / "reports.parquet", ("report_id", level))
         kept = pc.is_in(reports[level], pc.unique(rows[level]).drop_null())
         return column_values(reports.filter(kept), "report_id")

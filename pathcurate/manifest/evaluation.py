@@ -11,12 +11,13 @@ import pyarrow.compute as pc
 
 from pathcurate.disclosure.generalisation import Columns, Reached, reach
 from pathcurate.disclosure.risk import evaluate
-from pathcurate.model.attrition import Attrition, AttritionStep, Counts
+from pathcurate.model.attrition import WITHHELD, Counts, ShownAttrition, ShownStep
 from pathcurate.model.column import Identifying, Table
-from pathcurate.model.deidentified import DEID_TABLES, UNIT_KEYS, UNIT_TABLES
+from pathcurate.model.deidentified import DEID_TABLES
 from pathcurate.model.evaluation import Evaluation, Standard, moved_days, quasi_identifiers
 from pathcurate.model.profile import Profile
 from pathcurate.model.recipe import Recipe
+from pathcurate.sqlplan.relations import unit_key
 from pathcurate.tables import column_values, conform, read_parquet, write_parquet
 from pathcurate.workspace import Workspace
 
@@ -106,14 +107,17 @@ def narrowed(
     """
     if evaluation.k_required is None:
         return dict(cohort)
-    attrition = Attrition.from_dict(cohort["attrition"])
+    attrition = ShownAttrition.from_dict(cohort["attrition"])
     label = f"In a class of at least {evaluation.k_required} persons (profile {evaluation.profile})"
-    step = AttritionStep(
-        "disclosure", label, recipe.unit, "built_in", evaluation.suppressed_rows, 0, _counts(workspace, recipe, released)
-    )
+    counts = _counts(workspace, recipe, released)
+    # Who has the release has its rows, and knows what is left of each level by counting them.
+    remaining = {level: getattr(counts, level, None) for level in attrition.levels}
+    known = {level: count if count is not None else WITHHELD for level, count in remaining.items()}
+    step = ShownStep("disclosure", label, recipe.unit, "built_in", evaluation.suppressed_rows, 1, 0, known, {})
     sides = Counter(column_values(released, "split")) if recipe.split is not None else {}
-    steps = (*attrition.steps, step)
-    return {**cohort, "attrition": replace(attrition, steps=steps).as_dict(), "split": dict(sorted(sides.items()))}
+    narrower = replace(attrition, steps=(*attrition.steps, step))
+    shown = {"slides": counts.slides, "cases": counts.cases, "patients": counts.patients}
+    return {**cohort, "attrition": narrower.as_dict(), "counts": shown, "split": dict(sorted(sides.items()))}
 
 
 def _counts(workspace: Workspace, recipe: Recipe, rows: pa.Table) -> Counts:
@@ -121,8 +125,10 @@ def _counts(workspace: Workspace, recipe: Recipe, rows: pa.Table) -> Counts:
     patients = pc.count_distinct(rows["patient_id"], "only_valid").as_py()
     if recipe.unit == "slide":
         return Counts(rows.num_rows, pc.count_distinct(rows["case_id"], "only_valid").as_py(), patients)
-    key = UNIT_KEYS[recipe.unit]
-    counts = read_parquet(workspace.deid / f"{UNIT_TABLES[recipe.unit]}.parquet")
+    if recipe.unit in {"series", "event"}:
+        return Counts(0, 0, patients)
+    key = unit_key(recipe.unit)
+    counts = read_parquet(workspace.deid / f"{recipe.unit_table}.parquet")
     mine = counts.filter(pc.is_in(counts[key], rows[key].combine_chunks()))
     slides = pc.sum(mine["slide_count"]).as_py() or 0
     return Counts(slides, rows.num_rows if recipe.unit == "case" else pc.sum(mine["case_count"]).as_py() or 0, patients)
@@ -130,8 +136,8 @@ def _counts(workspace: Workspace, recipe: Recipe, rows: pa.Table) -> Counts:
 
 def write_suppressed(workspace: Workspace, recipe: Recipe, suppressed: pa.Table) -> None:
     """Write beside the cohort which of its rows a release leaves out; what an earlier build left out is forgotten."""
-    table = DEID_TABLES[UNIT_TABLES[recipe.unit]]
-    names = [name for name in dict.fromkeys((UNIT_KEYS[recipe.unit], "case_id", "patient_id", "group_id")) if name in table]
+    table = DEID_TABLES[recipe.unit_table]
+    names = [name for name in dict.fromkeys((unit_key(recipe.unit), "case_id", "patient_id", "group_id")) if name in table]
     listed = replace(table.select(names), name="suppressed")
     path = workspace.cohorts / recipe.name / SUPPRESSED_FILE
     path.unlink(missing_ok=True)

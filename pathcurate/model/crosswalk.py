@@ -26,6 +26,9 @@ ORIGINALS = {
     # The path as text: UTF-8, each byte that is none as a lone surrogate (PEP 383), so that it leads back to the file.
     "S": Original(("slide_id", "site", "archive", "relpath"), keyed=1),
     "R": Original(("report_id", "site", "accession"), keyed=1),
+    "I": Original(("series_id", "site", "archive", "relpath"), keyed=1),
+    "A": Original(("annotation_id", "site", "slide_id"), keyed=1),
+    "M": Original(("material_id", "site", "accession"), keyed=1),
 }
 """Kind of code (see :data:`~pathcurate.model.deidentified.PSEUDONYM_KINDS`) to what the crosswalk keeps of it."""
 

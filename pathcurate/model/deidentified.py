@@ -7,12 +7,15 @@ compare with the true value, and what is selected is the de-identified one.
 from collections.abc import Mapping
 from dataclasses import replace
 
+from pathcurate.model.annotation import ANNOTATIONS
 from pathcurate.model.column import Action, Column, Identifying, Table, Type
 from pathcurate.model.diagnosis import DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS
 from pathcurate.model.event import EVENTS
 from pathcurate.model.link import LINKS
+from pathcurate.model.material import MATERIALS
 from pathcurate.model.permission import PERMISSIONS
 from pathcurate.model.report import REPORTS
+from pathcurate.model.series import SERIES
 from pathcurate.model.slide import SITE, SLIDES
 
 PSEUDONYM_BODY = "[0-9A-HJKMNP-TV-Z]{16}"
@@ -128,6 +131,10 @@ COMPANIONS: Mapping[str, tuple[Column, ...]] = {
     "reports.received_date": _coarse("received_", "in which the specimen was received"),
     "reports.reported_date": _coarse("reported_", "in which the report was signed"),
     "events.date": _coarse("", "in which it happened or began"),
+    "series.study_date": _coarse("study_", "in which the study began"),
+    "series.series_date": _coarse("series_", "in which the series began"),
+    "series.acquisition_date": _coarse("acquisition_", "in which the first of its images was acquired"),
+    "materials.made_date": _coarse("made_", "in which it was made"),
 }
 """Columns of ``deid/`` that hold something coarser than a column of the catalog does.
 
@@ -142,6 +149,7 @@ YEAR = Column(
     Identifying.CRITERION_ONLY,
     Action.CRITERION,
 )
+_SERIES_YEAR = replace(YEAR, meaning="Year of the series, else of its study, else of its first image.")
 _SIGNS = "[A-Za-z ./+_-]"
 # A recipe goes out with its release, so it must have no way to name a patient's number.
 TRUE_CODE = Column(
@@ -152,9 +160,23 @@ TRUE_CODE = Column(
     Action.CRITERION,
     pattern=rf"{_SIGNS}{{0,12}}([0-9]{{1,4}}{_SIGNS}{{1,12}}){{0,4}}[0-9]{{0,4}}|[0-9]{{5}}-[0-9]",
 )
+# Letters of Europe, Greek, Chinese, Japanese and Korean, and signs of any width; digits of any width are none of these.
+_LABEL_SIGNS = (
+    "[A-Za-z\u00c0-\u024f\u0370-\u03ff\u3001\u3002\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3\uff01-\uff0f\uff1a-\uff20"
+    " !-/:-@\\[-`{-~\u00b7\u2013-\u2026]"
+)
+TRUE_LABEL = Column(
+    "label",
+    Type.STRING,
+    "Class that the shape was given, where it is letters, signs and at most four digits.",
+    Identifying.CRITERION_ONLY,
+    Action.CRITERION,
+    pattern=rf"{_LABEL_SIGNS}{{0,30}}([0-9]{_LABEL_SIGNS}{{0,30}}){{0,4}}",
+)
+"""A label that does not have this form is in no table: it may be a patient's number, which a recipe could then name."""
 SPLIT = Column("split", Type.STRING, "Side of the split; no patient is on two.", values=SPLITS)
 
-# A slide without a link has no case and no patient.
+# A slide without a link has no case and no patient, nor has what was drawn on it.
 _SLIDE_LINK = (replace(CASE_ID, required=False), replace(PATIENT_ID, required=False), replace(GROUP_ID, required=False))
 _slide_columns = _derive(SLIDES)
 
@@ -207,6 +229,30 @@ EVENTS_DEID = Table(
     key=("event_id",),
     columns=(_derive(EVENTS)[0], PATIENT_ID, GROUP_ID, *_derive(EVENTS)[1:], *COMPANIONS["events.date"]),
 )
+_series_columns, _annotation_columns, _material_columns = _derive(SERIES), _derive(ANNOTATIONS), _derive(MATERIALS)
+SERIES_DEID = Table(
+    name="series",
+    row=SERIES.row,
+    key=("series_id",),
+    columns=(
+        _series_columns[0], replace(CASE_ID, required=False), PATIENT_ID, GROUP_ID, *_series_columns[1:],
+        *COMPANIONS["series.study_date"], *COMPANIONS["series.series_date"], *COMPANIONS["series.acquisition_date"],
+    ),
+)  # fmt: skip
+ANNOTATIONS_DEID = Table(
+    name="annotations",
+    row="one shape that somebody drew on one slide, without its outline and its label",
+    key=("annotation_id",),
+    columns=(_annotation_columns[0], *_SLIDE_LINK, *_annotation_columns[1:]),
+)
+MATERIALS_DEID = Table(
+    name="materials",
+    row=MATERIALS.row,
+    key=("material_id",),
+    columns=(
+        _material_columns[0], CASE_ID, PATIENT_ID, GROUP_ID, *_material_columns[1:], *COMPANIONS["materials.made_date"],
+    ),
+)  # fmt: skip
 
 
 def _said(table: Table, row: str, *more: Column) -> Table:
@@ -226,12 +272,17 @@ REPORT_CONCEPTS_DEID = _said(
 DEID_TABLES = {
     table.name: table
     for table in (
-        SLIDES_DEID, CASES_DEID, PATIENTS_DEID, REPORTS_DEID, EVENTS_DEID, DIAGNOSES_DEID, IHC_RESULTS_DEID,
-        REPORT_CONCEPTS_DEID,
+        SLIDES_DEID, CASES_DEID, PATIENTS_DEID, REPORTS_DEID, EVENTS_DEID, SERIES_DEID, ANNOTATIONS_DEID, MATERIALS_DEID,
+        DIAGNOSES_DEID, IHC_RESULTS_DEID, REPORT_CONCEPTS_DEID,
     )
 }  # fmt: skip
 """The tables of ``deid/``."""
-SCRUBBED = {table.name: table for table in (SLIDES, REPORTS, EVENTS, DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS)}
+SCRUBBED = {
+    table.name: table
+    for table in (
+        SLIDES, REPORTS, EVENTS, SERIES, ANNOTATIONS, MATERIALS, DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS,
+    )
+}  # fmt: skip
 """The catalog's tables that those are made of, column by column."""
 
 
@@ -267,8 +318,12 @@ _TRUE_CASE = tuple(REPORTS[name] for name in ("received_date", "reported_date", 
 CRITERIA_TABLES = {
     "slides": _criteria("slides", _slide_columns[0], (*SLIDES.columns, REPORTS["age"], YEAR)),
     "cases": _criteria("cases", CASE_ID, (*_TRUE_CASE, YEAR)),
+    "patients": _criteria("patients", PATIENT_ID, (REPORTS["birth_date"],)),
     "reports": _criteria("reports", _derive(REPORTS)[0], (*REPORTS.columns, YEAR)),
     "events": _criteria("events", _derive(EVENTS)[0], (*EVENTS.columns, TRUE_CODE)),
+    "series": _criteria("series", _series_columns[0], (*SERIES.columns, _SERIES_YEAR)),
+    "annotations": _criteria("annotations", _annotation_columns[0], (TRUE_LABEL,)),
+    "materials": _criteria("materials", _material_columns[0], MATERIALS.columns),
 }
 """Criterion-only values, in the vault area."""
 

@@ -259,8 +259,12 @@ ADVICE: Final[Mapping[str, str]] = {
     "deid.text_withheld": "Look at the text with `pathcurate deid review export`; decide what goes and what is harmless.",
     "deid.outside_closed_set": "Add the word to the vocabulary if it names nobody; `pathcurate describe` shows the column.",
     "deid.code_for_criteria_only": "Nothing; name the code system in the mapping if the codes shall be shown.",
+    "deid.label_left_out": "Give the classes names without numbers in the annotation tool, if criteria are to name them.",
     "deid.case_without_person": "Mend what `link` found for these cases, and link again.",
     "deid.event_without_person": "Import the reports of these patients, or check how their numbers are written.",
+    "deid.series_without_person": "Import these patients' reports, mend what `link` found for the series, and link again.",
+    "deid.annotation_without_slide": "Scan the slides, or name the files as their slides; the next import ties the shapes.",
+    "deid.material_without_case": "Import the reports of these cases, or check how their numbers are written.",
 }
 """Rule to what a person does next about its findings, a sentence."""
 _NO_ADVICE: Final = "Read the example; the message says what was found."

@@ -60,7 +60,7 @@ MANIFEST_JSON_SCHEMA: dict[str, Any] = {
             "counts": _object({"slides": _COUNT, "cases": _COUNT, "patients": _COUNT}),
             "split": {
                 "type": "object",
-                "propertyNames": {"enum": ["train", "val", "test"]},
+                "propertyNames": _NAME,
                 "additionalProperties": _COUNT,
             },
             "recipe": _object({"name": _NAME, "lock_sha256": _DIGEST, "canonical_sha256": _DIGEST}),

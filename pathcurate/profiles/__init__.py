@@ -6,9 +6,10 @@ from pathlib import Path
 from pathcurate import yamlsource
 from pathcurate.errors import RecipeError, UsageError
 from pathcurate.model.column import Action, Identifying
-from pathcurate.model.deidentified import COMPANIONS, CRITERIA_TABLES, DEID_TABLES, SCRUBBED, UNIT_TABLES
+from pathcurate.model.deidentified import COMPANIONS, CRITERIA_TABLES, DEID_TABLES, SCRUBBED, VIEWS
 from pathcurate.model.profile import UNTOUCHED, Profile, Treatment, every_treatment, fits
-from pathcurate.model.recipe import AnyOf, Condition, Missing, Where
+from pathcurate.model.recipe import AnyOf, Condition, Missing
+from pathcurate.model.recipe.mentions import mentions
 from pathcurate.recipefile import RecipeSource
 from pathcurate.workspace import Workspace
 from pathcurate.yamlsource import Document, KeyPath, Problem, did_you_mean
@@ -133,41 +134,23 @@ def check_recipe(source: RecipeSource, profile: Profile) -> None:
 
 def _empty(source: RecipeSource, profile: Profile) -> Iterator[Problem]:
     recipe, document = source.recipe, source.document
-    unit = UNIT_TABLES[recipe.unit]
-    shown = profile.filled(unit)
-    selected: list[tuple[str, KeyPath]] = [
-        (name, ("columns", index)) for index, name in enumerate(recipe.unit_columns) if name in DEID_TABLES[unit]
-    ]
-    if recipe.split is not None:
-        selected += [(name, ("split", "stratify", index)) for index, name in enumerate(recipe.split.stratify)]
-    for name, path in selected:
-        if name not in shown:
-            yield document.problem(path, _why(unit, name, profile))
-    if unit == "slides" and "status" not in shown:
-        yield document.problem(("unit",), f"slides are kept only if their `status` is ok: {_why(unit, 'status', profile)}")
-    for part, criteria in (("include", recipe.include), ("exclude", recipe.exclude)):
-        for index, criterion in enumerate(criteria):
-            if criterion.where is not None:
-                table = UNIT_TABLES[criterion.level]
-                yield from _empty_where(document, profile, table, criterion.where, (part, index, "where"))
-            if criterion.has is not None:
-                place = (part, index, "has", "where")
-                yield from _empty_where(document, profile, criterion.has.table, criterion.has.where, place)
+    if recipe.unit_table == "slides" and "status" not in profile.filled("slides"):
+        why = _why("slides", "status", profile)
+        yield document.problem(("unit",), f"slides are kept only if their `status` is ok: {why}")
+    for one in mentions(recipe):
+        # What is made of other tables, and what an index gives, no profile takes away.
+        if one.table not in DEID_TABLES or one.column not in VIEWS[one.table]:
+            continue
+        shown = profile.filled(one.table)
+        has_truth = one.table in CRITERIA_TABLES and one.column in CRITERIA_TABLES[one.table]
+        if one.column not in shown and not (one.condition is not None and has_truth):
+            yield document.problem(one.path, _why(one.table, one.column, profile), key=one.condition is not None)
+        elif one.column == "age_band" and (foreign := sorted(_texts(one.condition) - set(profile.bands))):
+            message = f"profile {profile.name} shows no band `{foreign[0]}`; it shows {', '.join(profile.bands)}"
+            yield document.problem(one.path, message, key=True)
 
 
-def _empty_where(document: Document, profile: Profile, table: str, where: Where, path: KeyPath) -> Iterator[Problem]:
-    shown = profile.filled(table)
-    for name, condition in where.items():
-        has_truth = table in CRITERIA_TABLES and name in CRITERIA_TABLES[table]
-        if not has_truth and name not in shown:
-            yield document.problem((*path, name), _why(table, name, profile), key=True)
-        elif name == "age_band" and (foreign := sorted(_texts(condition) - set(profile.bands))):
-            yield document.problem(
-                (*path, name), f"profile {profile.name} shows no band `{foreign[0]}`; it shows {', '.join(profile.bands)}"
-            )
-
-
-def _texts(condition: Condition) -> set[str]:
+def _texts(condition: Condition | None) -> set[str]:
     values = condition.any_of if isinstance(condition, AnyOf) else () if isinstance(condition, Missing) else (condition,)
     return {value for value in values if isinstance(value, str)}
 

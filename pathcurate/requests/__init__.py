@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from pathcurate import __version__
+from pathcurate.disclosure.attrition import criteria_order, shown
 from pathcurate.disclosure.counts import LEAST_COUNT
 from pathcurate.disclosure.criteria import telling_criteria
 from pathcurate.errors import DisclosureRefusedError, InputOutputError, UsageError
 from pathcurate.model.attrition import Attrition
 from pathcurate.model.recipe import Recipe
 from pathcurate.recipefile import RecipeSource
-from pathcurate.requests.suppressed import suppressed
 from pathcurate.roles import user_name
 from pathcurate.storage import create_exclusively, write_bytes
 from pathcurate.vault import append_event
@@ -235,7 +235,8 @@ def answer(
         "answer": 1, "request": request.name, "analyst": request.analyst, "analyst_uid": request.uid, "state": state,
         "reason": reason, "recipe": {"name": recipe.name, "version": recipe.version} if recipe else None,
         "recipe_sha256": source.sha256 if source else None, "dry_run": request.dry_run,
-        "answered_on": str(now.date()), "attrition": suppressed(attrition) if attrition else None,
+        "answered_on": str(now.date()), "attrition": None,
+        **(_told(workspace, source, attrition) if source and attrition else {}),
         "cohort": recipe.name if recipe and not request.dry_run and not reason else None,
     }  # fmt: skip
     facts: dict[str, str | int] = {
@@ -253,6 +254,18 @@ def answer(
             "Remove what stands in its place below requests/, then run the command again.",
         ) from None
     return path
+
+
+def _told(workspace: Workspace, source: RecipeSource, attrition: Attrition) -> dict[str, Any]:
+    """The attrition as an analyst may see it; only one order of the same criteria is ever told step by step."""
+    criteria, order = criteria_order(json.loads(source.canonical))
+    only_ends = any(
+        one.answer.get("criteria") == criteria and one.answer.get("order") != list(order) and not one.answer.get("only_ends")
+        for one in standings(workspace)
+    )
+    rules = source.recipe.disclosure
+    told = shown(attrition, min_cell=rules.min_cell, round_to=rules.round_to, only_ends=only_ends)
+    return {"attrition": told.as_dict(), "criteria": criteria, "order": list(order), "only_ends": only_ends}
 
 
 # --- What both see -----------------------------------------------------------------------------------------------------

@@ -71,6 +71,10 @@ _ALSO: Mapping[Language, str] = {
     "en": "; whatever its form, it is kept in the vault, for criteria only",
     "zh": "；无论何种形式，均另存保险库，仅用于入排条件",
 }
+_ONLY_LABEL: Mapping[Language, str] = {
+    "en": "; if it is letters, signs and at most four digits, it is kept in the vault, for criteria only",
+    "zh": "；仅由字母、符号和至多四位数字组成时，另存保险库，仅用于入排条件",
+}
 _WORDS: Mapping[Language, Mapping[bool, str]] = {"en": {True: "age", False: "date"}, "zh": {True: "年龄", False: "日期"}}
 
 
@@ -130,7 +134,7 @@ def _sentence(table: Table, column: Column, treatment: Treatment, language: Lang
     if column.action in {Action.SHIFT, Action.TOP_CODE}:
         sentence += _TRUE[language].format(_WORDS[language][column.action is Action.TOP_CODE])
     elif column.action is not Action.CRITERION and column.name in _twins(table):
-        sentence += _ALSO[language]
+        sentence += (_ONLY_LABEL if column.action is Action.WITHHOLD else _ALSO)[language]
     return sentence
 
 

@@ -1,25 +1,25 @@
-"""Compiles a recipe to one query: for every unit, which step it fails first, and whether for a missing value.
+"""Compiles a recipe to one query: for every unit, which steps it fails, and which of them for a missing value.
 
-The query reads views named ``slides_deid``, ``slides_true`` and so on: the de-identified tables and their criterion-only
-twins. Conditions compare true values; nothing but pseudonyms and step numbers comes out. It uses no ``select *``, no
-``qualify``, named columns and aliased tables only, because just that has proved portable between engines.
+The query reads views named ``slides``, ``reports`` and so on, with true values in place of moved ones and numbers in place
+of codes. Conditions compare true values; nothing but numbers, masks and what attrition counts by comes out. It uses no
+``select *``, no ``qualify``, named columns and aliased tables only, because just that has proved portable between engines.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, UNIT_KEYS, UNIT_TABLES, VIEWS
-from pathcurate.model.recipe import Criterion, Inclusion, Recipe
-from pathcurate.sqlplan.expressions import all_sql, literal
+from pathcurate.model.recipe import Criterion, Inclusion, Index, Recipe
+from pathcurate.model.recipe.levels import NUMBERS, numbered
+from pathcurate.sqlplan.criteria import Criteria, Parts, bit
+from pathcurate.sqlplan.expressions import literal
+from pathcurate.sqlplan.permission import permission, reads_cases
+from pathcurate.sqlplan.relations import AGES, DAY0, Relations, unit_key
 
-_KINDS = {"slides": "slides", "cases": "reports", "patients": "reports", "reports": "reports", "events": "events"}
-"""The kind of data that a table is made of."""
-_BORROWED = {
-    **{("slides", column): "reports" for column in ("sex", "age", "age_band", "year")},
-    ("cases", "slide_count"): "slides",
-    ("patients", "slide_count"): "slides",
-}
-"""Columns that come from another kind of data than the rest of their table."""
+DEMOGRAPHICS = {"sex": "varchar", "age_band": "varchar", "site": "varchar", "year": "bigint"}
+"""What attrition counts by, with its SQL type."""
+_CODES = {number: code for code, number in NUMBERS.items()}
+PLACES = ("specimen", "block")
+"""Where in its case a slide is from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Step:
     Attributes:
         id: names the step in the ledger.
         label: for people.
-        level: ``slide``, ``case`` or ``patient``.
+        level: what it is about.
         kind: ``permission``, ``built_in``, ``include`` or ``exclude``.
     """
 
@@ -45,9 +45,10 @@ class Plan:
 
     Attributes:
         steps: in the order in which they run.
-        sql: columns: the unit's key, ``case_id``, ``patient_id``, ``group_id`` (as far as the unit has them),
-            ``slide_count``, ``case_count`` (of patients), ``failed_step`` (index into ``steps``, null for what is kept),
-            ``failed_missing``.
+        sql: one row per unit; columns: the unit's key, ``case_id`` and ``patient_id`` as numbers, ``specimen`` and ``block``
+            (as far as the unit has them), ``slide_count`` (slides behind it), ``case_count`` (of patients), those of
+            :data:`DEMOGRAPHICS`, and two numbers of 64 bits: bit n of ``failed`` is set if step n is not passed, bit n of
+            ``missing`` if a missing value decided that.
         views: names of the views that it reads.
     """
 
@@ -58,11 +59,9 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """A step as SQL: what it needs before the query, how it is joined, when it passes, when it has no answer."""
+    """A step as SQL: when it passes (anything but true fails), and when a missing value decided that."""
 
     step: Step
-    ctes: tuple[str, ...]
-    joins: tuple[str, ...]
     passes: str
     missing: str = "false"
 
@@ -71,191 +70,120 @@ def compile_recipe(recipe: Recipe, *, with_permissions: bool) -> Plan:
     """Compile a checked recipe.
 
     Args:
-        recipe: a recipe that ``recipefile.load_recipe`` accepted.
+        recipe: a resolved recipe that ``recipefile.load_recipe`` accepted.
         with_permissions: whether the view ``permissions`` (subject, code, data_kind, opt_out; only what holds today for
             the recipe's purpose) decides step 0; without any configured list, step 0 passes and says so.
     """
-    tests = [_permission(recipe) if with_permissions else _no_permission(recipe)]
-    tests += _built_in(recipe)
-    tests += [_criterion(recipe, number, criterion) for number, criterion in enumerate(recipe.criteria)]
-    key, table = UNIT_KEYS[recipe.unit], DEID_TABLES[UNIT_TABLES[recipe.unit]]
-    # A true view is joined only where a criterion on the unit's own level needs it.
-    ctes = [cte for test in tests for cte in test.ctes]
-    joins = [join for test in tests for join in test.joins]
-    keys = [name for name in dict.fromkeys((key, "case_id", "patient_id", "group_id")) if name in table]
-    counts = ["1 as slide_count"] if recipe.unit == "slide" else ["u.slide_count as slide_count"]
-    # Cases are counted by their key, except where one row stands for several.
-    counts += ["u.case_count as case_count"] if recipe.unit == "patient" else []
-    unit_view = _unit_view(recipe)
-    tested = ",\n    ".join(
-        [*(f"u.{name} as {name}" for name in keys), *counts,
-         *(f"{test.passes} as ok_{n},\n    {test.missing} as missing_{n}" for n, test in enumerate(tests))]
-    )  # fmt: skip
-    parts = [
-        unit_view,
-        *ctes,
-        "tested as (\n  select\n    "
-        + tested
-        + "\n  from unit_rows as u"
-        + "".join(f"\n  {join}" for join in joins)
-        + "\n)",
-    ]
+    relations, parts = Relations(recipe), Parts()
+    view = relations.views[recipe.unit_table]
+    parts.own.update(dict.fromkeys((*unit_columns(recipe), *(name for name in DEMOGRAPHICS if name in view))))
+    if recipe.unit in {"case", "patient"}:
+        parts.own["slide_count"] = None
+    criteria = Criteria(relations, parts)
+    tests = [_permission(recipe, parts, with_permissions=with_permissions), *_built_in(recipe, parts)]
+    tests += [_criterion(criteria, criterion) for criterion in recipe.criteria]
+    criteria.finish()
+    units = relations.of(recipe.unit_table, parts.own)
+    if relations.is_by_event:
+        # Only the events that give day 0 are units.
+        chosen_here = ", ".join(f"e.{name} as {name}" for name in parts.own)
+        units = f"(select {chosen_here} from {units} as e join {DAY0} as i on i.index_key = e.event_no)"
+    wanted = [name for name in unit_columns(recipe) if name not in DEMOGRAPHICS]
+    chosen = [f"u.{name} as {name}" for name in wanted]
+    chosen += [_count(recipe), *(_demographic(relations, name) for name in DEMOGRAPHICS)]
+    tested = [f"{test.passes} as ok_{n},\n    {test.missing} as open_{n}" for n, test in enumerate(tests)]
+    ctes = [*_used(relations.day0(), [*parts.ctes, *parts.joins, units]), *parts.ctes]
+    ctes.append("tested as (\n  select\n    " + ",\n    ".join([*chosen, *tested]) + f"\n  from {units} as u"
+                + "".join(f"\n  {join}" for join in dict.fromkeys(parts.joins)) + "\n)")  # fmt: skip
     # Whatever is not known to pass fails: nobody gets in by a missing answer.
-    failed = " ".join(f"when t.ok_{n} is not true then {n}" for n in range(len(tests)))
-    missing = " ".join(f"when t.ok_{n} is not true then t.missing_{n}" for n in range(len(tests)))
-    selected = ",\n  ".join(
-        [
-            *(f"t.{name} as {name}" for name in keys),
-            *(f"t.{name} as {name}" for name in (count.rpartition(" ")[2] for count in counts)),
-            f"case {failed} end as failed_step",
-            f"case {missing} else false end as failed_missing",
-        ]
+    failed = " + ".join(f"case when t.ok_{n} is true then 0 else {bit(n)} end" for n in range(len(tests)))
+    missing = " + ".join(
+        f"case when t.ok_{n} is not true and t.open_{n} is true then {bit(n)} else 0 end"
+        for n, test in enumerate(tests)
+        if test.missing != "false"
     )
-    sql = "with\n" + ",\n".join(parts) + f"\nselect\n  {selected}\nfrom tested as t\norder by t.{key}\n"
-    return Plan(tuple(test.step for test in tests), sql, tuple(_views(recipe, with_permissions)))
-
-
-def _views(recipe: Recipe, with_permissions: bool) -> Iterator[str]:
-    used = {UNIT_TABLES[recipe.unit]}
-    used |= {UNIT_TABLES[criterion.level] for criterion in recipe.criteria if criterion.where is not None}
-    used |= {criterion.has.table for criterion in recipe.criteria if criterion.has is not None}
-    if with_permissions and recipe.unit == "patient":
-        used.add("cases")
-    for name in sorted(used):
-        yield f"{name}_deid"
-        if name in CRITERIA_TABLES:
-            yield f"{name}_true"
+    names = [*wanted, "slide_count", *DEMOGRAPHICS]
+    selected = [f"t.{name} as {_CODES.get(name, name)}" for name in dict.fromkeys(names)]
+    selected += [f"cast({failed} as bigint) as failed", f"cast({missing or '0'} as bigint) as missing"]
+    sql = "with\n" + ",\n".join(ctes) + "\nselect\n  " + ",\n  ".join(selected) + "\nfrom tested as t\n"
+    views = list(relations.used)
     if with_permissions:
-        yield "permissions"
+        views += ["permissions", *(["cases"] if reads_cases(recipe) else [])]
+    return Plan(tuple(test.step for test in tests), sql, tuple(dict.fromkeys(views)))
 
 
-def _view_sql(name: str, table: str, columns: Sequence[str]) -> str:
-    """A common table expression over a table with true values in place of the de-identified ones."""
-    key = DEID_TABLES[table].key[0]
-    true = CRITERIA_TABLES[table].names[1:] if table in CRITERIA_TABLES else ()
-    wanted = dict.fromkeys((key, *columns))
-    chosen = [f"{'t' if column in true else 'd'}.{column} as {column}" for column in wanted]
-    needs_true = any(column in true for column in wanted)
-    # A left join: a row without its twin lacks true values, and does not vanish from the ledger.
-    join = f" left join {table}_true as t on t.{key} = d.{key}" if needs_true else ""
-    return f"{name} as (\n  select {', '.join(chosen)}\n  from {table}_deid as d{join}\n)"
+def unit_columns(recipe: Recipe) -> tuple[str, ...]:
+    """Which each unit is and what it belongs to, by number and by place; ``case_count`` of patients."""
+    view = Relations(recipe).views[recipe.unit_table]
+    owners = [name for name in (unit_key(recipe.unit), "case_id", "patient_id") if name in view]
+    places = PLACES if recipe.unit == "slide" else ()
+    counted = ("case_count",) if recipe.unit == "patient" else ()
+    return (*dict.fromkeys(numbered(owners)), *places, *counted)
 
 
-def _unit_view(recipe: Recipe) -> str:
-    table = UNIT_TABLES[recipe.unit]
-    columns = ["case_id", "patient_id", "group_id", "site", "slide_count", "case_count", "status", "tier"]
-    for criterion in recipe.criteria:
-        if criterion.level == recipe.unit and criterion.where is not None:
-            columns += criterion.where
-    return _view_sql("unit_rows", table, [name for name in columns if name in VIEWS[table]])
+def kept_columns(recipe: Recipe) -> tuple[str, ...]:
+    """What is known of every unit that is kept: by code and by number who it is and what it belongs to, and its place."""
+    view = Relations(recipe).views[recipe.unit_table]
+    codes = [name for name in (unit_key(recipe.unit), "case_id", "patient_id", "group_id") if name in view]
+    return tuple(dict.fromkeys((*codes, *unit_columns(recipe))))
 
 
-def _no_permission(recipe: Recipe) -> _Test:
-    step = Step("permission", "No permission list is configured: nobody was left out", recipe.unit, "permission")
-    return _Test(step, (), (), "true")
+def _used(ctes: list[str], texts: list[str]) -> list[str]:
+    """Day 0, if anything looks at it, and ages, if anything looks at them."""
+    everything = "\n".join(texts)
+    needs_ages = f" {AGES} " in everything
+    needs_day0 = needs_ages or f" {DAY0} " in everything
+    return ctes[: 1 + needs_ages] if needs_day0 else []
 
 
-def _permission(recipe: Recipe) -> _Test:
-    """Every kind of data that the recipe touches is permitted for person, case, site or population, and nobody opted out.
+def _count(recipe: Recipe) -> str:
+    if recipe.unit == "slide":
+        return "1 as slide_count"
+    return "u.slide_count as slide_count" if recipe.unit in {"case", "patient"} else "0 as slide_count"
 
-    A patient unit spans cases and sites, so only permissions of the person or the population count for it, while every
-    opt-out does.
-    """
-    columns = {"person": "patient_id", "case": "case_id", "site": "site"}
-    if recipe.unit == "patient":
-        del columns["case"], columns["site"]
-    ctes, joins, granted, not_opted_out = [], [], [], []
-    for kind in data_kinds(recipe):
-        sides = []
-        for subject, column in columns.items():
-            name = f"may_{kind}_{subject}"
-            ctes.append(
-                _subjects(name, f"p.subject = {literal(subject)} and p.data_kind = {literal(kind)} and not p.opt_out")
-            )
-            joins.append(f"left join {name} on {name}.code = u.{column}")
-            sides.append(f"{name}.code is not null")
-        name = f"may_{kind}_all"
-        ctes.append(f"{name} as (select count(*) as n from permissions as p"
-                    f" where p.subject = 'population' and p.data_kind = {literal(kind)} and not p.opt_out)")  # fmt: skip
-        joins.append(f"cross join {name}")
-        granted.append("(" + " or ".join([*sides, f"{name}.n > 0"]) + ")")
-    # An opt-out of a person names the group of all who may be this person.
-    for subject, column in {"person": "group_id", "case": "case_id", "site": "site"}.items():
-        name = f"not_{subject}"
-        if subject == "person" or subject in columns:
-            ctes.append(_subjects(name, f"p.subject = {literal(subject)} and p.opt_out"))
-            joins.append(f"left join {name} on {name}.code = u.{column}")
-        else:
-            # A patient has cases at sites: one that is opted out keeps the whole patient out.
-            ctes.append(
-                f"{name} as (select distinct c.group_id as code from permissions as p join cases_deid as c"
-                f" on c.{column} = p.code where p.subject = {literal(subject)} and p.opt_out)"
-            )
-            joins.append(f"left join {name} on {name}.code = u.group_id")
-        not_opted_out.append(f"{name}.code is null")
-    ctes.append("not_all as (select count(*) as n from permissions as p where p.subject = 'population' and p.opt_out)")
-    joins.append("cross join not_all")
-    not_opted_out.append("not_all.n = 0")
+
+def _demographic(relations: Relations, name: str) -> str:
+    is_there = name in relations.views[relations.recipe.unit_table]
+    return f"u.{name} as {name}" if is_there else f"cast(null as {DEMOGRAPHICS[name]}) as {name}"
+
+
+def _permission(recipe: Recipe, parts: Parts, *, with_permissions: bool) -> _Test:
+    if not with_permissions:
+        label = "No permission list is configured: nobody was left out"
+        return _Test(Step("permission", label, recipe.unit, "permission"), "true")
+    passes, missing = permission(recipe, parts)
     step = Step("permission", f"Permitted for {recipe.purpose}, today, and nobody opted out", recipe.unit, "permission")
-    # A slide without a patient is not permitted for want of a link, unless an opt-out decided already.
-    missing = f"({' and '.join(['u.patient_id is null', *not_opted_out])})" if recipe.unit == "slide" else "false"
-    return _Test(step, tuple(ctes), tuple(joins), "(" + " and ".join([*granted, *not_opted_out]) + ")", missing)
+    return _Test(step, passes, missing)
 
 
-def _subjects(name: str, condition: str) -> str:
-    return f"{name} as (select distinct p.code as code from permissions as p where {condition})"
+def _built_in(recipe: Recipe, parts: Parts) -> Iterator[_Test]:
+    if recipe.unit == "slide":
+        parts.own.update(dict.fromkeys(("status", "tier")))
+        yield _Test(Step("readable", "File present and readable", "slide", "built_in"), "(u.status = 'ok')")
+        linked = Step("linked", f"Linked to a case ({', '.join(recipe.links)})", "slide", "built_in")
+        yield _Test(linked, f"(u.tier in ({', '.join(literal(tier) for tier in recipe.links)}))")
+    if recipe.unit == "series":
+        parts.own.update(dict.fromkeys(("status",)))
+        yield _Test(Step("readable", "Files present and readable", "series", "built_in"), "(u.status = 'ok')")
+    if recipe.index is not None and recipe.unit != "event":
+        parts.own["patient_no"] = None
+        parts.joins.append(f"left join {DAY0} as day_of on day_of.index_key = u.patient_no")
+        yield _Test(Step("day_0", f"Has a day 0: {index_words(recipe.index)}", "patient", "built_in"),
+                    "(day_of.day0 is not null)")  # fmt: skip
 
 
-def data_kinds(recipe: Recipe) -> tuple[str, ...]:
-    """The kinds of data that the recipe touches, in criteria, strata, columns or texts; each of them needs a permission."""
-    touched = [(UNIT_TABLES[recipe.unit], (*recipe.unit_columns, *(recipe.split.stratify if recipe.split else ())))]
-    for criterion in recipe.criteria:
-        if criterion.has is not None:
-            touched.append((criterion.has.table, tuple(criterion.has.where)))
-        else:
-            touched.append((UNIT_TABLES[criterion.level], tuple(criterion.where or ())))
-    # Texts are of reports, whatever the unit.
-    kinds = {_KINDS["reports"]} if recipe.texts else set()
-    for table, columns in touched:
-        kinds.add(_KINDS[table])
-        kinds |= {_BORROWED[table, column] for column in columns if (table, column) in _BORROWED}
-    return tuple(sorted(kinds))
+def index_words(index: Index) -> str:
+    """What gives day 0, in a few words."""
+    which = {"first": "first", "last": "last", "each": "each"}[index.pick]
+    return f"{which} {index.date} of {index.table}" + (f" by {', '.join(index.per)}" if index.per else "")
 
 
-def _built_in(recipe: Recipe) -> Iterator[_Test]:
-    if recipe.unit != "slide":
-        return
-    readable = Step("readable", "File present and readable", "slide", "built_in")
-    yield _Test(readable, (), (), "(u.status = 'ok')")
-    linked = Step("linked", f"Linked to a case ({', '.join(recipe.links)})", "slide", "built_in")
-    yield _Test(linked, (), (), f"(u.tier in ({', '.join(literal(tier) for tier in recipe.links)}))")
-
-
-def _criterion(recipe: Recipe, number: int, criterion: Criterion) -> _Test:
+def _criterion(criteria: Criteria, criterion: Criterion) -> _Test:
     included = isinstance(criterion, Inclusion)
     step = Step(criterion.id, criterion.label or criterion.id, criterion.level, "include" if included else "exclude")
-    key = UNIT_KEYS[criterion.level]
-    name = f"c{number}"
+    met = criteria.met(criterion)
     if criterion.has is not None:
-        has = criterion.has
-        # An event belongs to a patient, whatever the level: on level case, to the case's.
-        key = "patient_id" if has.table == "events" else key
-        rows = _view_sql(f"{name}_rows", has.table, [key, *has.where])
-        counted = (f"{name} as (\n  select r.{key} as {key}, count(*) as n\n  from {name}_rows as r\n"
-                   f"  where {all_sql('r', VIEWS[has.table], has.where)}\n  group by r.{key}\n)")  # fmt: skip
-        met = f"(coalesce({name}.n, 0) {has.operator} {has.threshold})"
-        join = f"left join {name} on {name}.{key} = u.{key}"
-        return _Test(step, (rows, counted), (join,), met if included else f"(not {met})")
-    where = criterion.where or {}
-    table = VIEWS[UNIT_TABLES[criterion.level]]
+        return _Test(step, met if included else f"(not {met})")
     default = literal((criterion.if_missing == "pass") == included)
-    if criterion.level == recipe.unit:
-        met = f"({all_sql('u', table, where)})"
-        passes = f"coalesce({met}, {default})"
-        return _Test(step, (), (), passes if included else f"(not {passes})", f"({met} is null)")
-    rows = _view_sql(f"{name}_rows", table.name, list(where))
-    judged = (f"{name} as (\n  select r.{key} as {key}, ({all_sql('r', table, where)}) as met\n"
-              f"  from {name}_rows as r\n)")  # fmt: skip
-    join = f"left join {name} on {name}.{key} = u.{key}"
-    passes = f"coalesce({name}.met, {default})"
-    return _Test(step, (rows, judged), (join,), passes if included else f"(not {passes})", f"({name}.met is null)")
+    passes = f"coalesce({met}, {default})"
+    return _Test(step, passes if included else f"(not {passes})", f"({met} is null)")

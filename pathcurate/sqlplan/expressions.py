@@ -1,13 +1,26 @@
 """Literals and conditions as SQL text. Every value from a recipe passes through :func:`literal`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 
+from pathcurate.codelists import exact_codes, prefix_codes, prefix_without
 from pathcurate.model.column import Column, Table, Type
-from pathcurate.model.recipe import AnyOf, Condition, Missing, Range, parse_date
+from pathcurate.model.recipe import (
+    AnyOf,
+    Codelist,
+    Condition,
+    Duration,
+    InCodelist,
+    Missing,
+    Range,
+    Where,
+    parse_date,
+)
 
 # Microns per pixel and the like are floats: two spellings of one value must compare as equal.
 _TOLERANCE = 1e-9
+
+Codelists = Mapping[str, Codelist]
 
 
 def literal(value: str | int | float | bool | date) -> str:
@@ -19,45 +32,74 @@ def literal(value: str | int | float | bool | date) -> str:
     if isinstance(value, str):
         # Doubling quotes is all that standard SQL needs; a backslash is an ordinary character in DuckDB.
         return "'" + value.replace("'", "''") + "'"
+    if isinstance(value, float):
+        # Without an exponent it would be a decimal, which engines compare with floats each in a way of its own.
+        written = repr(value)
+        return written if "e" in written else f"{written}e0"
     return repr(value)
 
 
-def condition_sql(alias: str, column: Column, condition: Condition) -> str:
+def moved(day: str, duration: Duration) -> str:
+    """A date moved by a duration; months end on the last day of a shorter month."""
+    if duration.months:
+        return f"cast({day} + interval '{duration.months}' month as date)"
+    return f"cast({day} + interval '{duration.days}' day as date)"
+
+
+def condition_sql(alias: str, column: Column, condition: Condition, codelists: Codelists) -> str:
     """A condition on a column; null where the column is missing, except for ``missing`` itself."""
     name = f"{alias}.{column.name}"
-    if isinstance(condition, Missing):
-        return f"{name} is {'' if condition.missing else 'not '}null"
-    if isinstance(condition, Range):
-        return " and ".join(_bounds(name, column, condition))
-    if isinstance(condition, AnyOf):
-        if column.type is Type.FLOAT:
+    match condition:
+        case Missing():
+            return f"{name} is {'' if condition.missing else 'not '}null"
+        case Range():
+            return " and ".join(_bounds(name, column, condition))
+        case InCodelist():
+            return _on_list(name, codelists[condition.codelist])
+        case AnyOf() if column.type is Type.FLOAT:
             return "(" + " or ".join(_equals(name, column, value) for value in condition.any_of) + ")"
-        return f"{name} in ({', '.join(literal(_typed(column, value)) for value in condition.any_of)})"
-    return _equals(name, column, condition)
+        case AnyOf():
+            return f"{name} in ({', '.join(literal(_typed(column, value)) for value in condition.any_of)})"
+        case _:
+            return _equals(name, column, condition)
 
 
-def all_sql(alias: str, table: Table, where: Mapping[str, Condition]) -> str:
+def all_sql(alias: str, table: Table, where: Where, codelists: Codelists) -> str:
     """All conditions together; ``true`` for none."""
-    return " and ".join(f"({condition_sql(alias, table[name], where[name])})" for name in where) or "true"
+    return " and ".join(f"({condition_sql(alias, table[name], where[name], codelists)})" for name in where) or "true"
+
+
+def _on_list(name: str, codelist: Codelist) -> str:
+    """Whether a code is on a list, as :func:`pathcurate.codelists.matches` says it."""
+    if codelist.match == "exact":
+        codes = exact_codes(codelist)
+        return f"{name} in ({', '.join(map(literal, codes))})" if codes else f"({name} is null and {name} is not null)"
+    below, left_out = _begins(name, prefix_codes(codelist)), prefix_without(codelist)
+    return f"({below} and not {_begins(name, left_out)})" if left_out else below
+
+
+def _begins(name: str, prefixes: Sequence[str]) -> str:
+    bare = f"upper(replace({name}, '.', ''))"
+    return "(" + " or ".join(f"starts_with({bare}, {literal(prefix)})" for prefix in prefixes) + ")"
 
 
 def _equals(name: str, column: Column, value: str | int | float | bool) -> str:
     if column.type is Type.FLOAT:
-        return f"abs({name} - {literal(value)}) <= {_TOLERANCE!r}"
+        return f"abs({name} - {literal(float(value))}) <= {literal(_TOLERANCE)}"
     return f"{name} = {literal(_typed(column, value))}"
 
 
 def _bounds(name: str, column: Column, condition: Range) -> list[str]:
-    slack = _TOLERANCE if column.type is Type.FLOAT else 0
+    slack = _TOLERANCE if column.type is Type.FLOAT else 0.0
     parts = []
     if condition.min is not None:
-        parts.append(f"{name} >= {literal(_moved(condition.min, -slack))}")
+        parts.append(f"{name} >= {literal(_slack(condition.min, -slack))}")
     if condition.max is not None:
-        parts.append(f"{name} <= {literal(_moved(condition.max, slack))}")
+        parts.append(f"{name} <= {literal(_slack(condition.max, slack))}")
     return parts
 
 
-def _moved(bound: int | float | date, slack: float) -> int | float | date:
+def _slack(bound: int | float | date, slack: float) -> int | float | date:
     return bound + slack if slack and not isinstance(bound, date) else bound
 
 

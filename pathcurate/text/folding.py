@@ -3,9 +3,11 @@
 import unicodedata
 from collections.abc import Callable
 from functools import cache
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _SAME = {ord(sign): "-" for sign in "‐‑‒–—―−－"} | {ord("　"): " ", ord("\t"): " ", ord("\r"): " ", ord("İ"): "i"}
 _SAME |= {ord("【"): "[", ord("】"): "]", ord("〖"): "[", ord("〗"): "]", ord("〔"): "(", ord("〕"): ")"}
@@ -14,6 +16,8 @@ _SAME |= {ord(upper): upper.lower() for upper in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 
 _SMALL = 0x10000
+_SHORT = 64
+"""Characters up to which numpy is not worth its loading, nor its calls."""
 # What nobody sees and whoever wants to hide a number puts between its digits; the bars and line separators of the web.
 _UNSEEN = (
     "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e"
@@ -50,7 +54,9 @@ def _half_widths() -> dict[int, str]:
 
 
 @cache
-def _points(table: Callable[[], dict[int, str]]) -> NDArray[np.uint32]:
+def _points(table: Callable[[], dict[int, str]]) -> "NDArray[np.uint32]":
+    import numpy as np  # noqa: PLC0415  see _SHORT
+
     points = np.arange(_SMALL, dtype=np.uint32)
     for point, folded in table().items():
         if point < _SMALL:
@@ -76,8 +82,10 @@ def half_width(text: str) -> str:
 
 
 def _translate(text: str, table: Callable[[], dict[int, str]]) -> str:
-    if text.isascii():
+    if text.isascii() or len(text) <= _SHORT:
         return text.translate(table())
+    import numpy as np  # noqa: PLC0415  see _SHORT
+
     # A lookup of all characters at once takes a third of the time that `translate` takes for Han text.
     points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     try:

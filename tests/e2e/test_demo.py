@@ -159,7 +159,7 @@ def test_release_passes_sha256sum_and_validate(finished: Path) -> None:
 
 def test_second_run_gives_the_same_release(finished: Path) -> None:
     before = _released(finished)
-    done = _run(finished, *_RUN, "--json")
+    done = pathcurate("run", finished / "recipes" / f"{RECIPE}.yaml", "--workers", "1", "--json", "-w", finished)
     assert done.returncode == 0, done.stderr
     assert _released(finished) == before
     listed = json.loads(pathcurate("product", "list", "--json", "-w", finished).stdout)

@@ -1,7 +1,6 @@
 """The wheel, installed outside of the checkout, works with the lowest and the highest versions that are allowed."""
 
 import ast
-import hashlib
 import json
 import os
 import re
@@ -9,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -53,17 +54,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(directory.glob("*.whl"))
 
 
-def environment(kind: str) -> Path:
-    """The Python of an environment that is made once for each list of dependencies, and kept for the next run."""
-    key = hashlib.sha256("\n".join([*PROJECT["dependencies"], sys.version, sys.prefix]).encode()).hexdigest()[:16]
-    directory = Path(tempfile.gettempdir()) / f"pathcurate-dependencies-{os.getuid()}" / f"{kind}-{key}"
-    directory.parent.mkdir(mode=0o700, exist_ok=True)
-    if directory.parent.stat().st_uid != os.getuid() or directory.parent.stat().st_mode & 0o077:
-        pytest.fail(f"{directory.parent} is not ours alone; remove it")
-    python = directory / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(directory)], check=True)
-    return python
+@contextmanager
+def environment(wheel: Path, *constraints: str) -> Iterator[Path]:
+    """The Python of an environment that holds the wheel, and is gone after the test: it is half a gigabyte."""
+    with tempfile.TemporaryDirectory(prefix="pathcurate-dependencies-") as directory:
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory], check=True)
+        python = Path(directory) / "bin" / "python"
+        # Nearly all of what is installed is never imported, so there is no use in compiling it.
+        done = pip("install", "--no-compile", "--only-binary", ":all:", *constraints, str(wheel), python=python)
+        assert done.returncode == 0, done.stderr
+        yield python
 
 
 def installed(python: Path) -> dict[str, str]:
@@ -83,33 +83,39 @@ def numbers(version: str) -> list[int]:
     return parts
 
 
+_LOOKS = """
+import json, sys
+from pathcurate.cli.main import run
+from pathcurate.contracts import contracts
+from pathcurate.resources import shipped
+for command in json.loads(sys.argv[1]):
+    if code := run(command):
+        sys.exit(code)
+folder = shipped("schemas")
+same = all((folder / name).read_bytes() == content for name, content in contracts().items())
+print(json.dumps([str(folder), same]))
+"""
+
+
 def smoke(python: Path, directory: Path) -> None:
     """The installed command makes a hospital and a registered product, with nothing of the checkout in reach."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PATHCURATE"))}
-    command = python.parent / "pathcurate"
-    for arguments in (
+    command = str(python.parent / "pathcurate")
+    looks = [
         ["--version"],
-        ["init", "--demo", "hospital"],
-        ["run", "hospital/recipes/demo_he_2023.yaml", "-w", "hospital", "--workers", "1"],
         ["validate", "hospital/releases/demo_he_2023/1.0.0"],
         ["cohort", "hospital/recipes/cases_by_organ.yaml", "-w", "hospital", "--dry-run"],
+    ]
+    for arguments in (
+        [command, "init", "--demo", "hospital"],
+        [command, "run", "hospital/recipes/demo_he_2023.yaml", "-w", "hospital", "--workers", "1"],
+        # What only looks at what is there is done in one process; so is whether what it ships beside its code is there,
+        # and its own declarations still render it.
+        [str(python), "-c", _LOOKS, json.dumps(looks)],
     ):
-        done = subprocess.run(
-            [str(command), *arguments], cwd=directory, env=clean, capture_output=True, text=True, check=False, timeout=300
-        )
-        assert done.returncode == 0, f"pathcurate {' '.join(arguments)}\n{done.stdout}{done.stderr}"
-    # What it ships beside its code is there, and its own declarations still render it.
-    program = (
-        "import json\nfrom pathcurate.contracts import contracts\nfrom pathcurate.resources import shipped\n"
-        "folder = shipped('schemas')\n"
-        "same = all((folder / name).read_bytes() == content for name, content in contracts().items())\n"
-        "print(json.dumps([str(folder), same]))"
-    )
-    done = subprocess.run(
-        [str(python), "-c", program], cwd=directory, env=clean, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    folder, is_same = json.loads(done.stdout)
+        done = subprocess.run(arguments, cwd=directory, env=clean, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout}{done.stderr}"
+    folder, is_same = json.loads(done.stdout.splitlines()[-1])
     assert python.parents[1] in Path(folder).parents
     assert is_same, "the schemas of this installation are not what its declarations render"
 
@@ -137,31 +143,20 @@ def test_every_import_is_declared() -> None:
 
 @pytest.mark.slow
 def test_the_lowest_versions_work(wheel: Path, tmp_path: Path) -> None:
-    python = environment("lowest")
     constraints = tmp_path / "lowest.txt"
     constraints.write_text("".join(f"{name}=={low}\n" for name, (low, _) in RANGES.items()))
-    done = pip(
-        "install", "--only-binary", ":all:", "--constraint", str(constraints), "--force-reinstall", "--no-deps", str(wheel),
-        python=python,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    done = pip("install", "--only-binary", ":all:", "--constraint", str(constraints), str(wheel), python=python)
-    assert done.returncode == 0, done.stderr
-    there = installed(python)
-    for name, (low, _) in RANGES.items():
-        assert numbers(there[name.lower().replace("-", "_")]) == numbers(low), name
-    smoke(python, tmp_path)
+    with environment(wheel, "--constraint", str(constraints)) as python:
+        there = installed(python)
+        for name, (low, _) in RANGES.items():
+            assert numbers(there[name.lower().replace("-", "_")]) == numbers(low), name
+        smoke(python, tmp_path)
 
 
 @pytest.mark.slow
 def test_the_highest_versions_work(wheel: Path, tmp_path: Path) -> None:
-    python = environment("highest")
-    upgrade = ("install", "--upgrade", "--upgrade-strategy", "eager", "--only-binary", ":all:")
-    for extra in ((), ("--force-reinstall", "--no-deps")):
-        done = pip(*upgrade, *extra, str(wheel), python=python)
-        assert done.returncode == 0, done.stderr
-    there = installed(python)
-    assert there["pathcurate"] == __version__
-    for name, (low, high) in RANGES.items():
-        assert numbers(low) <= numbers(there[name.lower().replace("-", "_")]) < numbers(high), name
-    smoke(python, tmp_path)
+    with environment(wheel) as python:
+        there = installed(python)
+        assert there["pathcurate"] == __version__
+        for name, (low, high) in RANGES.items():
+            assert numbers(low) <= numbers(there[name.lower().replace("-", "_")]) < numbers(high), name
+        smoke(python, tmp_path)

@@ -76,7 +76,7 @@ def test_one_tumour_type_by_stage_and_age(real_data: Path, tmp_path: Path) -> No
     assert {finding.rule for finding in summary.findings} == {"events.empty_row", "events.unknown_column"}
     link_again(workspace)
     scrubbed = deid.apply(workspace, actor="tester")
-    assert (scrubbed.faults, scrubbed.events_left_out) == ((), 0)
+    assert (scrubbed.faults, scrubbed.rows_left_out) == ((), {})
     with Embedded(workers=1, temp_directory=tmp_path / "spill") as engine:
         source = read_recipe(tmp_path / "recipe.yaml")
         attrition = select(workspace, engine, source, now=datetime(2026, 1, 2, tzinfo=UTC), dry_run=True).attrition

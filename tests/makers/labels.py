@@ -1,5 +1,6 @@
 """Photos of glass labels with a symbol on them, worn as labels are."""
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,29 @@ def symbol(kind: str, text: str) -> Image.Image:
     return Image.fromarray(np.pad(picture, quiet, constant_values=255))
 
 
+@lru_cache(1)
+def _page(
+    symbols: tuple[tuple[str, str, float, tuple[int, int]], ...], rotation: float, size: int, lines: tuple[str, ...]
+) -> Image.Image:
+    """The print before a lens has seen it; one page is looked at in several states of wear."""
+    large = size * _OVERSAMPLING
+    page = Image.new("L", (large, large), 255)
+    draw = ImageDraw.Draw(page)
+    for number, line in enumerate(lines):
+        font = ImageFont.load_default(size=22 * _OVERSAMPLING)
+        draw.text((large * 0.3, large * 0.16 + number * 26 * _OVERSAMPLING), line, fill=0, font=font)
+    for kind, text, module, (x, y) in symbols:
+        bare = symbol(kind, text)
+        factor = module * _OVERSAMPLING
+        # Through a whole multiple first: pixels of a module must not differ in size before the lens sees them.
+        multiple = max(1, int(np.ceil(factor)))
+        bare = bare.resize((bare.width * multiple, bare.height * multiple), Image.Resampling.NEAREST)
+        shape = (round(bare.width * factor / multiple), round(bare.height * factor / multiple))
+        bare = bare.resize(shape, Image.Resampling.BOX)
+        page.paste(bare, (x * _OVERSAMPLING - bare.width // 2, y * _OVERSAMPLING - bare.height // 2))
+    return page.rotate(rotation, Image.Resampling.BICUBIC, fillcolor=255).resize((size, size), Image.Resampling.BOX)
+
+
 def paint_symbols(
     symbols: list[tuple[str, str, float, tuple[int, int]]], *, rotation: float = 0, blur: float = 0.5, noise: float = 6,
     seed: int = 0, size: int = 600, ink: int = 25, paper: int = 232,
@@ -61,22 +85,7 @@ def paint_symbols(
         paper: grey level of the paper.
         lines: printed at the top.
     """
-    large = size * _OVERSAMPLING
-    page = Image.new("L", (large, large), 255)
-    draw = ImageDraw.Draw(page)
-    for number, line in enumerate(lines):
-        font = ImageFont.load_default(size=22 * _OVERSAMPLING)
-        draw.text((large * 0.3, large * 0.16 + number * 26 * _OVERSAMPLING), line, fill=0, font=font)
-    for kind, text, module, (x, y) in symbols:
-        bare = symbol(kind, text)
-        factor = module * _OVERSAMPLING
-        # Through a whole multiple first: pixels of a module must not differ in size before the lens sees them.
-        multiple = max(1, int(np.ceil(factor)))
-        bare = bare.resize((bare.width * multiple, bare.height * multiple), Image.Resampling.NEAREST)
-        shape = (round(bare.width * factor / multiple), round(bare.height * factor / multiple))
-        bare = bare.resize(shape, Image.Resampling.BOX)
-        page.paste(bare, (x * _OVERSAMPLING - bare.width // 2, y * _OVERSAMPLING - bare.height // 2))
-    page = page.rotate(rotation, Image.Resampling.BICUBIC, fillcolor=255).resize((size, size), Image.Resampling.BOX)
+    page = _page(tuple(symbols), rotation, size, lines)
     page = page.filter(ImageFilter.GaussianBlur(blur))
     grey = ink + np.asarray(page, dtype=float) / 255 * (paper - ink)
     random = np.random.default_rng(seed)

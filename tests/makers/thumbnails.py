@@ -85,14 +85,19 @@ def paint_thumbnail(
     dirt = _dirt(random, shape)[..., None] * random.normal(1, 0.04, 3)
     stained = np.zeros((*shape, 3)) if empty else _density(random, tissue, stain)
     pen = _pen(random, shape, tissue) if ink else np.zeros(shape, dtype=np.float32)
-    transmitted = light * np.exp(-dirt - stained) * _through_ink(random, pen, ink)
+    # In place, from here on: these arrays are large, and making them is most of the time.
+    transmitted = np.negative(dirt + stained)
+    np.exp(transmitted, out=transmitted)
+    transmitted *= light
+    if ink:
+        transmitted *= _through_ink(random, pen, ink)
     scale = long_side / 800
     sigma = random.uniform(2.0, 6.0) * max(1.0, scale) if blurred else random.uniform(0.0, 0.8)
     image, seen = _bordered(random, _defocused(transmitted, sigma))
     lamp = random.uniform(0.10, 0.35) if dark else 1
-    image = image * lamp
-    image = image + random.normal(0, random.uniform(0.3, 2.5), image.shape)
-    picture = _as_jpeg(Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)), int(random.integers(70, 96)))
+    image *= lamp
+    image += random.normal(0, random.uniform(0.3, 2.5), image.shape)
+    picture = _as_jpeg(Image.fromarray(np.clip(image, 0, 255, out=image).astype(np.uint8)), int(random.integers(70, 96)))
     tissue = _visible(tissue, lamp * light * (1 - np.exp(-stained)) if dark else None, sigma)
     return Thumbnail(picture, tissue & seen, (pen > 0.4) & seen, stain, ink, blurred, dark)
 
@@ -125,8 +130,8 @@ def _smoothed(plane: Plane, sigma: float) -> Plane:
 
 
 def _grid(shape: tuple[int, int]) -> tuple[Plane, Plane]:
-    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
-    return y, x
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    return y.astype(np.float32), x.astype(np.float32)
 
 
 def _tissue(random: Random, shape: tuple[int, int]) -> Mask:
@@ -180,8 +185,11 @@ def _density(random: Random, tissue: Mask, stain: str) -> NDArray[np.float64]:
     # Cells, glands and nuclei: some of it as fine as the pixels.
     nuclei = (noise(random, shape, random.uniform(1.2, 2.0)) > random.uniform(0.5, 1.2)) * random.uniform(0.5, 1.2)
     patches = np.clip(0.5 + noise(random, shape, random.uniform(15, 60)), 0, 2)
-    amount = (fibres[..., None] * ground + (nuclei * patches)[..., None] * detail) * strength
-    return np.asarray(amount * tissue[..., None], dtype=np.float64)
+    amount = fibres[..., None] * ground
+    amount += (nuclei * patches)[..., None] * detail
+    amount *= strength
+    amount *= tissue[..., None]
+    return np.asarray(amount, dtype=np.float64)
 
 
 def _light(random: Random, shape: tuple[int, int]) -> NDArray[np.float64]:
@@ -192,7 +200,8 @@ def _light(random: Random, shape: tuple[int, int]) -> NDArray[np.float64]:
     slope = random.uniform(-0.06, 0.06, 2)
     vignette = random.uniform(0, 0.08) * (x**2 + y**2)
     even = 1 + slope[0] * y + slope[1] * x - vignette
-    return np.asarray(np.clip(level * even[..., None] * tint, 0, 255), dtype=np.float64)
+    colour = level * even[..., None] * tint
+    return np.asarray(np.clip(colour, 0, 255, out=colour), dtype=np.float64)
 
 
 def _dirt(random: Random, shape: tuple[int, int]) -> Plane:
@@ -266,8 +275,6 @@ def _pen(random: Random, shape: tuple[int, int], tissue: Mask) -> Plane:
 
 def _through_ink(random: Random, pen: Plane, ink: str) -> NDArray[np.float64]:
     """What ink lets through, in three colours; streaks where the pen was dry."""
-    if not ink:
-        return np.ones((*pen.shape, 3))
     colour = np.clip(np.array(INKS[ink]) + random.normal(0, 12, 3), 4, 255) / 255
     streaks = np.clip(random.uniform(0.75, 0.98) + 0.06 * noise(random, pen.shape, 9), 0, 1)
     cover = (pen * streaks)[..., None]

@@ -2,24 +2,28 @@
 
 A drawing has one block per table: its name alone on a line, the heads, the rows. ``-`` is a missing value. ``S1`` stands
 for a slide's pseudonym, ``C1`` for a case's, ``P1`` for a person's, ``Q1`` for a group's, ``R1`` for a report's,
-``E1`` for an event's. What is not drawn is filled in: case ``C7`` belongs to patient ``P7`` in group ``Q7``.
+``E1`` for an event's, ``I1`` for a series', ``A1`` for an annotation's, ``M1`` for a block's or glass slide's. What is not
+drawn is filled in: case ``C7`` belongs to patient ``P7`` in group ``Q7``.
 
 What is drawn is the truth. Wherever truth is criterion-only, ``deid/`` gets a lie in its place.
 """
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from pathcurate.cohort.whole import as_codes, whole_table
 from pathcurate.disclosure.lists import record_permission_lists
 from pathcurate.model.column import Column, Table, Type
 from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES, VIEWS
+from pathcurate.model.recipe import Recipe
 from pathcurate.tables import conform, from_rows, write_parquet
+from pathcurate.text.conceptdigest import concept_sha
 from pathcurate.verification import input_states, write_seal
 from pathcurate.workspace import Workspace, load_workspace
 
@@ -34,9 +38,22 @@ SHIFTED_CODE = "Stage X"
 _LIES: dict[Type, Any] = {Type.INTEGER: SHIFTED_AGE, Type.STRING: SHIFTED_CODE}
 
 _ALIASES = {"slide": "slide_id", "case": "case_id", "patient": "patient_id", "group": "group_id", "report": "report_id",
-            "event": "event_id",
+            "event": "event_id", "series": "series_id", "annotation": "annotation_id", "material": "material_id",
             "code": "subject_code", "from": "valid_from", "to": "valid_to", "kinds": "data_kinds"}  # fmt: skip
-_SHORT = re.compile(r"([SCPQRGE])([0-9]+)")
+_DRAWN = ("slides", "cases", "patients", "reports", "events", "series", "annotations", "materials")
+_SAID = ("diagnoses", "ihc_results", "report_concepts")
+CURRENT, STALE = "c" * 64, "d" * 64
+"""Stand for the digest of a concept by the patterns that the recipe has now, and by others."""
+_REQUIRED: Mapping[str, Row] = {
+    "events": {"site": "NB01", "kind": "diagnosis"},
+    "series": {"status": "ok"},
+    "annotations": {"kind": "polygon", "coordinate_level": 0, "tool": "qupath"},
+    "materials": {"kind": "slide"},
+    "diagnoses": {"assertion": "affirmed"},
+    "ihc_results": {"marker": "CD3", "result": "positive"},
+    "report_concepts": {"concept": "it", "concept_sha": CURRENT, "assertion": "affirmed"},
+}
+_SHORT = re.compile(r"([SCPQRGEIAM])([0-9]+)")
 
 
 def long(code: str) -> str:
@@ -57,11 +74,30 @@ class Drawn:
     tables: Mapping[str, list[Row]]
     permissions: list[Row] | None
 
+    def of(self, recipe: Recipe) -> "Drawn":
+        """The same with the digests that the recipe's concepts have."""
+        shas = {name: concept_sha(concept) for name, concept in (recipe.concepts or {}).items()}
+        rows = [
+            {**row, "concept_sha": shas.get(row["concept"], STALE) if row["concept_sha"] == CURRENT else STALE}
+            for row in self.tables["report_concepts"]
+        ]
+        return replace(self, tables={**self.tables, "report_concepts": rows})
+
     def arrow(self) -> dict[str, pa.Table]:
-        """The views that a plan reads, permissions aside."""
+        """The views that queries read, permissions aside: tables put together, and what may go out of each."""
+        files = self.files()
+        deid = {name: files[f"{name}_deid"] for name in DEID_TABLES}
+        codes = {name: as_codes(data[DEID_TABLES[name].key[0]]) for name, data in deid.items()}
+        return {
+            **{f"{name}_deid": data for name, data in deid.items()},
+            **{name: whole_table(name, data, files.get(f"{name}_true"), codes) for name, data in deid.items()},
+        }
+
+    def files(self) -> dict[str, pa.Table]:
+        """The de-identified tables, and their criterion-only twins."""
         views = {}
         for name, table in DEID_TABLES.items():
-            rows = sorted(self.tables[name], key=lambda row: row[table.key[0]])
+            rows = sorted(self.tables[name], key=lambda row: tuple(row[key] for key in table.key))
             twins = CRITERIA_TABLES.get(name)
             views[f"{name}_deid"] = conform(table, from_rows(table, [_lie(row, table, twins) for row in rows]))
             if twins is not None:
@@ -80,7 +116,7 @@ class Drawn:
         (root / "consent.csv").write_text("patient_id\n", encoding="utf-8")
         workspace = load_workspace(root / "pathcurate.yaml")
         record_permission_lists(workspace)
-        for view, data in self.arrow().items():
+        for view, data in self.files().items():
             name, _, kind = view.rpartition("_")
             folder = workspace.deid if kind == "deid" else workspace.vault / "criteria"
             write_parquet(folder / f"{name}.parquet", data)
@@ -105,11 +141,11 @@ def draw(text: str) -> Drawn:
 
 def completed(tables: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
     """The tables with everything that was not said: cases, patients, groups, counts and what is required."""
-    slides, cases, patients, reports, events = (
-        [dict(row) for row in tables.get(name, [])] for name in ("slides", "cases", "patients", "reports", "events")
+    slides, cases, patients, reports, events, series, annotations, materials = (
+        [dict(row) for row in tables.get(name, [])] for name in _DRAWN
     )
     known = {row["case_id"]: row for row in cases}
-    for row in (*slides, *reports):
+    for row in (*slides, *reports, *series, *materials):
         if row.get("case_id") and row["case_id"] not in known:
             known[row["case_id"]] = {"case_id": row["case_id"], "patient_id": row.get("patient_id")}
             cases.append(known[row["case_id"]])
@@ -120,30 +156,66 @@ def completed(tables: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
     people = {row["patient_id"]: row for row in patients}
     for case in cases:
         people.setdefault(case["patient_id"], {"patient_id": case["patient_id"]})
-    for row in (*cases, *people.values(), *events):
+    for row in series:
+        case = known.get(row.get("case_id") or "", {})
+        row["patient_id"] = row.get("patient_id") or case["patient_id"]
+        row.setdefault("site", case.get("site", "NB01"))
+    for row in (*cases, *people.values(), *events, *series):
         row["group_id"] = groups.get(row["patient_id"], "Q" + row["patient_id"][1:])
-    for row in (*slides, *reports):
+    for row in (*slides, *reports, *materials):
         case = known.get(row.get("case_id") or "", {})
         row.update({"patient_id": case.get("patient_id"), "group_id": case.get("group_id")})
         row.setdefault("site", case.get("site", "NB01"))
     for row in slides:
         row.setdefault("status", "ok")
         row.setdefault("tier", "exact" if row.get("case_id") else "none")
-    for row in events:
-        row.setdefault("site", "NB01")
-        row.setdefault("kind", "diagnosis")
+    _fill_others({"events": events, "series": series, "annotations": annotations, "materials": materials}, slides)
     for row in reports:
         row.setdefault("report_type", "primary")
         row.setdefault("status", "final")
+    _count(cases, people.values(), slides, reports)
+    rows = (slides, cases, list(people.values()), reports, events, series, annotations, materials)
+    made = dict(zip(_DRAWN, rows, strict=True))
+    of_report = {row["report_id"]: row for row in reports}
+    for name in _SAID:
+        made[name] = _said(name, tables.get(name, ()), of_report)
+    return {name: made[name] for name in DEID_TABLES}
+
+
+def _said(name: str, drawn: Iterable[Row], reports: Mapping[str, Row]) -> list[Row]:
+    """What reports say, line by line."""
+    lines: dict[str, int] = {}
+    rows = []
+    for row in drawn:
+        code = row["report_id"]
+        lines[code] = lines.get(code, 0) + 1
+        whose = {key: reports[code].get(key) for key in ("case_id", "patient_id", "group_id", "site")}
+        rows.append({**_REQUIRED[name], "ordinal": lines[code], **whose, **row})
+    return rows
+
+
+def _fill_others(tables: Mapping[str, list[Row]], slides: list[Row]) -> None:
+    of_slide = {row["slide_id"]: row for row in slides}
+    for row in tables["annotations"]:
+        slide = of_slide.get(row.get("slide_id") or "", {})
+        row.update({name: slide.get(name) for name in ("case_id", "patient_id", "group_id")})
+        row.setdefault("site", slide.get("site", "NB01"))
+    for name, rows in tables.items():
+        for row in rows:
+            for column, value in _REQUIRED[name].items():
+                row.setdefault(column, value)
+
+
+def _count(cases: list[Row], people: Iterable[Row], slides: list[Row], reports: list[Row]) -> None:
     for case in cases:
         case.setdefault("slide_count", sum(row.get("case_id") == case["case_id"] for row in slides))
         case.setdefault("report_count", sum(row["case_id"] == case["case_id"] for row in reports))
-    for person in people.values():
+    for person in people:
         own = [case for case in cases if case["patient_id"] == person["patient_id"]]
         person.setdefault("case_count", len(own))
         person.setdefault("slide_count", sum(case["slide_count"] for case in own))
-    made = {"slides": slides, "cases": cases, "patients": list(people.values()), "reports": reports, "events": events}
-    return {name: made.get(name, []) for name in DEID_TABLES}
+        told = {row.get("birth_date") for row in reports if row["patient_id"] == person["patient_id"]} - {None}
+        person.setdefault("birth_date", told.pop() if len(told) == 1 else None)
 
 
 def _rows(table: Table, lines: list[str]) -> list[Row]:

@@ -1,19 +1,16 @@
 """What recipes select from drawn tables.
 
 Every case is a drawing, a recipe and what becomes of each unit: ``kept``, or the step that it failed first, with ``?``
-if that was for a missing value. The slow oracle must give the same answer, and the stage the same attrition.
+if that was for a missing value. The slow oracle must give the same answer, and the same attrition.
 """
 
-import dataclasses
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from pathcurate import cohort
 from pathcurate.cohort import read_recipe
 from pathcurate.engines import Engine
 from pathcurate.recipefile import RecipeSource
@@ -21,10 +18,9 @@ from pathcurate.sqlplan.compiler import compile_recipe
 
 sys.path.append(str(Path(__file__).parent))
 
-import oracle
 from drawn_hospital import Drawn, draw, short
+from judging import judge
 
-NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)
 COLUMNS = {"slide": "slide_id", "case": "case_id", "patient": "patient_id"}
 
 
@@ -44,29 +40,9 @@ def load(body: str, folder: Path) -> RecipeSource:
     return read_recipe(file)
 
 
-def opened(engine: Engine, drawing: str) -> Drawn:
-    drawn = draw(drawing)
-    for view, data in drawn.arrow().items():
-        engine.view(view, data)
-    return drawn
-
-
-def judge(drawn: Drawn, source: RecipeSource, engine: Engine) -> tuple[dict[str, str], oracle.Answer]:
-    """What becomes of each unit by the engine, and the oracle's answer after it was compared."""
-    today = NOW.date()
-    engine.view("permissions", cohort._todays_permissions(drawn.statements(), source.recipe, today))
-    plan = compile_recipe(source.recipe, with_permissions=drawn.permissions is not None)
-    outcome = {
-        short(row[COLUMNS[source.recipe.unit]]): (
-            "kept" if row["failed_step"] is None else plan.steps[row["failed_step"]].id
-        )
-        + ("?" if row["failed_missing"] else "")
-        for row in engine.table(plan.sql).to_pylist()
-    }
-    answer = oracle.select(source.document.data, drawn.tables, drawn.permissions, today)
-    expected = {short(unit): (one.step or "kept") + ("?" if one.missing else "") for unit, one in answer.decisions.items()}
-    assert outcome == expected, "the engine and the oracle disagree"
-    return outcome, answer
+def judged(drawn: Drawn, source: RecipeSource, engine: Engine) -> dict[str, str]:
+    """What becomes of each unit, by the engine and by the oracle."""
+    return {short(unit): step for unit, step in judge(engine, drawn, source.recipe, source.document.data).outcome.items()}
 
 
 def outcomes(text: str) -> dict[str, str]:
@@ -174,9 +150,9 @@ def test_a_condition_under_every_policy(
         keys = {"slide": f"S{number} | C{number}", "case": f"C{number}", "patient": f"P{number}"}[level]
         lines.append(f"{keys} | {value}")
     slides = "\n".join(["slides", "slide | case", *(f"S{n} | C{n}" for n in range(1, len(rows) + 1))])
-    drawn = opened(engine, "\n".join([table, *lines]) + ("\n\n" + slides if level != "slide" else ""))
+    drawn = draw("\n".join([table, *lines]) + ("\n\n" + slides if level != "slide" else ""))
     for (part, policy), (kept, fell, unknown) in POLICIES.items():
-        got, _ = judge(drawn, load(criterion(unit, part, level, column, condition, policy), tmp_path), engine)
+        got = judged(drawn, load(criterion(unit, part, level, column, condition, policy), tmp_path), engine)
         words = {"y": kept, "n": fell, "?": unknown}
         code = {"slide": "S", "case": "C", "patient": "P"}[unit]
         assert got == {f"{code}{n}": words[answer] for n, (_, answer) in enumerate(rows, 1)}, (part, policy)
@@ -1218,11 +1194,5 @@ S2 readable
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in (CASES | PERMISSIONS).items()])
 def test_drawn_case(text: str, tmp_path: Path, engine: Engine) -> None:
     drawing, body, expected = text.split("---\n")
-    drawn, source = opened(engine, drawing), load(body, tmp_path)
-    outcome, answer = judge(drawn, source, engine)
-    assert outcome == outcomes(expected)
-    # The same once more as the stage does it, from files.
-    attrition = cohort.select(drawn.workspace(tmp_path), engine, source, now=NOW, dry_run=True).attrition
-    counted = [("start", 0, 0, *dataclasses.astuple(attrition.start))]
-    counted += [(s.id, s.dropped, s.dropped_missing, *dataclasses.astuple(s.remaining)) for s in attrition.steps]
-    assert counted == answer.attrition
+    drawn, source = draw(drawing), load(body, tmp_path)
+    assert judged(drawn, source, engine) == outcomes(expected)

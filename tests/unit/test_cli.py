@@ -208,7 +208,7 @@ def test_init_makes_a_workspace_of_any_name(name: str, tmp_path: Path) -> None:
     workspace = load_workspace(tmp_path / name / "pathcurate.yaml")
     assert workspace.name == name
     assert [site.code for site in workspace.sites] == ["NB01"]
-    assert {path.suffix for path in workspace.recipes.iterdir()} == {".yaml", ".json"}
+    assert {path.suffix for path in workspace.recipes.rglob("*.*")} == {".yaml", ".json", ".csv"}
 
 
 def test_init_here_takes_the_name_of_the_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pathcurate.demo.cases import id_check_digit, make_cases, make_reports, texts
-from pathcurate.demo.hospital import SITES, Hospital, make_hospital
+from pathcurate.demo.hospital import GENERAL_SITES, SITES, Hospital, make_hospital
 from pathcurate.demo.slides import code39, paint_label, paint_tissue, write_svs, write_tiff
 from pathcurate.demo.tiffwriter import Field, Page, ascii_text, encode_lzw, encode_tiff, long8s, longs, rational, shorts
 from pathcurate.errors import InputOutputError
@@ -249,7 +249,7 @@ def test_check_digit_of_the_standards_examples() -> None:
 
 @pytest.mark.parametrize("seed", range(80))
 def test_every_seed_makes_a_plausible_hospital(seed: int) -> None:
-    for site in SITES:
+    for site in GENERAL_SITES:
         rng = random.Random(seed)
         cases = make_cases(site, rng)
         reports = make_reports(cases, rng)
@@ -314,6 +314,7 @@ def export_rows(hospital: Hospital, site: str) -> list[dict[str, str]]:
     name, encoding, delimiter = {
         "NB01": ("reports_2023.csv", "gb18030", ","),
         "NB02": ("reports.tsv", "utf-8", "\t"),
+        "NB03": ("reports.csv", "utf-8-sig", ","),
     }[site]
     text = (hospital.directory / "hospital" / site / "lis" / name).read_bytes().decode(encoding)
     return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
@@ -343,7 +344,7 @@ def test_every_status_and_tier_is_there(key: dict[str, Any]) -> None:
     tiers = Counter(slide["tier"] for slide in key["slides"])
     assert set(tiers) == {"exact", "barcode", "metadata", "file_name", "conflict", "none"}
     assert tiers["conflict"] == 1
-    assert sum(slide["is_control"] for slide in key["slides"]) == 1
+    assert Counter(slide["site"] for slide in key["slides"] if slide["is_control"]) == {"NB01": 1, "NB03": 1}
     formats = Counter(slide["format"] for slide in key["slides"])
     assert formats["svs"] > 40
     assert 14 <= formats["tiff"] <= 18
@@ -497,6 +498,7 @@ def test_rows_and_key_agree(hospital: Hospital, key: dict[str, Any]) -> None:
         "NB01": ("病理号", "姓名", "性别", "年龄", "住院号", "接收日期", "报告日期"),
         "NB02": ("F_BLH", "F_XM", "F_XB", "F_NL", "F_ZYH", "F_SDRQ", "F_BGRQ"),
     }
+    heads["NB03"] = heads["NB01"]
     for site in SITES:
         answers = [report for report in key["reports"] if report["site"] == site]
         for row, answer in zip(rows[site], answers, strict=True):
@@ -516,9 +518,8 @@ def test_rows_and_key_agree(hospital: Hospital, key: dict[str, Any]) -> None:
 
 
 def test_id_numbers_are_valid_and_of_no_region(hospital: Hospital) -> None:
-    cards = {row["身份证号"] for row in export_rows(hospital, "NB01")} | {
-        row["F_SFZH"] for row in export_rows(hospital, "NB02")
-    }
+    heads = {"NB01": "身份证号", "NB02": "F_SFZH", "NB03": "身份证号"}
+    cards = {row[head] for site, head in heads.items() for row in export_rows(hospital, site)}
     assert len(cards) == hospital.patients
     for card in cards:
         assert re.fullmatch(r"999999\d{11}[\dX]", card)
@@ -529,7 +530,7 @@ def test_id_numbers_are_valid_and_of_no_region(hospital: Hospital) -> None:
 
 
 def test_the_traps_are_set(key: dict[str, Any]) -> None:
-    reports = key["reports"]
+    reports = [report for report in key["reports"] if report["site"] in GENERAL_SITES]
     people = {(report["site"], report["patient"]): report for report in reports}
     assert sum(person["age"] > 89 for person in people.values()) == 2
     assert any(re.fullmatch(r"\d+月", report["age_text"]) for report in reports)
@@ -537,7 +538,7 @@ def test_the_traps_are_set(key: dict[str, Any]) -> None:
     for report in reports:
         patients_of.setdefault(report["accession_raw"], set()).add((report["site"], report["patient"]))
     (shared,) = [found for found in patients_of.values() if len(found) > 1]
-    assert {site for site, _ in shared} == set(SITES)
+    assert {site for site, _ in shared} == set(GENERAL_SITES)
     namesakes = Counter((person["site"], person["name"]) for person in people.values())
     assert sorted(namesakes.values())[-2:] == [1, 2]
     types = Counter((report["site"], report["accession"]) for report in reports)
@@ -565,7 +566,8 @@ def test_permissions_follow_from_the_lists(hospital: Hospital, key: dict[str, An
         (row["机构"], row["住院号"]) for row in read_list(hospital.directory / "hospital/opt_out.csv") if row["退出"] == "是"
     }
     given = {(row["机构"], row["住院号"]) for row in consents}
-    assert len(left) == 2
+    assert {site for site, _ in left} == set(SITES)
+    assert len(left) == 3
     assert left < given
     valid = {
         (row["机构"], row["住院号"])
@@ -590,7 +592,7 @@ def test_the_workspace_names_files_that_exist(hospital: Hospital) -> None:
         named += [archive["root"] for archive in site["archives"]] + [report["path"] for report in site["reports"]]
         named += [report["mapping"] for report in site["reports"] if "mapping" in report]
         named += [event["path"] for event in site.get("events", ())]
-    assert len(named) == 8
+    assert len(named) == 12
     assert all((hospital.directory / name).exists() for name in named)
     mapping = yaml.safe_load((hospital.directory / "mappings/nb02.yaml").read_text("utf-8"))
     assert set(mapping["columns"].values()) <= export_rows(hospital, "NB02")[0].keys()
@@ -600,9 +602,11 @@ def test_the_follow_up_is_what_its_answer_key_says(hospital: Hospital, key: dict
     rows = list(
         csv.DictReader(io.StringIO((hospital.directory / "hospital/NB01/followup.csv").read_bytes().decode("gb18030")))
     )
-    assert len(rows) == len(key["events"]) == hospital.events
+    events = [event for event in key["events"] if event["site"] == "NB01"]
+    assert len(rows) == len(events)
+    assert len(key["events"]) == hospital.events
     reported = {report["patient"] for report in key["reports"] if report["site"] == "NB01"}
-    for number, (row, answer) in enumerate(zip(rows, key["events"], strict=True), 2):
+    for number, (row, answer) in enumerate(zip(rows, events, strict=True), 2):
         assert answer["row"] == number
         assert (row["住院号"] or None, row["日期"], row["单位"] or None) == (
             answer["patient"],
@@ -611,12 +615,12 @@ def test_the_follow_up_is_what_its_answer_key_says(hospital: Hospital, key: dict
         )
         assert answer["has_reports"] is (answer["patient"] in reported)
         assert answer["value"] == (float(row["结果"]) if re.fullmatch(r"[\d.]+", row["结果"]) else None)
-    assert {answer["kind"] for answer in key["events"]} == {"diagnosis", "laboratory", "follow_up", "death"}
-    stages = {answer["code"] for answer in key["events"] if answer["code_system"] == "ajcc"}
+    assert {answer["kind"] for answer in events} == {"diagnosis", "laboratory", "follow_up", "death"}
+    stages = {answer["code"] for answer in events if answer["code_system"] == "ajcc"}
     assert stages == {"Stage 0", "Stage IA", "Stage IIA", "Stage IIB", "Stage IIIA", "Stage IV"}
     # The traps: a stranger, nobody, a result that is no number, a name in a text.
-    assert [answer["has_reports"] for answer in key["events"][-3:]] == [True, False, False]
-    assert key["events"][-1]["patient"] is None
+    assert [answer["has_reports"] for answer in events[-3:]] == [True, False, False]
+    assert events[-1]["patient"] is None
     assert rows[-3]["结果"] == "<0.5"
     names = {report["name"] for report in key["reports"]}
     assert any(name in row["项目"] for row in rows for name in names)
@@ -625,6 +629,8 @@ def test_the_follow_up_is_what_its_answer_key_says(hospital: Hospital, key: dict
 def test_planted_values_stand_in_the_files(hospital: Hospital, key: dict[str, Any]) -> None:
     seen = [json.dumps([export_rows(hospital, site) for site in SITES], ensure_ascii=False)]
     seen.append((hospital.directory / "hospital/NB01/followup.csv").read_bytes().decode("gb18030"))
+    films = hospital.directory / "hospital" / "NB03" / "radiology"
+    seen += [path.read_bytes().decode(errors="replace") for path in sorted(films.rglob("*.dcm"))]
     for slide in key["slides"]:
         seen.append(slide["relpath"])
         if slide["width"]:
@@ -632,7 +638,8 @@ def test_planted_values_stand_in_the_files(hospital: Hospital, key: dict[str, An
                 seen += [value for name, value in opened.properties.items() if not name.startswith("openslide.")]
     text = "\n".join(seen)
     planted = key["planted"]
-    for kind in ("names", "doctors", "users", "id_numbers", "phones", "patient_numbers", "file_stems", "scanner_serials"):
+    for kind in ("names", "doctors", "users", "id_numbers", "phones", "patient_numbers", "file_stems", "scanner_serials",
+                 "uids"):  # fmt: skip
         assert planted[kind]
         assert [value for value in planted[kind] if value not in text] == [], kind
     for report in key["reports"]:

@@ -11,12 +11,14 @@ from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 
+import openslide
 import pytest
 
 from pathcurate import doctor
 from pathcurate.cli.main import run
 from pathcurate.disclosure.lists import record_permission_lists
-from pathcurate.doctor import Check, examine
+from pathcurate.doctor import examine
+from pathcurate.doctor.check import Check
 from pathcurate.model.slide import SLIDES
 from pathcurate.product import register
 from pathcurate.registries.sql import open_registry
@@ -307,7 +309,7 @@ def test_libraries_that_were_not_tried_are_named(
 
 
 def test_an_old_openslide_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor.openslide, "__library_version__", "4.0.0")
+    monkeypatch.setattr(openslide, "__library_version__", "4.0.0")
     assert {check.name: check.status for check in examine(None, NOW)}["OpenSlide"] == "error"
 
 

@@ -14,9 +14,10 @@ from jinja2 import UndefinedError
 from pathcurate.disclosure.risk import evaluate
 from pathcurate.disclosure.standard import read_standard
 from pathcurate.htmlreport.attrition import KINDS, UNITS, attrition_svg, text_width, wrap
+from pathcurate.htmlreport.composition import gains, trait_charts
 from pathcurate.htmlreport.page import ColumnFacts, ReleaseFacts, TableFacts, cohort_page, release_page
 from pathcurate.htmlreport.template import grouped, render, share, shown
-from pathcurate.model.attrition import Attrition, AttritionStep, Counts
+from pathcurate.model.attrition import WITHHELD, ShownAttrition, ShownStep, ShownTrait
 from pathcurate.model.evaluation import Evaluation
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -24,19 +25,35 @@ CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 HAN = "纳入标准：在本中心及协作医院行胸外科手术切除、且病理报告（含补充报告及会诊意见）已最终签发的原发性肺恶性肿瘤病例"
 
 
-def attrition(labels: list[str], unit: str = "slide") -> Attrition:
+def attrition(labels: list[str], unit: str = "slide") -> ShownAttrition:
+    """Nothing hidden: every third step drops nobody."""
     slides, steps = 2_800_000, []
     kinds, levels = list(KINDS), list(UNITS)
     for number, label in enumerate(labels):
         dropped = 123_457 if number % 3 else 0
         slides -= dropped
         steps.append(
-            AttritionStep(
-                f"step_{number}", label, levels[number % 3], kinds[number % 4], dropped, dropped // 7,
-                Counts(slides, slides // 4, slides // 5),
-            )
+            ShownStep(f"step_{number}", label, levels[number % 7], kinds[number % 6], dropped, 1, dropped // 7,
+                      counts(slides), {} if kinds[number % 6] in {"label", "sample"} else counts(dropped))
         )  # fmt: skip
-    return Attrition(unit, Counts(2_800_000, 700_000, 560_000), tuple(steps))
+    trait = ShownTrait("age_band", (("5-9", "20-24"), ("25-29", "")), (-1, 0), ((400_000, 160_000), (300_000, 100_000)))
+    return ShownAttrition(unit, ("slides", "cases", "patients"), counts(2_800_000), tuple(steps), (trait,), 0, 1)
+
+
+def counts(slides: int) -> dict[str, int | str]:
+    return {"slides": slides, "cases": slides // 4, "patients": slides // 5}
+
+
+def hidden(labels: list[str], unit: str = "slide") -> ShownAttrition:
+    """The same with the second and third steps told as one, and what the last leaves not told."""
+    shape = attrition(labels, unit)
+    nothing = dict.fromkeys(shape.levels, WITHHELD)
+    steps = list(shape.steps)
+    for place in {1, len(steps) - 1} & set(range(len(steps))):
+        steps[place] = replace(steps[place], dropped=WITHHELD, dropped_missing=WITHHELD, remaining=nothing, gained=nothing)
+    if len(steps) > 3:
+        steps[2] = replace(steps[2], together=2, dropped_missing=WITHHELD, gained=nothing)
+    return replace(shape, steps=tuple(steps), min_cell=10, round_to=5)
 
 
 def evaluation(text: str) -> Evaluation:
@@ -220,12 +237,8 @@ def test_every_fact_is_on_the_page() -> None:
     ]  # fmt: skip
     assert [text for text in wanted if text not in found] == []
     for step in facts.attrition.steps:
-        for number in (step.dropped, step.dropped_missing, *step_counts(step.remaining)):
-            assert grouped(number) in found
-
-
-def step_counts(counts: Counts) -> tuple[int, int, int]:
-    return counts.slides, counts.cases, counts.patients
+        for number in (step.dropped, step.dropped_missing, *step.remaining.values()):
+            assert grouped(int(number)) in found
 
 
 def test_the_same_facts_give_the_same_bytes() -> None:
@@ -258,7 +271,7 @@ def test_the_figure_tells_those_who_do_not_see_it() -> None:
     named = (root.get("aria-labelledby") or "").split()
     assert [element.get("id") for element in root[:2]] == named
     description = root.findtext(f"{SVG}desc") or ""
-    assert "Step 1, Adult: 123\u202f457 slides fell, 17\u202f636 of them for a missing value;" in description
+    assert "Step 1, Adult: − 123\u202f457 slides, 17\u202f636 of them for a missing value 缺失;" in description
 
 
 def test_the_figure_shows_each_step() -> None:
@@ -272,6 +285,49 @@ def test_the_figure_shows_each_step() -> None:
     assert lines.count("slides 切片") == 3
 
 
+def test_steps_that_are_told_as_one_stand_beside_one_arrow() -> None:
+    root = ET.fromstring(attrition_svg("Thorax", hidden(["Permission", "Adult", "HE", "Control", "Grade"])))  # noqa: S314
+    lines = [element.text or "" for element in root.iter(f"{SVG}text")]
+    assert sum("counted together with step 2" in line for line in lines) == 1
+    text = " ".join(lines)
+    assert "− 123\u202f457 slides in steps 1 to 2 together" in text
+    assert "not shown 不显示" in text
+    assert "rounded to 5, numbers from 1 to 9 hidden" in text
+    assert lines.count("hidden") == 3, "what the last leaves"
+    down = [line for line in root.iter(f"{SVG}line") if line.get("x1") == line.get("x2")]
+    assert len(down) == 4
+
+
+@pytest.mark.parametrize("hostile", ["<script>", '"><img src=x>', "{{7*7}}", "\u202e"])
+def test_the_page_of_a_cohort_says_what_is_hidden_and_escapes_the_rest(hostile: str) -> None:
+    shape = hidden([hostile, "Adult", hostile, "Control", hostile])
+    group = ((hostile, hostile), ("a", hostile))
+    shape = replace(shape, traits=(replace(shape.traits[0], trait="site", groups=group),))
+    found = Page(cohort_page(hostile, shape, has_permissions=True))
+    plain = Page(cohort_page("plain", hidden(["plain"] * 5), has_permissions=True))
+    assert found.outside_of_figure == plain.outside_of_figure
+    assert found.texts["h1"] == [shown(hostile)]
+    assert found.text.count(shown(hostile)) >= 9
+    for sentence in ("rounded to multiples of 5", "counts from 1 to 9", "What leaving one step out", "Who is left"):
+        assert sentence in found.text
+    assert "hidden" in found.texts["strong"], "what is kept"
+    assert "71.4\u202f%" in found.text, "400 000 of 560 000"
+
+
+def test_many_steps_of_a_trait_are_shown_by_six() -> None:
+    shape = attrition(["a"] * 20)
+    trait = replace(shape.traits[0], after=tuple(range(-1, 20)), patients=((40, 20),) * 21)
+    (chart,) = trait_charts(replace(shape, traits=(trait,)))
+    assert chart.columns == ("Start 起始", "After 3 之后", "After 7 之后", "After 11 之后", "After 15 之后", "Cohort 队列")
+    assert [row.label for row in chart.rows] == ["5-9 … 20-24", "25-29 … missing 缺失"]
+
+
+def test_gains_come_most_first_and_only_of_what_can_be_left_out() -> None:
+    shape = attrition(["a"] * 6)
+    found = gains(shape)
+    assert [(gain.number, gain.counts[0], gain.width) for gain in found] == [(2, 123_457, "100.0"), (3, 0, "0.0")]
+
+
 words = st.one_of(
     st.text(max_size=200),
     st.text(st.sampled_from("肺癌切片，。、（）(“”)abc WM1.-"), max_size=200),
@@ -279,16 +335,22 @@ words = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(words, max_size=5), words, st.integers(0, 2**53 - 1))
 def test_no_text_leaves_its_box_and_no_box_another(labels: list[str], title: str, count: int) -> None:
     shape = attrition(labels)
-    shape = replace(shape, start=Counts(count, count, count), steps=tuple(
+    shape = replace(shape, start=dict.fromkeys(shape.levels, count), steps=tuple(
         replace(step, dropped=count, dropped_missing=count) for step in shape.steps))  # fmt: skip
-    root = ET.fromstring(attrition_svg(title, shape))  # noqa: S314
+    for drawn in (shape, hidden(labels)):
+        told = sum(step.dropped != WITHHELD or step is drawn.steps[-1] for step in drawn.steps)
+        assert_all_text_is_in_its_box(attrition_svg(title, drawn), 1 + len(labels) + told)
+
+
+def assert_all_text_is_in_its_box(svg: str, count: int) -> None:
+    root = ET.fromstring(svg)  # noqa: S314
     width, height = (float(root.get(name, "")) for name in ("width", "height"))
     boxes = [box_of(element) for element in root.iter(f"{SVG}rect")][1:]
-    assert len(boxes) == 1 + 2 * len(labels)
+    assert len(boxes) == count
     for left, top, right, bottom in boxes:
         assert 0 <= left < right <= width
         assert 0 <= top < bottom <= height

@@ -232,7 +232,7 @@ def test_the_commands_tell_of_the_workspaces_own_profile(
         ("columns: {events.end_date: ^{date: year}}", "its declaration allows `drop` or `shift`"),
         ("columns: {slides.site: ^drop}", "its declaration allows `keep`"),
         ("columns: {^reports.agee: drop}", "no column is called `reports.agee`; did you mean `reports.age`?"),
-        ("columns: {^patient_name: drop}", "did you mean `reports.patient_name`?"),
+        ("columns: {^patient_name: drop}", "did you mean `series.patient_name`?"),
         ("columns: {reports.age: ^{age: band10, date: year}}", "generalised to one thing only"),
         ("columns: {reports.age: ^{age: band7}}", "generalised to band5 or band10 or band20"),
         ("columns: {reports.age: ^{colour: red}}", "known: age, date, place"),

@@ -53,8 +53,11 @@ ORIGINALS = {
     "C": ("NB01", CANARY),
     "S": ("S-1", "NB01", "main", PATH.decode("utf-8", "surrogateescape")),
     "R": ("R-1", "NB01", CANARY),
+    "I": ("I-1", "NB01", "main", PATH.decode("utf-8", "surrogateescape")),
+    "A": ("A-1", "NB01", "S-1"),
+    "M": ("M-1", "NB01", CANARY),
 }
-KEYED = {"P": 1, "C": 2, "S": 1, "R": 1}
+KEYED = {"P": 1, "C": 2, "S": 1, "R": 1, "I": 1, "A": 1, "M": 1}
 
 
 def code_of(vault: Vault, kind: str) -> str:
@@ -74,6 +77,9 @@ def test_each_kind_of_code_leads_back(workspace: Workspace) -> None:
     assert found.rows[codes["C"]] == {"site": "NB01", "accession": CANARY}
     assert found.rows[codes["S"]]["archive"] == "main"
     assert found.rows[codes["R"]] == {"report_id": "R-1", "site": "NB01", "accession": CANARY}
+    assert found.rows[codes["I"]]["series_id"] == "I-1"
+    assert found.rows[codes["A"]] == {"annotation_id": "A-1", "site": "NB01", "slide_id": "S-1"}
+    assert found.rows[codes["M"]] == {"material_id": "M-1", "site": "NB01", "accession": CANARY}
     assert CANARY not in repr(found)
 
 
@@ -157,7 +163,7 @@ def test_codes_of_a_product_lead_back_and_only_with_its_name(workspace: Workspac
     vault = open_vault(workspace.vault)
     codes = [product(vault.key, "lung").codes.code(kind, code_of(vault, kind)) for kind in ORIGINALS]
     found = reidentify(workspace, ask(codes, "lung"), actor="me")
-    assert [row.get("accession") for row in found.rows.values()] == [None, CANARY, None, CANARY]
+    assert [row.get("accession") for row in found.rows.values()] == [None, CANARY, None, CANARY, None, None, CANARY]
     for name in ("breast", None):
         assert reidentify(workspace, ask(codes, name), actor="me") == stage.Reidentified({}, len(codes))
     mixed = [codes[0], code_of(vault, "C"), "E-0000000000000000", "Q-0000000000000000"]
@@ -175,7 +181,7 @@ def test_releases_from_before_two_rotations_lead_back(workspace: Workspace) -> N
         assert reidentify(workspace, ask([internal]), actor="me").rows[internal]["person_id"] == "person-1"
     events = [event for event in read_events(workspace.vault) if event.action == "vault rotate"]
     assert [event.purpose for event in events] == ["a curator has left", "again"]
-    assert [event.facts["rows"] for event in events] == [4, 4]
+    assert [event.facts["rows"] for event in events] == [len(ORIGINALS)] * 2
 
 
 def test_a_vault_that_came_back_from_shares_leads_back_from_old_releases(workspace: Workspace, tmp_path: Path) -> None:

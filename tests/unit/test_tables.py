@@ -13,6 +13,7 @@ import pytest
 
 from pathcurate import tables
 from pathcurate.errors import InputOutputError
+from pathcurate.goingback import states_at
 from pathcurate.model.column import Action, Column, Identifying, Table, Type
 from pathcurate.model.slide import SLIDES
 from pathcurate.tables import Catalog, arrow_schema, conform, from_rows, read_parquet, write_parquet
@@ -40,8 +41,12 @@ def rows(*items: dict[str, object]) -> pa.Table:
     return from_rows(NOTES, items)
 
 
-def texts(catalog: Catalog, as_of: datetime | None = None) -> list[str]:
-    return list(catalog.read(NOTES, columns=["text"], as_of=as_of)["text"].to_pylist())
+def texts(catalog: Catalog) -> list[str]:
+    return list(catalog.read(NOTES, columns=["text"])["text"].to_pylist())
+
+
+def texts_at(root: Path, moment: datetime) -> list[str]:
+    return texts(Catalog(root, states_at(root, [NOTES.name], moment)))
 
 
 def folder(catalog_root: Path) -> Path:
@@ -131,7 +136,7 @@ def test_a_key_that_comes_twice_at_once_is_one_row_from_the_first_moment_on(cata
     assert texts(catalog) == ["b", "second", "c"]
 
 
-def test_every_earlier_state_can_be_read_again(catalog: Catalog) -> None:
+def test_every_earlier_state_can_be_read_again(root: Path, catalog: Catalog) -> None:
     moments = [datetime.now(UTC) - timedelta(days=1)]
     states: list[list[str]] = [[]]
     for change in ("upsert", "upsert", "replace", "upsert"):
@@ -142,9 +147,9 @@ def test_every_earlier_state_can_be_read_again(catalog: Catalog) -> None:
         moments.append(datetime.fromisoformat(snapshot.at))
         states.append(texts(catalog))
     assert states[1:] == [["state 1"], ["state 1", "state 2"], ["state 3"], ["state 3", "state 4"]]
-    assert [texts(catalog, moment) for moment in moments] == states
+    assert [texts_at(root, moment) for moment in moments] == states
     just_before = [moment - timedelta(microseconds=1) for moment in moments[1:]]
-    assert [texts(catalog, moment) for moment in just_before] == states[:-1]
+    assert [texts_at(root, moment) for moment in just_before] == states[:-1]
 
 
 def test_files_once_written_never_change(catalog: Catalog, root: Path) -> None:

@@ -181,8 +181,9 @@ def test_a_registry_is_a_path_or_an_sqlite_address(tmp_path: Path, registry: str
          ["3:39: error: Input should be greater than or equal to 1 (got 0)",
           "3:67: error: Input should be a valid integer (got true)"]),
         (HEAD + "deid: {profil: x}", ["3:8: error: unknown key `profil` in deid; did you mean `profile`?"]),
-        (HEAD + "engine: sc://spark:15002", ["3:9: error: a Spark Connect engine is not supported in this version"]),
-        (HEAD + "engine: spark", ["3:9: error: `engine` must be embedded"]),
+        *((HEAD + f"engine: {engine}",
+           ["3:9: error: `engine` must be embedded, or a Spark Connect server written sc://host:port"])
+          for engine in ("spark", "sc://spark", "sc://spark:0", "sc://u:p@spark:15002", "sc://spark:15002/;token=x", "4")),
         (HEAD + "registry: postgresql+psycopg://u@h/d",
          ["3:11: error: a PostgreSQL registry is not supported in this version"]),
         (HEAD + "registry: sqlite://", ["3:11: error: an SQLite registry is written sqlite:///FILE"]),

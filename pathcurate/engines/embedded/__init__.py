@@ -3,6 +3,9 @@
 import os
 import pickle
 import re
+import shutil
+import tempfile
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import pyarrow as pa
 
-from pathcurate.engines import Kernel, OnLoss
+from pathcurate.engines import Kernel, OnLoss, plain_schema
 from pathcurate.engines.embedded.processes import Run
 from pathcurate.errors import InputOutputError
 
@@ -30,7 +33,7 @@ class Embedded:
 
     Args:
         workers: processes for kernels, and threads for SQL.
-        temp_directory: where SQL puts what does not fit into memory; made when needed.
+        temp_directory: where SQL puts what does not fit into memory, and materialised results; made when needed.
         memory_limit_bytes: for SQL; None leaves DuckDB's own limit, 80 % of the machine.
 
     Raises:
@@ -44,6 +47,8 @@ class Embedded:
         self._runs: set[Run] = set()
         self._memory_limit_bytes = memory_limit_bytes
         self._temp_directory = temp_directory
+        self._own_directory: Path | None = None  # of materialised results
+        self._files: dict[str, Path] = {}
         self._opened: duckdb.DuckDBPyConnection | None = None
         self._sql_thread = ThreadPoolExecutor(1, thread_name_prefix="sql")
 
@@ -111,23 +116,51 @@ class Embedded:
         Raises:
             InputOutputError: a file is missing, unreadable or no Parquet.
         """
-        quoted = '"' + name.replace('"', '""') + '"'
-
-        def define() -> None:
-            self._connection.unregister(name)
-            self._connection.execute(f"DROP VIEW IF EXISTS {quoted}")
-            if isinstance(relation, pa.Table):
-                self._connection.register(name, relation)
-                return
-            files = ", ".join(_literal(re.sub(r"([*?\[])", r"[\1]", os.fspath(path))) for path in relation)
-            self._connection.execute(
-                f"CREATE VIEW {quoted} AS SELECT * FROM "
-                f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
-            )
-
         if not isinstance(relation, pa.Table) and not relation:
             raise ValueError("a view needs at least one file; give an empty table with the right schema instead")
-        self._ask(define)
+        self._ask(lambda: self._define(name, relation))
+        self._forget_file(name)
+
+    def _define(self, name: str, relation: Sequence[Path] | pa.Table) -> None:
+        quoted = '"' + name.replace('"', '""') + '"'
+        self._connection.unregister(name)
+        self._connection.execute(f"DROP VIEW IF EXISTS {quoted}")
+        if isinstance(relation, pa.Table):
+            self._connection.register(name, relation)
+            return
+        files = ", ".join(_literal(re.sub(r"([*?\[])", r"[\1]", os.fspath(path))) for path in relation)
+        self._connection.execute(
+            f"CREATE VIEW {quoted} AS SELECT * FROM read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
+        )
+
+    def materialise(self, name: str, sql: str) -> None:
+        """Give the rows of a query a name in SQL, replacing what had it; the query runs once, now.
+
+        The rows are written as Parquet below the temporary directory: less than a temporary table of DuckDB takes, which
+        holds text uncompressed, and nothing of them counts against the memory.
+
+        Raises:
+            InputOutputError: the query failed, or the disk is full.
+        """
+        if self._own_directory is None:
+            self._temp_directory.mkdir(parents=True, exist_ok=True)
+            self._own_directory = Path(tempfile.mkdtemp(prefix="sql-", dir=self._temp_directory))
+        path = self._own_directory / f"{uuid.uuid4().hex}.parquet"
+
+        def write() -> None:
+            self._connection.execute(f"COPY ({sql}\n) TO {_literal(os.fspath(path))} (FORMAT parquet, COMPRESSION snappy)")
+            # Only now: the query may read what has the name so far.
+            self._define(name, [path])
+
+        self._ask(write)
+        self._forget_file(name)
+        self._files[name] = path
+
+    def _forget_file(self, name: str) -> None:
+        """Remove what an earlier view of this name lay in."""
+        former = self._files.pop(name, None)
+        if former is not None:
+            former.unlink(missing_ok=True)
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query; each ``?`` in it stands for a parameter.
@@ -146,7 +179,7 @@ class Embedded:
 
         def fetch() -> pa.Table:
             table: pa.Table = self._connection.sql(sql, params=list(parameters)).to_arrow_table()
-            return table
+            return table.cast(plain_schema(table.schema))
 
         return self._ask(fetch)
 
@@ -160,8 +193,9 @@ class Embedded:
         """
         reader = self._ask(lambda: self._connection.sql(sql, params=list(parameters)).to_arrow_reader(_BATCH_ROWS))
         try:
+            schema = plain_schema(reader.schema)
             while (batch := self._ask(lambda: next(reader, None))) is not None:
-                yield batch
+                yield batch.cast(schema)
         finally:
             reader.close()
 
@@ -183,6 +217,8 @@ class Embedded:
         self._sql_thread.shutdown()
         if self._opened is not None:
             self._opened.close()
+        if self._own_directory is not None:
+            shutil.rmtree(self._own_directory, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self

@@ -21,7 +21,16 @@ from multiprocessing.context import SpawnProcess
 
 import pyarrow as pa
 
-from pathcurate.engines import Kernel, LossReason, OnLoss
+from pathcurate.engines import (
+    Kernel,
+    LossReason,
+    OnLoss,
+    RemoteError,
+    checked_output,
+    from_bytes,
+    run_kernel,
+    to_bytes,
+)
 from pathcurate.errors import InputOutputError
 from pathcurate.firstarray import first_array_without_pandas
 
@@ -95,7 +104,7 @@ class _Worker:
         Raises:
             OSError: the process died while it had nothing to do.
         """
-        self.connection.send_bytes(_to_bytes(task.rows))
+        self.connection.send_bytes(to_bytes(task.rows))
         self.task = task
         self.since = time.monotonic()
 
@@ -111,7 +120,7 @@ class _Worker:
         except (EOFError, OSError):
             raise _GoneError from None
         if failure is not None:
-            raise failure from _RemoteError(message.decode())
+            raise failure from RemoteError(message.decode())
         return bytes(message)
 
     @property
@@ -138,13 +147,6 @@ class _Worker:
 
 class _GoneError(Exception):
     """The process at the other end of a pipe has ended."""
-
-
-class _RemoteError(Exception):
-    """The traceback of an exception in a worker, as its cause here."""
-
-    def __str__(self) -> str:
-        return f"\n{self.args[0]}"
 
 
 class Run:
@@ -239,7 +241,7 @@ class Run:
             worker.is_loading = False
             self._failed_starts = 0
         else:
-            worker.task.output = _from_bytes(message)
+            worker.task.output = from_bytes(message)
             worker.task = None
 
     def _lose(self, worker: _Worker, reason: LossReason) -> None:
@@ -250,7 +252,7 @@ class Run:
         if task is None:
             return
         if task.rows.num_rows == 1:
-            task.output = _checked(self._on_crash(task.rows, reason), self._schema, 1, "on_crash")
+            task.output = checked_output(self._on_crash(task.rows, reason), self._schema, 1, "on_crash")
             return
         # Halving a batch that hangs would wait again for every half; single rows wait once for each that hangs.
         pieces = task.single_rows() if reason == "timeout" else task.halves()
@@ -320,53 +322,9 @@ def _load(program: bytes) -> bytes:
     _loaded["program"] = kernel, spec, schema
     first_array_without_pandas()
     # The first batch that Arrow makes takes longer than others: time that is not the first row's.
-    return _to_bytes(pa.RecordBatch.from_pylist([], schema=schema))
+    return to_bytes(pa.RecordBatch.from_pylist([], schema=schema))
 
 
 def _work(message: bytes) -> bytes:
     kernel, spec, schema = _loaded["program"]
-    name = getattr(kernel, "__qualname__", "kernel")
-    rows = _from_bytes(message)
-    try:
-        return _to_bytes(_checked(kernel(rows, spec), schema, rows.num_rows, name))
-    except Exception as error:
-        if _survives_pickling(error):
-            raise
-        raise RuntimeError(f"The kernel {name} raised {type(error).__name__}.") from error
-    except BaseException as error:
-        # SystemExit and its like would end the caller without a word.
-        raise RuntimeError(f"The kernel {name} raised {type(error).__name__}.") from error
-
-
-def _survives_pickling(error: Exception) -> bool:
-    # The caller's end of a pool that cannot unpickle an exception reports a dead worker instead.
-    try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
-    except Exception:  # noqa: BLE001 - exceptions of any library, with whatever their constructors do
-        return False
-    return True
-
-
-def _checked(output: object, schema: pa.Schema, row_count: int, maker: str) -> pa.RecordBatch:
-    if not isinstance(output, pa.RecordBatch):
-        raise TypeError(f"{maker} returned no record batch")
-    if not output.schema.equals(schema):
-        ours, declared = set(output.schema), set(schema)
-        odd = sorted({field.name for field in ours ^ declared})
-        raise TypeError(f"{maker} returned another schema than declared: {', '.join(odd) or 'other column order'}")
-    if output.num_rows != row_count:
-        raise ValueError(f"{maker} returned {output.num_rows} rows for {row_count}")
-    return output
-
-
-def _to_bytes(batch: pa.RecordBatch) -> bytes:
-    # The stream format writes a slice alone; a pickled slice carries the whole batch that it was cut from.
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    return sink.getvalue().to_pybytes()
-
-
-def _from_bytes(message: bytes) -> pa.RecordBatch:
-    with pa.ipc.open_stream(message) as reader:
-        return reader.read_next_batch()
+    return to_bytes(run_kernel(kernel, from_bytes(message), spec, schema))

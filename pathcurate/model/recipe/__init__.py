@@ -257,6 +257,8 @@ class Recipe(Part):
         self._check_ids()
         if (self.columns is None) == (self.tables is None):
             raise fault("a recipe needs exactly one of `columns` and `tables`")
+        if self.tables is not None and self.unit_table not in self.tables:
+            raise fault(f"`tables` must hold `{self.unit_table}`: its rows are the units of the cohort", "tables")
         if len(self.criteria) > MOST_CRITERIA:
             raise fault(f"a recipe has at most {MOST_CRITERIA} criteria", "include")
         for table, output in self.outputs.items():

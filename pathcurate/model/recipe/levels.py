@@ -3,7 +3,7 @@
 Two of the views are made of others: a *specimen* is a case and a letter, a *block* a specimen and a number.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from pathcurate.model.column import Action, Column, Identifying, Table, Type
@@ -106,3 +106,29 @@ def recipe_views(*, has_index: bool) -> dict[str, Table]:
         )
         for name, view in views.items()
     }
+
+
+NUMBERS: Mapping[str, str] = {
+    "patient_id": "patient_no", "case_id": "case_no", "slide_id": "slide_no", "series_id": "series_no",
+    "event_id": "event_no", "report_id": "report_no",
+}  # fmt: skip
+"""The column with the number of what a code names: its place among all of its kind."""
+OWNERS: Mapping[str, tuple[str, ...]] = {
+    "patients": ("patients",),
+    "cases": ("cases", "patients"),
+    "slides": ("slides", "cases", "patients"),
+    "series": ("series", "cases", "patients"),
+    "reports": ("reports", "cases", "patients"),
+    "events": ("events", "patients"),
+    "diagnoses": ("reports", "cases", "patients"),
+    "ihc_results": ("reports", "cases", "patients"),
+    "report_concepts": ("reports", "cases", "patients"),
+    "annotations": ("slides", "cases", "patients"),
+    "materials": ("cases", "patients"),
+}
+"""The tables that the rows of each table belong to, itself among them if it gives its rows numbers."""
+
+
+def numbered(columns: Iterable[str]) -> tuple[str, ...]:
+    """The same columns with numbers in place of codes."""
+    return tuple(NUMBERS.get(name, name) for name in columns)

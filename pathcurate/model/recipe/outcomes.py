@@ -201,7 +201,7 @@ class Split(Part):
     group: Literal["patient"] = "patient"
     ratios: Annotated[dict[Slug, Share], Field(min_length=1)]
     seed: Text | None = None
-    stratify: Names | tuple[()] = ()
+    stratify: Annotated[tuple[Text, ...], Field(json_schema_extra={"uniqueItems": True}), AfterValidator(unique)] = ()
     hold_out: Annotated[dict[Slug, Annotated[Where, Field(min_length=1)]], Field(min_length=1)] | None = None
     keep_from: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}@[0-9A-Za-z.+-]{1,64}$")] | None = None
 

@@ -3,24 +3,19 @@
 import fcntl
 import json
 import os
-import re
-import shutil
 import stat
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-import openslide
-
+from pathcurate import __version__
 from pathcurate.disclosure.lists import check_permission_lists
-from pathcurate.engines.embedded import Embedded
+from pathcurate.doctor.check import Check, failed
+from pathcurate.doctor.installation import clock, free_space, look_at_installation
+from pathcurate.engines.spark import Connect
 from pathcurate.errors import InputOutputError, PathcurateError, PlanIncompleteError, VaultError
 from pathcurate.forgotten import is_unfinished
 from pathcurate.mapping import load_mapping
@@ -29,8 +24,6 @@ from pathcurate.model.material import MATERIALS, SCANNER_INDEX
 from pathcurate.model.permission import PERMISSIONS
 from pathcurate.model.person import MERGES
 from pathcurate.objectstore import S3Root
-from pathcurate.readers import READERS
-from pathcurate.readers.plugins import plugins
 from pathcurate.registries.sql import open_registry
 from pathcurate.roles import is_curator, role_faults
 from pathcurate.roots import root_of
@@ -43,6 +36,7 @@ from pathcurate.vault.rotation import retired_keys
 from pathcurate.vault.shares import read_backups
 from pathcurate.verification import INPUTS, demand_seal, read_seal
 from pathcurate.workspace import (
+    EMBEDDED,
     Archive,
     EventSource,
     FilePattern,
@@ -55,34 +49,7 @@ from pathcurate.workspace import (
     load_workspace,
 )
 
-LEAST_OPENSLIDE = (4, 0, 1)
-"""Earlier ones miss labels of Leica GT450 scanners and have two known memory faults."""
-
-_GIB = 1 << 30
-_LITTLE_SPACE, _NO_SPACE = 10 * _GIB, _GIB // 10
 _ANSWER_SECONDS = 5.0
-_BUILT = datetime(2026, 1, 1, tzinfo=UTC)  # no clock that is right shows an earlier day
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What one look at one thing found.
-
-    Attributes:
-        name: what was looked at.
-        status: ``ok``, ``warning`` or ``error``.
-        message: what was found, and where.
-        hint: what to do next; empty if nothing is to be done.
-    """
-
-    name: str
-    status: str
-    message: str
-    hint: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return asdict(self)
 
 
 def examine(file: Path | None, now: datetime) -> list[Check]:
@@ -92,121 +59,15 @@ def examine(file: Path | None, now: datetime) -> list[Check]:
         file: the workspace file, None to look at the installation only.
         now: the present, with time zone.
     """
-    checks = [*_installation(), _clock(now)]
+    checks = [*look_at_installation(), clock(now)]
     if file is None:
         return [*checks, Check("workspace", "ok", "none here: only the installation was looked at")]
-    checks.append(_space("disk of the workspace", file.parent))
+    checks.append(free_space("disk of the workspace", file.parent))
     try:
         workspace = load_workspace(file)
     except PathcurateError as error:
-        return [*checks, _failed("workspace file", error)]
+        return [*checks, failed("workspace file", error)]
     return [*checks, *_workspace(workspace, now)]
-
-
-def _failed(name: str, error: PathcurateError, status: str = "error") -> Check:
-    return Check(name, status, error.message, error.hint)
-
-
-# --- Installation ------------------------------------------------------------------------------------------------
-
-
-def _installation() -> Iterator[Check]:
-    yield Check("Python", "ok", ".".join(str(part) for part in sys.version_info[:3]))
-    yield from _libraries()
-    found = openslide.__library_version__
-    if _numbers(found) < LEAST_OPENSLIDE:
-        least = ".".join(str(part) for part in LEAST_OPENSLIDE)
-        yield Check(
-            "OpenSlide", "error", f"{found}: versions before {least} miss labels and can crash",
-            "Install openslide-bin, or a newer OpenSlide of the system.",
-        )  # fmt: skip
-    else:
-        yield Check("OpenSlide", "ok", found)
-    yield Check("readers", "ok", ", ".join(f"{reader.NAME} {reader.VERSION}" for reader in READERS))
-    for plugin in plugins():
-        name = f"{plugin.name} of {plugin.distribution} {plugin.version}"
-        yield Check(
-            "reader plug-in", "warning" if plugin.problem else "ok", f"{name}: {plugin.problem}" if plugin.problem else name
-        )
-    yield _engine()
-    yield _space("disk of temporary files", Path(tempfile.gettempdir()))
-
-
-def _libraries() -> Iterator[Check]:
-    """Each library that pathcurate needs: whether it is there, and of a version that was tried."""
-    try:
-        required = metadata.requires("pathcurate") or []
-    except metadata.PackageNotFoundError:
-        yield Check("libraries", "warning", "pathcurate is not installed, so its libraries are not known",
-                    "Install it with `pip install`.")  # fmt: skip
-        return
-    good = []
-    for requirement in required:
-        name, _, marker = requirement.partition(";")
-        if "extra" in marker:
-            continue
-        match = re.fullmatch(r"([A-Za-z0-9._-]+)(.*)", name.strip())
-        if match is None:
-            continue
-        fault = _library_fault(match[1], match[2])
-        if isinstance(fault, Check):
-            yield fault
-        else:
-            good.append(fault)
-    yield Check("libraries", "ok", ", ".join(good))
-
-
-def _library_fault(name: str, bounds: str) -> Check | str:
-    """A check if the library is missing or of another version than the bounds (``>=1.5,<3``) say; else its version."""
-    try:
-        found = metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return Check(f"library {name}", "error", "is not installed", "Install pathcurate again, with its dependencies.")
-    for operator, bound in re.findall(r"(>=|<)\s*([0-9.]+)", bounds):
-        if (_numbers(found) >= _numbers(bound)) != (operator == ">="):
-            return Check(
-                f"library {name}", "warning", f"{found} was not tried: {bounds.strip()} was",
-                f"Run `pip install '{name}{bounds.strip()}'`.",
-            )  # fmt: skip
-    return f"{name} {found}"
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    numbers = [int(part) for part in re.findall(r"\d+", version)[:4]]
-    while numbers and numbers[-1] == 0:
-        numbers.pop()  # 4.0 and 4.0.0 are one version
-    return tuple(numbers)
-
-
-def _engine() -> Check:
-    try:
-        with tempfile.TemporaryDirectory() as spill, Embedded(workers=1, temp_directory=Path(spill)) as engine:
-            version = engine.rows("SELECT version()")[0][0]
-    except (PathcurateError, OSError) as error:
-        return Check("engine", "error", f"DuckDB does not answer ({type(error).__name__})", "Install duckdb again.")
-    return Check("engine", "ok", f"embedded: DuckDB {version} answers")
-
-
-def _space(name: str, directory: Path) -> Check:
-    try:
-        free = shutil.disk_usage(directory).free
-    except OSError as error:
-        return Check(name, "error", f"cannot be asked for its free space ({type(error).__name__})", "Check the mount.")
-    message = f"{free / _GIB:,.1f} GiB free"
-    if not os.access(directory, os.W_OK):
-        return Check(name, "error", f"{message}, but this user may not write there", "Check who owns the directory.")
-    if free < _LITTLE_SPACE:
-        status = "error" if free < _NO_SPACE else "warning"
-        return Check(name, status, message, "Free some space: tables and temporary files of a large archive need it.")
-    return Check(name, "ok", message)
-
-
-def _clock(now: datetime) -> Check:
-    local = now.astimezone()
-    message = f"{local.isoformat(timespec='seconds')} ({local.tzname()})"
-    if now < _BUILT:
-        return Check("clock", "error", f"{message} is in the past", "Set the clock: permissions are those of today.")
-    return Check("clock", "ok", message)
 
 
 # --- Workspace ---------------------------------------------------------------------------------------------------
@@ -217,6 +78,8 @@ def _workspace(workspace: Workspace, now: datetime) -> Iterator[Check]:
         "workspace file", "ok", f"{workspace.name}; sites: {', '.join(site.code for site in workspace.sites) or 'none'}"
     )
     yield _lock(workspace)
+    if workspace.settings.engine != EMBEDDED:
+        yield _cluster(workspace)
     for site in workspace.sites:
         yield from (_archive(site, archive) for archive in site.archives)
         for number, reports in enumerate(site.reports, start=1):
@@ -239,6 +102,17 @@ def _workspace(workspace: Workspace, now: datetime) -> Iterator[Check]:
         yield from _vault(workspace, now)
         yield from _tables(workspace)
     yield _registry(workspace)
+
+
+def _cluster(workspace: Workspace) -> Check:
+    """Whether the Spark Connect server that the workspace names answers."""
+    address = workspace.settings.engine
+    try:
+        with tempfile.TemporaryDirectory() as spill, Connect(address, temp_directory=Path(spill)) as engine:
+            engine.check_workers()
+    except PathcurateError as error:
+        return failed("engine of the workspace", error)
+    return Check("engine of the workspace", "ok", f"{address} answers, and its workers have pathcurate {__version__}")
 
 
 def _roles(workspace: Workspace) -> Iterator[Check]:
@@ -319,7 +193,7 @@ def _merge_list(workspace: Workspace, name: str, source: MergeSource) -> Check:
         if source.site is not None:
             workspace.site(source.site)
     except PathcurateError as error:
-        return _failed(name, error)
+        return failed(name, error)
     return _source(name, source, MERGES.names)
 
 
@@ -342,7 +216,7 @@ def _mapping_fault(name: str, mapping: Path | None, columns: Collection[str]) ->
         if mapping is not None:
             load_mapping(mapping, columns)
     except PathcurateError as error:
-        return _failed(f"mapping of {name}", error)
+        return failed(f"mapping of {name}", error)
     return None
 
 
@@ -367,7 +241,7 @@ def _permissions(workspace: Workspace, now: datetime) -> Check:
     try:
         check_permission_lists(workspace, now)
     except PathcurateError as error:
-        return _failed(name, error)
+        return failed(name, error)
     return Check(name, "ok", f"{len(workspace.permissions)}, imported as they are and young enough")
 
 
@@ -406,7 +280,7 @@ def _key(workspace: Workspace) -> Iterator[Check]:
     try:
         vault = open_vault(workspace.vault)
     except PathcurateError as error:
-        yield _failed("vault key", error)
+        yield failed("vault key", error)
         return
     yield Check("vault key", "ok", "there, and only its owner can read it")
     yield _key_backup(vault)
@@ -440,7 +314,7 @@ def _vault_content(vault: Vault) -> Iterator[Check]:
         people = read_people(vault.directory)
         state, retired = check_crosswalk(vault), retired_keys(vault)
     except PathcurateError as error:
-        yield _failed("vault", error)
+        yield failed("vault", error)
         return
     if people:
         approvers = sum(person.role == "approver" for person in people)
@@ -487,7 +361,7 @@ def _tables(workspace: Workspace) -> Iterator[Check]:
     try:
         known = [table.name for table in INPUTS if catalog.snapshot(table) is not None]
     except PathcurateError as error:
-        yield _failed("catalog", error)
+        yield failed("catalog", error)
         return
     yield Check("catalog", "ok", f"tables: {', '.join(known)}" if known else "empty; `pathcurate scan` fills it")
     if not known:
@@ -502,9 +376,9 @@ def _tables(workspace: Workspace) -> Iterator[Check]:
             demand_seal(workspace)
             yield Check("de-identified tables", "ok", "verified, and as new as the catalog")
     except (PlanIncompleteError, VaultError) as error:  # the key has a check of its own
-        yield _failed("de-identified tables", error, "warning")
+        yield failed("de-identified tables", error, "warning")
     except PathcurateError as error:
-        yield _failed("de-identified tables", error)
+        yield failed("de-identified tables", error)
 
 
 def _registry(workspace: Workspace) -> Check:
@@ -514,7 +388,7 @@ def _registry(workspace: Workspace) -> Check:
         with open_registry(workspace.registry_path) as registry:
             entries, faults = registry.list(), registry.verify()
     except PathcurateError as error:
-        return _failed("registry", error)
+        return failed("registry", error)
     if faults:
         return Check("registry", "error", f"was changed outside of pathcurate: {faults[0]}", "Restore it from a copy.")
     return Check("registry", "ok", f"its chain is whole; versions registered: {len(entries)}")

@@ -1,0 +1,80 @@
+"""``pathcurate catalog``."""
+
+import click
+
+from pathcurate.cli.session import Session, common_options, count_lines, counted
+
+
+@click.group("catalog")
+def command() -> None:
+    """Look after the catalog's files and its earlier states."""
+
+
+@command.command("expire")
+@click.option("--keep", required=True, metavar="DURATION", help="How far back one can go afterwards, as 400d or 5y.")
+@click.option("--yes", is_flag=True, help="Do it; without this, only say what would go.")
+@common_options
+def expire_command(session: Session, *, keep: str, yes: bool) -> None:
+    """Remove earlier states of the catalog that nobody needs.
+
+    Whatever was the newest state --keep ago stays, and all after it. A cohort or a release that was made of an older one
+    stays as it is, but can no longer be made again; `cohort --as-of` says so. Without --yes this only says what would go.
+
+    \b
+    Example:
+      pathcurate catalog expire --keep 400d
+    """
+    from datetime import timedelta
+
+    from pathcurate import __version__
+    from pathcurate.errors import UsageError
+    from pathcurate.model.recipe.forms import parse_duration
+    from pathcurate.upkeep import expire, plan_expiry
+    from pathcurate.vault import append_event
+
+    try:
+        days = parse_duration(keep).most_days
+    except ValueError as error:
+        raise UsageError(f"--keep: {error}", "Give a duration such as 400d or 5y.") from None
+    if days <= 0:
+        raise UsageError("--keep: the time to keep is not positive", "Give a duration such as 400d or 5y.")
+    horizon = session.now - timedelta(days=days)
+    with session.locked("catalog expire") as workspace:
+        plan = expire(workspace, horizon) if yes else plan_expiry(workspace, horizon)
+        if yes:
+            facts: dict[str, str | int] = {
+                "states": sum(plan.states.values()), "files": plan.files, "days": days, "version": __version__,
+            }  # fmt: skip
+            append_event(workspace.vault, session.actor, "catalog expire", facts)
+    document = {
+        "done": yes, "states": dict(plan.states), "files": plan.files, "size_bytes": plan.size_bytes,
+        "cohorts": list(plan.cohorts),
+    }  # fmt: skip
+    states, files = counted(sum(plan.states.values()), "earlier state"), counted(plan.files, "file")
+    lines = [
+        f"{'gone' if yes else 'would go'}: {states}, {files} of {plan.size_bytes:,} bytes",
+        *count_lines(plan.states),
+        *(f"  cohort {name} can no longer be made again" for name in plan.cohorts),
+        *([] if yes or not plan.states else ["Give --yes to do it."]),
+    ]
+    session.show(document, lines)
+
+
+@command.command("check")
+@common_options
+def check_command(session: Session) -> int:
+    """Read every file of the catalog and say what is damaged.
+
+    Files that states name and that are missing count too; with any of either, the exit code is 1.
+
+    \b
+    Example:
+      pathcurate catalog check
+    """
+    from pathcurate.upkeep import check
+
+    with session.locked("catalog check") as workspace:
+        faults = list(check(workspace))
+    document = {"faults": [{"table": table, "fault": fault} for table, fault in faults]}
+    session.show(document, [f"{table}: {fault}" for table, fault in faults] or ["every file of the catalog can be read"])
+    return int(bool(faults))

@@ -1,0 +1,156 @@
+"""Criteria as SQL: for each, what it needs before the query, how it is joined, and when it is met."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pathcurate.model.column import Table
+from pathcurate.model.recipe import Alternative, Criterion, Has, Rows
+from pathcurate.model.recipe.levels import LEVEL_KEYS, LEVEL_VIEWS, PERSONAL, numbered
+from pathcurate.sqlplan.expressions import all_sql, literal, moved
+from pathcurate.sqlplan.relations import DAY0, Relations, date_of, same_side
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a query is put together from.
+
+    Attributes:
+        ctes: common table expressions in order.
+        joins: what is joined to the units, which are called ``u``.
+        own: columns of the units' own view that are needed.
+        answers: by level, the conditions that are answered for each of its entities: name to SQL over ``r``.
+        needed: by level, the columns that those look at.
+    """
+
+    ctes: list[str] = field(default_factory=list)
+    joins: list[str] = field(default_factory=list)
+    own: dict[str, None] = field(default_factory=dict)
+    answers: dict[str, dict[str, str]] = field(default_factory=dict)
+    needed: dict[str, dict[str, None]] = field(default_factory=dict)
+
+
+class Criteria:
+    """Writes criteria for one recipe.
+
+    Args:
+        relations: of the recipe.
+        parts: collects what the criteria need.
+    """
+
+    def __init__(self, relations: Relations, parts: Parts) -> None:
+        self._relations, self._parts = relations, parts
+        self._recipe = relations.recipe
+        self._number = 0
+
+    def met(self, criterion: Criterion | Alternative, level: str | None = None) -> str:
+        """SQL that is true where the criterion is met, false where it is not, null where a missing value leaves it open."""
+        level = criterion.level or level or self._recipe.unit
+        if criterion.has is not None:
+            return self._has(criterion.has, level)
+        if criterion.any_of is not None:
+            return "(" + " or ".join(self.met(one, level) for one in criterion.any_of) + ")"
+        view = self._relations.views[LEVEL_VIEWS[level]]
+        is_own = level == self._recipe.unit
+        alias = "u" if is_own else "r"
+        if criterion.where is not None:
+            columns: Sequence[str] = tuple(criterion.where)
+            sql = f"({all_sql(alias, view, criterion.where, self._recipe.codelists or {})})"
+        else:
+            columns, condition = escaped(criterion.sql or "", view, alias)
+            sql = f"({condition})"
+        if is_own:
+            self._parts.own.update(dict.fromkeys(columns))
+            return sql
+        name = self._name("c")
+        self._parts.answers.setdefault(level, {})[name] = sql
+        self._parts.needed.setdefault(level, {}).update(dict.fromkeys(columns))
+        return f"at_{level}.{name}"
+
+    def _name(self, prefix: str) -> str:
+        self._number += 1
+        return f"{prefix}{self._number}"
+
+    def _has(self, has: Has, level: str) -> str:
+        name = self._name("n")
+        keys = self.keys(has, level)
+        self._parts.ctes.append(f"{name} as (\n  {self.counted(has, keys)}\n)")
+        self._parts.joins.append(f"left join {name} on " + " and ".join(f"{name}.{key} = u.{key}" for key in keys))
+        self._parts.own.update(dict.fromkeys(keys))
+        return f"(coalesce({name}.n, 0) {has.operator} {has.threshold})"
+
+    def keys(self, rows: Rows, level: str) -> tuple[str, ...]:
+        """The columns by which rows belong to the entity of a unit."""
+        of_patient = level == "event" or (level == "case" and rows.table in PERSONAL)
+        keys = numbered(LEVEL_KEYS["patient" if of_patient else level])
+        matched = [name for name in ("specimen", "block") if name in (rows.match or ()) and name not in keys]
+        if matched:
+            keys = (*(("case_no",) if "case_no" not in keys else ()), *keys, *matched)
+        # Where each unit has a day 0 of its own, so has what was counted around it.
+        return (*keys, "event_no") if self._relations.is_by_event and looks_at_index(rows) else keys
+
+    def counted(self, rows: Rows, keys: Sequence[str]) -> str:
+        """How many rows each entity has: columns ``keys`` and ``n``."""
+        source, condition = self.source(rows, keys)
+        chosen = ", ".join(f"{'i.index_key' if key == 'event_no' else f'r.{key}'} as {key}" for key in keys)
+        grouped = ", ".join("i.index_key" if key == "event_no" else f"r.{key}" for key in keys)
+        return f"select {chosen}, count(*) as n from {source} where {condition} group by {grouped}"
+
+    def source(self, rows: Rows, columns: Sequence[str]) -> tuple[str, str]:
+        """What stands behind ``from`` (the rows as ``r``, day 0 as ``i``), and the condition that rows must meet."""
+        relations = self._relations
+        view = relations.views[rows.table]
+        needed = [name for name in columns if name != "event_no" or rows.table == "events"]
+        source, conditions = "", [all_sql("r", view, rows.where, self._recipe.codelists or {})]
+        if rows.text is not None:
+            needed.append("report_no")
+            source += f" join {relations.mentions(rows.text)} as m on m.report_no = r.report_no"
+        if looks_at_index(rows):
+            needed.append("patient_no")
+            source += f" join {DAY0} as i on i.patient_no = r.patient_no"
+        if rows.within is not None:
+            date = date_of(rows)
+            needed.append(date)
+            conditions += [
+                f"r.{date} {sign} {moved('i.day0', end)}"
+                for sign, end in ((">=", rows.within.start), ("<=", rows.within.end))
+                if end is not None
+            ]
+        if "laterality" in (rows.match or ()):
+            needed.append("laterality")
+            conditions.append(same_side("r.laterality", "i.side"))
+        return f"{relations.of(rows.table, (*needed, *rows.where))} as r{source}", " and ".join(conditions)
+
+    def finish(self) -> None:
+        """Write what is asked of the entities of each other level: one pass over each of their views."""
+        for level, answers in self._parts.answers.items():
+            keys = numbered(LEVEL_KEYS[level])
+            rows = self._relations.of(LEVEL_VIEWS[level], (*keys, *self._parts.needed[level]))
+            chosen = ", ".join((*(f"r.{key} as {key}" for key in keys), *(f"{sql} as {n}" for n, sql in answers.items())))
+            self._parts.ctes.append(f"at_{level} as (\n  select {chosen} from {rows} as r\n)")
+            on = " and ".join(f"at_{level}.{key} = u.{key}" for key in keys)
+            self._parts.joins.append(f"left join at_{level} on {on}")
+            self._parts.own.update(dict.fromkeys(keys))
+
+
+def escaped(text: str, view: Table, alias: str) -> tuple[tuple[str, ...], str]:
+    """The columns that a checked ``sql`` condition names, and the condition with ``alias`` before each of them."""
+    # Few recipes have one, and a parser of SQL is slow to load.
+    from sqlglot import exp  # noqa: PLC0415
+
+    from pathcurate.sqlcondition import parse_condition  # noqa: PLC0415
+
+    expression = parse_condition(text, view).copy()
+    named = list(expression.find_all(exp.Column))
+    for column in named:
+        column.set("table", exp.to_identifier(alias))
+    return tuple(dict.fromkeys(column.name for column in named)), expression.sql(dialect="duckdb")
+
+
+def looks_at_index(rows: Rows) -> bool:
+    """Whether rows are looked at from day 0."""
+    return rows.within is not None or "laterality" in (rows.match or ())
+
+
+def bit(number: int) -> str:
+    """The value of a bit as a 64-bit literal."""
+    return f"cast({literal(1 << number)} as bigint)"

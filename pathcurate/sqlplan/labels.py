@@ -1,0 +1,177 @@
+"""Labels as SQL: for every unit that is kept, what its label is and which row said so."""
+
+from collections.abc import Sequence
+
+from pathcurate.model.recipe import Condition, Label, Recipe, Rows, TimeToEvent
+from pathcurate.model.recipe.levels import DATES, LEVEL_KEYS, OF_REPORTS, numbered
+from pathcurate.sqlplan.criteria import Criteria, Parts
+from pathcurate.sqlplan.expressions import all_sql, condition_sql, literal
+from pathcurate.sqlplan.relations import AGES, DAY0, Relations, unit_number
+
+KEPT = "kept"
+"""The view of the units that are kept: their numbers and codes, ``specimen`` and ``block`` as far as they have them."""
+
+
+def label_sql(recipe: Recipe, label: Label) -> tuple[str, tuple[str, ...]]:
+    """The query of one label, and the views that it reads beside :data:`KEPT`.
+
+    Its columns are the unit's number, ``value``, ``report_id`` and ``ordinal`` of the row that said it (missing where there
+    is no report), ``is_conflict`` and, for what looks at day 0, ``days``. A unit without a row has no label; of ``has`` and
+    ``time_to_event`` it has false, and nothing.
+    """
+    writer = _Labels(recipe)
+    body = writer.write(label)
+    ctes = writer.ctes(body)
+    head = f"with {', '.join(ctes)}\n" if ctes else ""
+    return head + body, tuple(writer.relations.used)
+
+
+class _Labels:
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.relations = Relations(recipe)
+        self._criteria = Criteria(self.relations, Parts())
+        self._key = unit_number(recipe.unit)
+
+    def ctes(self, body: str) -> list[str]:
+        """Day 0, if the query looks at it."""
+        found = self.relations.day0()
+        needs_ages = f" {AGES} " in body
+        return found[: 1 + needs_ages] if f" {DAY0} " in body or needs_ages else []
+
+    def write(self, label: Label) -> str:
+        if label.has is not None:
+            keys = self._criteria.keys(label.has, label.level)
+            counted = self._criteria.counted(label.has, keys)
+            on = " and ".join(f"n.{key} = k.{key}" for key in keys)
+            return (
+                f"select k.{self._key} as {self._key}, coalesce(n.n, 0) {label.has.operator} {label.has.threshold} as value,"
+                f" cast(null as varchar) as report_id, cast(null as bigint) as ordinal, false as is_conflict"
+                f" from {KEPT} as k left join ({counted}) as n on {on}"
+            )
+        if label.time_to_event is not None:
+            return self._time_to_event(label.time_to_event)
+        if label.nearest is not None:
+            return self._nearest(label)
+        table, _, column = (label.column or "annotations.label").partition(".")
+        return self._said(label, table, column)
+
+    def _value(self, table: str, column: str, classes: dict[str, Condition] | None) -> str:
+        """The label that a row gives; null where it gives none."""
+        declared = self.relations.views[table][column]
+        if classes is None:
+            return f"r.{column}"
+        lists = self.recipe.codelists or {}
+        cases = " ".join(
+            f"when {condition_sql('r', declared, condition, lists)} then {literal(name)}"
+            for name, condition in classes.items()
+        )
+        return f"case {cases} end"
+
+    def _said(self, label: Label, table: str, column: str) -> str:
+        """What rows of the entity say; the latest of them stands for all, and others that say something else conflict."""
+        keys = numbered(key for key in LEVEL_KEYS[label.level] if key != "specimen")
+        by_specimen = label.level == "specimen"
+        view, where = self.relations.views[table], label.where or {}
+        date = DATES.get(table, "")
+        has_report, has_ordinal = "report_id" in view, "ordinal" in view
+        wanted = [*keys, column, *where, *(("specimen",) if by_specimen else ()), *((date,) if date else ())]
+        wanted += [*(("report_id",) if has_report else ()), *(("ordinal",) if has_ordinal else ()), *view.key,
+                   *(("report_no",) if has_report else ())]  # fmt: skip
+        source = f"{self.relations.of(table, wanted)} as r" + self._current(table)
+        value = self._value(table, column, dict(label.classes) if label.classes is not None else None)
+        report = "r.report_id" if has_report else "cast(null as varchar)"
+        ordinal = "r.ordinal" if has_ordinal else "cast(null as bigint)"
+        chosen = [*(f"r.{key} as {key}" for key in keys), f"{value} as value", f"{report} as report_id",
+                  f"{ordinal} as ordinal", f"{f'r.{date}' if date else 'cast(null as date)'} as said_on",
+                  f"r.{view.key[0]} as row_key"]  # fmt: skip
+        if by_specimen:
+            chosen.append("r.specimen as specimen")
+        met = all_sql("r", view, where, self.recipe.codelists or {})
+        rows = f"select {', '.join(chosen)} from {source} where {met}"
+        on = " and ".join(f"s.{key} = k.{key}" for key in keys)
+        counted, agrees = "", ""
+        if by_specimen:
+            # A line without a specimen speaks of all of its case's; a slide without one agrees where there is only one.
+            on += " and (s.specimen is null or k.specimen is null or s.specimen = k.specimen)"
+            counted = (f" left join (select n.case_no as case_no, count(distinct n.specimen) as n from ({rows}) as n"
+                       " group by n.case_no) as c on c.case_no = k.case_no")  # fmt: skip
+            agrees = " and (k.specimen is not null or c.n <= 1)"
+        found = (
+            f"select k.{self._key} as {self._key}, s.value as value, s.report_id as report_id, s.ordinal as ordinal,"
+            f" row_number() over (partition by k.{self._key} order by s.said_on desc nulls last, s.row_key, s.ordinal)"
+            f" as place, min(s.value) over (partition by k.{self._key}) as low,"
+            f" max(s.value) over (partition by k.{self._key}) as high"
+            f" from {KEPT} as k join ({rows}) as s on {on}{counted} where s.value is not null{agrees}"
+        )
+        return (
+            f"select f.{self._key} as {self._key}, f.value as value, f.report_id as report_id, f.ordinal as ordinal,"
+            f" f.low <> f.high as is_conflict from ({found}) as f where f.place = 1"
+        )
+
+    def _current(self, table: str) -> str:
+        """Reports that another has replaced, or that were withdrawn, give no label."""
+        if table != "reports" and table not in OF_REPORTS:
+            return ""
+        standing = self.relations.of("reports", ("report_no", "is_current", "status"))
+        return (
+            f" join (select p.report_no as report_no from {standing} as p"
+            f" where coalesce(p.is_current, true) and p.status <> 'withdrawn') as q on q.report_no = r.report_no"
+        )
+
+    def _dated(self, rows: Rows, columns: Sequence[str] = ()) -> tuple[str, str, str]:
+        """Rows with day 0 beside them: what stands behind ``from``, the condition, and the row's date."""
+        date = rows.date or DATES[rows.table]
+        source, condition = self._criteria.source(rows, ("patient_no", date, *columns))
+        if f" {DAY0} " not in source:
+            source += f" join {DAY0} as i on i.patient_no = r.patient_no"
+        return source, condition, date
+
+    def _time_to_event(self, times: TimeToEvent) -> str:
+        """Days from day 0 to the first event from then on; without one, to the last day on which the patient was seen."""
+        found = []
+        for rows, which in ((times.event, "min"), (times.censor, "max")):
+            source, condition, date = self._dated(rows)
+            found.append(
+                f"(select i.index_key as index_key, {which}(date_diff('day', i.day0, r.{date})) as days"
+                f" from {source} where {condition} and r.{date} >= i.day0 group by i.index_key)"
+            )
+        event, censor = found
+        return (
+            f"select k.{self._key} as {self._key}, case when e.days is not null then true"
+            f" when c.days is not null then false end as value, coalesce(e.days, c.days) as days,"
+            f" cast(null as varchar) as report_id, cast(null as bigint) as ordinal, false as is_conflict"
+            f" from {KEPT} as k left join {event} as e on e.index_key = k.{self.relations.index_key}"
+            f" left join {censor} as c on c.index_key = k.{self.relations.index_key}"
+        )
+
+    def _nearest(self, label: Label) -> str:
+        nearest = label.nearest
+        if nearest is None:  # pragma: no cover  the caller looked
+            raise ValueError("the label has no `nearest`")
+        rows = Rows.model_construct(
+            table=nearest.table,
+            where=nearest.where,
+            text=None,
+            within=nearest.within,
+            date=None,
+            match=nearest.match,
+        )
+        view = self.relations.views[nearest.table]
+        source, condition, date = self._dated(rows, (nearest.column, *view.key))
+        side = {"before": f" and r.{date} <= i.day0", "after": f" and r.{date} >= i.day0", "either": ""}[nearest.direction]
+        value = self._value(nearest.table, nearest.column, dict(label.classes) if label.classes is not None else None)
+        report = "r.report_id" if "report_id" in view.key else "cast(null as varchar)"
+        found = (
+            f"select i.index_key as index_key, {value} as value, date_diff('day', i.day0, r.{date}) as days,"
+            f" r.{date} as said_on, {report} as report_id, {', '.join(f'r.{key} as key_{key}' for key in view.key)}"
+            f" from {source} where {condition}{side}"
+        )
+        order = ", ".join(["abs(n.days)", "n.said_on", *(f"n.key_{key}" for key in view.key)])
+        return (
+            f"select k.{self._key} as {self._key}, f.value as value, f.days as days, f.report_id as report_id,"
+            f" cast(null as bigint) as ordinal, false as is_conflict from {KEPT} as k join (select n.index_key as index_key,"
+            f" n.value as value, n.days as days, n.report_id as report_id,"
+            f" row_number() over (partition by n.index_key order by {order}) as place from ({found}) as n"
+            f" where n.value is not null) as f on f.index_key = k.{self.relations.index_key} and f.place = 1"
+        )

@@ -1,0 +1,106 @@
+"""Step 0: every kind of data that a recipe touches is permitted, and nobody opted out."""
+
+from collections.abc import Iterator
+
+from pathcurate.model.recipe import Alternative, Criterion, Recipe
+from pathcurate.model.recipe.levels import DATA_KINDS, LEVEL_VIEWS, recipe_views
+from pathcurate.model.recipe.mentions import mentions
+from pathcurate.sqlplan.criteria import Parts, escaped
+from pathcurate.sqlplan.expressions import literal
+
+_BORROWED = {
+    **{("slides", column): "reports" for column in ("sex", "age", "age_band", "year")},
+    ("cases", "slide_count"): "slides",
+    ("patients", "slide_count"): "slides",
+    ("specimens", "slide_count"): "slides",
+}
+"""Columns that come from another kind of data than the rest of their table."""
+
+
+def permission(recipe: Recipe, parts: Parts) -> tuple[str, str]:
+    """SQL that is true where a unit is permitted, and SQL that is true where only a missing patient keeps it out.
+
+    Every kind of data must be permitted for person, case, site or population. The units of patients and events span cases
+    and sites, so only permissions of the person or the population count for them, while every opt-out does.
+
+    Args:
+        recipe: the recipe.
+        parts: gets what is needed; the view ``permissions`` has subject, code, data_kind and opt_out, of what holds today
+            for the recipe's purpose.
+    """
+    columns = {"person": "patient_id", "case": "case_id", "site": "site"}
+    if recipe.unit in {"patient", "event"}:
+        del columns["case"], columns["site"]
+    granted, not_opted_out = [], []
+    for kind in data_kinds(recipe):
+        sides = []
+        for subject, column in columns.items():
+            name = f"may_{kind}_{subject}"
+            parts.ctes.append(
+                _subjects(name, f"p.subject = {literal(subject)} and p.data_kind = {literal(kind)} and not p.opt_out")
+            )
+            parts.joins.append(f"left join {name} on {name}.code = u.{column}")
+            sides.append(f"{name}.code is not null")
+        name = f"may_{kind}_all"
+        for_all = f"p.subject = 'population' and p.data_kind = {literal(kind)} and not p.opt_out"
+        parts.ctes.append(f"{name} as (select count(*) as n from permissions as p where {for_all})")
+        parts.joins.append(f"cross join {name}")
+        granted.append("(" + " or ".join([*sides, f"{name}.n > 0"]) + ")")
+    # An opt-out of a person names the group of all who may be this person.
+    for subject, column in {"person": "group_id", "case": "case_id", "site": "site"}.items():
+        name = f"not_{subject}"
+        if subject == "person" or subject in columns:
+            parts.ctes.append(_subjects(name, f"p.subject = {literal(subject)} and p.opt_out"))
+            parts.joins.append(f"left join {name} on {name}.code = u.{column}")
+        else:
+            # A patient has cases at sites: one that is opted out keeps the whole patient out.
+            parts.ctes.append(
+                f"{name} as (select distinct c.group_id as code from permissions as p join cases as c"
+                f" on c.{column} = p.code where p.subject = {literal(subject)} and p.opt_out)"
+            )
+            parts.joins.append(f"left join {name} on {name}.code = u.group_id")
+        not_opted_out.append(f"{name}.code is null")
+    parts.ctes.append("not_all as (select count(*) as n from permissions as p where p.subject = 'population' and p.opt_out)")
+    parts.joins.append("cross join not_all")
+    not_opted_out.append("not_all.n = 0")
+    parts.own.update(dict.fromkeys((*columns.values(), "group_id")))
+    # A slide without a patient is not permitted for want of a link, unless an opt-out decided already.
+    missing = f"({' and '.join(['u.patient_id is null', *not_opted_out])})" if recipe.unit == "slide" else "false"
+    return "(" + " and ".join([*granted, *not_opted_out]) + ")", missing
+
+
+def reads_cases(recipe: Recipe) -> bool:
+    """Whether the step looks at the cases of the units."""
+    return recipe.unit in {"patient", "event"}
+
+
+def _subjects(name: str, condition: str) -> str:
+    return f"{name} as (select distinct p.code as code from permissions as p where {condition})"
+
+
+def data_kinds(recipe: Recipe) -> tuple[str, ...]:
+    """The kinds of data that the recipe touches, in criteria, labels, strata, tables or texts; each needs a permission."""
+    # Texts are of reports, whatever the unit.
+    kinds = {"reports"} if recipe.released_texts else set()
+    for table, columns in _touched(recipe):
+        kinds.add(DATA_KINDS.get(table, "reports"))
+        kinds |= {_BORROWED[table, column] for column in columns if (table, column) in _BORROWED}
+    return tuple(sorted(kinds))
+
+
+def _touched(recipe: Recipe) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Tables and columns that the recipe looks at."""
+    yield recipe.unit_table, ()
+    for one in mentions(recipe):
+        yield one.table, (one.column,)
+    for criterion in recipe.criteria:
+        yield from _escaped(criterion, criterion.level)
+
+
+def _escaped(criterion: Criterion | Alternative, level: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What ``sql`` looks at."""
+    if criterion.sql is not None:
+        view = recipe_views(has_index=True)[LEVEL_VIEWS[level]]
+        yield view.name, escaped(criterion.sql, view, "r")[0]
+    for one in criterion.any_of or ():
+        yield from _escaped(one, one.level or level)

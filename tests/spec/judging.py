@@ -1,0 +1,134 @@
+"""Runs a recipe over drawn tables as the stage does, without files, and holds the result against the oracle."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pyarrow as pa
+from drawn_hospital import Drawn
+from oracle import KEY, Answers, Oracle, Row
+from outcomes_oracle import Outcomes
+
+from pathcurate import cohort
+from pathcurate.cohort.opening import todays_permissions
+from pathcurate.engines import Engine
+from pathcurate.model.recipe import Recipe
+from pathcurate.model.recipe.declared import cohort_output, cohort_table
+from pathcurate.recipefile.outcomes import with_rows
+from pathcurate.sqlplan.outputs import output_sql
+from pathcurate.tables import conform
+from pathcurate.workspace import Workspace
+
+NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What became of a recipe.
+
+    Attributes:
+        outcome: of each unit ``kept``, or the step at which it fell, with ``?`` if that was for a missing value.
+        rows: the units that are kept, as they go out.
+        outputs: of every other table that goes out, the keys of its rows.
+    """
+
+    outcome: Mapping[str, str]
+    rows: list[Row]
+    outputs: Mapping[str, list[tuple[Any, ...]]]
+
+
+class _Shown:
+    """Stands for ``cohort.opening.Opened``: opens drawn tables."""
+
+    def __init__(self, drawn: Drawn, engine: Engine, recipe: Recipe, today: date) -> None:
+        self._engine, self._open = engine, set[str]()
+        self._tables = drawn.of(recipe).arrow()
+        self._tables["permissions"] = todays_permissions(drawn.statements(), recipe, today)
+
+    def views(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self._open:
+                self._engine.view(name, self._tables[name])
+                self._open.add(name)
+
+
+def judge(engine: Engine, drawn: Drawn, recipe: Recipe, written: Mapping[str, Any], sql: Answers | None = None) -> Judgement:
+    """Run a recipe; everything that it gives is what the oracle says.
+
+    Args:
+        engine: of whichever kind.
+        drawn: the tables.
+        recipe: resolved and checked.
+        written: the same as the mapping that stands in the file, from which the oracle judges.
+        sql: what the recipe's ``sql`` conditions say of a row.
+    """
+    judged = run(engine, drawn, with_rows(recipe))
+    oracle = Oracle(written, drawn.tables, drawn.permissions, NOW.date(), sql or {})
+    answer, outcomes = oracle.answer(), Outcomes(oracle)
+    expected = {unit: (one.step or "kept") + ("?" if one.missing else "") for unit, one in answer.decisions.items()}
+    assert judged.result.outcome == expected | outcomes.falls, "the engine and the oracle disagree about who is kept"
+    counted = [("start", 0, 0, judged.start), *judged.steps]
+    before = len(answer.attrition)
+    assert [one[:3] for one in counted[:before]] == [one[:3] for one in answer.attrition]
+    assert [{level: one[3][level] for level in right[3]} for one, right in zip(counted, answer.attrition, strict=False)] == [
+        one[3] for one in answer.attrition
+    ]
+    for step, dropped, _, _ in counted[before:]:
+        assert dropped == list(outcomes.falls.values()).count(step)
+    key = KEY[recipe.unit]
+    for row, right in zip(judged.result.rows, outcomes.kept, strict=True):
+        assert row[key] == right[key]
+        assert {name: row[name] for name in outcomes.labels} == {name: right[name] for name in outcomes.labels}
+    for table, keys in judged.result.outputs.items():
+        assert keys == outcomes.rows_of(table), f"the engine and the oracle disagree about what goes out of {table}"
+    return judged.result
+
+
+@dataclass(frozen=True)
+class _Run:
+    result: Judgement
+    start: Mapping[str, int]
+    steps: list[tuple[str, int, int, Mapping[str, int]]]
+
+
+def run(engine: Engine, drawn: Drawn, recipe: Recipe) -> _Run:
+    """Run a recipe as the stage does."""
+    shown = _Shown(drawn, engine, recipe, NOW.date())
+    workspace = cast("Workspace", SimpleNamespace(permissions=drawn.permissions is not None))
+    selection = cohort._Selection(workspace, engine, recipe, NOW, {})
+    selection.opened = cast("Any", shown)
+    selection.decide()
+    key = KEY[recipe.unit]
+    units = sorted(row[key] for row in drawn.tables[recipe.unit_table])
+    steps = selection.plan.steps
+    outcome = {}
+    for number, failed, missing in engine.rows(f"select d.{key}, d.failed, d.missing from {cohort.DECIDED} as d"):
+        assert missing & ~failed == 0, "a step that was passed cannot have failed for a missing value"
+        first = (failed & -failed).bit_length() - 1
+        outcome[units[number]] = "kept" if first < 0 else steps[first].id + ("?" if missing >> first & 1 else "")
+    selection.follow_through()
+    outcome |= {units[number]: selection.steps[step].id for number, step in selection.tail.items()}
+    attrition = selection.attrition()
+    rows = conform(cohort_table(recipe), selection.rows).to_pylist()
+    assert [row[key] for row in rows] == sorted(unit for unit, step in outcome.items() if step == "kept")
+    assert set(selection.evidence["unit_id"].to_pylist()) <= {row[key] for row in rows}
+    result = Judgement(outcome, rows, {name: _keys(engine, shown, recipe, name) for name in _others(recipe)})
+    counted = [(one.id, one.dropped, one.dropped_missing, one.remaining.as_dict()) for one in attrition.steps]
+    return _Run(result, attrition.start.as_dict(), counted)
+
+
+def _others(recipe: Recipe) -> list[str]:
+    return [name for name in recipe.outputs if name != recipe.unit_table]
+
+
+def _keys(engine: Engine, shown: _Shown, recipe: Recipe, name: str) -> list[tuple[Any, ...]]:
+    sql, views = output_sql(recipe, name)
+    shown.views(views)
+    declared = cohort_output(recipe, name)
+    rows: pa.Table = conform(declared, engine.table(sql))
+    keys = [tuple(row[column] for column in declared.key) for row in rows.to_pylist()]
+    assert keys == sorted(keys), "a table goes out in the order of its key"
+    assert len(set(keys)) == len(keys), "a row goes out once"
+    return keys
