@@ -29,7 +29,9 @@ from pathcurate.storage import write_bytes
 from pathcurate.tables import column_values, read_parquet, write_parquet
 
 DIFFERENCES = "differences.json"
-"""Beside ``cohort.json``, for analysts; its small counts are hidden. ``differences.parquet`` is the curator's alone."""
+"""Beside ``cohort.json``, for analysts; its small counts are hidden."""
+DIFFERENCES_BY_UNIT = "differences.parquet"
+"""The same unit by unit: the curator's alone."""
 _CURATORS_OWN = 0o600
 _OF_LEDGER = ("case_id", "patient_id", "step_number", "failed")
 _LOST, _GAINED, _ALTERED = "lost", "gained", "altered"
@@ -190,7 +192,7 @@ def _facts(directory: Path) -> dict[str, Any]:
 
 def write_differences(directory: Path, differences: Differences) -> None:
     """Write both files, see :data:`DIFFERENCES`."""
-    write_parquet(directory / "differences.parquet", differences.units, mode=_CURATORS_OWN)
+    write_parquet(directory / DIFFERENCES_BY_UNIT, differences.units, mode=_CURATORS_OWN)
     content = json.dumps(differences.as_dict(), ensure_ascii=False, indent=1, sort_keys=True)
     write_bytes(directory / DIFFERENCES, content.encode() + b"\n")
 

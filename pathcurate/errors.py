@@ -61,6 +61,12 @@ class RecipeError(PathcurateError):
     exit_code = 10
 
 
+class ExpectationError(PathcurateError):
+    """The cohort is not what the recipe expects of it."""
+
+    exit_code = 1
+
+
 class VaultError(PathcurateError):
     """The vault's key or contents are missing, damaged, or open to others."""
 

@@ -108,7 +108,6 @@ def lock(workspace: Workspace, seal: Seal, now: datetime) -> dict[str, Any]:
     return {
         "at": now.isoformat(timespec="seconds"),
         "catalog": _catalog_digest(workspace.catalog, numbers(seal.inputs)),
-        "erasures": erasures_since(workspace, None),
     }
 
 
@@ -132,10 +131,9 @@ def _catalog_digest(directory: Path, states: Mapping[str, int]) -> str:
     return sha256_text(canonical_json({name: list(one.parts) if one else [] for name, one in found.items()}))
 
 
-def erasures_since(workspace: Workspace, when: datetime | None) -> int:
-    """How many patients were erased after a moment, or ever."""
-    events = read_events(workspace.vault)
-    return sum(event.action == _ERASURE and (when is None or event.at > when) for event in events)
+def erasures_since(workspace: Workspace, when: datetime) -> int:
+    """How many patients were erased after a moment."""
+    return sum(event.action == _ERASURE and event.at > when for event in read_events(workspace.vault))
 
 
 # --- Which state is meant ----------------------------------------------------------------------------------------------

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from sqlglot import exp
 
 from pathcurate import __version__
@@ -20,7 +18,7 @@ from pathcurate.model.recipe.levels import DATES, LEVEL_KEYS, LEVEL_VIEWS, PERSO
 from pathcurate.pseudonyms import internal
 from pathcurate.recipefile import RecipeSource
 from pathcurate.sqlcondition import parse_condition
-from pathcurate.tables import column_values, read_parquet, read_schema
+from pathcurate.tables import read_schema
 from pathcurate.vault import append_event, open_vault
 from pathcurate.workspace import Workspace
 
@@ -75,6 +73,7 @@ class Fate:
 
 def fates(
     workspace: Workspace,
+    engine: Engine,
     source: RecipeSource,
     *,
     cases: Collection[CaseKey],
@@ -87,6 +86,7 @@ def fates(
 
     Args:
         workspace: the workspace.
+        engine: reads the tables, on this machine: they are large, and what is asked for is little.
         source: the recipe.
         cases: the cases.
         persons: their persons; they count where the recipe's units are not slides or cases.
@@ -113,27 +113,27 @@ def fates(
     }
     if recipe.unit in {"slide", "case"}:
         del wanted["patient_id"]
-    rows = _of_units(workspace.cohorts / name / "ledger.parquet", wanted)
+    rows = _of_units(engine, workspace.cohorts / name / "ledger.parquet", wanted)
     steps = [step.id for step in shown_attrition(facts).steps]
-    found = tuple(_fate(_Values(workspace, recipe), row, steps) for row in rows)
+    values = _Values(workspace, engine, recipe)
+    found = tuple(_fate(values, row, steps) for row in rows)
     # Neither the number that was asked for nor anything that was found.
     counted: dict[str, str | int] = {"recipe": name, "cases": len(cases), "units": len(found), "version": __version__}
     append_event(workspace.vault, actor, "recipe explain --case", counted, purpose=purpose)
     return found
 
 
-def _of_units(path: Path, wanted: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+def _of_units(engine: Engine, path: Path, wanted: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
     """Rows of a ledger of which one of these keys is wanted."""
     names = read_schema(path).names
-    masks = {name: codes for name, codes in wanted.items() if name in names and codes}
-    if not masks:
+    keys = {name: codes for name, codes in wanted.items() if name in names and codes}
+    if not keys:
         return []
-    keys = read_parquet(path, list(masks))
-    is_wanted: Any = None
-    for name, codes in masks.items():
-        one = pc.is_in(keys[name], value_set=pa.array(codes, pa.string()))
-        is_wanted = one if is_wanted is None else pc.or_(is_wanted, one)
-    rows: list[dict[str, Any]] = read_parquet(path).filter(is_wanted).to_pylist()
+    engine.view("ledger", [path])
+    matches = (f"w.{name} in ({', '.join('?' for _ in codes)})" for name, codes in keys.items())
+    columns = ", ".join(f"w.{name} as {name}" for name in names)
+    sql = f"select {columns} from ledger as w where {' or '.join(matches)} order by w.{names[0]}"
+    rows: list[dict[str, Any]] = engine.table(sql, [code for codes in keys.values() for code in codes]).to_pylist()
     return rows
 
 
@@ -155,10 +155,11 @@ def _fate(values: "_Values", row: Mapping[str, Any], steps: Sequence[str]) -> Fa
 
 
 class _Values:
-    """Looks up what criteria look at, each table once."""
+    """Looks up what criteria look at."""
 
-    def __init__(self, workspace: Workspace, recipe: Recipe) -> None:
+    def __init__(self, workspace: Workspace, engine: Engine, recipe: Recipe) -> None:
         self._workspace = workspace
+        self._engine = engine
         self.recipe = recipe
         self._views = recipe_views(has_index=recipe.index is not None)
 
@@ -188,13 +189,17 @@ class _Values:
         if len(keys) > 1 or code is None or view not in DEID_TABLES:
             return Looked(place, False, None)
         is_true = view in CRITERIA_TABLES and name in CRITERIA_TABLES[view]
-        folder = self._workspace.vault / "criteria" if is_true else self._workspace.deid
+        folder = self._workspace.criteria if is_true else self._workspace.deid
         path = folder / f"{view}.parquet"
         if name not in read_schema(path).names:
             return Looked(place, False, None)
-        table = read_parquet(path, [keys[0], name])
-        found = column_values(table.filter(pc.equal(table[keys[0]], code)), name)
-        return Looked(place, bool(found), found[0] if found else None)
+        found = self._asked(path, f"w.{name}", keys[0], code)
+        return Looked(place, bool(found), found[0][0] if found else None)
+
+    def _asked(self, path: Path, what: str, key: str, code: str) -> list[tuple[Any, ...]]:
+        """What stands in the rows of a file that have a key."""
+        self._engine.view("looked_at", [path])
+        return self._engine.rows(f"select {what} as answer from looked_at as w where w.{key} = ?", [code])
 
     def _number(self, table: str, level: str, row: Mapping[str, Any]) -> Looked:
         """How many rows of a table the entity has, whatever they say."""
@@ -203,8 +208,7 @@ class _Values:
         path = self._workspace.deid / f"{table}.parquet"
         if code is None or len(LEVEL_KEYS[level]) > 1 or key not in read_schema(path).names:
             return Looked(place, False, None)
-        keys = read_parquet(path, [key])[key]
-        return Looked(place, True, keys.filter(pc.equal(keys, code)).length())
+        return Looked(place, True, self._asked(path, "count(*)", key, code)[0][0])
 
 
 # --- Two cohorts -------------------------------------------------------------------------------------------------------

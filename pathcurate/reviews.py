@@ -3,16 +3,19 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from pathcurate.delimited import Sheet
 from pathcurate.digests import canonical_json, sha256_text
 from pathcurate.errors import UsageError
+from pathcurate.peoplecsv import without_prefix
 from pathcurate.storage import private_directory
+from pathcurate.text.heads import fold_head
 from pathcurate.workspace import Workspace
 
 EXPIRES_DAYS: Final = 14
@@ -65,7 +68,8 @@ class Review:
         # A name from a file of answers is no path until it is seen to be one of ours.
         if not re.fullmatch(rf"{self.prefix}[0-9]{{8}}T[0-9]{{6}}Z-[0-9a-f]{{16}}", name, re.ASCII) or not path.is_file():
             raise UsageError(
-                f"the file answers no review of {self.what} that is open here: it was exported elsewhere, or its time is over",
+                f"the file answers no review of {self.what} that is open here: it was exported elsewhere, or its time is "
+                "over",
                 again,
             )
         try:
@@ -93,6 +97,28 @@ class Review:
             )
         # Their names begin with the time of their making.
         return max(folders, key=lambda path: path.name) / ANSWERS_FILE
+
+
+def answer_rows(sheet: Sheet, needed: Sequence[str], given: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Number and cells of each row of a file of answers, by the names of the columns as they were exported.
+
+    Args:
+        sheet: the file.
+        needed: columns without which it is none.
+        given: columns that are read; one that is not there is empty.
+
+    Raises:
+        UsageError: a needed column is missing.
+    """
+    heads = {fold_head(head): head for head in sheet.heads if head}
+    missing = [name for name in needed if fold_head(name) not in heads]
+    if missing:
+        raise UsageError(
+            f"the file has no column {' and no column '.join(missing)}",
+            "Give the CSV of a review sheet with its heads as they were exported.",
+        )
+    for row in sheet.rows:
+        yield row.number, {name: without_prefix(row.cells.get(heads.get(fold_head(name), ""), "")) for name in given}
 
 
 def minute(moment: datetime) -> str:

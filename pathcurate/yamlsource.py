@@ -479,8 +479,9 @@ class _Place:
 
     def is_echo(self, others: Sequence["_Place"]) -> bool:
         """Whether this only follows from others: pydantic calls a list too short when items of it are wrong."""
-        below = [one for one in others if len(one.path) > len(self.path) and one.path[: len(self.path)] == self.path]
-        return self.details["type"] == "too_short" and bool(below)
+        loc = self.details["loc"]
+        below = (len(one.details["loc"]) > len(loc) and one.details["loc"][: len(loc)] == loc for one in others)
+        return self.details["type"] == "too_short" and any(below)
 
     def problem(self, document: Document) -> Problem:
         """The problem in our own words."""

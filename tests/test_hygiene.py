@@ -12,7 +12,7 @@ PACKAGE = CHECKOUT / "pathcurate"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TOP_LEVEL = ("pathcurate", "recipes", "schemas", "tests", ".ci", "pyproject.toml", "Makefile", "README.md", ".gitignore")
 MOST_LINES = 520
-LONGER = {"demo/hospital.py": 560, "yamlsource.py": 530}
+LONGER = {"yamlsource.py": 530}
 """Files that are longer, and how long they may be: shorten them, never raise these."""
 NO_TEXT = {"scrubbers/text/names.npz"}
 """Data that is no text: learned weights, half a million small numbers, which as text would be ten times as long."""

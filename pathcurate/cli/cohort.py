@@ -1,13 +1,14 @@
 """``pathcurate cohort``."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pathcurate.cli.asof import as_it_was, as_of_option
 from pathcurate.cli.attritionlines import attrition_lines
+from pathcurate.cli.parameters import parameter_option
 from pathcurate.cli.requests import ask, recipe_or_requests, show_standings
 from pathcurate.cli.session import Session, common_options
 
@@ -16,31 +17,12 @@ if TYPE_CHECKING:
     from pathcurate.workspace import Workspace
 
 
-def parameters_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``--param name=value``, several times; the command gets ``param``, a mapping."""
-
-    def read(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
-        pairs = {}
-        for text in given:
-            name, sign, value = text.partition("=")
-            if not sign or not name:
-                raise click.BadParameter("write it as name=value")
-            if name in pairs:
-                raise click.BadParameter(f"`{name}` is given twice")
-            pairs[name] = value
-        return pairs
-
-    return click.option(
-        "--param", multiple=True, metavar="NAME=VALUE", callback=read, help="Set a parameter of the recipe; again for more."
-    )(function)
-
-
 @click.command("cohort")
 @click.argument(
     "recipe", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path), callback=recipe_or_requests
 )
 @click.option("--dry-run", is_flag=True, help="Print the attrition only; write nothing.")
-@parameters_option
+@parameter_option
 @as_of_option
 @click.option("--raw-counts", is_flag=True, help="Write the exact counts too, into a file of the curator's own.")
 @click.option("--sample", type=click.IntRange(1, 200), metavar="N", help="Draw N and make a page of their pictures.")
@@ -53,7 +35,7 @@ def command(
     recipe: Path | None,
     *,
     dry_run: bool,
-    param: Mapping[str, str],
+    parameters: Mapping[str, str],
     as_of: str | None,
     raw_counts: bool,
     sample: int | None,
@@ -77,9 +59,9 @@ def command(
     if requests or recipe is None:
         show_standings(session)
         return 0
-    source = read_recipe(recipe, parameters=param)
+    source = read_recipe(recipe, parameters=parameters)
     if not is_curator(session.workspace()):
-        if as_of or raw_counts or sample or param:
+        if as_of or raw_counts or sample or parameters:
             raise click.UsageError("--param, --as-of, --raw-counts and --sample are for the curator; write it in the recipe")
         ask(session, source, recipe, dry_run=dry_run)
         return 0

@@ -150,7 +150,8 @@ def import_command(session: Session, file: Path | None, *, fail_on: str) -> int:
     from pathcurate.deid.texts import ALL
 
     with session.locked("deid review import") as workspace, session.local_engine(workspace) as engine:
-        imported = import_answers(workspace, engine, file or TEXTS.newest_answers(workspace), now=session.now, actor=session.actor)
+        answers = file or TEXTS.newest_answers(workspace)
+        imported = import_answers(workspace, engine, answers, now=session.now, actor=session.actor)
     total = sum(imported.decisions.values())
     document = {
         "decisions": imported.decisions, "unchanged": imported.unchanged, "reviewed": imported.reviewed,

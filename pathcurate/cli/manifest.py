@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pathcurate.cli.asof import as_it_was, as_of_option
+from pathcurate.cli.parameters import parameter_option
 from pathcurate.cli.session import Session, common_options, count_lines, counted
 
 if TYPE_CHECKING:
@@ -21,8 +23,12 @@ def command() -> None:
 @command.command("build")
 @click.argument("recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--no-permissions", is_flag=True, help="Build although no permission list is configured; the release says so.")
+@parameter_option
+@as_of_option
 @common_options
-def build_command(session: Session, recipe: Path, *, no_permissions: bool) -> None:
+def build_command(
+    session: Session, recipe: Path, *, no_permissions: bool, parameters: Mapping[str, str], as_of: str | None
+) -> None:
     """Build the release of RECIPE's cohort.
 
     The cohort is selected anew, by the permissions of today. A version that was built is never changed, and a new one must
@@ -33,12 +39,21 @@ def build_command(session: Session, recipe: Path, *, no_permissions: bool) -> No
       pathcurate manifest build recipes/demo_he_2023.yaml
     """
     from pathcurate.cohort import read_recipe, select
+    from pathcurate.errors import ExpectationError
     from pathcurate.manifest import build
 
-    source = read_recipe(recipe)
+    source = read_recipe(recipe, parameters=parameters)
     with session.locked("manifest build") as workspace, session.engine(workspace) as engine:
-        select(workspace, engine, source, now=session.now, actor=session.actor)
-        result = build(workspace, source, actor=session.actor, no_permissions=no_permissions)
+        then = as_it_was(session, workspace, engine, as_of)
+        chosen = select(then, engine, source, now=session.now, actor=session.actor)
+        if chosen.unmet:
+            raise ExpectationError(
+                f"the cohort is not what the recipe expects: {'; '.join(chosen.unmet)}",
+                "See its attrition, and correct the recipe or its `expect`; nothing was built.",
+            )
+        if chosen.differences is not None and (gone := chosen.differences.patients_not_permitted):
+            session.say(f"{counted(gone, 'patient')} of the cohort before may not be used any more: a MAJOR step")
+        result = build(then, source, actor=session.actor, no_permissions=no_permissions)
     release = result.release
     previous = release.manifest["previous"] or {}
     since = [f"  since {previous['version']} at least a {previous['bump']} step"] if "bump" in previous else []

@@ -144,13 +144,14 @@ def _explain_case(session: Session, source: "RecipeSource", number: str, *, to_r
 
     workspace = session.workspace()
     found = find(workspace, number_asked_for(session, (number,)), actor=session.actor, purpose=purpose)
-    answer = fates(
-        workspace, source,
-        cases={(case.site, case.accession) for case in found.cases},
-        persons={case.person.person_id for case in found.cases if case.person is not None},
-        slides={slide.slide_id for slide in found.slides if slide.is_meant},
-        actor=session.actor, purpose=purpose,
-    )  # fmt: skip
+    with session.local_engine(workspace) as engine:
+        answer = fates(
+            workspace, engine, source,
+            cases={(case.site, case.accession) for case in found.cases},
+            persons={case.person.person_id for case in found.cases if case.person is not None},
+            slides={slide.slide_id for slide in found.slides if slide.is_meant},
+            actor=session.actor, purpose=purpose,
+        )  # fmt: skip
     facts = cohort_facts(workspace, source.recipe.name)
     if facts is not None and not _is_current(workspace, facts):
         session.say("the tables have changed since that run: the values are those of today")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pathcurate.cli.imported import import_line
+from pathcurate.cli.parameters import parameter_option
 from pathcurate.cli.progress import phases, progress
 from pathcurate.cli.requests import answer_all, recipe_or_requests
 from pathcurate.cli.session import Session, common_options, count_lines, finding_lines
@@ -37,10 +38,18 @@ _COHORT_FILES = ("cohort.json", "cohort.parquet", "ledger.parquet", "attrition.s
 @click.option("--requests", is_flag=True, is_eager=True, help="Answer the analysts' open requests instead; needs no RECIPE.")
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes that read headers.  [default: one per core]")
 @click.option("--no-permissions", is_flag=True, help="Build although no permission list is configured; the release says so.")
+@parameter_option
 @click.option("--fresh", is_flag=True, help="Run every stage, also those that are up to date.")
 @common_options
 def command(
-    session: Session, recipe: Path | None, *, requests: bool, workers: int | None, no_permissions: bool, fresh: bool
+    session: Session,
+    recipe: Path | None,
+    *,
+    requests: bool,
+    workers: int | None,
+    no_permissions: bool,
+    fresh: bool,
+    parameters: Mapping[str, str],
 ) -> None:
     """Run every stage that is not up to date, for RECIPE.
 
@@ -57,7 +66,7 @@ def command(
     if requests or recipe is None:
         answer_all(session)
         return
-    source = read_recipe(recipe)
+    source = read_recipe(recipe, parameters=parameters)
     with (
         session.locked("run") as workspace,
         session.engine(workspace, workers) as engine,
@@ -390,6 +399,7 @@ class _Run:
 
     def _cohort(self) -> str:
         from pathcurate.cohort import select
+        from pathcurate.errors import ExpectationError
         from pathcurate.model.attrition import UNIT_LEVEL
 
         cohort = select(
@@ -397,8 +407,11 @@ class _Run:
         )  # fmt: skip
         kept, start, units = cohort.attrition.kept, cohort.attrition.start, UNIT_LEVEL[cohort.attrition.unit]
         of = "" if units == "patients" else f" of {kept.patients:,} patients"
-        for fault in cohort.unmet:
-            self._session.say(f"warning: the recipe expects otherwise: {fault}")
+        if cohort.unmet:
+            raise ExpectationError(
+                f"the cohort is not what the recipe expects: {'; '.join(cohort.unmet)}",
+                "See its attrition, and correct the recipe or its `expect`; nothing was built.",
+            )
         return f"{kept.of(units):,} {units}{of} kept of {start.of(units):,}"
 
     def _manifest(self, *, no_permissions: bool) -> str:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pathcurate import __version__
-from pathcurate.attribution import Differences, attribute, read_runs, write_differences
+from pathcurate.attribution import DIFFERENCES, DIFFERENCES_BY_UNIT, Differences, attribute, read_runs, write_differences
 from pathcurate.attrition import DECIDED, TAIL, count_attrition
 from pathcurate.cohort.drawing import within_balance, within_cap
 from pathcurate.cohort.expected import known_cases, unmet
@@ -141,6 +141,8 @@ def select(
 
 def _differences(directory: Path) -> Differences | None:
     """What differs from the run before, written beside the cohort; None if that left nothing that can be compared."""
+    for name in (DIFFERENCES, DIFFERENCES_BY_UNIT):
+        (directory / name).unlink(missing_ok=True)
     try:
         before, after = read_runs(directory / PREVIOUS, directory)
     except InputOutputError:

@@ -14,21 +14,18 @@ from pathcurate import __version__
 from pathcurate.deid.review import HEADS, Asked, read_asked, read_quality
 from pathcurate.deid.reviewdraw import is_word
 from pathcurate.deid.texts import ALL
-from pathcurate.delimited import Sheet, read_sheet
+from pathcurate.delimited import read_sheet
 from pathcurate.engines import Engine
-from pathcurate.errors import UsageError
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.report import REPORTS, TEXT_COLUMNS
 from pathcurate.model.text import DECISIONS, SCRUBBED_TEXTS, TEXT_DECISIONS
 from pathcurate.model.textreview import TEXT_REVIEWS, TextQuality
-from pathcurate.peoplecsv import without_prefix
 from pathcurate.relations import relation
-from pathcurate.reviews import remove_expired
+from pathcurate.reviews import answer_rows, remove_expired
 from pathcurate.scrubbers.text.merging import occurrences
 from pathcurate.sqlplan.expressions import literal
 from pathcurate.tables import Catalog, from_rows
 from pathcurate.text.folding import half_width
-from pathcurate.text.heads import fold_head
 from pathcurate.vault import append_event
 from pathcurate.verification import read_text_seal
 from pathcurate.workspace import Workspace
@@ -115,7 +112,7 @@ def import_answers(workspace: Workspace, engine: Engine, file: Path, *, now: dat
     """
     catalog = Catalog(workspace.catalog)
     given = read_sheet(file, expected=HEADS)
-    rows = list(_rows(given))
+    rows = list(answer_rows(given, _NEEDED, _GIVEN))
     # The commonest: a row of another sheet is refused, but a file without any row of one is none.
     name = Counter(row["sheet"] for _, row in rows).most_common(1)[0][0] if rows else ""
     asked = read_asked(workspace, name, now)
@@ -148,19 +145,6 @@ def import_answers(workspace: Workspace, engine: Engine, file: Path, *, now: dat
     return Imported(
         decisions, unchanged, len(verdicts), len(findings), stale, cohort, refused, expired, read_quality(catalog)
     )
-
-
-def _rows(sheet: Sheet) -> Iterator[tuple[int, dict[str, str]]]:
-    """Row numbers and what the file says in the columns of a sheet."""
-    heads = {fold_head(head): head for head in sheet.heads if head}
-    missing = [name for name in _NEEDED if fold_head(name) not in heads]
-    if missing:
-        raise UsageError(
-            f"the file has no column {' and no column '.join(missing)}",
-            "Give the CSV of a review sheet with its heads as they were exported.",
-        )
-    for row in sheet.rows:
-        yield row.number, {name: without_prefix(row.cells.get(heads.get(fold_head(name), ""), "")) for name in _GIVEN}
 
 
 def _answers(

@@ -8,13 +8,11 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Final
 
 from markupsafe import Markup
 
-from pathcurate.htmlreport.template import render
+from pathcurate.htmlreport.template import own_script, render
 
 REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "conflict": ("sources name different cases, or something speaks against the case", "来源指向不同病例，或有反证"),
@@ -175,7 +173,6 @@ class ReviewSheet:
 
 def review_page(sheet: ReviewSheet) -> str:
     """The page; the same sheet gives the same bytes."""
-    script = _script()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return render(
         "linkreview.html.j2",
@@ -183,11 +180,6 @@ def review_page(sheet: ReviewSheet) -> str:
         has_permissions=True,  # it stays inside the institution, as the catalog does
         sheet=sheet,
         reasons=REASONS,
-        script=Markup(script),  # noqa: S704 -- a file of this package, without any value in it
-        script_digest=digest,
+        **own_script("linkreview.js"),
     )
 
-
-@cache
-def _script() -> str:
-    return files("pathcurate.htmlreport").joinpath("linkreview.js").read_text(encoding="utf-8")

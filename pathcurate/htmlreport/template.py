@@ -5,8 +5,12 @@ the direction of what follows them, so that a person reads something else than w
 code points instead.
 """
 
+import base64
+import hashlib
 import re
+from collections.abc import Mapping
 from functools import cache
+from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -21,6 +25,14 @@ _UNSHOWABLE = re.compile(
 def render(name: str, **values: object) -> str:
     """A template of this package with values in it; all of them are escaped but those that are ``Markup``."""
     return _environment().get_template(name).render(values)
+
+
+@cache
+def own_script(name: str) -> Mapping[str, str]:
+    """A script of this package, as the values ``script`` and ``script_digest`` of the one page that lets it in by its digest."""
+    script = files("pathcurate.htmlreport").joinpath(name).read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    return {"script": Markup(script), "script_digest": digest}  # noqa: S704 -- without any value in it
 
 
 @cache

@@ -4,17 +4,11 @@ It identifies patients. It opens from a file, without a network; its one script 
 nothing that a text holds can run. Without it the page is for looking, and the answers are written into the CSV beside it.
 """
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Final
 
-from markupsafe import Markup
-
-from pathcurate.htmlreport.template import render
+from pathcurate.htmlreport.template import own_script, render
 
 PURPOSES: Final[Mapping[str, tuple[str, str]]] = {
     "withheld": ("left out: may still identify somebody", "暂不发布：可能仍含身份信息"),
@@ -62,6 +56,11 @@ _COLUMNS: Final = {
     "clinical_diagnosis": "临床诊断", "gross": "大体", "microscopy": "镜下", "diagnosis": "诊断", "ihc": "免疫组化",
     "molecular": "分子", "comment": "备注", "text_raw": "全文",
 }  # fmt: skip
+
+
+def column_words(column: str) -> tuple[str, str]:
+    """A column of `reports` that holds texts, in English and Chinese."""
+    return column.replace("_", " "), _COLUMNS.get(column, "")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -139,7 +138,7 @@ class TextItem:
     @property
     def column_words(self) -> tuple[str, str]:
         """Its column, in English and Chinese."""
-        return self.column.replace("_", " "), _COLUMNS.get(self.column, "")
+        return column_words(self.column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +162,6 @@ class TextSheet:
 
 def text_review_page(sheet: TextSheet) -> str:
     """The page; the same sheet gives the same bytes."""
-    script = _script()
     return render(
         "textreview.html.j2",
         title=f"Text review {sheet.sheet}",
@@ -173,11 +171,6 @@ def text_review_page(sheet: TextSheet) -> str:
         purposes=PURPOSES,
         answers=ANSWERS,
         verdicts=VERDICTS,
-        script=Markup(script),  # noqa: S704 -- a file of this package, without any value in it
-        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+        **own_script("textreview.js"),
     )
 
-
-@cache
-def _script() -> str:
-    return files("pathcurate.htmlreport").joinpath("textreview.js").read_text(encoding="utf-8")

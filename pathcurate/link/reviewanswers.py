@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pathcurate import __version__
-from pathcurate.delimited import Sheet, read_sheet
+from pathcurate.delimited import read_sheet
 from pathcurate.digests import canonical_json, sha256_text
 from pathcurate.engines import Engine
 from pathcurate.errors import UsageError
@@ -23,12 +23,10 @@ from pathcurate.model.link import LINK_DECISIONS
 from pathcurate.model.question import LINK_QUESTIONS
 from pathcurate.model.report import REPORTS
 from pathcurate.model.waiver import is_plain
-from pathcurate.peoplecsv import without_prefix
 from pathcurate.relations import relation
-from pathcurate.reviews import remove_expired
+from pathcurate.reviews import answer_rows, remove_expired
 from pathcurate.tables import Catalog, from_rows
 from pathcurate.text.accession import AccessionPatterns, fold
-from pathcurate.text.heads import fold_head
 from pathcurate.vault import append_event
 from pathcurate.workspace import Workspace
 
@@ -126,7 +124,7 @@ def import_answers(
     """
     catalog = Catalog(workspace.catalog)
     given = read_sheet(file, expected=HEADS)
-    rows = list(_rows(given))
+    rows = list(answer_rows(given, _NEEDED, _GIVEN))
     questions = _of_sheets(catalog, LINK_QUESTIONS, {row["sheet"] for _, row in rows})
     asked = {(row["sheet"], row["slide_id"]): row for row in questions}
     if not asked:
@@ -160,19 +158,6 @@ def import_answers(
     # Last, because the file may lie in a folder whose time is over.
     expired = remove_expired(workspace, now)
     return Imported(dict(decisions), unchanged, unanswered, len(findings), tuple(findings), expired)
-
-
-def _rows(sheet: Sheet) -> Iterator[tuple[int, dict[str, str]]]:
-    """Number and cells of each row, by the names of the columns as they were exported."""
-    heads = {fold_head(head): head for head in sheet.heads if head}
-    missing = [name for name in _NEEDED if fold_head(name) not in heads]
-    if missing:
-        raise UsageError(
-            f"the file has no column {' and no column '.join(missing)}",
-            "Give the CSV of a review sheet with its heads as they were exported.",
-        )
-    for row in sheet.rows:
-        yield row.number, {name: without_prefix(row.cells.get(heads.get(fold_head(name), ""), "")) for name in _GIVEN}
 
 
 def _of_sheets(catalog: Catalog, table: Table, sheets: Iterable[str]) -> list[Row]:

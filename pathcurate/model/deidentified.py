@@ -160,6 +160,9 @@ TRUE_CODE = Column(
     Action.CRITERION,
     pattern=rf"{_SIGNS}{{0,12}}([0-9]{{1,4}}{_SIGNS}{{1,12}}){{0,4}}[0-9]{{0,4}}|[0-9]{{5}}-[0-9]",
 )
+TRUE_VALUE = Column(
+    "value", Type.FLOAT, "Result, where it is a number, whatever it is of.", Identifying.CRITERION_ONLY, Action.CRITERION,
+)  # fmt: skip
 # Letters of Europe, Greek, Chinese, Japanese and Korean, and signs of any width; digits of any width are none of these.
 _LABEL_SIGNS = (
     "[A-Za-z\u00c0-\u024f\u0370-\u03ff\u3001\u3002\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3\uff01-\uff0f\uff1a-\uff20"
@@ -320,7 +323,7 @@ CRITERIA_TABLES = {
     "cases": _criteria("cases", CASE_ID, (*_TRUE_CASE, YEAR)),
     "patients": _criteria("patients", PATIENT_ID, (REPORTS["birth_date"],)),
     "reports": _criteria("reports", _derive(REPORTS)[0], (*REPORTS.columns, YEAR)),
-    "events": _criteria("events", _derive(EVENTS)[0], (*EVENTS.columns, TRUE_CODE)),
+    "events": _criteria("events", _derive(EVENTS)[0], (*EVENTS.columns, TRUE_CODE, TRUE_VALUE)),
     "series": _criteria("series", _series_columns[0], (*SERIES.columns, _SERIES_YEAR)),
     "annotations": _criteria("annotations", _annotation_columns[0], (TRUE_LABEL,)),
     "materials": _criteria("materials", _material_columns[0], MATERIALS.columns),

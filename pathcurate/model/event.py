@@ -38,6 +38,10 @@ def is_closed_code(system: str | None, code: str | None) -> bool:
     return pattern is not None and code is not None and pattern.fullmatch(code) is not None
 
 
+GREATEST_VALUE = 100_000
+"""No result of an analyte comes near it, and every telephone number and patient's number of six digits or more is above."""
+
+
 def _dropped(name: str, meaning: str, *, required: bool = False) -> Column:
     return Column(name, Type.STRING, meaning, Identifying.DIRECT, Action.DROP, required=required)
 
@@ -56,7 +60,8 @@ EVENTS = Table(
                Identifying.SENSITIVE, pattern="|".join(f"({pattern})" for pattern in CLOSED_CODES.values())),
         Column("code_system", Type.STRING, "Code system.", values=CODE_SYSTEMS),
         Column("text", Type.STRING, "What happened, in words.", Identifying.DIRECT, Action.WITHHOLD),
-        Column("value", Type.FLOAT, "Result, where it is a number.", Identifying.QUASI, Action.CRITERION),
+        Column("value", Type.FLOAT, "Result, where it is a number; shown only of known analytes in known units.",
+               Identifying.SENSITIVE),
         Column("value_text", Type.STRING, "Result as exported, where it is no number.", Identifying.DIRECT, Action.WITHHOLD),
         Column("unit", Type.STRING, "Unit of the value (UCUM).", vocabulary="units"),
         Column("laterality", Type.STRING, "Side of the body.", values=LATERALITIES),

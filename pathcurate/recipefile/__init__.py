@@ -92,7 +92,7 @@ def load_recipe(
     recipe, faults = resolve_codelists(recipe, replaced.merged, files)
     faults += _check_concepts(replaced.merged.data.get("concepts"))
     faults += check_columns(recipe, recipe_views(has_index=recipe.index is not None), _Codes())
-    _fail(replaced, [_problem(replaced.merged, recipe, fault) for fault in faults])
+    _fail(replaced, _unless_open(replaced, [_problem(replaced.merged, fault) for fault in faults]))
     recipe = with_rows(recipe).model_copy(update={"extends": None})
     canonical = canonical_json(recipe)
     digest = f"sha256:{hashlib.sha256(canonical).hexdigest()}"
@@ -103,16 +103,22 @@ def _formed(replaced: Replaced, problems: list[Problem]) -> Recipe:
     """The recipe if its form is good and its parameters are; what follows from a parameter without a value is not said."""
     merged = replaced.merged
     recipe, found = yamlsource.check(merged, Recipe)
-    open_places = [merged.problem(path, "") for path in replaced.open]
-    silent = {(place.file, place.line, place.column) for place in open_places}
-    found = [problem for problem in found if (problem.file, problem.line, problem.column) not in silent]
+    found = _unless_open(replaced, found)
     if problems or replaced.problems or found:
         content = merged.data if isinstance(merged.data, dict) else {}
         found += [merged.problem(fault.path, fault.message) for fault in _check_concepts(content.get("concepts"))]
-    _fail(replaced, [*problems, *replaced.problems, *found])
+    if recipe is None or problems or replaced.problems or found:
+        _fail(replaced, [*problems, *replaced.problems, *found])
     if recipe is None:  # only with a fault that was said above
         raise RecipeError(f"{merged.name}: the recipe has a parameter without a value", yamlsource.HINT)
     return recipe
+
+
+def _unless_open(replaced: Replaced, problems: list[Problem]) -> list[Problem]:
+    """Problems but those that only follow from a parameter without a value."""
+    places = [replaced.merged.problem(path, "") for path in replaced.open]
+    silent = {(place.file, place.line, place.column) for place in places}
+    return [problem for problem in problems if (problem.file, problem.line, problem.column) not in silent]
 
 
 def _fail(replaced: Replaced, problems: list[Problem]) -> None:
@@ -122,7 +128,7 @@ def _fail(replaced: Replaced, problems: list[Problem]) -> None:
         raise UsageError("\n".join(replaced.refused), "`pathcurate recipe explain` says what each parameter is.")
 
 
-def _problem(merged: Merged, recipe: Recipe, fault: Fault) -> Problem:
+def _problem(merged: Merged, fault: Fault) -> Problem:
     if fault.within is None:
         return merged.problem(fault.path, fault.message, key=fault.on_key)
     text = merged.data

@@ -7,7 +7,7 @@ from pathcurate.model.column import Table
 from pathcurate.model.recipe import Alternative, Criterion, Has, Rows
 from pathcurate.model.recipe.levels import LEVEL_KEYS, LEVEL_VIEWS, PERSONAL, numbered
 from pathcurate.sqlplan.expressions import all_sql, literal, moved
-from pathcurate.sqlplan.relations import DAY0, Relations, date_of, same_side
+from pathcurate.sqlplan.relations import DAY0, Relations, date_of, same_side, with_code_system
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class Criteria:
         is_own = level == self._recipe.unit
         alias = "u" if is_own else "r"
         if criterion.where is not None:
-            columns: Sequence[str] = tuple(criterion.where)
+            columns: Sequence[str] = with_code_system(view.name, criterion.where)
             sql = f"({all_sql(alias, view, criterion.where, self._recipe.codelists or {})})"
         else:
             columns, condition = escaped(criterion.sql or "", view, alias)

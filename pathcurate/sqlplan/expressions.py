@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from pathcurate.codelists import exact_codes, prefix_codes, prefix_without
+from pathcurate.codelists import code_system, exact_codes, prefix_codes, prefix_without
 from pathcurate.model.column import Column, Table, Type
 from pathcurate.model.recipe import (
     AnyOf,
@@ -55,7 +55,10 @@ def condition_sql(alias: str, column: Column, condition: Condition, codelists: C
         case Range():
             return " and ".join(_bounds(name, column, condition))
         case InCodelist():
-            return _on_list(name, codelists[condition.codelist])
+            codelist = codelists[condition.codelist]
+            system = code_system(codelist.system) if column.name == "code" else None
+            # A code of events means something in its own system only: C50.4 is a diagnosis, or a place.
+            return _on_list(name, codelist) + (f" and {alias}.code_system = {literal(system)}" if system else "")
         case AnyOf() if column.type is Type.FLOAT:
             return "(" + " or ".join(_equals(name, column, value) for value in condition.any_of) + ")"
         case AnyOf():

@@ -60,7 +60,7 @@ class Relations:
 
     def of(self, name: str, columns: Iterable[str]) -> str:
         """A view with these columns, as a subquery in parentheses."""
-        wanted = tuple(dict.fromkeys(columns))
+        wanted = with_code_system(name, columns)
         if name == SPECIMENS.name:
             return self._specimens(wanted)
         if name == BLOCKS.name:
@@ -196,6 +196,12 @@ class Relations:
             f" from {DAY0} as i left join {patients} as b on b.patient_no = i.patient_no"
             f" left join ({aged}) as g on g.patient_no = i.patient_no and g.place = 1"
         )
+
+
+def with_code_system(table: str, columns: Iterable[str]) -> tuple[str, ...]:
+    """The columns, each once, and beside a code of events the system that it is of."""
+    named = tuple(dict.fromkeys(columns))
+    return (*named, "code_system") if table == "events" and "code" in named and "code_system" not in named else named
 
 
 def _letter(column: str) -> str:

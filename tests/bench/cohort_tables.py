@@ -55,7 +55,8 @@ from read_parquet('{reports}') where icdo3_morphology is not null order by repor
 """
 _CASES = """
 with numbered as (select c from range({cases}) t(c))
-select 'C-' || upper(substr(md5('c' || c), 1, 16)) as case_id, 'P-' || upper(substr(md5('p' || c * 3 // 4), 1, 16)) as patient_id,
+select 'C-' || upper(substr(md5('c' || c), 1, 16)) as case_id,
+  'P-' || upper(substr(md5('p' || c * 3 // 4), 1, 16)) as patient_id,
   'Q-' || upper(substr(md5('p' || c * 3 // 4), 1, 16)) as group_id, printf('NB%02d', c % 19) as site,
   ['male', 'female'][1 + (c % 2)::integer] as sex, (1 + c % 90)::bigint as age, 3 as slide_count, 2 as report_count,
   date '2010-01-01' + (c * 11 % 5400)::integer as received_date, cast(null as date) as birth_date

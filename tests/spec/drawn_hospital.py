@@ -22,6 +22,7 @@ from pathcurate.disclosure.lists import record_permission_lists
 from pathcurate.model.column import Column, Table, Type
 from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES, VIEWS
 from pathcurate.model.recipe import Recipe
+from pathcurate.model.recipe.levels import OWNERS
 from pathcurate.tables import conform, from_rows, write_parquet
 from pathcurate.text.conceptdigest import concept_sha
 from pathcurate.verification import input_states, write_seal
@@ -85,24 +86,38 @@ class Drawn:
 
     def arrow(self) -> dict[str, pa.Table]:
         """The views that queries read, permissions aside: tables put together, and what may go out of each."""
-        files = self.files()
-        deid = {name: files[f"{name}_deid"] for name in DEID_TABLES}
-        codes = {name: as_codes(data[DEID_TABLES[name].key[0]]) for name, data in deid.items()}
-        return {
-            **{f"{name}_deid": data for name, data in deid.items()},
-            **{name: whole_table(name, data, files.get(f"{name}_true"), codes) for name, data in deid.items()},
+        return {view: self.view(view) for name in DEID_TABLES for view in (f"{name}_deid", name)}
+
+    def view(self, name: str) -> pa.Table:
+        """One of these views."""
+        table = name.removesuffix("_deid")
+        deid = self._deid(table)
+        if name != table:
+            return deid
+        keys = {owner: DEID_TABLES[owner].key[0] for owner in OWNERS[table]}
+        codes = {
+            owner: as_codes(pa.chunked_array([sorted(row[key] for row in self.tables[owner])], pa.string()))
+            for owner, key in keys.items()
         }
+        return whole_table(table, deid, self._true(table), codes)
 
     def files(self) -> dict[str, pa.Table]:
         """The de-identified tables, and their criterion-only twins."""
-        views = {}
-        for name, table in DEID_TABLES.items():
-            rows = sorted(self.tables[name], key=lambda row: tuple(row[key] for key in table.key))
-            twins = CRITERIA_TABLES.get(name)
-            views[f"{name}_deid"] = conform(table, from_rows(table, [_lie(row, table, twins) for row in rows]))
-            if twins is not None:
-                views[f"{name}_true"] = conform(twins, from_rows(twins, [_only(row, twins) for row in rows]))
-        return views
+        twins = {f"{name}_true": self._true(name) for name in CRITERIA_TABLES}
+        return {f"{name}_deid": self._deid(name) for name in DEID_TABLES} | twins
+
+    def _rows(self, name: str) -> list[Row]:
+        return sorted(self.tables[name], key=lambda row: tuple(row[key] for key in DEID_TABLES[name].key))
+
+    def _deid(self, name: str) -> pa.Table:
+        table, twins = DEID_TABLES[name], CRITERIA_TABLES.get(name)
+        return conform(table, from_rows(table, [_lie(row, table, twins) for row in self._rows(name)]))
+
+    def _true(self, name: str) -> pa.Table | None:
+        twins = CRITERIA_TABLES.get(name)
+        if twins is None:
+            return None
+        return conform(twins, from_rows(twins, [_only(row, twins) for row in self._rows(name)]))
 
     def statements(self) -> pa.Table:
         """The permissions by pseudonym."""

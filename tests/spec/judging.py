@@ -44,13 +44,15 @@ class _Shown:
 
     def __init__(self, drawn: Drawn, engine: Engine, recipe: Recipe, today: date) -> None:
         self._engine, self._open = engine, set[str]()
-        self._tables = drawn.of(recipe).arrow()
-        self._tables["permissions"] = todays_permissions(drawn.statements(), recipe, today)
+        self._drawn, self._recipe, self._today = drawn.of(recipe), recipe, today
 
     def views(self, names: Iterable[str]) -> None:
         for name in names:
             if name not in self._open:
-                self._engine.view(name, self._tables[name])
+                is_table = name != "permissions"
+                permissions = self._drawn.statements()
+                shown = self._drawn.view(name) if is_table else todays_permissions(permissions, self._recipe, self._today)
+                self._engine.view(name, shown)
                 self._open.add(name)
 
 
@@ -86,6 +88,21 @@ def judge(engine: Engine, drawn: Drawn, recipe: Recipe, written: Mapping[str, An
     return judged.result
 
 
+def decided(engine: Engine, drawn: Drawn, recipe: Recipe) -> dict[str, dict[str, str]]:
+    """Of each unit the steps that it fails, however many: ``it``, with ``?`` if that is for a missing value."""
+    selection, key = _selection(engine, drawn, recipe), KEY[recipe.unit]
+    selection.opened.views(selection.plan.views)
+    units = sorted(row[key] for row in drawn.tables[recipe.unit_table])
+    return {
+        units[row[key]]: {
+            step.id: "it" + "?" * (row["missing"] >> number & 1)
+            for number, step in enumerate(selection.plan.steps)
+            if row["failed"] >> number & 1
+        }
+        for row in engine.table(selection.plan.sql).to_pylist()
+    }
+
+
 @dataclass(frozen=True)
 class _Run:
     result: Judgement
@@ -95,10 +112,7 @@ class _Run:
 
 def run(engine: Engine, drawn: Drawn, recipe: Recipe) -> _Run:
     """Run a recipe as the stage does."""
-    shown = _Shown(drawn, engine, recipe, NOW.date())
-    workspace = cast("Workspace", SimpleNamespace(permissions=drawn.permissions is not None))
-    selection = cohort._Selection(workspace, engine, recipe, NOW, {})
-    selection.opened = cast("Any", shown)
+    selection = _selection(engine, drawn, recipe)
     selection.decide()
     key = KEY[recipe.unit]
     units = sorted(row[key] for row in drawn.tables[recipe.unit_table])
@@ -114,16 +128,23 @@ def run(engine: Engine, drawn: Drawn, recipe: Recipe) -> _Run:
     rows = conform(cohort_table(recipe), selection.rows).to_pylist()
     assert [row[key] for row in rows] == sorted(unit for unit, step in outcome.items() if step == "kept")
     assert set(selection.evidence["unit_id"].to_pylist()) <= {row[key] for row in rows}
-    result = Judgement(outcome, rows, {name: _keys(engine, shown, recipe, name) for name in _others(recipe)})
+    result = Judgement(outcome, rows, {name: _keys(engine, selection.opened, recipe, name) for name in _others(recipe)})
     counted = [(one.id, one.dropped, one.dropped_missing, one.remaining.as_dict()) for one in attrition.steps]
     return _Run(result, attrition.start.as_dict(), counted)
+
+
+def _selection(engine: Engine, drawn: Drawn, recipe: Recipe) -> Any:
+    workspace = cast("Workspace", SimpleNamespace(permissions=drawn.permissions is not None))
+    selection = cohort._Selection(workspace, engine, recipe, NOW, {})
+    selection.opened = cast("Any", _Shown(drawn, engine, recipe, NOW.date()))
+    return selection
 
 
 def _others(recipe: Recipe) -> list[str]:
     return [name for name in recipe.outputs if name != recipe.unit_table]
 
 
-def _keys(engine: Engine, shown: _Shown, recipe: Recipe, name: str) -> list[tuple[Any, ...]]:
+def _keys(engine: Engine, shown: Any, recipe: Recipe, name: str) -> list[tuple[Any, ...]]:
     sql, views = output_sql(recipe, name)
     shown.views(views)
     declared = cohort_output(recipe, name)

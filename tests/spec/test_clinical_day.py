@@ -15,6 +15,7 @@ from pathcurate.cohort import read_recipe
 from pathcurate.engines import Engine
 from pathcurate.product import register
 from pathcurate.registries.sql import open_registry
+from pathcurate.tables import read_parquet
 from tests.built import build_release
 
 sys.path.append(str(Path(__file__).parent))
@@ -75,7 +76,7 @@ def test_a_permission_begins_and_ends_with_the_day_as_given(
     assert result.attrition.kept.cases == kept
     assert result.directory is not None
     begins = now.date().isoformat() == "2026-05-21"
-    row = cohort.read_parquet(result.directory / "cohort.parquet").to_pylist()[0]
+    row = read_parquet(result.directory / "cohort.parquet").to_pylist()[0]
     assert row["patient_id"] == f"P-{1 if begins else 2:016d}"
 
 

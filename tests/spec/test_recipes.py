@@ -18,8 +18,9 @@ from pathcurate.sqlplan.compiler import compile_recipe
 
 sys.path.append(str(Path(__file__).parent))
 
-from drawn_hospital import Drawn, draw, short
-from judging import judge
+import oracle
+from drawn_hospital import Drawn, draw, long, short
+from judging import NOW, decided, judge
 
 COLUMNS = {"slide": "slide_id", "case": "case_id", "patient": "patient_id"}
 
@@ -151,11 +152,20 @@ def test_a_condition_under_every_policy(
         lines.append(f"{keys} | {value}")
     slides = "\n".join(["slides", "slide | case", *(f"S{n} | C{n}" for n in range(1, len(rows) + 1))])
     drawn = draw("\n".join([table, *lines]) + ("\n\n" + slides if level != "slide" else ""))
+    # All policies in one query: whichever step a unit fails first, its masks tell of each.
+    parts: dict[str, list[str]] = {"include": [], "exclude": []}
+    for part, policy in POLICIES:
+        parts[part].append(f"  - {{id: {part}_{policy}, level: {level}, where: {{{column}: {condition}}}, if_missing: {policy}}}")
+    body = "\n".join([f"unit: {unit}", *(line for part, ones in parts.items() for line in (f"{part}:", *ones))])
+    masks = decided(engine, drawn, load(body, tmp_path).recipe)
+    code = {"slide": "S", "case": "C", "patient": "P"}[unit]
     for (part, policy), (kept, fell, unknown) in POLICIES.items():
-        got = judged(drawn, load(criterion(unit, part, level, column, condition, policy), tmp_path), engine)
         words = {"y": kept, "n": fell, "?": unknown}
-        code = {"slide": "S", "case": "C", "patient": "P"}[unit]
-        assert got == {f"{code}{n}": words[answer] for n, (_, answer) in enumerate(rows, 1)}, (part, policy)
+        expected = {long(f"{code}{n}"): words[answer] for n, (_, answer) in enumerate(rows, 1)}
+        assert {key: steps.get(f"{part}_{policy}", "kept") for key, steps in masks.items()} == expected, (part, policy)
+        written = yaml.safe_load(recipe_text(criterion(unit, part, level, column, condition, policy)))
+        answer = oracle.select(written, drawn.tables, drawn.permissions, NOW.date())
+        assert {key: (one.step or "kept") + "?" * one.missing for key, one in answer.decisions.items()} == expected
 
 
 # --- drawn cases ---------------------------------------------------------------------------------------------------

@@ -331,7 +331,7 @@ def _recipes(draw: st.DrawFn) -> Recipe:
     return recipe
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(_archives, _archives, _recipes(), _recipes())
 def test_every_difference_has_one_reason_and_it_is_true(then: Archive, now: Archive, old: Recipe, new: Recipe) -> None:
     before, after = play(then, old), play(now, new, **later())

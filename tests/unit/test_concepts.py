@@ -268,7 +268,7 @@ def test_without_reports_there_is_nothing_to_search(workspace: Workspace, engine
         ("  a: {any: [x], lang: [fr]}\n", r"8:24: error: Input should be 'en' or 'zh'"),
         ("  a: {any: [x], asertion: any}\n", r"8:17: error: unknown key `asertion` in concept; did you mean `assertion`"),
         ("  A: {any: [x]}\n", r"8:3: error: must be 1 to 64 of a-z, 0-9 and _, with a letter first"),
-        ("  a: {any: [x]}\ninclude: [{id: i, level: case, has: {table: reports, text: a}}]\n", "key `text` is not supp"),
+        ("  a: {any: [x]}\ninclude: [{id: i, level: case, has: {table: reports, text: b}}]\n", "`b`"),
     ],
 )  # fmt: skip
 def test_a_broken_concept_is_refused_at_its_place(workspace: Workspace, concepts: str, message: str) -> None:

@@ -16,7 +16,7 @@ from pathcurate.cohortfacts import is_of_recipe
 from pathcurate.deid import apply
 from pathcurate.engines.embedded import Embedded
 from pathcurate.errors import InputOutputError, PlanIncompleteError, UsageError
-from pathcurate.ledgers import NOT_LOOKED_AT, Overlap, _Part, _shown, fates, overlap
+from pathcurate.ledgers import NOT_LOOKED_AT, Fate, Overlap, _Part, _shown, fates, overlap
 from pathcurate.model.attrition import KEPT, WITHHELD, ledger_table
 from pathcurate.model.link import LINKS
 from pathcurate.model.person import IDENTITIES, PERSONS
@@ -106,13 +106,18 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return workspace
 
 
+def told_of(workspace: Workspace, source: RecipeSource, **asked: Any) -> tuple[Fate, ...]:
+    with Embedded(workers=1, temp_directory=workspace.root / "spill") as engine:
+        return fates(workspace, engine, source, **asked)
+
+
 def source_of(workspace: Workspace) -> RecipeSource:
     return load_recipe(workspace.root / "known.yaml")
 
 
 def test_a_case_is_told_by_what_and_for_want_of_what_its_slides_fell(workspace: Workspace) -> None:
     first, second = sorted(
-        fates(workspace, source_of(workspace), cases=[("NB01", "S23-1")], persons=[PERSON], slides=[], actor="tester"),
+        told_of(workspace, source_of(workspace), cases=[("NB01", "S23-1")], persons=[PERSON], slides=[], actor="tester"),
         key=lambda fate: fate.step,
     )
     assert (first.step, second.step) == ("he", "sample_cap_1")
@@ -132,13 +137,13 @@ def test_a_case_is_told_by_what_and_for_want_of_what_its_slides_fell(workspace: 
 
 def test_a_slide_that_belongs_to_no_case_is_told_of_by_itself(workspace: Workspace) -> None:
     slide_id = str(slide(3)["slide_id"])
-    (fate,) = fates(workspace, source_of(workspace), cases=[], persons=[], slides=[slide_id], actor="tester")
+    (fate,) = told_of(workspace, source_of(workspace), cases=[], persons=[], slides=[slide_id], actor="tester")
     assert (fate.step, [failure.id for failure in fate.failures]) == ("linked", ["linked"])
 
 
 def test_nobody_is_told_of_who_was_not_asked_for(workspace: Workspace) -> None:
-    assert fates(workspace, source_of(workspace), cases=[("NB02", "S23-1")], persons=[], slides=[], actor="tester") == ()
-    assert fates(workspace, source_of(workspace), cases=[], persons=[], slides=[], actor="tester") == ()
+    assert told_of(workspace, source_of(workspace), cases=[("NB02", "S23-1")], persons=[], slides=[], actor="tester") == ()
+    assert told_of(workspace, source_of(workspace), cases=[], persons=[], slides=[], actor="tester") == ()
 
 
 @pytest.mark.parametrize(("unit", "key"), [("patient", "patient_id"), ("event", "event_id")])
@@ -156,7 +161,7 @@ def test_units_of_patients_are_found_by_the_person(workspace: Workspace, unit: s
     rows = [{**row, **(name if unit == "event" else {})} for row, name in zip((mine, other), names, strict=True)]
     source = load_recipe(file)
     write_cohort(workspace, source, rows)
-    (fate,) = fates(workspace, source, cases=[("NB01", "S23-1")], persons=[PERSON], slides=[], actor="tester")
+    (fate,) = told_of(workspace, source, cases=[("NB01", "S23-1")], persons=[PERSON], slides=[], actor="tester")
     (failure,) = fate.failures
     assert (fate.step, failure.id, failure.looked[0].column) == ("women", "women", "patients.sex")
     assert failure.looked[0].value == read_parquet(workspace.deid / "patients.parquet")["sex"][0].as_py()
@@ -172,7 +177,7 @@ def test_what_a_real_run_has_written_is_read(workspace: Workspace) -> None:
     with Embedded(workers=1, temp_directory=workspace.root / "spill") as engine:
         select(workspace, engine, source, now=datetime(2026, 1, 1, tzinfo=UTC))
     ids = [str(slide(number)["slide_id"]) for number in (1, 2, 3)]
-    found = fates(workspace, source, cases=[("NB01", "S23-1")], persons=[PERSON], slides=ids[2:], actor="tester")
+    found = told_of(workspace, source, cases=[("NB01", "S23-1")], persons=[PERSON], slides=ids[2:], actor="tester")
     by_step = {fate.step: [(failure.id, failure.is_missing) for failure in fate.failures] for fate in found}
     assert by_step.keys() == {"he", KEPT, "linked"}
     assert by_step["he"] == [("he", False), ("wide", True)]
@@ -184,10 +189,10 @@ def test_a_recipe_that_is_not_as_it_was_is_refused(workspace: Workspace) -> None
     other = workspace.root / "other.yaml"
     other.write_text(_RECIPE.replace("min: 18", "min: 17"))
     with pytest.raises(PlanIncompleteError, match="is not as it was"):
-        fates(workspace, load_recipe(other), cases=[], persons=[], slides=[], actor="tester")
+        told_of(workspace, load_recipe(other), cases=[], persons=[], slides=[], actor="tester")
     other.write_text(_RECIPE.replace("name: known", "name: unknown"))
     with pytest.raises(PlanIncompleteError, match="has not run yet"):
-        fates(workspace, load_recipe(other), cases=[], persons=[], slides=[], actor="tester")
+        told_of(workspace, load_recipe(other), cases=[], persons=[], slides=[], actor="tester")
 
 
 def test_words_for_people_do_not_make_another_recipe(workspace: Workspace) -> None:

@@ -140,3 +140,12 @@ def test_a_recipe_without_parameters_says_so() -> None:
     assert refused(text) == ["4:8: error: unknown parameter `t`; the recipe has no `params`"]
     with pytest.raises(UsageError, match="the recipe has no parameter of this name; it has none"):
         load(text.replace('"${t}"', "t"), t="x")
+
+
+def test_a_broken_recipe_is_the_greater_fault() -> None:
+    text = TEXT.replace("width", "widht").replace('scan_datetime: {min: "${since}"}', 'scan_datetime: "${since}"')
+    found = refused(text, since="x")
+    assert found == [
+        "--param since=x: error: a parameter of type date is a day of the calendar such as 2020-01-31",
+        "19:33: error: unknown column `widht` in table slides; did you mean `width`?",
+    ]

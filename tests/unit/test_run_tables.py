@@ -27,7 +27,7 @@ def call(root: Path) -> tuple[list[str], list[str]]:
     session = Session(root, as_json=False, quiet=True, verbose=False)
     with Embedded(workers=1, temp_directory=workspace.catalog / ".spill") as engine:
         # The recipe is of later stages.
-        run = _Run(session, workspace, engine, None, fresh=False)  # type: ignore[arg-type]
+        run = _Run(session, workspace, engine, engine, None, fresh=False)  # type: ignore[arg-type]
         run._tables()
     return list(run.seconds), run.skipped
 

@@ -46,8 +46,8 @@ GOOD = {
     "coalesce(round(abs(mpp), 2), 0) between 0 and -(-1)":
          "COALESCE(ROUND(ABS(CAST(mpp AS DOUBLE)), 2), 0) BETWEEN 0 AND -CAST((-1) AS DOUBLE)",
     "regexp_matches(lower(note), '^a[0-9]+$')": "REGEXP_MATCHES(LOWER(note), '^a[0-9]+$')",
-    "note not like 'a!_%' escape '!' and upper(note) ilike 'b%'":
-        "note NOT LIKE 'a!_%' ESCAPE '!' AND UPPER(note) ILIKE 'b%'",
+    "note like 'a!_%' escape '!' and upper(note) ilike 'b%'":
+        "note LIKE 'a!_%' ESCAPE '!' AND UPPER(note) ILIKE 'b%'",
     "width::varchar = '1' and cast(is_control as bigint) = 1":
         "CAST(width AS TEXT) = '1' AND CAST(is_control AS BIGINT) = 1",
     "note = 'it''s -- ; ${x} $1 ? /* */ \\'": "note = 'it''s -- ; ${x} $1 ? /* */ \\'",

@@ -95,7 +95,7 @@ def test_a_run_that_was_killed_between_is_ended_by_the_next(workspace: Workspace
 
     pristine = workspace.root.parent / "pristine"
     shutil.copytree(workspace.catalog, pristine)
-    for killed in range(1, 9):
+    for killed in (1, 2, 4, 7):
         shutil.rmtree(workspace.catalog)
         shutil.copytree(pristine, workspace.catalog)
         left_over[0] = killed

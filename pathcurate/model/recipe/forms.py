@@ -71,11 +71,11 @@ def _version_text(value: object) -> object:
 
 def unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """The values, none of which may be given twice."""
-    seen: list[tuple[type, Any]] = []
+    seen: set[tuple[type, Any]] = set()
     for index, value in enumerate(values):
         if (type(value), value) in seen:
             raise fault(f"`{value}` is given twice", index)
-        seen.append((type(value), value))
+        seen.add((type(value), value))
     return values
 
 
