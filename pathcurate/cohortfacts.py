@@ -6,6 +6,7 @@ from typing import Any
 
 from pathcurate.errors import InputOutputError
 from pathcurate.model.attrition import COHORT_FILE, ShownAttrition
+from pathcurate.model.labelreview import QUALITY_FILE
 from pathcurate.model.recipe import Recipe
 from pathcurate.workspace import Workspace
 
@@ -40,6 +41,29 @@ def recipe_of(facts: Mapping[str, Any]) -> Recipe:
 def shown_attrition(facts: Mapping[str, Any]) -> ShownAttrition:
     """The attrition of a cohort as it may be seen."""
     return ShownAttrition.from_dict(facts["attrition"])
+
+
+def reviewed_labels(workspace: Workspace, name: str, sha256: str) -> str | None:
+    """How often a cohort's labels are wrong, as the review wrote it; None if none was done, or only of another recipe.
+
+    Args:
+        workspace: the workspace.
+        name: the cohort's.
+        sha256: digest of its recipe.
+
+    Raises:
+        InputOutputError: it cannot be read.
+    """
+    path = workspace.cohorts / name / QUALITY_FILE
+    if not path.is_file():
+        return None
+    try:
+        text = path.read_text(encoding="utf-8")
+        return text if json.loads(text)["recipe_sha256"] == sha256 else None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputOutputError(
+            f"{QUALITY_FILE} of cohort {name} cannot be read", "Import the answers of its label review again."
+        ) from None
 
 
 def is_of_recipe(facts: Mapping[str, Any], canonical: bytes) -> bool:

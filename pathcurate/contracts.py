@@ -13,6 +13,7 @@ from pathcurate.model.deidfile import DEID_FILES, RECEIPT_JSON_SCHEMA
 from pathcurate.model.diagnosis import DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS
 from pathcurate.model.event import EVENTS
 from pathcurate.model.finding import FINDINGS
+from pathcurate.model.labelreview import LABEL_REVIEWS
 from pathcurate.model.link import LINK_DECISIONS, LINKS
 from pathcurate.model.linkquality import LINK_RUNS
 from pathcurate.model.manifest import MANIFEST_JSON_SCHEMA
@@ -58,6 +59,7 @@ _CATALOG = (
     SCRUBBED_TEXTS,
     TEXT_DECISIONS,
     TEXT_REVIEWS,
+    LABEL_REVIEWS,
     FINDINGS,
     WAIVERS,
 )

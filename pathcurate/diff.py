@@ -97,7 +97,7 @@ def release_contents(release: Release) -> Contents:
         attrition = json.loads(_read(release.directory, "quality/attrition.json"))
         recipe = yaml.safe_load(_read(release.directory, "provenance/recipe.lock.yaml"))
         for step in attrition["steps"]:
-            _ = step["id"], step["dropped"], step["remaining"]["slides"]
+            _ = step["id"], step["dropped"], step["remaining"][_level(attrition)]
         _criteria(recipe)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
         raise InputOutputError(
@@ -339,6 +339,11 @@ def _guarantee_reasons(before: Contents, after: Contents) -> Iterator[Reason]:
 # --- Attrition and recipe ----------------------------------------------------------------------------------------
 
 
+def _level(attrition: Mapping[str, Any]) -> str:
+    """The finest level that an attrition counts; releases of before 0.8.0 do not say it."""
+    return str(attrition["levels"][0]) if "levels" in attrition else "slides"
+
+
 def _step_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[StepChange, ...]:
     left = {step["id"]: step for step in old["steps"]}
     right = {step["id"]: step for step in new["steps"]}
@@ -347,8 +352,8 @@ def _step_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[StepC
             name,
             (left[name]["dropped"] if name in left else None, right[name]["dropped"] if name in right else None),
             (
-                left[name]["remaining"]["slides"] if name in left else None,
-                right[name]["remaining"]["slides"] if name in right else None,
+                left[name]["remaining"][_level(old)] if name in left else None,
+                right[name]["remaining"][_level(new)] if name in right else None,
             ),
         )
         for name in dict.fromkeys((*right, *left))

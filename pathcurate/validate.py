@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from jsonschema import Draft202012Validator
 
 from pathcurate.digests import (
     CHECKSUMS_NAME,
@@ -36,6 +37,7 @@ from pathcurate.model.deidentified import (
 )
 from pathcurate.model.evaluation import EVALUATION_PATH, quasi_identifiers
 from pathcurate.model.finding import Finding, Severity
+from pathcurate.model.labelreview import QUALITY_JSON_SCHEMA, QUALITY_PATH
 from pathcurate.model.manifest import MANIFEST_NAME
 from pathcurate.model.permission import PERMISSIONS
 from pathcurate.model.person import IDENTITIES, PERSONS
@@ -174,7 +176,7 @@ _RELEASE_RULES = (
 )  # fmt: skip
 _FILES = re.compile(
     r"MANIFEST\.json|manifest-sha256\.txt|report\.html|metadata/dictionary\.json|provenance/recipe\.lock\.yaml"
-    r"|quality/attrition\.json|quality/deid-evaluation\.(?:json|svg)|quality/diff-from-[0-9A-Za-z.+-]+\.json|attestations/[0-9A-Za-z._-]+"
+    r"|quality/(?:attrition|labels)\.json|quality/deid-evaluation\.(?:json|svg)|quality/diff-from-[0-9A-Za-z.+-]+\.json|attestations/[0-9A-Za-z._-]+"
 )
 _FOOTER = re.compile(rb"ARROW:schema|pathcurate\.[a-z0-9_]+")
 
@@ -198,9 +200,21 @@ def _stray_findings(directory: Path, manifest: Mapping[str, Any]) -> Iterator[Fi
     lock = directory / "provenance" / "recipe.lock.yaml"
     if lock.is_file() and file_sha256(lock) != manifest["recipe"]["lock_sha256"]:
         yield _lie("does not state the digest of the recipe's lock file")
+    labels = directory / QUALITY_PATH
+    if labels.is_file() and not _is_label_quality(labels, manifest["recipe"]["canonical_sha256"]):
+        yield _finding("PC-SCH-007", Severity.ERROR, f"{QUALITY_PATH} is not of its schema, or of another recipe")
     quality = directory / "quality" / "attrition.json"
     if quality.is_file() and not _agrees(_kept(quality), manifest["counts"]):
         yield _lie("does not state what the attrition keeps")
+
+
+def _is_label_quality(path: Path, recipe_sha256: str) -> bool:
+    """Whether a file tells how often labels of this recipe are wrong, and nothing else."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return False
+    return Draft202012Validator(QUALITY_JSON_SCHEMA).is_valid(content) and content["recipe_sha256"] == recipe_sha256
 
 
 def _agrees(kept: Any, counts: Mapping[str, int]) -> bool:
@@ -298,7 +312,7 @@ def _contents_findings(directory: Path, manifest: Mapping[str, Any], changed: Co
         if is_unit:
             yield from _count_findings(name, data, manifest)
         if is_unit and "deid" in manifest and not findings:
-            yield from _class_findings(name, data, manifest["deid"])
+            yield from _class_findings(name, data, manifest["deid"], _declared(name, recipe))
     if len(identities) == len(manifest["tables"]) and content_digest(identities) != manifest["content_digest"]:
         yield _lie("does not state the content digest of its tables")
     if not manifest["permissions"]["configured"]:
@@ -334,9 +348,9 @@ def _count_findings(name: str, data: pa.Table, manifest: Mapping[str, Any]) -> I
         yield _lie("does not state how many rows are on each side of the split", name)
 
 
-def _class_findings(name: str, data: pa.Table, stated: Mapping[str, Any]) -> Iterator[Finding]:
+def _class_findings(name: str, data: pa.Table, stated: Mapping[str, Any], declared: Table) -> Iterator[Finding]:
     """Classes that are smaller than the manifest says, or than its profile allows; counted in persons if these are there."""
-    quasi = [column for column in quasi_identifiers(_TABLES[name]) if column in data.column_names]
+    quasi = [column for column in quasi_identifiers(declared) if column in data.column_names]
     owner = next((column for column in (*_GROUPS, "case_id") if column in data.column_names), None)
     required = stated["k_required"] or 0
     figures = evaluate(data, quasi, (), data[owner] if owner else None, read_standard(), required)

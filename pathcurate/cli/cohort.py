@@ -88,10 +88,14 @@ def command(
     return 1 if result.unmet else 0
 
 
-def _contact_sheet(session: Session, workspace: "Workspace", result: "CohortResult", sample: int) -> Path:
+def _contact_sheet(session: Session, workspace: "Workspace", result: "CohortResult", sample: int) -> Path | None:
     from pathcurate.cohort.preview import contact_sheet
 
-    return contact_sheet(workspace, result, sample, actor=session.actor, now=session.now)
+    # Pictures come from the archives, and those are mounted here.
+    with session.local_engine(workspace, workers=2) as engine:
+        return contact_sheet(
+            workspace, engine, result.recipe.recipe, result.rows, sample, now=session.now, actor=session.actor
+        )
 
 
 def _result_lines(result: "CohortResult") -> Iterator[str]:

@@ -36,6 +36,7 @@ _COMMANDS = {
     "recipe": "pathcurate.cli.recipe",
     "codelist": "pathcurate.cli.codelist",
     "cohort": "pathcurate.cli.cohort",
+    "labels": "pathcurate.cli.labels",
     "manifest": "pathcurate.cli.manifest",
     "validate": "pathcurate.cli.validate",
     "product": "pathcurate.cli.product",

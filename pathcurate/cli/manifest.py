@@ -160,8 +160,10 @@ def _recipe_lines(recipe: "RecipeChanges") -> Iterator[str]:
         yield f"  keys      changed: {', '.join(recipe.keys)}"
 
 
-def _or_none(count: int | None) -> str:
-    return "(no such step)" if count is None else f"{count:,}"
+def _or_none(count: int | str | None) -> str:
+    if count is None:
+        return "(no such step)"
+    return count if isinstance(count, str) else f"{count:,}"
 
 
 @command.command("verify")

@@ -51,6 +51,7 @@ class CohortResult:
         has_permissions: whether any permission list is configured.
         directory: where it was written, None for a dry run.
         differences: what differs from the run before, and why; None where there is none to compare with.
+        rows: the units, with their codes and labels.
     """
 
     recipe: RecipeSource
@@ -61,6 +62,7 @@ class CohortResult:
     has_permissions: bool
     directory: Path | None
     differences: Differences | None
+    rows: pa.Table
 
 
 def read_recipe(
@@ -136,7 +138,10 @@ def select(
                                now=now, raw_counts=raw_counts)  # fmt: skip
     sides = dict(sorted(Counter(column_values(selection.rows, "split")).items())) if recipe.split is not None else {}
     differences = _differences(directory) if directory is not None else None
-    return CohortResult(source, attrition, sides, tables, faults, bool(workspace.permissions), directory, differences)
+    has_permissions = bool(workspace.permissions)
+    return CohortResult(
+        source, attrition, sides, tables, faults, has_permissions, directory, differences, selection.rows
+    )  # fmt: skip
 
 
 def _differences(directory: Path) -> Differences | None:

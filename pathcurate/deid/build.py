@@ -30,7 +30,6 @@ from pathcurate.model.slide import SLIDES
 from pathcurate.pseudonyms import Layer, Pseudonyms, canonical_numbers
 from pathcurate.scrubbers.table import Chunked, Scrubbed, apply, each_distinct, needed
 from pathcurate.tables import Catalog, conform, from_rows
-from pathcurate.text.vocabulary import vocabulary
 
 _BY_LINK = ("specimen", "block", "stain")
 """What `links` knows better than `slides`."""
@@ -248,7 +247,7 @@ class _Builder:
 
     def events(self) -> _Made:
         """De-identified events of patients who are known."""
-        raw = self._read(EVENTS, "patient_id", "kind", "code", "code_system", "unit", "value")
+        raw = self._read(EVENTS, "patient_id", "code", "code_system", "value")
         persons = self._people.holders(raw["site"], raw["patient_id"])
         known, persons = raw.filter(persons.is_valid()), persons.drop_null()
         # The column's pattern allows the forms of every code system; a code must have that of its own.
@@ -258,10 +257,10 @@ class _Builder:
             pa.bool_(),
         )
         closed = _where(_filled(is_closed, False), known["code"], None)
-        results = _where(_is_result(known, closed), known["value"], None)
         owners = self._people.owners(persons)
-        scrubbed = self._scrubbed(EVENTS, _with(known, code=closed, value=results), owners["patient_id"])
-        table = _with(scrubbed.table, **owners)
+        scrubbed = self._scrubbed(EVENTS, _with(known, code=closed), owners["patient_id"])
+        results = _where(_is_result(scrubbed.table), scrubbed.table["value"], None)
+        table = _with(scrubbed.table, value=results, **owners)
         criteria = _with(scrubbed.criteria, event_id=table["event_id"], code=known["code"], value=known["value"])
         hidden = closed.null_count - known["code"].null_count if "code" in self._profile.filled("events") else 0
         left_out = {**scrubbed.left_out, **({"code": hidden} if hidden else {})}
@@ -356,12 +355,13 @@ class _Builder:
         return from_rows(PERMISSION_CODES, ordered)
 
 
-def _is_result(events: pa.Table, codes: Chunked) -> Chunked:
-    """Whether a number is the result of an analyte, and so may be shown: any other may be the number of somebody."""
-    units = pc.is_in(_filled(events["unit"], ""), value_set=pa.array(sorted(vocabulary("units").codes)))
-    known = pc.and_(pc.equal(events["kind"], pa.scalar("laboratory")), pc.equal(events["code_system"], pa.scalar("analyte")))
-    small = pc.less(pc.abs(events["value"]), pa.scalar(float(GREATEST_VALUE)))
-    whole: Chunked = _filled(pc.and_(pc.and_(known, codes.is_valid()), pc.and_(units, small)), False)
+def _is_result(events: pa.Table) -> Chunked:
+    """Whether what is shown of an event makes its number the result of an analyte: any other may be that of somebody."""
+    is_laboratory = pc.equal(events["kind"], pa.scalar("laboratory"))
+    is_analyte = pc.and_(is_laboratory, pc.equal(events["code_system"], pa.scalar("analyte")))
+    is_told = pc.and_(events["code"].is_valid(), events["unit"].is_valid())
+    is_small = pc.less(pc.abs(events["value"]), pa.scalar(float(GREATEST_VALUE)))
+    whole: Chunked = _filled(pc.and_(is_analyte, pc.and_(is_told, is_small)), False)
     return whole
 
 

@@ -164,7 +164,7 @@ def _film_answer(film: Film) -> dict[str, Any]:
         "date": film.taken.isoformat(),
         "modality": film.modality,
         "body_part": film.body_part,
-        "laterality": film.laterality,
+        "laterality": film.laterality or None,
         "of": film.of or None,
     }
 

@@ -25,7 +25,7 @@ class Film:
         number: tells the films apart; study and series are numbered by it.
         modality: ``CR`` or ``DX``.
         body_part: as DICOM writes it, such as ``HIP``.
-        laterality: ``L``, ``R`` or ``B``.
+        laterality: ``L``, ``R`` or ``B``; empty where the header names no side.
         of: the side of the replacement that the film belongs to (``left``, ``right``, ``both``), or empty.
     """
 

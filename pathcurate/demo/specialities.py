@@ -234,7 +234,8 @@ def _events(plan: _Plan) -> Iterator[Event]:
 
 def _films(plan: _Plan, numbers: Iterator[int]) -> Iterator[Film]:
     for words, more in plan.plan.get("films", {}).items():
-        day, modality, body_part, laterality = words.split()
+        day, modality, body_part, side = words.split()
+        laterality = "" if side == "-" else side
         yield Film(plan.patient, next(numbers), date.fromisoformat(day), modality, body_part, laterality, more.get("of", ""))
 
 

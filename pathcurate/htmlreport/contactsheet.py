@@ -2,14 +2,13 @@
 and labels are never shown.
 """
 
-import base64
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from pathcurate.htmlreport.template import render
+from pathcurate.htmlreport.template import picture_source, render
 
 SHEET_ITEMS = 200
 """Slides on a page."""
@@ -48,9 +47,7 @@ class SheetItem:
     @property
     def source(self) -> Markup | None:
         """The picture as an address for an ``img``; None for anything but a JPEG."""
-        if self.picture is None or not self.picture.startswith(b"\xff\xd8\xff"):
-            return None
-        return Markup("data:image/jpeg;base64,") + base64.b64encode(self.picture).decode("ascii")
+        return picture_source(self.picture)
 
 
 def contact_sheet_html(items: Iterable[SheetItem], title: str, page: int, pages: int | None = None) -> str:

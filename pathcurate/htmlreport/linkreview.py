@@ -4,15 +4,13 @@ It identifies patients. It opens from a file, without a network; its one script 
 nothing that a value holds can run. Without it the page is for looking, and the answers are written into the CSV beside it.
 """
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from markupsafe import Markup
 
-from pathcurate.htmlreport.template import own_script, render
+from pathcurate.htmlreport.template import own_script, picture_source, render
 
 REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "conflict": ("sources name different cases, or something speaks against the case", "来源指向不同病例，或有反证"),
@@ -142,9 +140,7 @@ class ReviewItem:
     @property
     def source(self) -> Markup | None:
         """The picture as an address for an ``img``; None for anything but a JPEG."""
-        if self.picture is None or not self.picture.startswith(b"\xff\xd8\xff"):
-            return None
-        return Markup("data:image/jpeg;base64,") + base64.b64encode(self.picture).decode("ascii")
+        return picture_source(self.picture)
 
     @property
     def why_words(self) -> tuple[str, str]:
@@ -173,7 +169,6 @@ class ReviewSheet:
 
 def review_page(sheet: ReviewSheet) -> str:
     """The page; the same sheet gives the same bytes."""
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return render(
         "linkreview.html.j2",
         title=f"Link review {sheet.sheet}",
@@ -182,4 +177,3 @@ def review_page(sheet: ReviewSheet) -> str:
         reasons=REASONS,
         **own_script("linkreview.js"),
     )
-

@@ -27,9 +27,16 @@ def render(name: str, **values: object) -> str:
     return _environment().get_template(name).render(values)
 
 
+def picture_source(picture: bytes | None) -> Markup | None:
+    """A picture as an address for an ``img``; None for anything but a JPEG."""
+    if picture is None or not picture.startswith(b"\xff\xd8\xff"):
+        return None
+    return Markup("data:image/jpeg;base64,") + base64.b64encode(picture).decode("ascii")
+
+
 @cache
 def own_script(name: str) -> Mapping[str, str]:
-    """A script of this package, as the values ``script`` and ``script_digest`` of the one page that lets it in by its digest."""
+    """A script of this package, as ``script`` and the ``script_digest`` by which its page lets it in."""
     script = files("pathcurate.htmlreport").joinpath(name).read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return {"script": Markup(script), "script_digest": digest}  # noqa: S704 -- without any value in it

@@ -37,12 +37,14 @@ class Told:
         row: its row.
         lines: places of the lines that say the label.
         values: places of the very words, within those lines or without.
+        is_source: whether the label was read in it.
     """
 
     report_id: str
     row: Row
     lines: tuple[Place, ...]
     values: tuple[Place, ...]
+    is_source: bool
 
 
 class Reports:
@@ -81,7 +83,7 @@ class Reports:
         for place, word in self._places(one, row["report_id"], is_source=is_source):
             lines += [place] if place is not None else []
             values += [word] if word is not None else []
-        return Told(row["report_id"], row, tuple(lines), tuple(values))
+        return Told(row["report_id"], row, tuple(lines), tuple(values), is_source)
 
     def _places(self, one: Drawn, report_id: str, *, is_source: bool) -> Iterator[tuple[Place | None, Place | None]]:
         """Where the report says the label: the line, and the words of the value."""

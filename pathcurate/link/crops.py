@@ -1,12 +1,9 @@
 """Photos of glass labels for people who check links."""
 
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
@@ -15,10 +12,9 @@ from PIL import Image, ImageFilter
 
 from pathcurate.engines import Engine, LossReason
 from pathcurate.images.jpeg import small_jpeg
-from pathcurate.pacing import PacedRoot
 from pathcurate.readers.pictures import label_views
-from pathcurate.roots import paced_root_of
-from pathcurate.storage import Root, private_directory
+from pathcurate.roots import Place, archives_of, is_within_budget, paced_roots, why_unread
+from pathcurate.storage import Root
 from pathcurate.workspace import Archive, Workspace
 
 _GIVEN: "Final[Sequence[tuple[str, pa.DataType]]]" = (
@@ -38,7 +34,6 @@ _SMOOTHING: Final = 1  # radius in pixels, against the noise of the photo
 _STRONG: Final = 24.0  # grey levels from one pixel to the next, when smoothed: print has such edges, tissue hardly any
 
 Row = Mapping[str, Any]
-Place = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +68,16 @@ def read_crops(workspace: Workspace, engine: Engine, slides: Iterable[Row], now:
             ``has_label`` and ``has_overview``.
         now: the time by the clock on the wall, for the hours of archives.
     """
-    archives = {(site.code, archive.name): archive for site in workspace.sites for archive in site.archives}
+    archives = archives_of(workspace)
     rows = list(slides)
     crops = {row["slide_id"]: Crop(None, _unread(row, archives, now)) for row in rows}
-    spill = private_directory(private_directory(workspace.catalog) / ".spill")
-    # What a killed export left; whoever exports holds the lock.
-    for leftover in spill.glob("labels-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    with TemporaryDirectory(dir=spill, prefix="labels-") as directory:
-        roots = {place: paced_root_of(archive, Path(directory)) for place, archive in archives.items()}
+    with paced_roots(workspace, "labels") as roots:
         places = {place: number for number, place in enumerate(roots)}
         wanted = (row for row in rows if not crops[row["slide_id"]].why)
 
         def may_read(row: Row) -> bool:
             place = row["site"], row["archive"]
-            most, root = archives[place].reads_per_run, roots[place]
-            return most is None or not isinstance(root, PacedRoot) or root.reads_used() < most
+            return is_within_budget(archives[place], roots[place])
 
         def batches() -> Iterator[pa.RecordBatch]:
             while some := list(islice(wanted, _BATCH_ROWS)):
@@ -104,14 +93,8 @@ def read_crops(workspace: Workspace, engine: Engine, slides: Iterable[Row], now:
 
 
 def _unread(row: Row, archives: Mapping[Place, Archive], now: datetime) -> str:
-    archive = archives.get((row["site"], row["archive"]))
-    if row["storage_state"] == "offline":
-        return "offline"
-    if archive is None or row["status"] != "ok" or row["reader"] is None:
-        return "unreadable"
-    if not (row["has_label"] or row["has_overview"]):
-        return "no_label"
-    return "postponed" if archive.window is not None and not archive.window.is_open(now) else ""
+    why = why_unread(row, archives.get((row["site"], row["archive"])), now)
+    return "no_label" if why in ("", "postponed") and not (row["has_label"] or row["has_overview"]) else why
 
 
 def crop_labels(batch: pa.RecordBatch, spec: _CropSpec) -> pa.RecordBatch:

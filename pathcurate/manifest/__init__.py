@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from pathcurate import __version__
+from pathcurate.cohortfacts import reviewed_labels
 from pathcurate.diff import Contents as VersionContents
 from pathcurate.diff import TableContents, check_version, compare, release_contents
 from pathcurate.digests import (
@@ -30,6 +31,7 @@ from pathcurate.model.attrition import COHORT_FILE, ShownAttrition
 from pathcurate.model.deidentified import TOP_AGE
 from pathcurate.model.diff import Difference
 from pathcurate.model.evaluation import CHART_PATH, EVALUATION_PATH, Evaluation, Standard
+from pathcurate.model.labelreview import QUALITY_PATH
 from pathcurate.model.manifest import MANIFEST_NAME, MANIFEST_SCHEMA
 from pathcurate.profiles import load_profile
 from pathcurate.recipefile import RecipeSource
@@ -97,6 +99,7 @@ def build(workspace: Workspace, source: RecipeSource, *, actor: str, no_permissi
     vault = open_vault(workspace.vault)
     built = Contents(workspace, recipe, load_profile(workspace), vault.key).build()
     draft = _draft(source, narrowed(workspace, recipe, cohort, built.released, built.evaluation), built)
+    draft = replace(draft, labels=reviewed_labels(workspace, recipe.name, source.sha256))
     parent = workspace.releases / recipe.name
     if (parent / recipe.version).exists():
         result = _found(parent / recipe.version, draft)
@@ -139,6 +142,7 @@ class _Draft:
         evaluation: what they tell about people.
         standard: by which that is judged.
         manifest: ``MANIFEST.json``, without what only the written files and the version before can tell.
+        labels: how often its labels are wrong, None if nobody reviewed them.
     """
 
     source: RecipeSource
@@ -147,6 +151,7 @@ class _Draft:
     evaluation: Evaluation
     standard: Standard
     manifest: Mapping[str, Any]
+    labels: str | None = None
 
     @property
     def lock(self) -> str:
@@ -263,6 +268,8 @@ def _write(directory: Path, draft: _Draft, since: _Since | None) -> None:
         MANIFEST_NAME: _json(manifest),
         "report.html": release_page(_facts(manifest, draft)),
     }
+    if draft.labels is not None:
+        texts[QUALITY_PATH] = draft.labels
     if since is not None:
         texts[f"quality/diff-from-{since.release.version}.json"] = _json(since.difference.as_dict())
     for relpath, text in texts.items():

@@ -24,6 +24,7 @@ from pathcurate.pseudonyms import internal, moved_between, product
 from pathcurate.sqlplan.outputs import key_of
 from pathcurate.sqlplan.relations import unit_key
 from pathcurate.tables import column_values, conform, from_rows, read_parquet
+from pathcurate.text.conceptdigest import concept_sha
 from pathcurate.verification import demand_texts
 from pathcurate.workspace import Workspace
 
@@ -91,7 +92,10 @@ class Contents:
         unit = output_table(self._recipe, self._recipe.unit_table, self._recipe.unit_columns)
         recoded = self._recoded(unit, conform(unit, rows), self._owners(rows, unit_key(self._recipe.unit)))
         standard, has_texts = load_standard(self._workspace), bool(self._recipe.released_texts)
-        disclosed = disclose(unit, recoded, rows["group_id"], self._profile, standard, has_texts=has_texts)
+        # A recipe may ask for more than the profile, never for less.
+        asked, least = self._recipe.disclosure.k, self._profile.k
+        k = least if asked is None else max(asked, least or 0)
+        disclosed = disclose(unit, recoded, rows["group_id"], self._profile, standard, k=k, has_texts=has_texts)
         going = rows.filter(disclosed.is_kept)
         tables = [_release_table(disclosed.table, disclosed.data), *self._others(going)]
         evaluation = disclosed.evaluation
@@ -202,8 +206,15 @@ class Contents:
             places[row["report_id"], row["text_column"]] = rendered.places
             texts.append({**row, "text": rendered.text})
         moved = {TEXTS.name: from_rows(TEXTS, texts)}
-        for table in (REMOVALS, TEXT_SPANS):
-            moved[table.name] = from_rows(table, _moved_rows(source[table.name].to_pylist(), places))
+        # What other recipes of the workspace look for is no part of this release.
+        own = {(name, concept_sha(concept)) for name, concept in (self._recipe.concepts or {}).items()}
+        spans = [
+            row
+            for row in source[TEXT_SPANS.name].to_pylist()
+            if row["concept_sha"] is None or (row["name"], row["concept_sha"]) in own
+        ]
+        for table, rows in ((REMOVALS, source[REMOVALS.name].to_pylist()), (TEXT_SPANS, spans)):
+            moved[table.name] = from_rows(table, _moved_rows(rows, places))
         return {name: self._recoded(TEXT_TABLES[name], data, [""] * data.num_rows) for name, data in moved.items()}
 
     def _style(self, patient: str, language: str | None) -> Style:

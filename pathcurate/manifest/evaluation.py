@@ -43,7 +43,14 @@ class Disclosed:
 
 
 def disclose(
-    table: Table, data: pa.Table, persons: "pa.ChunkedArray[Any]", profile: Profile, standard: Standard, *, has_texts: bool
+    table: Table,
+    data: pa.Table,
+    persons: "pa.ChunkedArray[Any]",
+    profile: Profile,
+    standard: Standard,
+    *,
+    k: int | None,
+    has_texts: bool,
 ) -> Disclosed:
     """Make a table coarse enough for its profile, if that asks for a k, and evaluate what is left.
 
@@ -53,24 +60,25 @@ def disclose(
         persons: whose each row is, by any codes.
         profile: what is asked for.
         standard: by which the risk is judged.
+        k: least persons in a class, None for no limit; the profile's, or more.
         has_texts: whether texts go out too.
 
     Raises:
         DisclosureRefusedError: it cannot be made coarse enough.
     """
     quasi = quasi_identifiers(table)
-    if profile.k is None:
+    if k is None:
         reached = Reached({name: data[name] for name in quasi}, np.ones(data.num_rows, np.bool_), (), 0)
     else:
-        reached = reach(data, quasi, persons, profile.k, profile.most_suppressed or 0.0)
+        reached = reach(data, quasi, persons, k, profile.most_suppressed or 0.0)
     declared, kept = _left(table, reached.columns), pa.array(reached.is_kept)
     columns = [reached.columns[name] if name in reached.columns else data[name] for name in declared.names]
     left = conform(declared, pa.Table.from_arrays(columns, names=list(declared.names))).filter(kept)
     figures = evaluate(
-        left, quasi_identifiers(declared), _sensitive(declared), persons.filter(kept), standard, profile.k,
+        left, quasi_identifiers(declared), _sensitive(declared), persons.filter(kept), standard, k,
     )  # fmt: skip
     evaluation = Evaluation(
-        figures, profile.name, profile.digest, profile.sharing, profile.k, reached.steps, data.num_rows - left.num_rows,
+        figures, profile.name, profile.digest, profile.sharing, k, reached.steps, data.num_rows - left.num_rows,
         reached.suppressed, has_texts, tuple(moved_days(declared)),
     )  # fmt: skip
     return Disclosed(declared, left, kept, evaluation)

@@ -4,6 +4,8 @@ IDENTIFIED = {
     "find": "a case with its patients, reports and slides",
     "link review export": "labels and reports of slides, on a page to review",
     "deid review export": "reports, on a page to review",
+    "labels review export": "reports, on a page to review",
+    "cohort --sample": "pictures of slides, which may show writing",
     "findings list --identified": "paths of files",
     "materials pull": "cases whose glass was never scanned",
     "cohort": "true dates and ages, for criteria only",

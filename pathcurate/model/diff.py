@@ -117,12 +117,12 @@ class StepChange:
     Attributes:
         id: of the step.
         dropped: units that failed it first, in the earlier and in the later version.
-        remaining: slides that were left after it, likewise.
+        remaining: slides (series, events) that were left after it, likewise; a word where that is not shown.
     """
 
     id: str
-    dropped: tuple[int | None, int | None]
-    remaining: tuple[int | None, int | None]
+    dropped: tuple[int | str | None, int | str | None]
+    remaining: tuple[int | str | None, int | str | None]
 
 
 @dataclass(frozen=True, slots=True)

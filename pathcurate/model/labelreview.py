@@ -24,6 +24,7 @@ QUALITY_PATH: Final = "quality/labels.json"
 LEAST_REVIEWED: Final = 10
 """A class of which fewer were reviewed may itself be as small, so nothing is told of it."""
 _SHA: Final = r"sha256:[0-9a-f]{64}"
+_VALUE: Final = r"[^\x00-\x1f]{0,200}"
 _NAME: Final = r"[A-Za-z0-9_.-]{1,64}"
 
 _COUNT: Final = {"anyOf": [{"type": "integer", "minimum": 0}, {"enum": ["<10", "withheld"]}]}
@@ -69,10 +70,11 @@ LABEL_REVIEWS = Table(
                Identifying.DIRECT, Action.DROP, required=True),
         SITE,
         Column("report_id", Type.STRING, "The first report that was shown.", Identifying.DIRECT, Action.DROP, required=True),
-        Column("value", Type.STRING, "The label that was shown; missing where there was none.", Identifying.SENSITIVE),
+        Column("value", Type.STRING, "The label that was shown; missing where there was none.", Identifying.SENSITIVE,
+               pattern=_VALUE),
         Column("purpose", Type.STRING, "Why it was shown.", values=PURPOSES, required=True),
         Column("answer", Type.STRING, "What the reviewer said of it.", values=ANSWERS, required=True),
-        Column("instead", Type.STRING, "With wrong: what it should have been.", Identifying.SENSITIVE),
+        Column("instead", Type.STRING, "With wrong: what it should have been.", Identifying.SENSITIVE, pattern=_VALUE),
         Column("reviewer", Type.STRING, "Who said so.", Identifying.DIRECT, Action.DROP, required=True),
         Column("reviewed_at", Type.TIMESTAMP, "When it was imported, UTC.", Identifying.QUASI, Action.DROP, required=True),
         Column("sheet", Type.STRING, "The exported review that it answers.", Identifying.DIRECT, Action.DROP, required=True),

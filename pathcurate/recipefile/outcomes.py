@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pathcurate.model.deidentified import DEID_TABLES
+from pathcurate.model.evaluation import quasi_identifiers
 from pathcurate.model.recipe import Label, Output, Recipe, TextColumn
 from pathcurate.model.recipe.declared import INDEX_EVENT
 from pathcurate.model.recipe.levels import DATES, LEVEL_VIEWS, UNIT_LEVELS
@@ -203,6 +204,17 @@ class Outcomes:
         special = ("split",) if table == self.recipe.unit_table else ()
         texts = _TEXTS if table == "reports" else ()
         yield from self._selected(output.columns, table, (*path, "columns"), (*special, *texts))
+        if table != self.recipe.unit_table:
+            yield from self._unmeasured(output.columns, table, (*path, "columns"))
+
+    def _unmeasured(self, names: tuple[str, ...], table: str, path: KeyPath) -> Iterator[Fault]:
+        """Columns that identify in combination, on a table whose combinations nobody counts."""
+        quasi = quasi_identifiers(DEID_TABLES[table])
+        for index, name in enumerate(names):
+            if name in quasi:
+                own = self.recipe.unit_table
+                message = f"column `{name}` may tell who somebody is, and k is measured on `{own}` only: show it there"
+                yield Fault((*path, index), message)
 
     def _rows(self, table: str, output: Output, path: KeyPath) -> Iterator[Fault]:
         unit, own = self.recipe.unit, self.recipe.unit_table

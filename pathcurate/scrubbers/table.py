@@ -18,6 +18,7 @@ from pathcurate.model.deidentified import (
     criterion,
     deidentified,
 )
+from pathcurate.model.event import GREATEST_VALUE
 from pathcurate.model.profile import WIDTHS, Coarse, Profile, Treatment, gives
 from pathcurate.pseudonyms import Layer
 from pathcurate.tables import arrow_schema
@@ -70,6 +71,10 @@ _TRUE: Mapping[Language, str] = {
 _ALSO: Mapping[Language, str] = {
     "en": "; whatever its form, it is kept in the vault, for criteria only",
     "zh": "；无论何种形式，均另存保险库，仅用于入排条件",
+}
+_RESULT: Mapping[Language, str] = {
+    "en": f"kept of a known analyte in a known unit, if below {GREATEST_VALUE:,}",
+    "zh": f"已知检验项目、已知单位且小于 {GREATEST_VALUE:,} 的数值保留",
 }
 _ONLY_LABEL: Mapping[Language, str] = {
     "en": "; if it is letters, signs and at most four digits, it is kept in the vault, for criteria only",
@@ -127,6 +132,8 @@ def _sentence(table: Table, column: Column, treatment: Treatment, language: Lang
     given = [f"`{name}`" for name in gives(place, treatment)]
     if treatment.coarse is not None:
         sentence = _COARSE[treatment.coarse][language].format(*given)
+    elif treatment.action is Action.KEEP and column.type is Type.FLOAT and column.name in _twins(table):
+        sentence = _RESULT[language]
     else:
         sentence = _SENTENCES[treatment.action][language]
     if treatment.action is Action.TOP_CODE and len(given) > 1:

@@ -5,9 +5,20 @@ from dataclasses import dataclass, field
 
 from pathcurate.model.column import Table
 from pathcurate.model.recipe import Alternative, Criterion, Has, Rows
-from pathcurate.model.recipe.levels import LEVEL_KEYS, LEVEL_VIEWS, PERSONAL, numbered
+from pathcurate.model.recipe.levels import (
+    AGE_AT_INDEX,
+    DAYS_FROM_INDEX,
+    LEVEL_KEYS,
+    LEVEL_VIEWS,
+    OF_REPORTS,
+    PERSONAL,
+    numbered,
+)
 from pathcurate.sqlplan.expressions import all_sql, literal, moved
-from pathcurate.sqlplan.relations import DAY0, Relations, date_of, same_side, with_code_system
+from pathcurate.sqlplan.relations import DAY0, INDEX_KEY, Relations, date_of, same_side, same_specimen, with_code_system
+
+FROM_DAY0 = frozenset({AGE_AT_INDEX.name, DAYS_FROM_INDEX.name})
+"""Columns that are reckoned from day 0."""
 
 
 @dataclass(slots=True)
@@ -74,7 +85,7 @@ class Criteria:
         name = self._name("n")
         keys = self.keys(has, level)
         self._parts.ctes.append(f"{name} as (\n  {self.counted(has, keys)}\n)")
-        self._parts.joins.append(f"left join {name} on " + " and ".join(f"{name}.{key} = u.{key}" for key in keys))
+        self._parts.joins.append(f"left join {name} on {belongs(has, keys, name, 'u')}")
         self._parts.own.update(dict.fromkeys(keys))
         return f"(coalesce({name}.n, 0) {has.operator} {has.threshold})"
 
@@ -91,14 +102,27 @@ class Criteria:
     def counted(self, rows: Rows, keys: Sequence[str]) -> str:
         """How many rows each entity has: columns ``keys`` and ``n``."""
         source, condition = self.source(rows, keys)
-        chosen = ", ".join(f"{'i.index_key' if key == 'event_no' else f'r.{key}'} as {key}" for key in keys)
-        grouped = ", ".join("i.index_key" if key == "event_no" else f"r.{key}" for key in keys)
-        return f"select {chosen}, count(*) as n from {source} where {condition} group by {grouped}"
+        places = {key: "i.index_key" if key == "event_no" else f"r.{key}" for key in keys}
+        if "specimen" in keys and rows.table in OF_REPORTS:
+            places["specimen"] = "w.specimen"
+            agree = same_specimen("r.specimen", "w.specimen", "w.named")
+            source += f" join {self._places(rows.table)} as w on w.case_no = r.case_no and {agree}"
+        chosen = ", ".join(f"{place} as {key}" for key, place in places.items())
+        return f"select {chosen}, count(*) as n from {source} where {condition} group by {', '.join(places.values())}"
+
+    def _places(self, table: str) -> str:
+        """The specimens of slides, and slides without one, with the number of those that a table's rows name."""
+        slides, named = self._relations.of("slides", ("case_no", "specimen")), self._relations.named_specimens(table)
+        return (
+            f"(select distinct s.case_no as case_no, s.specimen as specimen, c.named as named from {slides} as s"
+            f" left join {named} as c on c.case_no = s.case_no where s.case_no is not null)"
+        )
 
     def source(self, rows: Rows, columns: Sequence[str]) -> tuple[str, str]:
         """What stands behind ``from`` (the rows as ``r``, day 0 as ``i``), and the condition that rows must meet."""
         relations = self._relations
         view = relations.views[rows.table]
+        by_unit = relations.is_by_event and not FROM_DAY0.isdisjoint(rows.where)
         needed = [name for name in columns if name != "event_no" or rows.table == "events"]
         source, conditions = "", [all_sql("r", view, rows.where, self._recipe.codelists or {})]
         if rows.text is not None:
@@ -106,7 +130,8 @@ class Criteria:
             source += f" join {relations.mentions(rows.text)} as m on m.report_no = r.report_no"
         if looks_at_index(rows):
             needed.append("patient_no")
-            source += f" join {DAY0} as i on i.patient_no = r.patient_no"
+            same_day = f" and i.{INDEX_KEY} = r.{INDEX_KEY}" if by_unit else ""
+            source += f" join {DAY0} as i on i.patient_no = r.patient_no{same_day}"
         if rows.within is not None:
             date = date_of(rows)
             needed.append(date)
@@ -118,14 +143,19 @@ class Criteria:
         if "laterality" in (rows.match or ()):
             needed.append("laterality")
             conditions.append(same_side("r.laterality", "i.side"))
-        return f"{relations.of(rows.table, (*needed, *rows.where))} as r{source}", " and ".join(conditions)
+        relation = relations.of(rows.table, (*needed, *rows.where), by_unit=by_unit)
+        return f"{relation} as r{source}", " and ".join(conditions)
 
     def finish(self) -> None:
         """Write what is asked of the entities of each other level: one pass over each of their views."""
         for level, answers in self._parts.answers.items():
             keys = numbered(LEVEL_KEYS[level])
-            rows = self._relations.of(LEVEL_VIEWS[level], (*keys, *self._parts.needed[level]))
-            chosen = ", ".join((*(f"r.{key} as {key}" for key in keys), *(f"{sql} as {n}" for n, sql in answers.items())))
+            needed = self._parts.needed[level]
+            by_unit = self._relations.is_by_event and not FROM_DAY0.isdisjoint(needed)
+            rows = self._relations.of(LEVEL_VIEWS[level], (*keys, *needed), by_unit=by_unit)
+            places = {key: f"r.{key}" for key in keys} | ({"event_no": f"r.{INDEX_KEY}"} if by_unit else {})
+            keys = tuple(places)
+            chosen = ", ".join(f"{sql} as {name}" for name, sql in (places | answers).items())
             self._parts.ctes.append(f"at_{level} as (\n  select {chosen} from {rows} as r\n)")
             on = " and ".join(f"at_{level}.{key} = u.{key}" for key in keys)
             self._parts.joins.append(f"left join at_{level} on {on}")
@@ -148,7 +178,18 @@ def escaped(text: str, view: Table, alias: str) -> tuple[tuple[str, ...], str]:
 
 def looks_at_index(rows: Rows) -> bool:
     """Whether rows are looked at from day 0."""
-    return rows.within is not None or "laterality" in (rows.match or ())
+    return rows.within is not None or "laterality" in (rows.match or ()) or not FROM_DAY0.isdisjoint(rows.where)
+
+
+def belongs(rows: Rows, keys: Sequence[str], counted: str, unit: str) -> str:
+    """On what rows that were counted for entities are joined to units; what reports say was counted for no specimen too."""
+    is_said = rows.table in OF_REPORTS
+    return " and ".join(
+        f"coalesce({counted}.{key}, '') = coalesce({unit}.{key}, '')"
+        if key == "specimen" and is_said
+        else f"{counted}.{key} = {unit}.{key}"
+        for key in keys
+    )
 
 
 def bit(number: int) -> str:

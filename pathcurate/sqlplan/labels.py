@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from pathcurate.model.recipe import Condition, Label, Recipe, Rows, TimeToEvent
-from pathcurate.model.recipe.levels import DATES, LEVEL_KEYS, OF_REPORTS, numbered
-from pathcurate.sqlplan.criteria import Criteria, Parts
+from pathcurate.model.recipe.levels import DATES, LEVEL_KEYS, OF_REPORTS, PERSONAL, numbered
+from pathcurate.sqlplan.criteria import FROM_DAY0, Criteria, Parts, belongs, looks_at_index
 from pathcurate.sqlplan.expressions import all_sql, condition_sql, literal
-from pathcurate.sqlplan.relations import AGES, DAY0, Relations, unit_number
+from pathcurate.sqlplan.relations import AGES, DAY0, INDEX_KEY, Relations, same_specimen, unit_number
 
 KEPT = "kept"
 """The view of the units that are kept: their numbers and codes, ``specimen`` and ``block`` as far as they have them."""
@@ -43,7 +43,7 @@ class _Labels:
         if label.has is not None:
             keys = self._criteria.keys(label.has, label.level)
             counted = self._criteria.counted(label.has, keys)
-            on = " and ".join(f"n.{key} = k.{key}" for key in keys)
+            on = belongs(label.has, keys, "n", "k")
             return (
                 f"select k.{self._key} as {self._key}, coalesce(n.n, 0) {label.has.operator} {label.has.threshold} as value,"
                 f" cast(null as varchar) as report_id, cast(null as bigint) as ordinal, false as is_conflict"
@@ -70,33 +70,36 @@ class _Labels:
 
     def _said(self, label: Label, table: str, column: str) -> str:
         """What rows of the entity say; the latest of them stands for all, and others that say something else conflict."""
-        keys = numbered(key for key in LEVEL_KEYS[label.level] if key != "specimen")
         by_specimen = label.level == "specimen"
         view, where = self.relations.views[table], label.where or {}
+        # An event has its own row, and of all else what its patient has: around its own day 0, if that is asked.
+        is_others = label.level == "event" and table != "events"
+        is_patients = is_others or (label.level == "case" and table in PERSONAL)
+        keys = numbered(key for key in LEVEL_KEYS["patient" if is_patients else label.level] if key != "specimen")
+        by_unit = self.relations.is_by_event and keys == ("patient_no",) and not FROM_DAY0.isdisjoint(where)
+        owners = {key: f"r.{key}" for key in keys} | ({"event_no": f"r.{INDEX_KEY}"} if by_unit else {})
         date = DATES.get(table, "")
         has_report, has_ordinal = "report_id" in view, "ordinal" in view
         wanted = [*keys, column, *where, *(("specimen",) if by_specimen else ()), *((date,) if date else ())]
         wanted += [*(("report_id",) if has_report else ()), *(("ordinal",) if has_ordinal else ()), *view.key,
                    *(("report_no",) if has_report else ())]  # fmt: skip
-        source = f"{self.relations.of(table, wanted)} as r" + self._current(table)
+        source = f"{self.relations.of(table, wanted, by_unit=by_unit)} as r" + self._current(table)
         value = self._value(table, column, dict(label.classes) if label.classes is not None else None)
         report = "r.report_id" if has_report else "cast(null as varchar)"
         ordinal = "r.ordinal" if has_ordinal else "cast(null as bigint)"
-        chosen = [*(f"r.{key} as {key}" for key in keys), f"{value} as value", f"{report} as report_id",
+        chosen = [*(f"{owner} as {key}" for key, owner in owners.items()), f"{value} as value", f"{report} as report_id",
                   f"{ordinal} as ordinal", f"{f'r.{date}' if date else 'cast(null as date)'} as said_on",
                   f"r.{view.key[0]} as row_key"]  # fmt: skip
         if by_specimen:
             chosen.append("r.specimen as specimen")
         met = all_sql("r", view, where, self.recipe.codelists or {})
         rows = f"select {', '.join(chosen)} from {source} where {met}"
-        on = " and ".join(f"s.{key} = k.{key}" for key in keys)
+        on = " and ".join(f"s.{key} = k.{key}" for key in owners)
         counted, agrees = "", ""
         if by_specimen:
-            # A line without a specimen speaks of all of its case's; a slide without one agrees where there is only one.
-            on += " and (s.specimen is null or k.specimen is null or s.specimen = k.specimen)"
-            counted = (f" left join (select n.case_no as case_no, count(distinct n.specimen) as n from ({rows}) as n"
-                       " group by n.case_no) as c on c.case_no = k.case_no")  # fmt: skip
-            agrees = " and (k.specimen is not null or c.n <= 1)"
+            # All lines of the case, whichever of them count: one that does not may be the one about this slide.
+            counted = f" left join {self.relations.named_specimens(table)} as c on c.case_no = k.case_no"
+            agrees = f" and {same_specimen('s.specimen', 'k.specimen', 'c.named')}"
         found = (
             f"select k.{self._key} as {self._key}, s.value as value, s.report_id as report_id, s.ordinal as ordinal,"
             f" row_number() over (partition by k.{self._key} order by s.said_on desc nulls last, s.row_key, s.ordinal)"
@@ -123,7 +126,7 @@ class _Labels:
         """Rows with day 0 beside them: what stands behind ``from``, the condition, and the row's date."""
         date = rows.date or DATES[rows.table]
         source, condition = self._criteria.source(rows, ("patient_no", date, *columns))
-        if f" {DAY0} " not in source:
+        if not looks_at_index(rows):
             source += f" join {DAY0} as i on i.patient_no = r.patient_no"
         return source, condition, date
 

@@ -71,7 +71,7 @@ def output_sql(recipe: Recipe, name: str) -> tuple[str, tuple[str, ...]]:
     with_day = "days_from_index" in output.columns
     by_event = relations.is_by_event and (with_day or looks_at_index(rows) or INDEX_EVENT.name in output.columns)
     source, condition = Criteria(relations, Parts()).source(rows, (*table.key, NUMBERS[key], "patient_no"))
-    if (with_day or by_event) and f" {DAY0} " not in source:
+    if (with_day or by_event) and not looks_at_index(rows):
         source += f" join {DAY0} as i on i.patient_no = r.patient_no"
     owners = [column for column in ("case_id", "patient_id", "group_id") if column in table]
     shown = [

@@ -27,6 +27,7 @@ from pathcurate.text.conceptdigest import concept_sha
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _REPORT_DATE = "reported_date"
+INDEX_KEY = "index_key"
 DAY0 = "day0"
 AGES = "ages"
 SIDES = {"left": ("L", "left"), "right": ("R", "right")}
@@ -58,27 +59,36 @@ class Relations:
         """The column of the units by which their day 0 is found."""
         return "event_no" if self.is_by_event else "patient_no"
 
-    def of(self, name: str, columns: Iterable[str]) -> str:
-        """A view with these columns, as a subquery in parentheses."""
-        wanted = with_code_system(name, columns)
+    def of(self, name: str, columns: Iterable[str], *, by_unit: bool = False) -> str:
+        """A view with these columns, as a subquery in parentheses.
+
+        Args:
+            name: the view.
+            columns: its columns.
+            by_unit: each row once for each day 0 of its patient, and ``index_key`` of that, where units have their own.
+        """
+        wanted = (*with_code_system(name, columns), *((INDEX_KEY,) if by_unit else ()))
         if name == SPECIMENS.name:
             return self._specimens(wanted)
         if name == BLOCKS.name:
             return self._blocks(wanted)
         table = DEID_TABLES[name]
-        joins: dict[str, str] = {}
+        # In the order in which they need one another.
+        joins = {"i": f"join {DAY0} as i on i.patient_no = d.patient_no"} if by_unit else {}
+        own_day = self.index_key if name == "events" else "patient_no"
+        place = f"i.{INDEX_KEY}" if by_unit else f"d.{own_day}"
         chosen = []
         for column in wanted:
             if column == _REPORT_DATE and name in OF_REPORTS:
                 joins["r"] = f"left join {self._file('reports')} as r on r.report_no = d.report_no"
                 chosen.append(f"r.{column} as {column}")
+            elif column == INDEX_KEY:
+                chosen.append(f"i.{column} as {column}")
             elif column == AGE_AT_INDEX.name:
-                place = self.index_key if self.is_by_event and name == "events" else "patient_no"
-                joins["a"] = f"left join {AGES} as a on a.index_key = d.{place}"
+                joins["a"] = f"left join {AGES} as a on a.index_key = {place}"
                 chosen.append(f"a.{column} as {column}")
             elif column == DAYS_FROM_INDEX.name:
-                place = self.index_key if self.is_by_event and name == "events" else "patient_no"
-                joins["i"] = f"left join {DAY0} as i on i.index_key = d.{place}"
+                joins.setdefault("i", f"left join {DAY0} as i on i.index_key = {place}")
                 date = f"d.{DATES[name]}"
                 if name in OF_REPORTS:
                     joins["r"] = f"left join {self._file('reports')} as r on r.report_no = d.report_no"
@@ -138,6 +148,11 @@ class Relations:
             f" where s.case_no is not null and s.specimen is not null and s.block is not null"
             f" group by s.case_no, s.specimen, s.block) as b)"
         )
+
+    def named_specimens(self, table: str) -> str:
+        """How many specimens the rows of a table name in each case: columns ``case_no`` and ``named``."""
+        rows = self.of(table, ("case_no", "specimen"))
+        return f"(select n.case_no as case_no, count(distinct n.specimen) as named from {rows} as n group by n.case_no)"
 
     def mentions(self, concept: str) -> str:
         """Reports that say a concept, as its assertion asks."""
@@ -218,6 +233,21 @@ def same_side(row: str, index: str) -> str:
     )
     both = ", ".join(map(literal, _BOTH))
     return f"({sides} or {row} in ({both}) or ({index} in ({both}) and {row} is not null))"
+
+
+def same_specimen(row: str, unit: str, named: str) -> str:
+    """Whether a row of what reports say is about the specimen of a unit: without one, it speaks of all of its case's.
+
+    A unit whose specimen is not known agrees if the case's rows name no more than one.
+
+    Args:
+        row: column with the letter that the row names.
+        unit: column with the letter of the unit.
+        named: column with how many the case's rows name, see :meth:`Relations.named_specimens`.
+    """
+    return (
+        f"({row} = {unit} or ({row} is null and {unit} is not null) or ({unit} is null and coalesce({named}, 0) <= 1))"
+    )
 
 
 def date_of(rows: Rows) -> str:

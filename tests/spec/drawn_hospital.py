@@ -36,7 +36,7 @@ SHIFTED_AGE = 7
 """What ``deid/`` says of every age."""
 SHIFTED_CODE = "Stage X"
 """What ``deid/`` says of every code of an event."""
-_LIES: dict[Type, Any] = {Type.INTEGER: SHIFTED_AGE, Type.STRING: SHIFTED_CODE}
+_LIES: dict[Type, Any] = {Type.INTEGER: SHIFTED_AGE, Type.STRING: SHIFTED_CODE, Type.FLOAT: float(SHIFTED_AGE)}
 
 _ALIASES = {"slide": "slide_id", "case": "case_id", "patient": "patient_id", "group": "group_id", "report": "report_id",
             "event": "event_id", "series": "series_id", "annotation": "annotation_id", "material": "material_id",
@@ -171,6 +171,9 @@ def completed(tables: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
     people = {row["patient_id"]: row for row in patients}
     for case in cases:
         people.setdefault(case["patient_id"], {"patient_id": case["patient_id"]})
+    for row in (*events, *series):
+        code = row.get("patient_id") or known[row["case_id"]]["patient_id"]
+        people.setdefault(code, {"patient_id": code})
     for row in series:
         case = known.get(row.get("case_id") or "", {})
         row["patient_id"] = row.get("patient_id") or case["patient_id"]

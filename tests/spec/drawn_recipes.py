@@ -33,7 +33,8 @@ VALUES: Mapping[str, Mapping[str, list[Any]]] = {
         "organ": ["breast", "colon"], "age": [17, 95], "reported_date": DATES, "icd10": CODES,
     },
     "events": {
-        "kind": ["procedure", "diagnosis", "death"], "code": ["81.5100", *CODES[:4]], "laterality": SIDES, "date": DATES,
+        "kind": ["procedure", "diagnosis", "death"], "code": ["81.5100", *CODES[:4]],
+        "code_system": ["icd10", "icd10", "icd9cm3"], "laterality": SIDES, "date": DATES,
         "value": [0.0, 49.9999999999, 50.0, 50.1], "site": SITES,
     },
     "series": {
@@ -119,7 +120,7 @@ def hospitals(draw: st.DrawFn) -> Drawn:
 
     def rows(table: str, most: int, without: tuple[str, ...] = (), **fields: st.SearchStrategy[Any]) -> list[Row]:
         own = {column: _value(table, column) for column in VALUES[table] if column not in {*fields, *without}}
-        return draw(st.lists(st.fixed_dictionaries({**own, **fields}), max_size=most))
+        return draw(st.lists(st.fixed_dictionaries({**own, **fields}), min_size=most // 2, max_size=most))
 
     def keyed(found: list[Row], key: str, code: str) -> list[Row]:
         return [{key: long(f"{code}{number}"), **row} for number, row in enumerate(found, 1)]
@@ -135,7 +136,7 @@ def hospitals(draw: st.DrawFn) -> Drawn:
     ]  # fmt: skip
     slides = keyed(rows(
         "slides", 6, site=site, case_id=st.sampled_from([*codes, *codes, None]),
-        status=st.sampled_from(["ok", "ok", "ok", "corrupt"]), tier=st.sampled_from(["exact", "exact", "reviewed", "none"]),
+        status=st.sampled_from([*["ok"] * 6, "corrupt"]), tier=st.sampled_from([*["exact"] * 5, "reviewed", "none"]),
     ), "slide_id", "S")  # fmt: skip
     for row in slides:
         row["site"] = next((case["site"] for case in cases if case["case_id"] == row["case_id"]), row["site"])
@@ -158,7 +159,8 @@ def hospitals(draw: st.DrawFn) -> Drawn:
         "materials": keyed(rows("materials", 3, case_id=st.sampled_from(codes)), "material_id", "M") if codes else [],
         "annotations": keyed(rows("annotations", 4, slide_id=drawn_on), "annotation_id", "A") if drawn_on is not None else [],
     }  # fmt: skip
-    return Drawn(completed(tables), draw(st.none() | st.lists(statements(), max_size=5)))
+    listed = draw(st.sampled_from([False, False, True])) and draw(st.lists(statements(), min_size=1, max_size=5))
+    return Drawn(completed(tables), listed or None)
 
 
 @st.composite
@@ -199,7 +201,7 @@ def conditions(table: str, column: str) -> st.SearchStrategy[Any]:
                 lambda bounds: {"min": min(bounds), "max": max(bounds)}
             ),
         ]
-    if column == "icd10":
+    if column in {"icd10", "code"}:
         forms += [st.sampled_from(sorted(CODELISTS)).map(lambda name: {"codelist": name})] * 3
     return st.one_of(forms)
 
@@ -210,6 +212,8 @@ def wheres(draw: st.DrawFn, table: str, least: int, *, is_timed: bool = False) -
     known = sorted(set(VALUES[table]) - {"concept"})
     columns = draw(st.lists(st.sampled_from(known), min_size=least, max_size=2, unique=True))
     where = {column: draw(conditions(table, column)) for column in columns}
+    if "codelist" in str(where.get("code", "")):
+        where.pop("code_system", None)  # the list's own system is asked for anyway
     if is_timed and table in {"patients", "cases", "slides", "series", "events"} and draw(st.integers(0, 3)) == 0:
         where["age_at_index"] = {draw(st.sampled_from(["min", "max"])): draw(st.sampled_from([63, 64]))}
     dated = table not in {*UNDATED, "patients", "specimens", "blocks"}
@@ -274,7 +278,7 @@ def recipes(draw: st.DrawFn) -> dict[str, Any]:
         side = recipe["index"]["table"] in {"events", "series"}
     for part in ("include", "exclude"):
         recipe[part] = []
-        for number in range(draw(st.integers(0, 2))):
+        for number in range(draw(st.sampled_from([0, 1, 1, 2]) if part == "include" else st.integers(0, 1))):
             level = draw(st.sampled_from(LEVELS[unit]))
             one = {"id": f"{part}_{number}", "level": level, **draw(verbs(unit, level, is_timed=is_timed, side=side))}
             if "has" not in one and draw(st.booleans()):
@@ -321,7 +325,7 @@ def labels_of(draw: st.DrawFn, unit: str, name: str, *, is_timed: bool, side: bo
     if kind == "from":
         return label | {"from": "annotations", "classes": {"tumour": ["tumour"], "other": ["stroma"]}}
     columns = {"reports": ["organ", "icd10"], "diagnoses": ["organ", "grade", "icd10"], "ihc_results": ["result"],
-               "events": ["kind"], "series": ["modality"], "cases": ["organ"], "slides": ["stain", "width"],
+               "events": ["kind", "code"], "series": ["modality"], "cases": ["organ"], "slides": ["stain", "width"],
                "materials": ["stain"], "patients": ["sex"]}  # fmt: skip
     own = [VIEW[level]] if level in {"patient", "case", "slide", "event"} else []
     tables = [table for table in dict.fromkeys([*own, *COUNTED[level]]) if table in columns]
@@ -329,13 +333,13 @@ def labels_of(draw: st.DrawFn, unit: str, name: str, *, is_timed: bool, side: bo
         tables = [table for table in tables if table != "patients"]
     table = draw(st.sampled_from(tables))
     column = draw(st.sampled_from(columns[table]))
-    if column == "icd10":
+    if column in {"icd10", "code"}:
         label["classes"] = {"hip": {"codelist": "less"}, "lung": ["C34.1", "C34"]}
     elif draw(st.booleans()):
         values = VALUES[table][column]
         label["classes"] = {"one": values[:1], "more": values[1:]}
     if kind == "column":
-        return label | {"column": f"{table}.{column}", "where": draw(wheres(table, 0))}
+        return label | {"column": f"{table}.{column}", "where": draw(wheres(table, 0, is_timed=is_timed))}
     found = draw(rows(table, "patient", is_timed=True, side=side))
     nearest = {key: value for key, value in found.items() if key != "text"} | {"column": column}
     return label | {"nearest": nearest | {"direction": draw(st.sampled_from(["before", "after", "either"]))}}

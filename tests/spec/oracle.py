@@ -334,10 +334,15 @@ class Oracle:
 
     def conditions_met(self, table: str, where: Mapping[str, Any], row: Row, day: Day | None) -> bool | None:
         """And in three values: no beats unknown, unknown beats yes."""
-        answers = [self.holds(self.value(table, row, column, day), condition) for column, condition in where.items()]
-        if False in answers:
-            return False
-        return None if None in answers else True
+        return _all([self.meets(table, row, column, condition, day) for column, condition in where.items()])
+
+    def meets(self, table: str, row: Row, column: str, condition: Any, day: Day | None) -> bool | None:
+        """Whether a row's column meets a condition; a code of events is on a list only if it is of the list's system."""
+        met = self.holds(self.value(table, row, column, day), condition)
+        if table == "events" and column == "code" and isinstance(condition, dict) and "codelist" in condition:
+            system = self.recipe["codelists"][condition["codelist"]]["system"].removesuffix("-cn")
+            return _all([met, self.holds(row.get("code_system"), system)])
+        return met
 
     def holds(self, value: Any, condition: Any) -> bool | None:
         """Whether a value meets a condition; None where it is missing."""
@@ -356,6 +361,13 @@ class Oracle:
         above = low is None or (value >= _as_date(low) if isinstance(value, date) else value >= low - slack)
         below = high is None or (value <= _as_date(high) if isinstance(value, date) else value <= high + slack)
         return above and below
+
+
+def _all(answers: Sequence[bool | None]) -> bool | None:
+    """No beats unknown, unknown beats yes."""
+    if False in answers:
+        return False
+    return None if None in answers else True
 
 
 def needed_kinds(recipe: Mapping[str, Any]) -> set[str]:

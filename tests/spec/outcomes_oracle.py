@@ -71,7 +71,7 @@ class Outcomes:
         table, _, column = label.get("column", "annotations.label").partition(".")
         said = []
         for one in oracle.rows({"table": table, "where": label.get("where", {})}, self._level_of(table, level), row, day):
-            value = self._class(label, oracle.value(table, one, column, day))
+            value = self._class(label, table, one, column, day)
             if value is not None and self._stands(table, one):
                 on = oracle.value(table, one, DATE[table], day) if table in DATE else None
                 key = one.get("report_id") if table in OF_REPORTS else one[_key_of(table)]
@@ -91,12 +91,12 @@ class Outcomes:
         report = next(one for one in self._oracle.tables["reports"] if one["report_id"] == row["report_id"])
         return report.get("is_current") is not False and report["status"] != "withdrawn"
 
-    def _class(self, label: Mapping[str, Any], value: Any) -> Any:
+    def _class(self, label: Mapping[str, Any], table: str, row: Row, column: str, day: Day | None) -> Any:
         if "classes" not in label:
-            return value
+            return self._oracle.value(table, row, column, day)
         for name, condition in label["classes"].items():
             wanted = {"any_of": condition} if isinstance(condition, list) else condition
-            if self._oracle.holds(value, wanted) is True:
+            if self._oracle.meets(table, row, column, wanted, day) is True:
                 return name
         return None
 
@@ -119,7 +119,7 @@ class Outcomes:
         table, direction, found = nearest["table"], nearest.get("direction", "either"), []
         for one in oracle.rows(nearest, "patient", {"patient_id": day.patient}, day):
             on = oracle.value(table, one, DATE[table], day)
-            value = self._class(label, oracle.value(table, one, nearest["column"], day))
+            value = self._class(label, table, one, nearest["column"], day)
             if on is None or value is None:
                 continue
             days = (on - day.on).days

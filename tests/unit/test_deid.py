@@ -130,22 +130,41 @@ def test_the_sentences_are_those_of_the_declarations() -> None:
         for sentence in deid.explain()
         if sentence.endswith("whatever its form, it is kept in the vault, for criteria only")
     ]
-    assert [sentence.partition(":")[0] for sentence in twice] == ["events.code"]
+    assert [sentence.partition(":")[0] for sentence in twice] == ["events.code", "events.value"]
 
 
 def test_an_event_leaves_without_its_words_and_numbers(full: Workspace) -> None:
     (row,), (truth,), (patient,) = shown(full, "events"), true(full, "events"), shown(full, "patients")
     assert (row["patient_id"], row["group_id"]) == (patient["patient_id"], patient["group_id"])
-    assert {name: row[name] for name in ("site", "kind", "code", "code_system", "unit", "laterality")} == {
-        "site": "NB01", "kind": "laboratory", "code": "CEA", "code_system": "analyte", "unit": "ng/mL", "laterality": "left",
+    assert {name: row[name] for name in ("site", "kind", "code", "code_system", "value", "unit", "laterality")} == {
+        "site": "NB01", "kind": "laboratory", "code": "CEA", "code_system": "analyte", "value": 7.25, "unit": "ng/mL",
+        "laterality": "left",
     }  # fmt: skip
-    assert not set(row) & {"text", "value", "value_text", "source_file", "source_mapping"}
+    assert not set(row) & {"text", "value_text", "source_file", "source_mapping"}
     assert truth == {
         "event_id": row["event_id"], "code": "CEA", "value": 7.25, "date": date(2023, 4, 6), "end_date": date(2023, 4, 8),
     }  # fmt: skip
     # By the same offset as the patient's other dates.
     received = shown(full, "cases")[0]["received_date"] - date(2023, 3, 1)
     assert {row[name] - truth[name] for name in ("date", "end_date")} == {received}
+
+
+_RESULTS = [
+    ({"value": 7.25}, True), ({"value": -0.5}, True), ({"value": 99_999.0}, True), ({"value": 100_000.0}, False),
+    ({"value": 13_812_345_678.0}, False), ({"unit": None}, False), ({"code": "WANG"}, False), ({"code": None}, False),
+    ({"code_system": "local"}, False), ({"kind": "follow_up"}, False), ({"value": None}, False),
+]  # fmt: skip
+
+
+def test_a_number_is_shown_only_as_the_result_of_a_known_analyte(tmp_path: Path) -> None:
+    known = {"kind": "laboratory", "code": "CEA", "code_system": "analyte", "unit": "ng/mL", "value": 3.5}
+    rows = [event(number, **{**known, **change}) for number, (change, _) in enumerate(_RESULTS)]
+    workspace = open_clinic(tmp_path, events=rows)
+    apply(workspace)
+    seen = Counter(row["value"] for row in shown(workspace, "events"))
+    kept = Counter(row["value"] for row in true(workspace, "events"))
+    assert seen == Counter(row["value"] if is_shown else None for row, (_, is_shown) in zip(rows, _RESULTS, strict=True))
+    assert kept == Counter(row["value"] for row in rows)
 
 
 _CODES = [

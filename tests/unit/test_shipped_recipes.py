@@ -108,9 +108,7 @@ def unit_key(name: str) -> str:
 def desk(run_hospital: Path, tmp_path_factory: pytest.TempPathFactory) -> Desk:
     workspace = tmp_path_factory.mktemp("shipped") / "hospital"
     # The slides' files are not read again.
-    shutil.copytree(
-        run_hospital, workspace, ignore=shutil.ignore_patterns("*.svs", "*.tif", "*.dcm", "releases", "registry.db")
-    )
+    shutil.copytree(run_hospital, workspace, ignore=shutil.ignore_patterns("*.svs", "*.tif", "*.dcm"))
     for command in (("permissions", "import"), ("concepts", "build"), ("deid", "apply")):
         done = pathcurate(*command, "-w", workspace)
         assert done.returncode == 0, done.stderr
@@ -305,7 +303,22 @@ def test_the_panorama_has_survival_and_every_table(desk: Desk) -> None:
     # Reported on 2021-03-01 and died on 2021-10-30; reported on 2020-04-20 and last seen on 2021-05-12.
     assert (rows["ductal"]["survival_days"], rows["ductal"]["survival_event"]) == (243, True)
     assert (rows["hepatocellular"]["survival_days"], rows["hepatocellular"]["survival_event"]) == (387, False)
+    # AFP was measured on 2020-04-02, CA19-9 on 2021-02-15.
+    assert (rows["hepatocellular"]["afp"], rows["hepatocellular"]["afp_days"]) == (412.5, -18)
+    assert (rows["ductal"]["ca199"], rows["ductal"]["ca199_days"]) == (1203.0, -14)
+    assert rows["hepatocellular"]["ca199"] is rows["ductal"]["afp"] is None
     for table in ("slides", "reports", "ihc_results", "events"):
         assert {row["patient_id"] for row in desk.rows("hepatobiliary_panorama", table)} == {
             row["patient_id"] for row in rows.values()
         }, table
+
+
+def test_concepts_of_other_recipes_change_no_release(desk: Desk) -> None:
+    # Since the run, all concepts of all recipes were looked for: two recipes may call different things by one name.
+    named = [name for path in RECIPES.glob("*.yaml") for name in yaml.safe_load(path.read_text("utf-8")).get("concepts", ())]
+    assert len(named) > len(set(named))
+    recipe = desk.workspace / "recipes" / "demo_he_2023.yaml"
+    for command in (("cohort", recipe), ("deid", "apply", "--texts", "demo_he_2023"), ("manifest", "build", recipe)):
+        done = pathcurate(*command, "-w", desk.workspace)
+        assert done.returncode == 0, done.stderr
+    assert "unchanged" in done.stdout

@@ -92,9 +92,17 @@ def output_table(recipe: Recipe, table: str, columns: tuple[str, ...]) -> Table:
     declared = DEID_TABLES[table]
     made = made_columns(recipe, table)
     known = tuple(column for column in declared.columns if column.name not in made)
+    # What the recipe says may identify is judged as what is declared so, labels too.
+    judged = set(recipe.disclosure.quasi_identifiers or ()) if table == recipe.unit_table else set()
+    every = (
+        replace(column, identifying=Identifying.QUASI)
+        if column.name in judged and column.identifying in {Identifying.NONE, Identifying.SENSITIVE}
+        else column
+        for column in (*known, *made.values())
+    )
     # A row that belongs to two events stands there for each of them.
     key = (*declared.key, INDEX_EVENT.name) if INDEX_EVENT.name in columns else declared.key
-    return replace(declared, columns=(*known, *made.values()), key=key).select(columns)
+    return replace(declared, columns=tuple(every), key=key).select(columns)
 
 
 def cohort_table(recipe: Recipe) -> Table:
