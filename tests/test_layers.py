@@ -16,7 +16,7 @@ FLOORS = {
         "annotations", "scan", "reports", "events", "permissions", "link", "concepts", "deid", "describe", "cohort",
         "manifest", "validate", "copies",
         "product", "custody", "doctor", "reidentify", "trail", "find", "forget", "identities", "materials", "scanner_index",
-        "requests", "erasure", "ledgers", "codelistcheck",
+        "requests", "erasure", "labels", "ledgers", "codelistcheck",
     },
     3: {"readers", "parsers", "scrubbers", "engines", "registries"},
     2: {

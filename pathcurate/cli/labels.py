@@ -171,9 +171,11 @@ def _quality_lines(told: Mapping[str, Any]) -> Iterator[str]:
     if not told["classes"]:
         yield f"{told['cohort']}: no label was reviewed yet as its recipe is now"
         return
-    yield f"{told['cohort']}: {'reviewed':>8} {'wrong':>8} {'unsure':>8} {'error':>8}  95 % interval"
+    yield f"labels of {told['cohort']}, by what reviewers said:"
+    yield f"{'reviewed':>9} {'wrong':>9} {'unsure':>9} {'error':>7}  {'95 % interval':<17} label"
     for one in told["classes"]:
-        counts = " ".join(f"{one[name]:>8}" for name in ("reviewed", "wrong", "unsure"))
-        error = "" if one["error"] is None else f"{one['error']:>8.1%}  {one['low']:.1%} to {one['high']:.1%}"
-        yield f"  {counts} {error}  {one['label']} {one['value']}"
-        yield from (f"{'':>12}{count:>8}  should be {value}" for value, count in one["instead"].items())
+        counts = " ".join(f"{one[name]:>9}" for name in ("reviewed", "wrong", "unsure"))
+        error = "" if one["error"] is None else f"{one['error']:.1%}"
+        interval = "" if one["error"] is None else f"{one['low']:.1%} to {one['high']:.1%}"
+        yield f"{counts} {error:>7}  {interval:<17} {one['label']} {one['value']}"
+        yield from (f"{'':>10}{count:>9}  of these should be {value}" for value, count in one["instead"].items())

@@ -84,7 +84,7 @@ def write_cohort(
     directory = shared_directory(workspace.cohorts / recipe.name)
     _put_aside(directory)
     write_parquet(directory / "cohort.parquet", conform(cohort_table(recipe), selected.rows))
-    counts = _write_outputs(directory, engine, recipe, opened)
+    counts = _write_outputs(directory, engine, recipe, opened, has_permissions=selected.has_permissions)
     labels = directory / "labels.parquet"
     if recipe.labels:
         evidence = conform(LABEL_EVIDENCE, selected.evidence).sort_by([(name, "ascending") for name in LABEL_EVIDENCE.key])
@@ -137,14 +137,16 @@ def _put_aside(directory: Path) -> None:
         (directory / name).replace(previous / name)
 
 
-def _write_outputs(directory: Path, engine: Engine, recipe: Recipe, opened: Opened) -> dict[str, int]:
+def _write_outputs(
+    directory: Path, engine: Engine, recipe: Recipe, opened: Opened, *, has_permissions: bool
+) -> dict[str, int]:
     """The tables that go out beside the unit's own."""
     folder = directory / "tables"
     shutil.rmtree(folder, ignore_errors=True)
     others = [name for name in recipe.outputs if name != recipe.unit_table]
     counts = {}
     for name in others:
-        sql, views = output_sql(recipe, name)
+        sql, views = output_sql(recipe, name, with_permissions=has_permissions)
         opened.views(views)
         rows = engine.table(sql)
         write_parquet(shared_directory(folder) / f"{name}.parquet", conform(cohort_output(recipe, name), rows))

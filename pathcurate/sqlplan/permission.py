@@ -1,20 +1,25 @@
 """Step 0: every kind of data that a recipe touches is permitted, and nobody opted out."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 
 from pathcurate.model.recipe import Alternative, Criterion, Recipe
-from pathcurate.model.recipe.levels import DATA_KINDS, LEVEL_VIEWS, recipe_views
+from pathcurate.model.recipe.levels import AGE_AT_INDEX, DATA_KINDS, LEVEL_VIEWS, recipe_views
 from pathcurate.model.recipe.mentions import mentions
 from pathcurate.sqlplan.criteria import Parts, escaped
 from pathcurate.sqlplan.expressions import literal
 
 _BORROWED = {
     **{("slides", column): "reports" for column in ("sex", "age", "age_band", "year")},
+    **{(table, AGE_AT_INDEX.name): "reports" for table in ("slides", "series", "events")},
     ("cases", "slide_count"): "slides",
     ("patients", "slide_count"): "slides",
     ("specimens", "slide_count"): "slides",
 }
 """Columns that come from another kind of data than the rest of their table."""
+
+
+_SUBJECTS = {"person": "patient_id", "case": "case_id", "site": "site"}
+"""What a statement may be about, with the column that names it."""
 
 
 def permission(recipe: Recipe, parts: Parts) -> tuple[str, str]:
@@ -28,45 +33,69 @@ def permission(recipe: Recipe, parts: Parts) -> tuple[str, str]:
         parts: gets what is needed; the view ``permissions`` has subject, code, data_kind and opt_out, of what holds today
             for the recipe's purpose.
     """
-    columns = {"person": "patient_id", "case": "case_id", "site": "site"}
-    if recipe.unit in {"patient", "event"}:
-        del columns["case"], columns["site"]
-    granted, not_opted_out = [], []
+    own = {"patient": ("person",), "event": ("person", "site")}.get(recipe.unit, tuple(_SUBJECTS))
+    not_opted_out = _not_opted_out(parts, own)
+    if reads_cases(recipe):
+        # A patient has cases at sites: one that is opted out keeps the whole patient out.
+        for subject in ("case", "site"):
+            name = f"not_{subject}_of_cases"
+            parts.ctes.append(
+                f"{name} as (select distinct c.group_id as code from permissions as p join cases as c"
+                f" on c.{_SUBJECTS[subject]} = p.code where p.subject = {literal(subject)} and p.opt_out)"
+            )
+            parts.joins.append(f"left join {name} on {name}.code = u.group_id")
+            not_opted_out.append(f"{name}.code is null")
+    granted = _granted(recipe, parts, ("person",) if reads_cases(recipe) else own)
+    # A slide without a patient is not permitted for want of a link, unless an opt-out decided already.
+    missing = f"({' and '.join(['u.patient_id is null', *not_opted_out])})" if recipe.unit == "slide" else "false"
+    return "(" + " and ".join([*granted, *not_opted_out]) + ")", missing
+
+
+def row_permission(recipe: Recipe, parts: Parts, columns: Container[str]) -> str:
+    """SQL that is true where a row of another table may go out for itself: it may be of another case than the unit is.
+
+    Args:
+        recipe: the recipe.
+        parts: gets what is needed to look at the row, which is called ``u``.
+        columns: those that the row has.
+    """
+    own = [subject for subject, column in _SUBJECTS.items() if column in columns]
+    granted = _granted(recipe, parts, ("person",) if reads_cases(recipe) else own)
+    return " and ".join([*granted, *_not_opted_out(parts, own)])
+
+
+def _granted(recipe: Recipe, parts: Parts, subjects: Iterable[str]) -> list[str]:
+    granted = []
     for kind in data_kinds(recipe):
         sides = []
-        for subject, column in columns.items():
+        for subject in subjects:
             name = f"may_{kind}_{subject}"
             parts.ctes.append(
                 _subjects(name, f"p.subject = {literal(subject)} and p.data_kind = {literal(kind)} and not p.opt_out")
             )
-            parts.joins.append(f"left join {name} on {name}.code = u.{column}")
+            parts.joins.append(f"left join {name} on {name}.code = u.{_SUBJECTS[subject]}")
             sides.append(f"{name}.code is not null")
         name = f"may_{kind}_all"
         for_all = f"p.subject = 'population' and p.data_kind = {literal(kind)} and not p.opt_out"
         parts.ctes.append(f"{name} as (select count(*) as n from permissions as p where {for_all})")
         parts.joins.append(f"cross join {name}")
         granted.append("(" + " or ".join([*sides, f"{name}.n > 0"]) + ")")
-    # An opt-out of a person names the group of all who may be this person.
-    for subject, column in {"person": "group_id", "case": "case_id", "site": "site"}.items():
-        name = f"not_{subject}"
-        if subject == "person" or subject in columns:
-            parts.ctes.append(_subjects(name, f"p.subject = {literal(subject)} and p.opt_out"))
-            parts.joins.append(f"left join {name} on {name}.code = u.{column}")
-        else:
-            # A patient has cases at sites: one that is opted out keeps the whole patient out.
-            parts.ctes.append(
-                f"{name} as (select distinct c.group_id as code from permissions as p join cases as c"
-                f" on c.{column} = p.code where p.subject = {literal(subject)} and p.opt_out)"
-            )
-            parts.joins.append(f"left join {name} on {name}.code = u.group_id")
-        not_opted_out.append(f"{name}.code is null")
+    parts.own.update(dict.fromkeys(_SUBJECTS[subject] for subject in subjects))
+    return granted
+
+
+def _not_opted_out(parts: Parts, subjects: Iterable[str]) -> list[str]:
+    conditions = []
+    for subject in subjects:
+        # An opt-out of a person names the group of all who may be this person.
+        name, column = f"not_{subject}", "group_id" if subject == "person" else _SUBJECTS[subject]
+        parts.ctes.append(_subjects(name, f"p.subject = {literal(subject)} and p.opt_out"))
+        parts.joins.append(f"left join {name} on {name}.code = u.{column}")
+        parts.own[column] = None
+        conditions.append(f"{name}.code is null")
     parts.ctes.append("not_all as (select count(*) as n from permissions as p where p.subject = 'population' and p.opt_out)")
     parts.joins.append("cross join not_all")
-    not_opted_out.append("not_all.n = 0")
-    parts.own.update(dict.fromkeys((*columns.values(), "group_id")))
-    # A slide without a patient is not permitted for want of a link, unless an opt-out decided already.
-    missing = f"({' and '.join(['u.patient_id is null', *not_opted_out])})" if recipe.unit == "slide" else "false"
-    return "(" + " and ".join([*granted, *not_opted_out]) + ")", missing
+    return [*conditions, "not_all.n = 0"]
 
 
 def reads_cases(recipe: Recipe) -> bool:

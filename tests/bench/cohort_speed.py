@@ -146,6 +146,7 @@ def with_attrition(paths: dict[str, Path], folder: Path) -> int:
 def by_hand(paths: dict[str, Path], folder: Path) -> int:
     """The same rows by a query of one's own."""
     connection = duckdb.connect(config={"threads": 2, "memory_limit": "1200MB", "temp_directory": str(folder / "spill")})
+    connection.execute("SET enable_progress_bar = false")
     for name, path in paths.items():
         connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{path}')")
     return len(connection.sql(BY_HAND).to_arrow_table())

@@ -73,7 +73,7 @@ def make_tables(folder: Path, slides: int, shas: dict[str, str]) -> None:
         shas: digest of each concept, as the recipe that is measured has them.
     """
     connection = duckdb.connect()
-    connection.execute("SET memory_limit = '6GB'")
+    connection.execute("SET memory_limit = '6GB'; SET enable_progress_bar = false")
     connection.execute(f"SET temp_directory = '{folder / 'spill'}'")
     made = {
         "slides": (_SLIDES, ("slide_id", "scan_datetime", "year")),

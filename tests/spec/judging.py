@@ -128,7 +128,7 @@ def run(engine: Engine, drawn: Drawn, recipe: Recipe) -> _Run:
     rows = conform(cohort_table(recipe), selection.rows).to_pylist()
     assert [row[key] for row in rows] == sorted(unit for unit, step in outcome.items() if step == "kept")
     assert set(selection.evidence["unit_id"].to_pylist()) <= {row[key] for row in rows}
-    result = Judgement(outcome, rows, {name: _keys(engine, selection.opened, recipe, name) for name in _others(recipe)})
+    result = Judgement(outcome, rows, {name: _keys(engine, selection.opened, recipe, name, drawn.permissions is not None) for name in _others(recipe)})
     counted = [(one.id, one.dropped, one.dropped_missing, one.remaining.as_dict()) for one in attrition.steps]
     return _Run(result, attrition.start.as_dict(), counted)
 
@@ -144,8 +144,8 @@ def _others(recipe: Recipe) -> list[str]:
     return [name for name in recipe.outputs if name != recipe.unit_table]
 
 
-def _keys(engine: Engine, shown: Any, recipe: Recipe, name: str) -> list[tuple[Any, ...]]:
-    sql, views = output_sql(recipe, name)
+def _keys(engine: Engine, shown: Any, recipe: Recipe, name: str, has_permissions: bool) -> list[tuple[Any, ...]]:
+    sql, views = output_sql(recipe, name, with_permissions=has_permissions)
     shown.views(views)
     declared = cohort_output(recipe, name)
     rows: pa.Table = conform(declared, engine.table(sql))

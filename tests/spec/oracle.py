@@ -146,6 +146,14 @@ class Oracle:
 
     # --- permission ------------------------------------------------------------------------------------------------
 
+    def may_go(self, row: Row) -> bool:
+        """Whether a row of a unit's patient may go out for itself: it may be of another case or site."""
+        if self._permissions is None:
+            return True
+        out = {(one["subject"], one["subject_code"]) for one in self._permissions if one["opt_out"]}
+        subjects = {"person": row.get("group_id"), "case": row.get("case_id"), "site": row.get("site")}
+        return self.permitted(row) and not any((subject, code) in out for subject, code in subjects.items())
+
     def _opted_out(self, row: Row) -> bool:
         """An opt-out holds always, whatever its dates and purposes; one of a person names the group."""
         out = {(one["subject"], one["subject_code"]) for one in self._permissions or () if one["opt_out"]}
@@ -162,7 +170,7 @@ class Oracle:
         """Whether every kind of data that the recipe touches is permitted, for whoever the row belongs to."""
         names = {"person": row.get("patient_id"), "population": "population"}
         if self.unit not in {"patient", "event"}:
-            names |= {"case": row.get("case_id"), "site": row["site"]}
+            names |= {"case": row.get("case_id"), "site": row.get("site")}
         given = set()
         for one in self._permissions or ():
             starts, ends = one.get("valid_from"), one.get("valid_to")

@@ -173,6 +173,8 @@ class Outcomes:
         is_by_event = oracle.unit == "event" and "index_event_id" in output["columns"]
         found = set()
         for row in oracle.tables[table]:
+            if owner == "patient_id" and not oracle.may_go(row):
+                continue
             if not self._may_go(table, row) or oracle.conditions_met(table, output.get("where", {}), row, None) is not True:
                 continue
             for unit in self.kept:

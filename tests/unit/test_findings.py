@@ -135,7 +135,7 @@ def test_no_findings_are_no_groups(tmp_path: Path) -> None:
 
 # Names of files and of columns that look like a rule.
 _NO_RULES = {
-    "reports.tsv", "permissions.parquet", "reports.parquet", "events.code", "events.event_id", "events.date",
+    "reports.tsv", "reports.csv", "permissions.parquet", "reports.parquet", "events.code", "events.event_id", "events.date",
     "reports.address", "reports.sex",
     "reports.age", "reports.received_date", "reports.reported_date",
 }  # fmt: skip

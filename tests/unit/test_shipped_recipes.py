@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,18 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from pathcurate.cohort import read_recipe, select
+from pathcurate.engines import Engine
 from pathcurate.model.deidentified import UNIT_KEYS
 from pathcurate.model.event import EVENTS
 from pathcurate.model.series import SERIES
 from pathcurate.model.slide import SLIDES
 from pathcurate.pseudonyms import internal
 from pathcurate.storage import path_text
-from pathcurate.tables import Catalog
+from pathcurate.tables import Catalog, read_parquet
+from pathcurate.workspace import load_workspace
 from tests.commandline import pathcurate
+from tests.sqlengines import connect  # noqa: F401 - a fixture
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SHIPPED = (
@@ -322,3 +327,21 @@ def test_concepts_of_other_recipes_change_no_release(desk: Desk) -> None:
         done = pathcurate(*command, "-w", desk.workspace)
         assert done.returncode == 0, done.stderr
     assert "unchanged" in done.stdout
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES.glob("*.yaml")))
+def test_a_cluster_gives_the_same_rows(name: str, desk: Desk, connect: Engine) -> None:  # noqa: F811
+    here = tables_of(desk.cohort(name))
+    workspace = load_workspace(desk.workspace / "pathcurate.yaml")
+    done = select(workspace, connect, read_recipe(desk.workspace / "recipes" / f"{name}.yaml"), now=datetime.now(UTC))
+    assert done.directory == desk.cohort(name)
+    assert tables_of(done.directory) == here
+    assert here["cohort.parquet"]
+
+
+def tables_of(cohort: Path) -> dict[str, Any]:
+    """The rows of all tables of a cohort, and what its attrition and split are."""
+    tables = {str(path.relative_to(cohort)): read_parquet(path).to_pylist()
+              for path in cohort.rglob("*.parquet") if "previous" not in path.parts}  # fmt: skip
+    facts = json.loads((cohort / "cohort.json").read_bytes())
+    return {**tables, **{name: facts[name] for name in ("attrition", "split", "counts", "tables")}}
