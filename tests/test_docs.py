@@ -93,6 +93,8 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
         for path in sorted(LEAVES[1:], key=_LATER.__contains__):
             if path == ("deid", "review", "export"):
                 capture(directory / "hospital", ["deid", "apply", "--texts", "all"])
+            if path == ("labels", "review", "export"):
+                capture(directory / "hospital", ["cohort", "recipes/thoracic_tumour.yaml"])
             if path == ("deid", "reidentify"):
                 codes = column_values(read_parquet(directory / "hospital" / "deid" / "cases.parquet"), "case_id")
                 (directory / "hospital" / "codes.txt").write_text("\n".join(codes[:3]))

@@ -55,13 +55,13 @@ def export_command(  # one argument for each option
     seed: int,
     purpose: str | None,
 ) -> None:
-    """Write a page and a CSV on which people check the labels of COHORT.
+    """Write a page on which people check labels.
 
-    Drawn are labels of each value, by which its error can be told; a value that fewer have is shown whole. The page shows
-    each label above the reports of its case, with the words that said so marked. It identifies patients, so it lies below
-    catalog/review/ only, the audit trail notes it, and it is removed when its time is over. Answer on the page, or in the
-    CSV with right, wrong or unsure below `answer` and the right value below `instead`, and give the file to
-    `labels review import`.
+    Drawn are labels of COHORT, some of each value, by which the error can be told; a value that fewer have is shown whole.
+    The page shows each label above the reports of its case, with the words that said so marked. It identifies patients, so
+    it lies below catalog/review/ only, the audit trail notes it, and it is removed when its time is over. Answer on the
+    page, or in the CSV beside it with right, wrong or unsure below `answer` and the right value below `instead`, and give
+    the file to `labels review import`.
 
     \b
     Example:
@@ -105,7 +105,7 @@ def _export_lines(exported: "Exported") -> Iterator[str]:
 @fail_on_option("never")
 @common_options
 def import_command(session: Session, files: tuple[Path, ...], *, reviewer: str | None, fail_on: str) -> int:
-    """Take the answers of reviews back, and measure the labels anew.
+    """Take the answers of a review back.
 
     FILE is a page's download or a sheet's CSV, as a spreadsheet program may have saved it; without FILE it is the CSV
     beside the newest page. Answers are only ever added; later ones win. The same file again adds nothing. A row that cannot
@@ -152,10 +152,11 @@ def import_command(session: Session, files: tuple[Path, ...], *, reviewer: str |
 @click.argument("cohort")
 @common_options
 def report_command(session: Session, *, cohort: str) -> None:
-    """Show how often the labels of COHORT are wrong, by what reviewers said.
+    """Show how often the labels of COHORT are wrong.
 
-    Of each value it tells how many were reviewed, and the share of wrong ones with its 95 % interval (Wilson). What fewer
-    than ten were reviewed of is not told, and what labels should have been only in counts of ten or more.
+    By what reviewers said, of each value: how many were reviewed, and the share of wrong ones with its 95 % interval
+    (Wilson). What fewer than ten were reviewed of is not told, and what labels should have been only where that gives no
+    smaller count away.
 
     \b
     Example:

@@ -11,7 +11,7 @@ from pathcurate.sqlplan.criteria import Criteria, Parts, looks_at_index
 from pathcurate.sqlplan.expressions import all_sql, literal
 from pathcurate.sqlplan.labels import KEPT
 from pathcurate.sqlplan.permission import row_permission
-from pathcurate.sqlplan.relations import DAY0, Relations, same_specimen, unit_key, unit_number
+from pathcurate.sqlplan.relations import AGES, DAY0, Relations, same_specimen, unit_key, unit_number
 
 _KEYS = {"of_patients": "patient_id", "of_cases": "case_id", "of_slides": "slide_id"}
 
@@ -94,7 +94,8 @@ def output_sql(recipe: Recipe, name: str, *, with_permissions: bool) -> tuple[st
     relations.used[f"{name}_deid"] = None
     if by_event:
         kept = f"(select distinct u.event_no as unit, u.event_id as event_id from {KEPT} as u) as k on k.unit = i.index_key"
-        chosen.append(f"k.event_id as {INDEX_EVENT.name}")
+        if INDEX_EVENT.name in output.columns:
+            chosen.append(f"k.event_id as {INDEX_EVENT.name}")
     else:
         kept = _of_kept(relations, name, output, NUMBERS[key])
     if with_day:
@@ -108,13 +109,15 @@ def output_sql(recipe: Recipe, name: str, *, with_permissions: bool) -> tuple[st
         joins += f" join {whose} as u on " + " and ".join(f"u.{column} = r.{column}" for column in table.key)
         joins += "".join(f" {join}" for join in dict.fromkeys(parts.joins))
         relations.used["permissions"] = None
-    order = ", ".join([*(f"d.{column}" for column in table.key), *(["i.index_key"] if by_event else [])])
+    # What lies around several days 0 of a patient goes out once, unless it says for which of them.
+    once = "distinct " if by_event and INDEX_EVENT.name not in output.columns else ""
+    order = ", ".join([*(f"d.{column}" for column in table.key), *(["i.index_key"] if by_event and not once else [])])
     # A slide or report goes out only as it could be a unit, or stand for its case, itself.
     if name == "slides":
         condition += f" and d.status = 'ok' and d.tier in ({', '.join(map(literal, recipe.links))})"
     elif name == "reports":
         condition += " and d.status <> 'withdrawn'"
-    body = f"select {', '.join(chosen)} from {source} join {kept}{joins} where {condition} order by {order}"
+    body = f"select {once}{', '.join(chosen)} from {source} join {kept}{joins} where {condition} order by {order}"
     return _with_ctes(relations, parts.ctes, body), tuple(relations.used)
 
 
@@ -140,5 +143,6 @@ def _of_kept(relations: Relations, name: str, output: Output, number: str) -> st
 
 
 def _with_ctes(relations: Relations, further: Sequence[str], body: str) -> str:
-    ctes = [*(relations.day0()[:1] if f" {DAY0} " in body else []), *further]
+    needs_ages = f" {AGES} " in body
+    ctes = [*(relations.day0()[: 1 + needs_ages] if needs_ages or f" {DAY0} " in body else []), *further]
     return (f"with {', '.join(ctes)}\n" if ctes else "") + body

@@ -8,7 +8,7 @@ made of others: see :mod:`pathcurate.model.recipe.levels`.
 from collections.abc import Iterable, Sequence
 
 from pathcurate.model.column import Table
-from pathcurate.model.deidentified import DEID_TABLES
+from pathcurate.model.deidentified import DEID_TABLES, VIEWS
 from pathcurate.model.recipe import Index, Recipe, Rows, Unit
 from pathcurate.model.recipe.levels import (
     AGE_AT_INDEX,
@@ -79,7 +79,7 @@ class Relations:
         place = f"i.{INDEX_KEY}" if by_unit else f"d.{own_day}"
         chosen = []
         for column in wanted:
-            if column == _REPORT_DATE and name in OF_REPORTS:
+            if name in OF_REPORTS and column not in table and column in VIEWS["reports"]:
                 joins["r"] = f"left join {self._file('reports')} as r on r.report_no = d.report_no"
                 chosen.append(f"r.{column} as {column}")
             elif column == INDEX_KEY:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pathcurate.cohort.sides import sides_of, together
@@ -35,10 +35,8 @@ CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function
 
 
 def few(examples: int) -> settings:
-    # What fails is made smaller by hand, or with more time: a single try of ours takes a tenth of a second.
-    phases = [Phase.explicit, Phase.generate] if not MANY else list(Phase)
-    return settings(max_examples=MANY or examples, derandomize=not MANY, deadline=None, suppress_health_check=CHECKS,
-                    phases=phases)  # fmt: skip
+    """So many examples, always the same, unless there shall be many."""
+    return settings(max_examples=MANY or examples, derandomize=not MANY, deadline=None, suppress_health_check=CHECKS)
 
 
 def checked(written: dict[str, Any]) -> Recipe:

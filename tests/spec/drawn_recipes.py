@@ -362,7 +362,8 @@ def samples(draw: st.DrawFn, unit: str) -> dict[str, Any]:
 def outputs(draw: st.DrawFn, unit: str, *, is_timed: bool, side: bool) -> dict[str, Any]:
     """What goes out: the units' table, and perhaps another."""
     own = VIEW[unit]
-    tables: dict[str, Any] = {own: {"columns": [f"{unit}_id"]}}
+    days = ["days_from_index"] if is_timed and unit != "patient" and draw(st.booleans()) else []
+    tables: dict[str, Any] = {own: {"columns": [f"{unit}_id", *days]}}
     table = draw(st.sampled_from([*(name for name in OUTPUTS if name != own), None, None]))
     if table is None:
         return tables
@@ -370,11 +371,14 @@ def outputs(draw: st.DrawFn, unit: str, *, is_timed: bool, side: bool) -> dict[s
     owners = ["of_patients", *(["of_cases"] if has_case and table not in {"patients", "events"} else [])]
     owners += ["of_slides"] if unit == "slide" and table in {"slides", "annotations"} else []
     key = {"diagnoses": "report_id", "ihc_results": "report_id", "series": "series_id"}.get(table, f"{table.removesuffix('s')}_id")
-    output: dict[str, Any] = {"columns": [key], "where": draw(wheres(table, 0))}
+    output: dict[str, Any] = {"columns": [key], "where": draw(wheres(table, 0, is_timed=is_timed))}
     if draw(st.booleans()):
         output["rows"] = draw(st.sampled_from(owners))
     more = draw(rows(table, unit, is_timed=is_timed, side=side)) if table != "patients" else {}
     output |= {key: more[key] for key in ("within", "match") if key in more}
-    if unit == "event" and (is_timed and draw(st.booleans())):
+    if unit == "event" and draw(st.booleans()):
         output["columns"].append("index_event_id")
+    dated = table not in {*UNDATED, "patients"}
+    if is_timed and dated and (unit != "event" or "index_event_id" in output["columns"]) and draw(st.booleans()):
+        output["columns"].append("days_from_index")
     return {**tables, table: output}

@@ -31,7 +31,7 @@ class Judgement:
     Attributes:
         outcome: of each unit ``kept``, or the step at which it fell, with ``?`` if that was for a missing value.
         rows: the units that are kept, as they go out.
-        outputs: of every other table that goes out, the keys of its rows.
+        outputs: of every other table that goes out, the keys of its rows, and their days from day 0 if those go out too.
     """
 
     outcome: Mapping[str, str]
@@ -83,6 +83,8 @@ def judge(engine: Engine, drawn: Drawn, recipe: Recipe, written: Mapping[str, An
     for row, right in zip(judged.result.rows, outcomes.kept, strict=True):
         assert row[key] == right[key]
         assert {name: row[name] for name in outcomes.labels} == {name: right[name] for name in outcomes.labels}
+        if "days_from_index" in row:
+            assert row["days_from_index"] == oracle.value(recipe.unit_table, right, "days_from_index", oracle.day_of(right))
     for table, keys in judged.result.outputs.items():
         assert keys == outcomes.rows_of(table), f"the engine and the oracle disagree about what goes out of {table}"
     return judged.result
@@ -152,4 +154,6 @@ def _keys(engine: Engine, shown: Any, recipe: Recipe, name: str, has_permissions
     keys = [tuple(row[column] for column in declared.key) for row in rows.to_pylist()]
     assert keys == sorted(keys), "a table goes out in the order of its key"
     assert len(set(keys)) == len(keys), "a row goes out once"
+    if "days_from_index" in declared:
+        keys = [(*key, days) for key, days in zip(keys, rows["days_from_index"].to_pylist(), strict=True)]
     return keys

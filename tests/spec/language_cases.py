@@ -880,4 +880,124 @@ S1 permission
 S2 kept
 """,
 }
-CASES = DAY_0 | WINDOWS | AGES | PLACES | UNKNOWN | LABELS | SAMPLES | CODELISTS | PERMITTED
+OUT = {
+    "a_row_around_two_days_0_goes_out_once_unless_it_says_for_which": """
+events
+event | patient | kind      | date
+E1    | P1      | procedure | 2020-05-10
+E2    | P1      | procedure | 2020-05-20
+
+series
+series | patient | study_date
+I1     | P1      | 2020-05-01
+I2     | P1      | 2020-05-15
+
+materials
+material | case | made_date
+M1       | C1   | 2020-05-01
+M2       | C1   | 2020-05-12
+
+cases
+case
+C1
+---
+unit: event
+index: {table: events, date: date, pick: each}
+tables:
+  events: {columns: [event_id]}
+  series: {within: {from: -30d, to: 0d}, columns: [series_id]}
+  materials: {where: {days_from_index: {max: 0}}, columns: [material_id, index_event_id, days_from_index]}
+---
+E1 kept
+E2 kept
+materials M1 E1 -9
+materials M1 E2 -19
+materials M2 E2 -8
+series I1
+series I2
+""",
+    "what_reports_say_has_either_date_of_its_report": """
+cases
+case
+C1
+C2
+
+reports
+report | case | received_date | reported_date
+R1     | C1   | 2020-05-01    | 2020-05-10
+R2     | C2   | 2020-05-08    | 2020-05-10
+
+diagnoses
+report | organ
+R1     | breast
+R2     | breast
+---
+unit: case
+index: {table: reports, date: reported_date}
+include:
+  - {id: that_day, level: case, has: {table: diagnoses, within: {from: 0d, to: 0d}}}
+  - {id: earlier, level: case, has: {table: diagnoses, within: {to: -9d}, date: received_date}}
+tables:
+  cases: {columns: [case_id]}
+  diagnoses: {rows: of_patients, columns: [report_id, ordinal, days_from_index]}
+---
+C1 kept
+C2 earlier
+diagnoses R1 1 0
+""",
+    "only_what_could_stand_for_itself_goes_out": """
+slides
+slide | case | status  | tier     | stain
+S1    | C1   | ok      | exact    | HE
+S2    | C1   | corrupt | exact    | HE
+S3    | C1   | ok      | probable | HE
+S4    | C1   | ok      | reviewed | -
+S5    | C2   | ok      | exact    | HE
+
+reports
+report | case | status
+R1     | C1   | final
+R2     | C1   | withdrawn
+R3     | C2   | final
+
+cases
+case | patient | organ
+C1   | P1      | breast
+C2   | P1      | colon
+---
+unit: case
+include: [{id: breast, level: case, where: {organ: breast}}]
+tables:
+  cases: {columns: [case_id]}
+  slides: {where: {stain: HE}, columns: [slide_id]}
+  reports: {columns: [report_id]}
+---
+C1 kept
+C2 breast
+reports R1
+slides S1
+""",
+    "those_who_were_children_on_day_0_do_not_go_out": """
+cases
+case | birth_date
+C1   | 2000-01-01
+
+patients
+patient | birth_date
+P1      | 2000-01-01
+
+series
+series | patient | study_date
+I1     | P1      | 2019-01-01
+---
+unit: case
+index: {table: series, date: study_date}
+tables:
+  cases: {columns: [case_id]}
+  series: {where: {age_at_index: {min: 19}}, columns: [series_id, days_from_index]}
+---
+C1 kept
+series I1 0
+""",
+}
+CASES = DAY_0 | WINDOWS | AGES | PLACES | UNKNOWN | LABELS | SAMPLES | CODELISTS | PERMITTED | OUT

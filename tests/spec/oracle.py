@@ -329,7 +329,7 @@ class Oracle:
 
     def value(self, table: str, row: Row, column: str, day: Day | None) -> Any:
         """What a column says; what reports say has the report's date."""
-        if column == "reported_date" and table in OF_REPORTS:
+        if column in {"reported_date", "received_date"} and table in OF_REPORTS:
             return next(one.get(column) for one in self.tables["reports"] if one["report_id"] == row["report_id"])
         if column == "specimen" and table in OF_REPORTS:
             return letter(row.get(column))

@@ -162,7 +162,7 @@ class Outcomes:
     # --- what goes out ---------------------------------------------------------------------------------------------
 
     def rows_of(self, table: str) -> list[tuple[Any, ...]]:
-        """Key of each row of another table that goes out, after it the event for whose day 0 it was taken."""
+        """Key of each row of another table that goes out, the event for whose day 0 it was taken, and days from that."""
         oracle, output = self._oracle, self._recipe["tables"][table]
         keys = ("report_id", "ordinal") if table in OF_REPORTS else (_key_of(table),)
         has_case = oracle.unit in {"slide", "case", "series"}
@@ -175,20 +175,23 @@ class Outcomes:
         for row in oracle.tables[table]:
             if owner == "patient_id" and not oracle.may_go(row):
                 continue
-            if not self._may_go(table, row) or oracle.conditions_met(table, output.get("where", {}), row, None) is not True:
+            if not self._may_go(table, row):
                 continue
             for unit in self.kept:
                 day = oracle.day_of(unit) if oracle.unit == "event" else self._day(row)
                 if row.get(owner) is None or row[owner] != unit.get(owner) or not self._agrees(table, output, row, unit, day):
                     continue
-                found.add((*(row[key] for key in keys), *([unit["event_id"]] if is_by_event else [])))
-        return sorted(found)
+                days = [oracle.value(table, row, "days_from_index", day)] if "days_from_index" in output["columns"] else []
+                found.add((*(row[key] for key in keys), *([unit["event_id"]] if is_by_event else []), *days))
+        return sorted(found, key=str)
 
     def _day(self, row: Row) -> Day | None:
         return next((day for day in self._oracle.days if day.patient == row.get("patient_id")), None)
 
     def _agrees(self, table: str, output: Mapping[str, Any], row: Row, unit: Row, day: Day | None) -> bool:
         match = output.get("match", ())
+        if self._oracle.conditions_met(table, output.get("where", {}), row, day) is not True:
+            return False
         if "within" in output and not inside(output["within"], self._oracle.value(table, row, DATE[table], day), day):
             return False
         if "laterality" in match and not (day is not None and same_side(row.get("laterality"), day.side)):

@@ -337,11 +337,13 @@ def test_a_cluster_gives_the_same_rows(name: str, desk: Desk, connect: Engine) -
     assert done.directory == desk.cohort(name)
     assert tables_of(done.directory) == here
     assert here["cohort.parquet"]
+    assert read_parquet(done.directory / "differences.parquet").num_rows == 0
 
 
 def tables_of(cohort: Path) -> dict[str, Any]:
     """The rows of all tables of a cohort, and what its attrition and split are."""
     tables = {str(path.relative_to(cohort)): read_parquet(path).to_pylist()
-              for path in cohort.rglob("*.parquet") if "previous" not in path.parts}  # fmt: skip
+              for path in cohort.rglob("*.parquet")
+              if "previous" not in path.parts and path.name != "differences.parquet"}  # fmt: skip
     facts = json.loads((cohort / "cohort.json").read_bytes())
     return {**tables, **{name: facts[name] for name in ("attrition", "split", "counts", "tables")}}
