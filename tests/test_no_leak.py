@@ -87,6 +87,7 @@ include:
 split: {ratios: {train: 0.5, test: 0.5}}
 columns: [COLUMNS]
 """
+_LABELS = "labels: [{name: settled, level: case, has: {table: reports, where: {status: final}}}]\n"
 
 
 @dataclass(frozen=True)
@@ -288,7 +289,7 @@ def _make_workspace(workspace: Path, inputs: Path) -> None:
     columns = ", ".join(name for name in (*SLIDES_DEID.names, "split") if name == "split" or name in filled)
     (workspace / "recipe.yaml").write_text(_RECIPE.replace("COLUMNS", columns), encoding="utf-8")
     texts = "texts: [clinical_diagnosis, gross, microscopy, diagnosis, ihc, comment, text_raw]\n"
-    told = _RECIPE.replace("COLUMNS", columns).replace("name: canary", "name: told") + texts
+    told = _RECIPE.replace("COLUMNS", columns).replace("name: canary", "name: told") + texts + _LABELS
     (workspace / "told.yaml").write_text(told, encoding="utf-8")
     (workspace / "recipes").mkdir()
     concepts = "concepts: {carcinoma: {any: [癌, carcinoma, 细胞]}}\ninclude:"
@@ -385,6 +386,7 @@ def _run_everything(workspace: Path, inputs: Path, run: Run) -> Corpus:
         ("run", told), ("deid", "apply", "--texts", "all"), ("deid", "verify"), ("deid", "plan"),
         ("deid", "verify", str(workspace / "releases")), ("validate", str(workspace / "releases" / "told" / "1.0.0")),
         ("deid", "review", "export"), ("deid", "review", "import"), ("cohort", told),
+        ("labels", "review", "export", "told"), ("labels", "review", "import"), ("labels", "review", "report", "told"),
         ("deid", "explain", "--files"), ("deid", "files", "--release", "canary@1.0.0", "--plan"),
         ("deid", "files", "--release", "canary@1.0.0", "--to", str(workspace / "copies"), "--purpose", "test"),
         ("vault", "people", "add", "Li", "Zhang", "--role", "approver"),

@@ -170,7 +170,7 @@ def report_command(session: Session, *, cohort: str) -> None:
 
 def _quality_lines(told: Mapping[str, Any]) -> Iterator[str]:
     if not told["classes"]:
-        yield f"{told['cohort']}: no label was reviewed yet as its recipe is now"
+        yield f"nothing can be told of the labels of {told['cohort']}: too few were reviewed as its recipe is now"
         return
     yield f"labels of {told['cohort']}, by what reviewers said:"
     yield f"{'reviewed':>9} {'wrong':>9} {'unsure':>9} {'error':>7}  {'95 % interval':<17} label"

@@ -1,6 +1,7 @@
 """Labels as SQL: for every unit that is kept, what its label is and which row said so."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pathcurate.model.recipe import Condition, Label, Recipe, Rows, TimeToEvent
 from pathcurate.model.recipe.levels import DATES, LEVEL_KEYS, OF_REPORTS, PERSONAL, numbered
@@ -24,6 +25,25 @@ def label_sql(recipe: Recipe, label: Label) -> tuple[str, tuple[str, ...]]:
     ctes = writer.ctes(body)
     head = f"with {', '.join(ctes)}\n" if ctes else ""
     return head + body, tuple(writer.relations.used)
+
+
+@dataclass(frozen=True, slots=True)
+class _Dated:
+    """Rows with day 0 beside them.
+
+    Attributes:
+        source: what stands behind ``from``.
+        condition: what the rows must meet.
+        date: the column with the row's date.
+        owner: whose a row is.
+        unit: the column of the units that says the same.
+    """
+
+    source: str
+    condition: str
+    date: str
+    owner: str
+    unit: str
 
 
 class _Labels:
@@ -50,7 +70,7 @@ class _Labels:
                 f" from {KEPT} as k left join ({counted}) as n on {on}"
             )
         if label.time_to_event is not None:
-            return self._time_to_event(label.time_to_event)
+            return self._time_to_event(label.time_to_event, label.level)
         if label.nearest is not None:
             return self._nearest(label)
         table, _, column = (label.column or "annotations.label").partition(".")
@@ -122,30 +142,37 @@ class _Labels:
             f" where coalesce(p.is_current, true) and p.status <> 'withdrawn') as q on q.report_no = r.report_no"
         )
 
-    def _dated(self, rows: Rows, columns: Sequence[str] = ()) -> tuple[str, str, str]:
-        """Rows with day 0 beside them: what stands behind ``from``, the condition, and the row's date."""
+    def _dated(self, rows: Rows, level: str, columns: Sequence[str] = ()) -> _Dated:
+        """Rows with day 0 beside them, of each patient, or of each unit where the label is of less than a patient."""
         date = rows.date or DATES[rows.table]
-        source, condition = self._criteria.source(rows, ("patient_no", date, *columns))
+        keys = [key for key in self._criteria.keys(rows, level) if key not in {"patient_no", "event_no"}]
+        source, condition = self._criteria.source(rows, ("patient_no", date, *columns, *keys))
         if not looks_at_index(rows):
             source += f" join {DAY0} as i on i.patient_no = r.patient_no"
-        return source, condition, date
+        if not keys:
+            return _Dated(source, condition, date, f"i.{INDEX_KEY}", self.relations.index_key)
+        source += f" join {KEPT} as e on e.{self.relations.index_key} = i.{INDEX_KEY}"
+        agrees = {key: f"r.{key} = e.{key}" for key in keys}
+        if "specimen" in keys and rows.table in OF_REPORTS:
+            source += f" left join {self.relations.named_specimens(rows.table)} as c on c.case_no = e.case_no"
+            agrees["specimen"] = same_specimen("r.specimen", "e.specimen", "c.named")
+        return _Dated(source, " and ".join([condition, *agrees.values()]), date, f"e.{self._key}", self._key)
 
-    def _time_to_event(self, times: TimeToEvent) -> str:
+    def _time_to_event(self, times: TimeToEvent, level: str) -> str:
         """Days from day 0 to the first event from then on; without one, to the last day on which the patient was seen."""
-        found = []
-        for rows, which in ((times.event, "min"), (times.censor, "max")):
-            source, condition, date = self._dated(rows)
-            found.append(
-                f"(select i.index_key as index_key, {which}(date_diff('day', i.day0, r.{date})) as days"
-                f" from {source} where {condition} and r.{date} >= i.day0 group by i.index_key)"
+        joins = ""
+        for name, rows, which in (("e", times.event, "min"), ("c", times.censor, "max")):
+            dated = self._dated(rows, level)
+            joins += (
+                f" left join (select {dated.owner} as owner, {which}(date_diff('day', i.day0, r.{dated.date})) as days"
+                f" from {dated.source} where {dated.condition} and r.{dated.date} >= i.day0 group by {dated.owner})"
+                f" as {name} on {name}.owner = k.{dated.unit}"
             )
-        event, censor = found
         return (
             f"select k.{self._key} as {self._key}, case when e.days is not null then true"
             f" when c.days is not null then false end as value, coalesce(e.days, c.days) as days,"
             f" cast(null as varchar) as report_id, cast(null as bigint) as ordinal, false as is_conflict"
-            f" from {KEPT} as k left join {event} as e on e.index_key = k.{self.relations.index_key}"
-            f" left join {censor} as c on c.index_key = k.{self.relations.index_key}"
+            f" from {KEPT} as k{joins}"
         )
 
     def _nearest(self, label: Label) -> str:
@@ -161,20 +188,22 @@ class _Labels:
             match=nearest.match,
         )
         view = self.relations.views[nearest.table]
-        source, condition, date = self._dated(rows, (nearest.column, *view.key))
+        has_report = ("report_no",) if "report_id" in view else ()
+        dated = self._dated(rows, label.level, (nearest.column, *view.key, *has_report))
+        source, date = dated.source + self._current(nearest.table), dated.date
         side = {"before": f" and r.{date} <= i.day0", "after": f" and r.{date} >= i.day0", "either": ""}[nearest.direction]
         value = self._value(nearest.table, nearest.column, dict(label.classes) if label.classes is not None else None)
         report = "r.report_id" if "report_id" in view.key else "cast(null as varchar)"
         found = (
-            f"select i.index_key as index_key, {value} as value, date_diff('day', i.day0, r.{date}) as days,"
+            f"select {dated.owner} as owner, {value} as value, date_diff('day', i.day0, r.{date}) as days,"
             f" r.{date} as said_on, {report} as report_id, {', '.join(f'r.{key} as key_{key}' for key in view.key)}"
-            f" from {source} where {condition}{side}"
+            f" from {source} where {dated.condition}{side}"
         )
         order = ", ".join(["abs(n.days)", "n.said_on", *(f"n.key_{key}" for key in view.key)])
         return (
             f"select k.{self._key} as {self._key}, f.value as value, f.days as days, f.report_id as report_id,"
-            f" cast(null as bigint) as ordinal, false as is_conflict from {KEPT} as k join (select n.index_key as index_key,"
+            f" cast(null as bigint) as ordinal, false as is_conflict from {KEPT} as k join (select n.owner as owner,"
             f" n.value as value, n.days as days, n.report_id as report_id,"
-            f" row_number() over (partition by n.index_key order by {order}) as place from ({found}) as n"
-            f" where n.value is not null) as f on f.index_key = k.{self.relations.index_key} and f.place = 1"
+            f" row_number() over (partition by n.owner order by {order}) as place from ({found}) as n"
+            f" where n.value is not null) as f on f.owner = k.{dated.unit} and f.place = 1"
         )

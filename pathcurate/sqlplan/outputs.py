@@ -109,15 +109,19 @@ def output_sql(recipe: Recipe, name: str, *, with_permissions: bool) -> tuple[st
         joins += f" join {whose} as u on " + " and ".join(f"u.{column} = r.{column}" for column in table.key)
         joins += "".join(f" {join}" for join in dict.fromkeys(parts.joins))
         relations.used["permissions"] = None
-    # What lies around several days 0 of a patient goes out once, unless it says for which of them.
-    once = "distinct " if by_event and INDEX_EVENT.name not in output.columns else ""
-    order = ", ".join([*(f"d.{column}" for column in table.key), *(["i.index_key"] if by_event and not once else [])])
+    order = ", ".join([*(f"d.{column}" for column in table.key), *(["i.index_key"] if by_event else [])])
     # A slide or report goes out only as it could be a unit, or stand for its case, itself.
     if name == "slides":
         condition += f" and d.status = 'ok' and d.tier in ({', '.join(map(literal, recipe.links))})"
     elif name == "reports":
         condition += " and d.status <> 'withdrawn'"
-    body = f"select {once}{', '.join(chosen)} from {source} join {kept}{joins} where {condition} order by {order}"
+    body = f"select {', '.join(chosen)} from {source} join {kept}{joins} where {condition}"
+    if by_event and INDEX_EVENT.name not in output.columns:
+        # What lies around several days 0 of a patient goes out once, unless it says for which of them.
+        names = [column.rpartition(" as ")[2] for column in chosen]
+        body = f"select {', '.join(f'o.{name} as {name}' for name in names)} from (select distinct{body[6:]}) as o"
+        order = ", ".join(f"o.{column}" for column in table.key)
+    body += f" order by {order}"
     return _with_ctes(relations, parts.ctes, body), tuple(relations.used)
 
 

@@ -245,9 +245,7 @@ def same_specimen(row: str, unit: str, named: str) -> str:
         unit: column with the letter of the unit.
         named: column with how many the case's rows name, see :meth:`Relations.named_specimens`.
     """
-    return (
-        f"({row} = {unit} or ({row} is null and {unit} is not null) or ({unit} is null and coalesce({named}, 0) <= 1))"
-    )
+    return f"({row} = {unit} or ({row} is null and {unit} is not null) or ({unit} is null and coalesce({named}, 0) <= 1))"
 
 
 def date_of(rows: Rows) -> str:

@@ -76,7 +76,9 @@ def slides(groups: list[str], **columns: list[Any]) -> pa.Table:
     return pa.table({"patient_id": pa.array(patients, pa.string()), **columns})
 
 
-def sides_by_group(recipe: Recipe, groups: list[str], kept: Mapping[str, str] | None = None, **columns: Any) -> dict[str, str]:
+def sides_by_group(
+    recipe: Recipe, groups: list[str], kept: Mapping[str, str] | None = None, **columns: Any
+) -> dict[str, str]:
     sides = sides_of(recipe, slides(groups, **columns), groups, kept or {})
     found = dict(zip(groups, sides, strict=True))
     assert len(set(zip(groups, sides, strict=True))) == len(found), "a group stands on two sides"
@@ -84,9 +86,14 @@ def sides_by_group(recipe: Recipe, groups: list[str], kept: Mapping[str, str] | 
 
 
 @few(40)
-@given(st.lists(st.tuples(st.sampled_from(GROUPS[:12]), st.sampled_from(["s", "t", None])), max_size=20), st.permutations(range(20)))
+@given(
+    st.lists(st.tuples(st.sampled_from(GROUPS[:12]), st.sampled_from(["s", "t", None])), max_size=20),
+    st.permutations(range(20)),
+)
 def test_groups_that_share_a_scan_stay_together_whatever_the_order(
-    engine: Engine, pairs: list[tuple[str, str | None]], order: list[int]  # noqa: F811
+    engine: Engine,  # noqa: F811
+    pairs: list[tuple[str, str | None]],
+    order: list[int],
 ) -> None:
     def view(rows: list[tuple[str, str | None]]) -> None:
         columns = {"group_id": [group for group, _ in rows], "scan_group": [scan for _, scan in rows]}

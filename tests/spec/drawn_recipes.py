@@ -151,13 +151,13 @@ def hospitals(draw: st.DrawFn) -> Drawn:
     of_case = {row["case_id"]: row["patient_id"] for row in cases}
     for row in series:
         row["patient_id"] = of_case.get(row["case_id"], row["patient_id"])
-    drawn_on = st.sampled_from([row["slide_id"] for row in slides]) if slides else None
+    drawn_on = st.sampled_from([row["slide_id"] for row in slides])
     tables = {
         "slides": slides, "cases": cases, "patients": patients, "reports": reports, **said,
         "events": keyed(rows("events", 5, site=site, patient_id=patient), "event_id", "E"),
         "series": keyed(series, "series_id", "I"),
         "materials": keyed(rows("materials", 3, case_id=st.sampled_from(codes)), "material_id", "M") if codes else [],
-        "annotations": keyed(rows("annotations", 4, slide_id=drawn_on), "annotation_id", "A") if drawn_on is not None else [],
+        "annotations": keyed(rows("annotations", 4, slide_id=drawn_on), "annotation_id", "A"),
     }  # fmt: skip
     listed = draw(st.sampled_from([False, False, True])) and draw(st.lists(statements(), min_size=1, max_size=5))
     return Drawn(completed(tables), listed or None)
@@ -222,8 +222,8 @@ def wheres(draw: st.DrawFn, table: str, least: int, *, is_timed: bool = False) -
     return where
 
 
-WINDOWS = [{"from": "-1mo", "to": "0d"}, {"from": "0d", "to": "1mo"}, {"to": "-1d"}, {"from": "1y"}, {"from": "-1w", "to": "2mo"},
-           {"from": "-2mo", "to": "-1mo"}, {"from": "+1d", "to": "30d"}]  # fmt: skip
+WINDOWS = [{"from": "-1mo", "to": "0d"}, {"from": "0d", "to": "1mo"}, {"to": "-1d"}, {"from": "1y"},
+           {"from": "-1w", "to": "2mo"}, {"from": "-2mo", "to": "-1mo"}, {"from": "+1d", "to": "30d"}]  # fmt: skip
 
 
 @st.composite
@@ -313,14 +313,15 @@ def labels_of(draw: st.DrawFn, unit: str, name: str, *, is_timed: bool, side: bo
     level = draw(st.sampled_from(levels))
     label: dict[str, Any] = {"name": name, "level": level, "on_conflict": draw(st.sampled_from(["drop", "latest"])),
                              "if_missing": draw(st.sampled_from(["pass", "pass", "fail"]))}  # fmt: skip
-    kinds = ["column", "has"] + (["time_to_event", "nearest"] if is_timed and level in {"patient", "case", "event"} else [])
+    kinds = ["column", "has"] + (["time_to_event", "nearest"] if is_timed and level != "slide" else [])
     kind = draw(st.sampled_from(kinds + (["from"] if level == "slide" else [])))
     if kind == "has":
         table = draw(st.sampled_from(COUNTED[level]))
         return label | {"has": {**draw(rows(table, unit, is_timed=is_timed, side=side)), "count": ">=1"}}
     if kind == "time_to_event":
-        tables = [draw(st.sampled_from(["events", "series", "reports"])) for _ in range(2)]
-        event, censor = (draw(rows(table, "patient", is_timed=True, side=side)) for table in tables)
+        dated = ["diagnoses", "slides"] if level == "specimen" else ["events", "series", "reports"]
+        tables = [draw(st.sampled_from(dated)) for _ in range(2)]
+        event, censor = (draw(rows(table, unit, is_timed=True, side=side)) for table in tables)
         return label | {"time_to_event": {"event": event, "censor": censor}}
     if kind == "from":
         return label | {"from": "annotations", "classes": {"tumour": ["tumour"], "other": ["stroma"]}}
@@ -340,7 +341,7 @@ def labels_of(draw: st.DrawFn, unit: str, name: str, *, is_timed: bool, side: bo
         label["classes"] = {"one": values[:1], "more": values[1:]}
     if kind == "column":
         return label | {"column": f"{table}.{column}", "where": draw(wheres(table, 0, is_timed=is_timed))}
-    found = draw(rows(table, "patient", is_timed=True, side=side))
+    found = draw(rows(table, unit, is_timed=True, side=side))
     nearest = {key: value for key, value in found.items() if key != "text"} | {"column": column}
     return label | {"nearest": nearest | {"direction": draw(st.sampled_from(["before", "after", "either"]))}}
 
@@ -370,7 +371,9 @@ def outputs(draw: st.DrawFn, unit: str, *, is_timed: bool, side: bool) -> dict[s
     has_case = unit in {"slide", "case", "series"}
     owners = ["of_patients", *(["of_cases"] if has_case and table not in {"patients", "events"} else [])]
     owners += ["of_slides"] if unit == "slide" and table in {"slides", "annotations"} else []
-    key = {"diagnoses": "report_id", "ihc_results": "report_id", "series": "series_id"}.get(table, f"{table.removesuffix('s')}_id")
+    key = {"diagnoses": "report_id", "ihc_results": "report_id", "series": "series_id"}.get(
+        table, f"{table.removesuffix('s')}_id"
+    )
     output: dict[str, Any] = {"columns": [key], "where": draw(wheres(table, 0, is_timed=is_timed))}
     if draw(st.booleans()):
         output["rows"] = draw(st.sampled_from(owners))

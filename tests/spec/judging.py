@@ -83,7 +83,7 @@ def judge(engine: Engine, drawn: Drawn, recipe: Recipe, written: Mapping[str, An
     for row, right in zip(judged.result.rows, outcomes.kept, strict=True):
         assert row[key] == right[key]
         assert {name: row[name] for name in outcomes.labels} == {name: right[name] for name in outcomes.labels}
-        if "days_from_index" in row:
+        if "days_from_index" in recipe.unit_columns:
             assert row["days_from_index"] == oracle.value(recipe.unit_table, right, "days_from_index", oracle.day_of(right))
     for table, keys in judged.result.outputs.items():
         assert keys == outcomes.rows_of(table), f"the engine and the oracle disagree about what goes out of {table}"
@@ -130,7 +130,11 @@ def run(engine: Engine, drawn: Drawn, recipe: Recipe) -> _Run:
     rows = conform(cohort_table(recipe), selection.rows).to_pylist()
     assert [row[key] for row in rows] == sorted(unit for unit, step in outcome.items() if step == "kept")
     assert set(selection.evidence["unit_id"].to_pylist()) <= {row[key] for row in rows}
-    result = Judgement(outcome, rows, {name: _keys(engine, selection.opened, recipe, name, drawn.permissions is not None) for name in _others(recipe)})
+    result = Judgement(
+        outcome,
+        rows,
+        {name: _keys(engine, selection.opened, recipe, name, drawn.permissions is not None) for name in _others(recipe)},
+    )
     counted = [(one.id, one.dropped, one.dropped_missing, one.remaining.as_dict()) for one in attrition.steps]
     return _Run(result, attrition.start.as_dict(), counted)
 

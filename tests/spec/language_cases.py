@@ -45,9 +45,9 @@ E3 film
 E4 film
 E5 film
 E6 kept
-series I1 E1
-series I3 E2
-series I7 E6
+series I1 E1 -9
+series I3 E2 -7
+series I7 E6 -1
 """,
     "day_0_is_the_true_first_or_last_date_and_the_smallest_id_of_a_tie": """
 events
@@ -87,7 +87,9 @@ C1
 unit: case
 index: {table: events, date: date, pick: last, where: {kind: procedure}}
 include:
-  - {id: left, level: patient, has: {table: events, where: {laterality: left}, match: [laterality], within: {from: 0d, to: 0d}, count: "=1"}}
+  - id: left
+    level: patient
+    has: {table: events, where: {laterality: left}, match: [laterality], within: {from: 0d, to: 0d}, count: "=1"}
   - {id: no_right, level: patient, has: {table: events, where: {laterality: right}, match: [laterality], count: "=0"}}
 ---
 C1 kept
@@ -167,9 +169,12 @@ include:
 WINDOWS = {
     "both_ends_of_a_window_are_in_it": _window(
         "{from: -2d, to: 1d}", "2020-05-10",
-        {"2020-05-07": "out", "2020-05-08": "kept", "2020-05-10": "kept", "2020-05-11": "kept", "2020-05-12": "out", "-": "out"},
+        {"2020-05-07": "out", "2020-05-08": "kept", "2020-05-10": "kept", "2020-05-11": "kept", "2020-05-12": "out",
+         "-": "out"},
     ),
-    "day_0_alone": _window("{from: 0d, to: 0d}", "2020-05-10", {"2020-05-09": "out", "2020-05-10": "kept", "2020-05-11": "out"}),
+    "day_0_alone": _window(
+        "{from: 0d, to: 0d}", "2020-05-10", {"2020-05-09": "out", "2020-05-10": "kept", "2020-05-11": "out"}
+    ),
     "before_day_0": _window("{to: -1d}", "2020-05-10", {"1999-01-01": "kept", "2020-05-09": "kept", "2020-05-10": "out"}),
     "a_window_that_has_passed": _window(
         "{from: -5y, to: -1y}", "2024-02-29",
@@ -179,16 +184,22 @@ WINDOWS = {
         "{from: 0d, to: 1mo}", "2023-01-31", {"2023-02-28": "kept", "2023-03-01": "out"}
     ),
     "and_in_a_leap_year_a_day_later": _window("{to: 1mo}", "2024-01-31", {"2024-02-29": "kept", "2024-03-01": "out"}),
-    "a_month_back_from_the_31st_of_march": _window("{from: -1mo}", "2024-03-31", {"2024-02-28": "out", "2024-02-29": "kept"}),
+    "a_month_back_from_the_31st_of_march": _window(
+        "{from: -1mo}", "2024-03-31", {"2024-02-28": "out", "2024-02-29": "kept"}
+    ),
     "a_year_after_a_leap_day": _window("{from: 1y}", "2024-02-29", {"2025-02-27": "out", "2025-02-28": "kept"}),
-    "four_years_after_a_leap_day": _window("{from: 4y, to: 48mo}", "2020-02-29", {"2024-02-28": "out", "2024-02-29": "kept"}),
+    "four_years_after_a_leap_day": _window(
+        "{from: 4y, to: 48mo}", "2020-02-29", {"2024-02-28": "out", "2024-02-29": "kept"}
+    ),
     "a_month_of_thirty_days_is_not_one_of_the_calendar": _window(
         "{from: 30d}", "2024-01-31", {"2024-02-29": "out", "2024-03-01": "kept"}
     ),
     "weeks": _window("{from: 2w, to: +3w}", "2023-12-25", {"2024-01-07": "out", "2024-01-08": "kept", "2024-01-15": "kept",
                                                            "2024-01-16": "out"}),
-    "across_the_ends_of_years": _window("{from: -13mo, to: -12mo}", "2024-01-31",
-                                        {"2022-12-30": "out", "2022-12-31": "kept", "2023-01-31": "kept", "2023-02-01": "out"}),
+    "across_the_ends_of_years": _window(
+        "{from: -13mo, to: -12mo}", "2024-01-31",
+        {"2022-12-30": "out", "2022-12-31": "kept", "2023-01-31": "kept", "2023-02-01": "out"},
+    ),
 }  # fmt: skip
 AGES = {
     "the_age_at_day_0_is_in_whole_years": """
@@ -650,6 +661,61 @@ labels:
 P1 kept high 1 high 1
 P2 kept low 2 high -2
 P3 kept - - low 10
+""",
+    "a_report_that_was_withdrawn_or_replaced_is_not_the_nearest": """
+cases
+case
+C1
+
+reports
+report | case | reported_date | status    | is_current | grade
+R1     | C1   | 2020-05-10    | withdrawn | yes        | G1
+R2     | C1   | 2020-05-10    | final     | no         | G2
+R3     | C1   | 2020-05-20    | final     | yes        | G3
+
+slides
+slide | case | scan_datetime
+S1    | C1   | 2020-05-09
+---
+unit: case
+index: {table: slides, date: scan_datetime}
+labels: [{name: grade, level: case, nearest: {table: reports, column: grade}}]
+---
+C1 kept G3 11
+""",
+    "a_label_of_a_case_or_specimen_is_never_what_another_says": """
+slides
+slide | case | specimen | scan_datetime
+S1    | C1   | A        | 2020-05-10
+S2    | C2   | A        | 2020-05-10
+S3    | C2   | B        | 2020-05-10
+
+cases
+case | patient
+C1   | P1
+C2   | P1
+
+reports
+report | case | reported_date
+R1     | C1   | 2020-05-10
+R2     | C2   | 2020-05-12
+
+diagnoses
+report | specimen | grade
+R1     | A        | G1
+R2     | 1        | G2
+R2     | 2        | G3
+---
+index: {table: slides, date: scan_datetime}
+labels:
+  - {name: grade, level: specimen, nearest: {table: diagnoses, column: grade}}
+  - name: report
+    level: case
+    time_to_event: {event: {table: reports, where: {status: withdrawn}}, censor: {table: reports}}
+---
+S1 kept G1 0 0 no
+S2 kept G2 2 2 no
+S3 kept G3 2 2 no
 """,
     "a_label_of_an_event_is_around_its_own_day_0": """
 events

@@ -126,10 +126,9 @@ class Oracle:
         return {level: counts[level] for level in LEVELS[self.unit]}
 
     def _decide(self, parts: Sequence[tuple[str, Mapping[str, Any]]], row: Row) -> Decision:
-        if self._permissions is not None and self._opted_out(row):
-            return Decision("permission")
-        if self._permissions is not None and not self.permitted(row):
-            return Decision("permission", self.unit == "slide" and row.get("patient_id") is None)
+        if self._permissions is not None and (self._opted_out(row) or not self.permitted(row)):
+            is_nobodys = self.unit == "slide" and row.get("patient_id") is None
+            return Decision("permission", is_nobodys and not self._opted_out(row))
         if self.unit in {"slide", "series"} and row["status"] != "ok":
             return Decision("readable")
         if self.unit == "slide" and row["tier"] not in self.recipe.get("links", SURE):
@@ -265,8 +264,8 @@ class Oracle:
             return None
         slides = [one for one in self.tables["slides"] if all(one.get(key) == row[key] for key in keys)]
         made = {**{key: row[key] for key in keys}, "slide_count": len(slides), "patient_id": row["patient_id"]}
-        lines = [line for line in self.tables["diagnoses"]
-                 if line["case_id"] == row["case_id"] and letter(line.get("specimen")) in {None, row["specimen"]}]  # fmt: skip
+        mine = (line for line in self.tables["diagnoses"] if line["case_id"] == row["case_id"])
+        lines = [line for line in mine if letter(line.get("specimen")) in {None, row["specimen"]}]
         for name in SPECIMEN_COLUMNS:
             said = {line[name] for line in lines if line.get(name) is not None}
             made[name] = said.pop() if len(said) == 1 else None
@@ -274,16 +273,15 @@ class Oracle:
 
     def rows(self, has: Mapping[str, Any], level: str, unit: Row, day: Day | None) -> list[Row]:
         """The rows that belong to the unit's entity of a level and meet all conditions."""
-        table, found = has["table"], []
-        for row in self.tables[table]:
-            if (
-                self._belongs(has, level, unit, row)
-                and self.conditions_met(table, has.get("where", {}), row, day) is True
-                and ("text" not in has or self._says(row, has["text"]))
-                and self.near(table, has, row, day)
-            ):
-                found.append(row)
-        return found
+        table, where = has["table"], has.get("where", {})
+        return [
+            row
+            for row in self.tables[table]
+            if self._belongs(has, level, unit, row)
+            and self.conditions_met(table, where, row, day) is True
+            and ("text" not in has or self._says(row, has["text"]))
+            and self.near(table, has, row, day)
+        ]
 
     def near(self, table: str, has: Mapping[str, Any], row: Row, day: Day | None) -> bool:
         """Whether a row lies in the window around day 0, and on its side."""
@@ -341,7 +339,7 @@ class Oracle:
         return row.get(column)
 
     def conditions_met(self, table: str, where: Mapping[str, Any], row: Row, day: Day | None) -> bool | None:
-        """And in three values: no beats unknown, unknown beats yes."""
+        """Whether a row meets all conditions; None where a missing value leaves that open."""
         return _all([self.meets(table, row, column, condition, day) for column, condition in where.items()])
 
     def meets(self, table: str, row: Row, column: str, condition: Any, day: Day | None) -> bool | None:

@@ -65,7 +65,7 @@ class Outcomes:
             has = label["has"]
             return [compare(len(oracle.rows(has, level, row, day)), has.get("count", ">=1"))], False
         if "time_to_event" in label:
-            return self._time_to_event(label["time_to_event"], row, day), False
+            return self._time_to_event(label["time_to_event"], level, row, day), False
         if "nearest" in label:
             return self._nearest(label, row, day), False
         table, _, column = label.get("column", "annotations.label").partition(".")
@@ -100,14 +100,14 @@ class Outcomes:
                 return name
         return None
 
-    def _time_to_event(self, times: Mapping[str, Any], row: Row, day: Day | None) -> Sequence[Any]:
+    def _time_to_event(self, times: Mapping[str, Any], level: str, row: Row, day: Day | None) -> Sequence[Any]:
         assert day is not None
         days = {}
         for which in ("event", "censor"):
             rows = times[which]
             column = rows.get("date", DATE[rows["table"]])
             found = [self._oracle.value(rows["table"], one, column, day)
-                     for one in self._oracle.rows(rows, "patient", {"patient_id": day.patient}, day)]  # fmt: skip
+                     for one in self._oracle.rows(rows, level, row, day)]  # fmt: skip
             days[which] = [(on - day.on).days for on in found if on is not None and on >= day.on]
         if days["event"]:
             return min(days["event"]), True
@@ -117,10 +117,10 @@ class Outcomes:
         nearest, oracle = label["nearest"], self._oracle
         assert day is not None
         table, direction, found = nearest["table"], nearest.get("direction", "either"), []
-        for one in oracle.rows(nearest, "patient", {"patient_id": day.patient}, day):
+        for one in oracle.rows(nearest, label["level"], row, day):
             on = oracle.value(table, one, DATE[table], day)
             value = self._class(label, table, one, nearest["column"], day)
-            if on is None or value is None:
+            if on is None or value is None or not self._stands(table, one):
                 continue
             days = (on - day.on).days
             if (direction == "before" and days > 0) or (direction == "after" and days < 0):
@@ -179,7 +179,11 @@ class Outcomes:
                 continue
             for unit in self.kept:
                 day = oracle.day_of(unit) if oracle.unit == "event" else self._day(row)
-                if row.get(owner) is None or row[owner] != unit.get(owner) or not self._agrees(table, output, row, unit, day):
+                if (
+                    row.get(owner) is None
+                    or row[owner] != unit.get(owner)
+                    or not self._agrees(table, output, row, unit, day)
+                ):
                     continue
                 days = [oracle.value(table, row, "days_from_index", day)] if "days_from_index" in output["columns"] else []
                 found.add((*(row[key] for key in keys), *([unit["event_id"]] if is_by_event else []), *days))

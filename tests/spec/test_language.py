@@ -1,4 +1,4 @@
-"""What the rest of the language selects from drawn tables, on every engine: day 0, windows, sides, specimens, labels, samples.
+"""What the rest of the language selects from drawn tables, on every engine: day 0, sides, specimens, labels, samples.
 
 Every case is a drawing, a recipe, and what is expected: of each unit ``kept`` or the step at which it fell (``?`` for a
 missing value), after it the values of the labels in their order; then each row of another table that goes out.

@@ -155,7 +155,8 @@ def test_a_condition_under_every_policy(
     # All policies in one query: whichever step a unit fails first, its masks tell of each.
     parts: dict[str, list[str]] = {"include": [], "exclude": []}
     for part, policy in POLICIES:
-        parts[part].append(f"  - {{id: {part}_{policy}, level: {level}, where: {{{column}: {condition}}}, if_missing: {policy}}}")
+        where = f"where: {{{column}: {condition}}}, if_missing: {policy}"
+        parts[part].append(f"  - {{id: {part}_{policy}, level: {level}, {where}}}")
     body = "\n".join([f"unit: {unit}", *(line for part, ones in parts.items() for line in (f"{part}:", *ones))])
     masks = decided(engine, drawn, load(body, tmp_path).recipe)
     code = {"slide": "S", "case": "C", "patient": "P"}[unit]

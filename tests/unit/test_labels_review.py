@@ -20,6 +20,7 @@ from pathcurate import deid
 from pathcurate.cohort import read_recipe, select
 from pathcurate.cohortfacts import reviewed_labels
 from pathcurate.engines.embedded import Embedded
+from pathcurate.erasure import plan_erasure
 from pathcurate.errors import UsageError
 from pathcurate.htmlreport.labelreview import sections
 from pathcurate.labels.answers import Imported, import_answers
@@ -276,6 +277,15 @@ def test_answers_measure_each_class(desk: Desk) -> None:
     }  # fmt: skip
 
 
+def test_a_rare_value_that_the_recipe_does_not_name_is_not_told(desk: Desk) -> None:
+    sheet = desk.export(per_class=9)
+    desk.answer([*said(sheet.of("subtype", "ductal"), "wrong", "lobular"), *said(sheet.of("sex", "female"), "wrong", OTHER)])
+    assert {key: one["reviewed"] for key, one in desk.quality().items()} == {("subtype", "ductal"): "<10"}
+    more = desk.export(per_class=30, labels=("sex",))
+    desk.answer(said(more.rows, "right"))
+    assert desk.quality()["sex", "female"]["reviewed"] == 30
+
+
 def test_the_same_file_again_adds_nothing(desk: Desk) -> None:
     rows = said(desk.export().rows, "right")
     first, second = desk.answer(rows), desk.answer(rows, now=NOW + timedelta(hours=1))
@@ -360,6 +370,14 @@ def test_the_newest_sheet_is_answered_without_a_file(desk: Desk) -> None:
     desk.export()
     newest = desk.export(now=NOW + timedelta(minutes=1))
     assert LABELS.newest_answers(desk.workspace) == newest.folder / "decisions.csv"
+
+
+def test_an_erasure_finds_page_and_answers(desk: Desk) -> None:
+    sheet = desk.export(per_class=100)
+    desk.answer(said(sheet.rows, "right"))
+    found = plan_erasure(desk.workspace, "10080003", "NB01")
+    assert found is not None
+    assert (found[0].rows["label_reviews"], found[0].pages) == (2, 1)
 
 
 # --- What goes out -----------------------------------------------------------------------------------------------------
