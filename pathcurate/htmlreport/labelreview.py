@@ -140,4 +140,3 @@ def label_review_page(sheet: LabelSheet) -> str:
         levels=LEVELS,
         **own_script("labelreview.js"),
     )
-

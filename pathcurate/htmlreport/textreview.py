@@ -173,4 +173,3 @@ def text_review_page(sheet: TextSheet) -> str:
         verdicts=VERDICTS,
         **own_script("textreview.js"),
     )
-

@@ -66,8 +66,7 @@ class Reports:
         lookup = Lookup(Catalog(workspace.catalog))
         self._rows = {row["report_id"]: row for row in lookup.rows(REPORTS, _COLUMNS, {"report_id": OneOf(ids)})}
         self._said = {
-            table.name: _grouped(lookup.rows(table, columns, {"report_id": OneOf(ids)}))
-            for table, columns in _needed(drawn)
+            table.name: _grouped(lookup.rows(table, columns, {"report_id": OneOf(ids)})) for table, columns in _needed(drawn)
         }
 
     def of(self, one: Drawn) -> tuple[Told, ...]:

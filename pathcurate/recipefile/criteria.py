@@ -139,6 +139,9 @@ class Criteria:
                 yield Fault(("index", "per", place), f"rows of `{index.table}` have no {column}")
         yield from self._date(index.date, index.table, ("index", "date"))
         yield from self.named.where(index.where, index.table, ("index", "where"))
+        for name in ("age_at_index", "days_from_index"):
+            if name in index.where:
+                yield Fault(("index", "where", name), f"`{name}` counts from day 0, which this row gives", on_key=True)
         if index.text is not None:
             yield from self._text(index.text, index.table, ("index", "text"))
 

@@ -206,6 +206,10 @@ class Outcomes:
         yield from self._selected(output.columns, table, (*path, "columns"), (*special, *texts))
         if table != self.recipe.unit_table:
             yield from self._unmeasured(output.columns, table, (*path, "columns"))
+            is_ambiguous = self.recipe.unit == "event" and INDEX_EVENT.name not in output.columns
+            if is_ambiguous and "days_from_index" in output.columns:
+                message = f"days from several days 0 of a patient need `{INDEX_EVENT.name}` beside them"
+                yield Fault((*path, "columns"), message)
 
     def _unmeasured(self, names: tuple[str, ...], table: str, path: KeyPath) -> Iterator[Fault]:
         """Columns that identify in combination, on a table whose combinations nobody counts."""

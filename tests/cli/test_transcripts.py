@@ -29,7 +29,7 @@ _VARYING = (
     (re.compile(r"\bkey [0-9a-f]{16}\b"), "key [KEY]"),
     (re.compile(r"find-\d{8}T\d{6}Z-[0-9a-f]{8}"), "find-[TIME]"),
     (re.compile(r" +\d+\.\d s "), " [TIME] "),
-    (re.compile(r"\b(train|val|test) \d+( \([\d.]+%\))?"), r"\1 [N]"),  # groups go to sides by pseudonym, so by the workspace's key
+    (re.compile(r"\b(train|val|test) \d+( \([\d.]+%\))?"), r"\1 [N]"),  # groups go to sides by the workspace's key
     (re.compile(r"\(process \d+"), "(process [PID]"),
     (re.compile(r" by \S+$", re.MULTILINE), " by [USER]"),
 )

@@ -104,7 +104,7 @@ def test_what_is_wrong_with_declarations_and_uses_is_said_at_once() -> None:
     head = "recipe: 1\nname: ${a}\nversion: 1.0.0\ntitle: t ${a}\nunit: slide\ncolumns: [slide_id]\n"
     params = (
         "params:\n  a: {type: text, default: 5}\n  b: {type: date, default: 2012-02-30}\n  c: {type: int}\n"
-        '  d: {type: colour, default: 1}\n  e: {type: int, default: 3, choices: [1, two]}\n'
+        "  d: {type: colour, default: 1}\n  e: {type: int, default: 3, choices: [1, two]}\n"
         '  f: {type: text, default: "${a}"}\n'
     )
     uses = (
@@ -130,7 +130,7 @@ def test_what_is_wrong_with_declarations_and_uses_is_said_at_once() -> None:
 def test_a_value_that_does_not_fit_is_shown_where_it_is_used_and_what_it_is() -> None:
     text = TEXT.replace("width: {max", "scan_datetime: {max").replace("HE, choices: [HE, PAS]", "PASS")
     assert refused(text) == [
-        "14:36: error: `PASS` is not a value of column `stain`; did you mean `PAS`? (parameter `stain` is \"PASS\")",
+        '14:36: error: `PASS` is not a value of column `stain`; did you mean `PAS`? (parameter `stain` is "PASS")',
         "19:54: error: column `scan_datetime` is a date: write one such as 2020-01-31 (parameter `wide` is 1000)",
     ]
 
