@@ -53,8 +53,8 @@ def user_name(uid: int) -> str:
 
 def shared_directory(path: Path) -> Path:
     """Make a directory that is as open as the one above it, whatever the umask: that one says who may read."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
+        shared_directory(path.parent)
         path.mkdir()
         path.chmod(stat.S_IMODE(path.parent.stat().st_mode))
     return path

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
+# A worker of pytest-xdist is a program without a file, which the client takes for its own doctests, and looks for Spark.
+if not hasattr(sys.modules["__main__"], "__file__"):
+    sys.modules["__main__"].__file__ = __file__
 # It ends when this process does, whose end of the pipe is closed then.
 PROGRAM = """
 import os, sys

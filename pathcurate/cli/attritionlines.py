@@ -8,9 +8,11 @@ from pathcurate.cli.session import counted
 
 def attrition_lines(attrition: Mapping[str, Any]) -> Iterator[str]:
     """An attrition as it may be shown, for people."""
+    from pathcurate.model.attrition import UNIT_LEVEL
+
     levels = [level for level in ("slides", "series", "events", "cases", "patients") if level in attrition["levels"]]
     yield " ".join(f"{level:>9}" for level in levels) + f"   {'dropped':>9} {'missing':>9}  step"
-    yield f"{_counts(attrition['start'], levels)}   {'':>9} {'':>9}  all {attrition['levels'][0]}"
+    yield f"{_counts(attrition['start'], levels)}   {'':>9} {'':>9}  all {UNIT_LEVEL[attrition['unit']]}"
     for step in attrition["steps"]:
         name = f"{'not ' if step['kind'] == 'exclude' else ''}{step['label']}"
         if step["together"] > 1:

@@ -75,7 +75,8 @@ def command(
     told = shown(result.attrition, min_cell=rules.min_cell, round_to=rules.round_to, exact_kept=not dry_run)
     document = {
         "recipe": source.recipe.name, "version": source.recipe.version, "attrition": told.as_dict(),
-        "split": dict(result.split), "tables": dict(result.tables), "unmet": list(result.unmet),
+        "split": dict(result.split) if result.directory else {},
+        "tables": dict(result.tables) if result.directory else {}, "unmet": list(result.unmet),
         "has_permissions": result.has_permissions,
         "directory": str(result.directory) if result.directory else None, "page": str(page) if page else None,
     }  # fmt: skip
@@ -100,7 +101,8 @@ def _contact_sheet(session: Session, workspace: "Workspace", result: "CohortResu
 
 def _result_lines(result: "CohortResult") -> Iterator[str]:
     split = result.recipe.recipe.split
-    if split is not None and result.split:
+    # Of a dry run the exact sides would say what its last row hides.
+    if split is not None and result.split and result.directory:
         total = sum(result.split.values())
         sides = (f"{side} {result.split.get(side, 0):,} ({result.split.get(side, 0) / total:.1%})" for side in split.sides)
         yield "split: " + ", ".join(sides) + "; no patient is on two sides"

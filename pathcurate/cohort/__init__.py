@@ -207,7 +207,8 @@ class _Selection:
             self.evidence = pa.concat_tables([self.evidence, answer.evidence])
             for name, values in answer.columns.items():
                 self.rows = self.rows.append_column(name, values)
-            if label.on_conflict == "drop" or label.if_missing == "fail":
+            can_conflict = label.source not in {"has", "time_to_event"} and label.on_conflict == "drop"
+            if can_conflict or label.if_missing == "fail":
                 self._drop(Step(f"label_{label.name}", step_words(label), label.level, "label"), answer.falls)
         self._sample()
         if split is not None:

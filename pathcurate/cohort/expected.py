@@ -72,7 +72,7 @@ def _between(what: str, count: int, wanted: Between | None) -> Iterator[str]:
     if wanted is not None and wanted.min is not None and count < wanted.min:
         yield f"{what} must be at least {wanted.min:,}, and are fewer"
     if wanted is not None and wanted.max is not None and count > wanted.max:
-        yield f"{what} must be at most {wanted.max:,}, and are {count:,}"
+        yield f"{what} must be at most {wanted.max:,}, and are more"
 
 
 def _classes(recipe: Recipe, rows: pa.Table) -> set[str]:

@@ -84,7 +84,7 @@ def labelled(recipe: Recipe, label: Label, rows: pa.Table, opened: Opened, engin
 def step_words(label: Label) -> str:
     """What the step says at which units fall for a label."""
     parts: Sequence[str] = [
-        *(["contradicted"] if label.on_conflict == "drop" else []),
+        *(["contradicted"] if label.on_conflict == "drop" and label.source not in {"has", "time_to_event"} else []),
         *(["missing"] if label.if_missing == "fail" else []),
     ]
     return f"Label {label.name} is {' or '.join(parts)}"

@@ -56,7 +56,7 @@ def whole_paths(workspace: Workspace, sealed: Mapping[str, str], tables: Iterabl
     """
     folder = private_directory(workspace.criteria / _FOLDER)
     record = folder / _MADE_OF
-    known = json.loads(record.read_bytes()) if record.is_file() else {}
+    known = _known(record)
     paths = {}
     codes: dict[str, Codes] = {}
     for name in tables:
@@ -65,8 +65,11 @@ def whole_paths(workspace: Workspace, sealed: Mapping[str, str], tables: Iterabl
         made_of = {"version": str(_VERSION)} | {
             file: digest for file, digest in sealed.items() if file.partition("/")[2].removesuffix(".parquet") in needed
         }
-        if known.get(name) == made_of and paths[name].is_file():
+        if known.get(name) == made_of and _is_closed(paths[name]):
             continue
+        if known.pop(name, None) is not None:
+            # First, so that a run that is killed here leaves no file under the name of what it is not made of.
+            _note(record, known)
         for owner in OWNERS[name]:
             if owner not in codes:
                 key = DEID_TABLES[owner].key[0]
@@ -74,8 +77,30 @@ def whole_paths(workspace: Workspace, sealed: Mapping[str, str], tables: Iterabl
         true = workspace.criteria / f"{name}.parquet" if name in CRITERIA_TABLES else None
         _write(paths[name], name, _Source(workspace.deid / f"{name}.parquet", true), codes)
         known[name] = made_of
-        write_bytes(record, json.dumps(known, indent=1, sort_keys=True).encode(), mode=0o600)
+        _note(record, known)
     return paths
+
+
+def _known(record: Path) -> dict[str, dict[str, str]]:
+    """What each file was made of; nothing, if that cannot be read: then all are made anew."""
+    try:
+        known = json.loads(record.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _note(record: Path, known: Mapping[str, Mapping[str, str]]) -> None:
+    write_bytes(record, json.dumps(known, indent=1, sort_keys=True).encode(), mode=0o600)
+
+
+def _is_closed(path: Path) -> bool:
+    """Whether a file is there and ends as Parquet does."""
+    try:
+        pq.read_metadata(path)
+    except (OSError, pa.ArrowException):
+        return False
+    return True
 
 
 def whole_table(name: str, deid: pa.Table, true: pa.Table | None, codes: Mapping[str, Codes], first: int = 0) -> pa.Table:

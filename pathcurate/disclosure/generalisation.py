@@ -91,7 +91,7 @@ def reach(data: pa.Table, quasi: Sequence[str], persons: "pa.ChunkedArray[Any]",
         raise DisclosureRefusedError(
             f"k = {k} cannot be reached: the cohort has {search.people} persons, and with every quasi-identifier left out "
             f"all of them are one class (k = {search.people}, persons below: {search.people})",
-            f"Widen the recipe to at least {k} persons, or de-identify by a profile that asks for fewer.",
+            f"Widen the recipe to at least {k} persons, or lower its `disclosure.k` or the profile's k: one asks for {k}.",
         )
     search.climb_down()
     chosen = [steps[height] for steps, height in zip(rungs, search.heights, strict=True)]

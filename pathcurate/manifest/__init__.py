@@ -85,7 +85,8 @@ def build(workspace: Workspace, source: RecipeSource, *, actor: str, no_permissi
         raise DisclosureRefusedError(
             f"criterion `{telling[0]}` names a single day, less than four weeks, or an age over {TOP_AGE}: the recipe goes "
             "out with the release and would tell the true value of whoever is in it",
-            f"Write dates as a range of at least four weeks, and ages of at most {TOP_AGE}, which stands for all above.",
+            "Write dates as a range of at least four weeks (two criteria together count as one range), "
+            f"and ages of at most {TOP_AGE}, which stands for all above.",
         )
     if not cohort["has_permissions"] and not no_permissions:
         raise DisclosureRefusedError(

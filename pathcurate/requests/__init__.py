@@ -183,12 +183,24 @@ def refusal(workspace: Workspace, request: Request, recipe: Recipe) -> str | Non
             f"criteria that would tell a true date or age of whoever meets them: {', '.join(telling)}; ask for spans of at "
             "least four weeks, and for no age above 89"
         )
+    if stopping := _stopping(recipe):
+        return f"{stopping}: whether it stops would tell of a few; write the request without it"
     answers = [standing.answer for standing in standings(workspace)]
     # A cohort of that name may be somebody else's work: only its own asker has it replaced.
     owners = {answer.get("analyst_uid") for answer in answers if answer.get("cohort") == recipe.name}
     if not request.dry_run and (workspace.cohorts / recipe.name).exists() and request.uid not in owners:
         return f"there is a cohort {recipe.name} already, which this user did not ask for; give the recipe another name"
     return None
+
+
+def _stopping(recipe: Recipe) -> str | None:
+    """What makes a run stop, or say more, for the sake of single rows or known cases; None if nothing does."""
+    if any(label.on_conflict == "error" for label in recipe.labels):
+        return "`on_conflict: error`"
+    balance = recipe.sample.balance if recipe.sample is not None else None
+    if balance is not None and balance.if_short == "error":
+        return "`if_short: error`"
+    return "`expect.cases_file`" if recipe.expect is not None and recipe.expect.cases_file is not None else None
 
 
 def is_over_limit(workspace: Workspace, request: Request, now: datetime) -> bool:

@@ -12,7 +12,7 @@ from pathcurate.model.recipe import Criterion, Inclusion, Index, Recipe
 from pathcurate.model.recipe.levels import NUMBERS, numbered
 from pathcurate.sqlplan.criteria import Criteria, Parts, bit
 from pathcurate.sqlplan.expressions import literal
-from pathcurate.sqlplan.permission import permission, reads_cases
+from pathcurate.sqlplan.permission import permission, spanned
 from pathcurate.sqlplan.relations import AGES, DAY0, Relations, unit_key
 
 DEMOGRAPHICS = {"sex": "varchar", "age_band": "varchar", "site": "varchar", "year": "bigint"}
@@ -108,7 +108,7 @@ def compile_recipe(recipe: Recipe, *, with_permissions: bool) -> Plan:
     sql = "with\n" + ",\n".join(ctes) + "\nselect\n  " + ",\n  ".join(selected) + "\nfrom tested as t\n"
     views = list(relations.used)
     if with_permissions:
-        views += ["permissions", *(["cases"] if reads_cases(recipe) else [])]
+        views += ["permissions", *spanned(recipe)]
     return Plan(tuple(test.step for test in tests), sql, tuple(dict.fromkeys(views)))
 
 

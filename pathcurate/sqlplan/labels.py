@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pathcurate.model.deidentified import CRITERIA_TABLES
 from pathcurate.model.recipe import Condition, Label, Recipe, Rows, TimeToEvent
 from pathcurate.model.recipe.levels import DATES, LEVEL_KEYS, OF_REPORTS, PERSONAL, numbered
 from pathcurate.sqlplan.criteria import FROM_DAY0, Criteria, Parts, belongs, looks_at_index
@@ -76,17 +77,23 @@ class _Labels:
         table, _, column = (label.column or "annotations.label").partition(".")
         return self._said(label, table, column)
 
-    def _value(self, table: str, column: str, classes: dict[str, Condition] | None) -> str:
-        """The label that a row gives; null where it gives none."""
-        declared = self.relations.views[table][column]
+    def _value(self, table: str, column: str, classes: dict[str, Condition] | None) -> tuple[str, str]:
+        """The label that a row gives, null where it gives none; and what is joined to the row for it."""
+        view = self.relations.views[table]
+        declared = view[column]
         if classes is None:
-            return f"r.{column}"
+            if table not in CRITERIA_TABLES or column not in CRITERIA_TABLES[table]:
+                return f"r.{column}", ""
+            # The true value would go out with the label: classes compare with it, and only the moved one is shown.
+            self.relations.used[f"{table}_deid"] = None
+            on = " and ".join(f"v.{key} = r.{key}" for key in view.key)
+            return f"v.{column}", f" join {table}_deid as v on {on}"
         lists = self.recipe.codelists or {}
         cases = " ".join(
             f"when {condition_sql('r', declared, condition, lists)} then {literal(name)}"
             for name, condition in classes.items()
         )
-        return f"case {cases} end"
+        return f"case {cases} end", ""
 
     def _said(self, label: Label, table: str, column: str) -> str:
         """What rows of the entity say; the latest of them stands for all, and others that say something else conflict."""
@@ -104,7 +111,8 @@ class _Labels:
         wanted += [*(("report_id",) if has_report else ()), *(("ordinal",) if has_ordinal else ()), *view.key,
                    *(("report_no",) if has_report else ())]  # fmt: skip
         source = f"{self.relations.of(table, wanted, by_unit=by_unit)} as r" + self._current(table)
-        value = self._value(table, column, dict(label.classes) if label.classes is not None else None)
+        value, shown = self._value(table, column, dict(label.classes) if label.classes is not None else None)
+        source += shown
         report = "r.report_id" if has_report else "cast(null as varchar)"
         ordinal = "r.ordinal" if has_ordinal else "cast(null as bigint)"
         chosen = [*(f"{owner} as {key}" for key, owner in owners.items()), f"{value} as value", f"{report} as report_id",
@@ -192,7 +200,8 @@ class _Labels:
         dated = self._dated(rows, label.level, (nearest.column, *view.key, *has_report))
         source, date = dated.source + self._current(nearest.table), dated.date
         side = {"before": f" and r.{date} <= i.day0", "after": f" and r.{date} >= i.day0", "either": ""}[nearest.direction]
-        value = self._value(nearest.table, nearest.column, dict(label.classes) if label.classes is not None else None)
+        value, shown = self._value(nearest.table, nearest.column, dict(label.classes) if label.classes is not None else None)
+        source += shown
         report = "r.report_id" if "report_id" in view.key else "cast(null as varchar)"
         found = (
             f"select {dated.owner} as owner, {value} as value, date_diff('day', i.day0, r.{date}) as days,"

@@ -2,8 +2,9 @@
 
 from collections.abc import Container, Iterable, Iterator
 
+from pathcurate.model.deidentified import DEID_TABLES
 from pathcurate.model.recipe import Alternative, Criterion, Recipe
-from pathcurate.model.recipe.levels import AGE_AT_INDEX, DATA_KINDS, LEVEL_VIEWS, recipe_views
+from pathcurate.model.recipe.levels import AGE_AT_INDEX, DATA_KINDS, LEVEL_VIEWS, PERSONAL, recipe_views
 from pathcurate.model.recipe.mentions import mentions
 from pathcurate.sqlplan.criteria import Parts, escaped
 from pathcurate.sqlplan.expressions import literal
@@ -35,12 +36,14 @@ def permission(recipe: Recipe, parts: Parts) -> tuple[str, str]:
     """
     own = {"patient": ("person",), "event": ("person", "site")}.get(recipe.unit, tuple(_SUBJECTS))
     not_opted_out = _not_opted_out(parts, own)
-    if reads_cases(recipe):
+    for table in spanned(recipe):
         # A patient has cases at sites: one that is opted out keeps the whole patient out.
         for subject in ("case", "site"):
-            name = f"not_{subject}_of_cases"
+            if _SUBJECTS[subject] not in DEID_TABLES[table]:
+                continue
+            name = f"not_{subject}_of_{table}"
             parts.ctes.append(
-                f"{name} as (select distinct c.group_id as code from permissions as p join cases as c"
+                f"{name} as (select distinct c.group_id as code from permissions as p join {table} as c"
                 f" on c.{_SUBJECTS[subject]} = p.code where p.subject = {literal(subject)} and p.opt_out)"
             )
             parts.joins.append(f"left join {name} on {name}.code = u.group_id")
@@ -99,8 +102,14 @@ def _not_opted_out(parts: Parts, subjects: Iterable[str]) -> list[str]:
 
 
 def reads_cases(recipe: Recipe) -> bool:
-    """Whether the step looks at the cases of the units."""
-    return recipe.unit in {"patient", "event"}
+    """Whether the step looks at all cases of a patient: units span them, or a label tells what any of them says."""
+    return recipe.unit in {"patient", "event"} or any(label.level == "patient" for label in recipe.labels)
+
+
+def spanned(recipe: Recipe) -> tuple[str, ...]:
+    """The tables of which no row of a unit's patient may be opted out: a unit or a label may be made of any of them."""
+    told = {one.table for one in mentions(recipe) if one.path[0] == "labels"}
+    return (*(["cases"] if reads_cases(recipe) else []), *(table for table in PERSONAL if table in told))
 
 
 def _subjects(name: str, condition: str) -> str:

@@ -106,7 +106,8 @@ def test_each_error_has_its_exit_code_and_is_shown_whole(
 def test_exit_codes_are_those_that_are_documented() -> None:
     codes = {kind.__name__: kind.exit_code for kind in PathcurateError.__subclasses__()}
     assert codes == {
-        "UsageError": 2, "InputOutputError": 3, "DigestMismatchError": 4, "VersionError": 5, "RecipeError": 10,
+        "ExpectationError": 1, "UsageError": 2, "InputOutputError": 3, "DigestMismatchError": 4, "VersionError": 5,
+        "RecipeError": 10,
         "VaultError": 11, "PlanIncompleteError": 12, "DisclosureRefusedError": 13, "LockedError": 14,
         "InterruptedRunError": 130,
     }  # fmt: skip

@@ -22,12 +22,14 @@ from pathcurate.engines.embedded import Embedded
 from pathcurate.errors import PlanIncompleteError
 from pathcurate.findings import read_findings
 from pathcurate.manifest import build
+from pathcurate.model.concept import Concept
 from pathcurate.model.diagnosis import DIAGNOSES, REPORT_CONCEPTS
 from pathcurate.model.evaluation import EVALUATION_PATH
 from pathcurate.model.report import REPORTS
 from pathcurate.model.text import SCRUBBED_TEXTS, TEXT_DECISIONS
 from pathcurate.releases import read_release
 from pathcurate.tables import Catalog, from_rows, read_parquet
+from pathcurate.text.conceptdigest import concept_sha
 from pathcurate.validate import validate
 from pathcurate.verification import demand_texts, read_seal
 from pathcurate.workspace import Workspace, load_workspace
@@ -51,6 +53,8 @@ name: {name}
 version: 1.0.0
 title: Breast
 unit: case
+concepts:
+  invasive: {{any: [浸润性导管癌]}}
 include:
   - {{id: breast, level: case, where: {{organ: breast}}}}
 columns: [case_id, patient_id, received_date]
@@ -77,7 +81,8 @@ def _clinic(root: Path, reports: list[Row] | None = None) -> Workspace:
     }  # fmt: skip
     catalog.replace(DIAGNOSES, from_rows(DIAGNOSES, [line]))
     mention = {
-        "report_id": report(1)["report_id"], "site": "NB01", "concept": "invasive", "concept_sha": "a" * 64,
+        "report_id": report(1)["report_id"], "site": "NB01", "concept": "invasive",
+        "concept_sha": concept_sha(Concept(any=("浸润性导管癌",))),
         "assertion": "affirmed", "text_column": "diagnosis", "section": "diagnosis",
         "start": DIAGNOSIS.index("浸润性"), "end": DIAGNOSIS.index("浸润性") + 6,
     }  # fmt: skip

@@ -19,7 +19,7 @@ title: its own
 owner: another@hospital.example
 params: {least: {type: number, default: 0.2, help: µm per pixel}}
 include:
-- {id: readable, level: slide, where: {qc: ok}}
+- {id: good_qc, level: slide, where: {qc: ok}}
 - {id: forty_x, level: slide, where: {mpp: {min: "${least}"}}}
 exclude:
 - {id: control, level: slide, where: {is_control: true}}
@@ -57,7 +57,7 @@ def merged(tmp_path_factory: pytest.TempPathFactory) -> RecipeSource:
 
 
 def test_criteria_of_bases_come_first_and_each_file_once(merged: RecipeSource) -> None:
-    assert [criterion.id for criterion in merged.recipe.criteria] == ["readable", "forty_x", "he", "wide", "control"]
+    assert [criterion.id for criterion in merged.recipe.criteria] == ["good_qc", "forty_x", "he", "wide", "control"]
 
 
 def test_what_is_named_comes_from_the_last_file_that_has_it(merged: RecipeSource) -> None:
@@ -106,12 +106,12 @@ def test_a_fault_is_shown_in_the_file_where_it_stands(tmp_path: Path) -> None:
     base = QUALITY.replace("qc:", "qcc:").replace("- {id: control", "- {id: wide")
     own = (
         HEAD + "extends: [base/quality.yaml]\ninclude:\n- {id: wide, level: slide, where: {widht: 3}}\n"
-        "- {id: readable, level: slide, where: {stain: HE}}\n" + LAST
+        "- {id: good_qc, level: slide, where: {stain: HE}}\n" + LAST
     )
     file = write(tmp_path, {"base/quality.yaml": base, "r.yaml": own})
     assert refused(file) == [
         "r.yaml:8:8: error: criterion `wide` is given in base/quality.yaml:10:8 already",
-        "r.yaml:9:8: error: criterion `readable` is given in base/quality.yaml:7:8 already",
+        "r.yaml:9:8: error: criterion `good_qc` is given in base/quality.yaml:7:8 already",
     ]
     file = write(tmp_path, {"base/quality.yaml": base, "r.yaml": HEAD + "extends: [base/quality.yaml]\n" + LAST})
     assert refused(file) == ["base/quality.yaml:7:40: error: unknown column `qcc` in table slides; did you mean `qc`?"]
@@ -173,7 +173,7 @@ def test_a_recipe_that_was_sent_reads_only_what_it_is_given(tmp_path: Path) -> N
     with pytest.raises(RecipeError, match="was sent as text, so it cannot name other files"):
         load_recipe(tmp_path / "asked", text=text)
     source = load_recipe(Path("asked"), text=text, directory=tmp_path)
-    assert [criterion.id for criterion in source.recipe.criteria] == ["readable", "forty_x", "control"]
+    assert [criterion.id for criterion in source.recipe.criteria] == ["good_qc", "forty_x", "control"]
     assert set(source.files) == {"asked", "base/quality.yaml"}
 
 

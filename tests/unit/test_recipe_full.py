@@ -20,7 +20,7 @@ QUALITY = """\
 params:
   least_mpp: {type: number, default: 0.2}
 include:
-  - id: readable
+  - id: good_qc
     level: slide
     where: {qc: ok, check_level: {missing: false}}
   - id: forty_x
@@ -192,7 +192,7 @@ def test_the_thoracic_recipe(folder: Path) -> None:
     source = load_recipe(folder / "thoracic.yaml", parameters={"per_class": "500"})
     recipe = source.recipe
     assert [criterion.id for criterion in recipe.criteria] == [
-        "readable", "forty_x", "he", "since", "dx", "says", "sized", "control_slide", "other",
+        "good_qc", "forty_x", "he", "since", "dx", "says", "sized", "control_slide", "other",
     ]  # fmt: skip
     assert recipe.codelists is not None
     assert recipe.codelists["morph"].codes == ("8140/3", "8070/3")

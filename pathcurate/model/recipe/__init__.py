@@ -57,6 +57,8 @@ __all__ = [
 
 MOST_CRITERIA = 50
 """Of one recipe: which of them a unit fails is kept in the bits of one number of 64."""
+BUILT_IN = frozenset({"permission", "readable", "linked", "day_0", "disclosure"})
+"""Steps of every attrition, which no criterion may be called like; those of labels and sample begin with their word."""
 UNIT_OF_TABLE = {"slides": "slide", "cases": "case", "patients": "patient", "series": "series", "events": "event"}
 CODE_SYSTEMS = (
     "icd10", "icd10-cn", "icd9cm3", "icd9cm3-cn", "icdo3-topography", "icdo3-morphology", "snomed", "loinc", "atc", "local",
@@ -271,6 +273,9 @@ class Recipe(Part):
         first: set[str] = set()
         for part, criteria in (("include", self.include), ("exclude", self.exclude)):
             for index, criterion in enumerate(criteria):
+                if criterion.id in BUILT_IN or criterion.id.startswith(("label_", "sample_")):
+                    what = f"`{criterion.id}` is what a step of pathcurate's own is called; choose another id"
+                    raise fault(what, part, index, "id")
                 if criterion.id in first:
                     raise fault(f"criterion `{criterion.id}` is given twice", part, index, "id")
                 first.add(criterion.id)

@@ -1,13 +1,15 @@
 """Declarations of what a recipe makes: the columns of its labels and of its split, and the tables that go out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from pathcurate.model.column import Column, Identifying, Table, Type
 from pathcurate.model.deidentified import DEID_TABLES, pseudonym_pattern
 from pathcurate.model.recipe import Label, Recipe
-from pathcurate.model.recipe.levels import DAYS_FROM_INDEX, LEVEL_KEYS
+from pathcurate.model.recipe.levels import DAYS_FROM_INDEX, LEVEL_KEYS, recipe_views
 
+_ALIKE = ("year", "birth_date", "age_at_index")
+"""Columns for criteria only that identify in combination as year and age do."""
 INDEX_EVENT = Column(
     "index_event_id", Type.STRING, "Pseudonym. The event whose day 0 the row was taken for.", pattern=pseudonym_pattern("E"),
 )  # fmt: skip
@@ -47,14 +49,24 @@ def label_columns(recipe: Recipe, label: Label, table: str | None = None) -> tup
 
 def _value_column(label: Label, name: str, what: str) -> Column:
     if label.has is not None:
-        return Column(name, Type.BOOLEAN, f"{what}: whether it has such {label.has.table}.", Identifying.SENSITIVE)
-    if label.classes is not None:
-        return Column(name, Type.STRING, f"{what}.", Identifying.SENSITIVE, values=tuple(label.classes))
+        kind = _kind(label.has.table, label.has.where)
+        return Column(name, Type.BOOLEAN, f"{what}: whether it has such {label.has.table}.", kind)
     table, _, column = (label.column or "").partition(".")
     if label.nearest is not None:
         table, column = label.nearest.table, label.nearest.column
+    if label.classes is not None:
+        return Column(name, Type.STRING, f"{what}.", _kind(table, (column,)), values=tuple(label.classes))
     declared = DEID_TABLES[table][column]
     return replace(declared, name=name, meaning=f"{what}. {declared.meaning}", required=False)
+
+
+def _kind(table: str, columns: Iterable[str]) -> Identifying:
+    """How a label identifies that tells columns apart: as they do, so that k counts it under its own name too."""
+    view = recipe_views(has_index=True).get(table)
+    is_quasi = view is not None and any(
+        name in view and (view[name].identifying is Identifying.QUASI or name in _ALIKE) for name in columns
+    )
+    return Identifying.QUASI if is_quasi else Identifying.SENSITIVE
 
 
 def declared_labels(recipe: Recipe, table: str | None = None) -> dict[str, Column]:

@@ -232,7 +232,7 @@ class Disclosure(Part):
 
     min_cell: Annotated[int, Strict(), Field(ge=10, le=1000)] = 10
     round_to: Annotated[int, Strict(), Field(ge=1, le=100)] = 5
-    k: Annotated[int, Strict(), Field(ge=1, le=10_000)] | None = None
+    k: Annotated[int, Strict(), Field(ge=2, le=10_000)] | None = None
     quasi_identifiers: Names | None = None
 
 
