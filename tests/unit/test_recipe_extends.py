@@ -114,7 +114,7 @@ def test_a_fault_is_shown_in_the_file_where_it_stands(tmp_path: Path) -> None:
         "r.yaml:9:8: error: criterion `good_qc` is given in base/quality.yaml:7:8 already",
     ]
     file = write(tmp_path, {"base/quality.yaml": base, "r.yaml": HEAD + "extends: [base/quality.yaml]\n" + LAST})
-    assert refused(file) == ["base/quality.yaml:7:40: error: unknown column `qcc` in table slides; did you mean `qc`?"]
+    assert refused(file) == ["base/quality.yaml:7:39: error: unknown column `qcc` in table slides; did you mean `qc`?"]
 
 
 def test_faults_of_yaml_in_a_base_are_shown_there(tmp_path: Path) -> None:
