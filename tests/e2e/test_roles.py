@@ -39,10 +39,11 @@ import codecs, contextlib, importlib, io, json, os, sys, traceback
 for module in ("cli.cohort", "cli.run", "cohort", "requests", "engines.embedded", "profiles", "verification"):
     importlib.import_module(f"pathcurate.{module}")
 import duckdb, pyarrow.dataset
-from pathcurate.htmlreport.page import cohort_page
-from pathcurate.model.attrition import Attrition, Counts
-cohort_page('', Attrition('slide', Counts(0, 0, 0), ()), False)  # Jinja loads its parts when it needs them
-for name in ("ascii", "gb18030", "idna", "latin-1", "utf-8-sig", "utf-16"):
+from pathcurate.htmlreport.template import _environment
+for name in _environment().list_templates(["j2"]):  # Jinja loads each when it needs it
+    _environment().get_template(name)
+import sqlglot, pathcurate.attribution, pathcurate.text.patterns, pathcurate.disclosure.attrition
+for name in ("ascii", "gb18030", "idna", "latin-1", "utf-8-sig", "utf-16", "utf-16-be"):
     codecs.lookup(name)
 
 def become_and_run(job, out):
