@@ -124,6 +124,8 @@ def select(
         append_event(workspace.vault, actor, "cohort", {**facts, **attrition.kept.as_dict()}, purpose=recipe.purpose)
     directory = None if dry_run else workspace.cohorts / recipe.name
     tables = {recipe.unit_table: selection.rows.num_rows}
+    sides = dict(sorted(Counter(column_values(selection.rows, "split")).items())) if recipe.split is not None else {}
+    has_permissions = bool(workspace.permissions)
     if directory is not None:
         if not selection.rows.num_rows:
             worst = max(attrition.steps, key=lambda step: step.dropped)
@@ -132,13 +134,11 @@ def select(
                 "See the attrition with --dry-run, and relax that criterion.",
             )
         selected = Selected(
-            selection.rows, selection.evidence, selection.steps, selection.tail, attrition, bool(workspace.permissions)
+            selection.rows, selection.evidence, selection.steps, selection.tail, attrition, sides, has_permissions
         )
         tables |= write_cohort(workspace, engine, source, seal, selection.plan, selected, selection.opened,
                                now=now, raw_counts=raw_counts)  # fmt: skip
-    sides = dict(sorted(Counter(column_values(selection.rows, "split")).items())) if recipe.split is not None else {}
     differences = _differences(directory) if directory is not None else None
-    has_permissions = bool(workspace.permissions)
     return CohortResult(
         source, attrition, sides, tables, faults, has_permissions, directory, differences, selection.rows
     )  # fmt: skip
@@ -207,8 +207,7 @@ class _Selection:
             self.evidence = pa.concat_tables([self.evidence, answer.evidence])
             for name, values in answer.columns.items():
                 self.rows = self.rows.append_column(name, values)
-            can_conflict = label.source not in {"has", "time_to_event"} and label.on_conflict == "drop"
-            if can_conflict or label.if_missing == "fail":
+            if label.drops_conflicts or label.if_missing == "fail":
                 self._drop(Step(f"label_{label.name}", step_words(label), label.level, "label"), answer.falls)
         self._sample()
         if split is not None:

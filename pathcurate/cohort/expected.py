@@ -139,7 +139,7 @@ def _read(workspace: Workspace, name: str) -> Sequence[Mapping[str, str]]:
     try:
         text = whole.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        hint = "Put it below catalog/, as the recipe says."
+        hint = "Put it below catalog/, as the recipe says; its columns are site, accession and expected (in or out)."
         raise InputOutputError("the file of `expect.cases_file` is missing", hint) from None
     except UnicodeDecodeError:
         raise RecipeError("the file of `expect.cases_file` is not UTF-8", "Save it as CSV in UTF-8.") from None

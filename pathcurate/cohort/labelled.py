@@ -74,7 +74,7 @@ def labelled(recipe: Recipe, label: Label, rows: pa.Table, opened: Opened, engin
         "is_conflict": conflicts,
     }  # fmt: skip
     falls: list[bool] = [False] * len(keys)
-    if label.on_conflict == "drop":
+    if label.drops_conflicts:
         falls = conflicts.to_pylist()
     if label.if_missing == "fail":
         falls = [fallen or one is None for fallen, one in zip(falls, value.to_pylist(), strict=True)]
@@ -84,7 +84,7 @@ def labelled(recipe: Recipe, label: Label, rows: pa.Table, opened: Opened, engin
 def step_words(label: Label) -> str:
     """What the step says at which units fall for a label."""
     parts: Sequence[str] = [
-        *(["contradicted"] if label.on_conflict == "drop" and label.source not in {"has", "time_to_event"} else []),
+        *(["contradicted"] if label.drops_conflicts else []),
         *(["missing"] if label.if_missing == "fail" else []),
     ]
     return f"Label {label.name} is {' or '.join(parts)}"

@@ -96,7 +96,7 @@ def demand_concepts(catalog: Catalog, recipe: Recipe) -> None:
         raise PlanIncompleteError(
             f"{', '.join(f'`{name}`' for name in lacking)} {'was' if len(lacking) == 1 else 'were'} not looked for in the "
             "reports yet, or by other patterns than the recipe has now",
-            "Put the recipe into recipes/, and run `pathcurate concepts build` and `pathcurate deid apply`.",
+            "Run `pathcurate run RECIPE`, or put it into recipes/ for `concepts build` and `pathcurate deid apply`.",
         )
 
 

@@ -12,7 +12,7 @@ from pathcurate.model.recipe import Recipe, Split
 from pathcurate.pseudonyms import product
 from pathcurate.releases import verify_release
 from pathcurate.splits import assign_splits
-from pathcurate.tables import column_values, read_parquet
+from pathcurate.tables import column_values, read_parquet, read_schema
 from pathcurate.vault import open_vault
 from pathcurate.workspace import Workspace
 
@@ -115,9 +115,9 @@ def earlier_sides(workspace: Workspace, recipe: Recipe, patients: Sequence[str])
         )
     release = verify_release(directory)
     for path in sorted(directory.rglob("*.parquet")):
-        data = read_parquet(path)
-        if {"patient_id", "split"} <= set(data.column_names):
-            rows = data.select(["patient_id", "split"]).filter(pc.is_valid(data["patient_id"]))
+        if {"patient_id", "split"} <= set(read_schema(path).names):
+            rows = read_parquet(path, ["patient_id", "split"])
+            rows = rows.filter(pc.is_valid(rows["patient_id"]))
             by_code = dict(zip(column_values(rows, "patient_id"), column_values(rows, "split"), strict=True))
             unique = list(dict.fromkeys(patients))
             # The release has codes of its own.

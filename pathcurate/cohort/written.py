@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +29,7 @@ from pathcurate.sqlplan.compiler import Plan, Step
 from pathcurate.sqlplan.outputs import output_sql
 from pathcurate.sqlplan.relations import unit_key
 from pathcurate.storage import replacing, write_bytes
-from pathcurate.tables import arrow_schema, column_values, conform, write_parquet
+from pathcurate.tables import arrow_schema, conform, write_parquet
 from pathcurate.verification import Seal
 from pathcurate.workspace import Workspace
 
@@ -52,6 +51,7 @@ class Selected:
         steps: all steps.
         tail: numbers of units that fell after the criteria, each with the number of its step.
         attrition: who left at which step.
+        split: units on each side, empty without a split.
         has_permissions: whether any permission list is configured.
     """
 
@@ -60,6 +60,7 @@ class Selected:
     steps: Sequence[Step]
     tail: Mapping[int, int]
     attrition: Attrition
+    split: Mapping[str, int]
     has_permissions: bool
 
 
@@ -98,7 +99,6 @@ def write_cohort(
     exact.unlink(missing_ok=True)
     if raw_counts:
         write_bytes(exact, _json(selected.attrition.as_dict()), mode=_CURATORS_OWN)
-    sides = Counter(column_values(selected.rows, "split")) if recipe.split is not None else {}
     kept = selected.attrition.kept
     facts = {
         "recipe": {
@@ -115,7 +115,7 @@ def write_cohort(
         "counts": {"slides": kept.slides, "cases": kept.cases, "patients": kept.patients},
         "tables": {recipe.unit_table: selected.rows.num_rows, **counts},
         "attrition": told.as_dict(),
-        "split": dict(sorted(sides.items())),
+        "split": dict(selected.split),
         "sql": plan.sql,
     }  # fmt: skip
     write_bytes(directory / COHORT_FILE, _json(facts))

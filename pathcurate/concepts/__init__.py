@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from pathcurate.concepts.kernel import MENTIONS, Search, find_mentions, lost_report
 from pathcurate.digests import canonical_json
 from pathcurate.engines import Engine
-from pathcurate.errors import PlanIncompleteError
+from pathcurate.errors import PlanIncompleteError, RecipeError, UsageError
 from pathcurate.findings import record_findings
 from pathcurate.model.column import Action, Column, Identifying, Table, Type
 from pathcurate.model.concept import Concept
@@ -107,7 +107,11 @@ def sought_concepts(directory: Path) -> tuple[Sought, ...]:
     """
     found: dict[tuple[str, str], Sought] = {}
     for file in sorted(directory.glob("*.yaml")):
-        recipe = load_recipe(file).recipe
+        try:
+            recipe = load_recipe(file).recipe
+        except (RecipeError, UsageError) as error:
+            hint = "Correct that recipe, or take it out of recipes/: the concepts of all of them are looked for together."
+            raise type(error)(error.message, hint) from None
         for name, concept in (recipe.concepts or {}).items():
             key = (name, concept_sha(concept))
             known = found.get(key)

@@ -13,7 +13,7 @@ from pathcurate.model.recipe.levels import NUMBERS, numbered
 from pathcurate.sqlplan.criteria import Criteria, Parts, bit
 from pathcurate.sqlplan.expressions import literal
 from pathcurate.sqlplan.permission import permission, spanned
-from pathcurate.sqlplan.relations import AGES, DAY0, Relations, unit_key
+from pathcurate.sqlplan.relations import DAY0, Relations, unit_key
 
 DEMOGRAPHICS = {"sex": "varchar", "age_band": "varchar", "site": "varchar", "year": "bigint"}
 """What attrition counts by, with its SQL type."""
@@ -88,11 +88,11 @@ def compile_recipe(recipe: Recipe, *, with_permissions: bool) -> Plan:
         # Only the events that give day 0 are units.
         chosen_here = ", ".join(f"e.{name} as {name}" for name in parts.own)
         units = f"(select {chosen_here} from {units} as e join {DAY0} as i on i.index_key = e.event_no)"
-    wanted = [name for name in unit_columns(recipe) if name not in DEMOGRAPHICS]
+    wanted = unit_columns(recipe)
     chosen = [f"u.{name} as {name}" for name in wanted]
     chosen += [_count(recipe), *(_demographic(relations, name) for name in DEMOGRAPHICS)]
     tested = [f"{test.passes} as ok_{n},\n    {test.missing} as open_{n}" for n, test in enumerate(tests)]
-    ctes = [*_used(relations.day0(), [*parts.ctes, *parts.joins, units]), *parts.ctes]
+    ctes = [*relations.heads(*parts.ctes, *parts.joins, units), *parts.ctes]
     ctes.append("tested as (\n  select\n    " + ",\n    ".join([*chosen, *tested]) + f"\n  from {units} as u"
                 + "".join(f"\n  {join}" for join in dict.fromkeys(parts.joins)) + "\n)")  # fmt: skip
     # Whatever is not known to pass fails: nobody gets in by a missing answer.
@@ -126,14 +126,6 @@ def kept_columns(recipe: Recipe) -> tuple[str, ...]:
     view = Relations(recipe).views[recipe.unit_table]
     codes = [name for name in (unit_key(recipe.unit), "case_id", "patient_id", "group_id") if name in view]
     return tuple(dict.fromkeys((*codes, *unit_columns(recipe))))
-
-
-def _used(ctes: list[str], texts: list[str]) -> list[str]:
-    """Day 0, if anything looks at it, and ages, if anything looks at them."""
-    everything = "\n".join(texts)
-    needs_ages = f" {AGES} " in everything
-    needs_day0 = needs_ages or f" {DAY0} " in everything
-    return ctes[: 1 + needs_ages] if needs_day0 else []
 
 
 def _count(recipe: Recipe) -> str:

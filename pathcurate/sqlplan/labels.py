@@ -8,7 +8,7 @@ from pathcurate.model.recipe import Condition, Label, Recipe, Rows, TimeToEvent
 from pathcurate.model.recipe.levels import DATES, LEVEL_KEYS, OF_REPORTS, PERSONAL, numbered
 from pathcurate.sqlplan.criteria import FROM_DAY0, Criteria, Parts, belongs, looks_at_index
 from pathcurate.sqlplan.expressions import all_sql, condition_sql, literal
-from pathcurate.sqlplan.relations import AGES, DAY0, INDEX_KEY, Relations, same_specimen, unit_number
+from pathcurate.sqlplan.relations import DAY0, INDEX_KEY, Relations, same_specimen, unit_number
 
 KEPT = "kept"
 """The view of the units that are kept: their numbers and codes, ``specimen`` and ``block`` as far as they have them."""
@@ -23,7 +23,7 @@ def label_sql(recipe: Recipe, label: Label) -> tuple[str, tuple[str, ...]]:
     """
     writer = _Labels(recipe)
     body = writer.write(label)
-    ctes = writer.ctes(body)
+    ctes = writer.relations.heads(body)
     head = f"with {', '.join(ctes)}\n" if ctes else ""
     return head + body, tuple(writer.relations.used)
 
@@ -53,12 +53,6 @@ class _Labels:
         self.relations = Relations(recipe)
         self._criteria = Criteria(self.relations, Parts())
         self._key = unit_number(recipe.unit)
-
-    def ctes(self, body: str) -> list[str]:
-        """Day 0, if the query looks at it."""
-        found = self.relations.day0()
-        needs_ages = f" {AGES} " in body
-        return found[: 1 + needs_ages] if f" {DAY0} " in body or needs_ages else []
 
     def write(self, label: Label) -> str:
         if label.has is not None:

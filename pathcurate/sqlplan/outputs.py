@@ -11,7 +11,7 @@ from pathcurate.sqlplan.criteria import Criteria, Parts, looks_at_index
 from pathcurate.sqlplan.expressions import all_sql, literal
 from pathcurate.sqlplan.labels import KEPT
 from pathcurate.sqlplan.permission import row_permission
-from pathcurate.sqlplan.relations import AGES, DAY0, Relations, same_specimen, unit_key, unit_number
+from pathcurate.sqlplan.relations import DAY0, Relations, same_specimen, unit_key, unit_number
 
 _KEYS = {"of_patients": "patient_id", "of_cases": "case_id", "of_slides": "slide_id"}
 
@@ -147,6 +147,5 @@ def _of_kept(relations: Relations, name: str, output: Output, number: str) -> st
 
 
 def _with_ctes(relations: Relations, further: Sequence[str], body: str) -> str:
-    needs_ages = f" {AGES} " in body
-    ctes = [*(relations.day0()[: 1 + needs_ages] if needs_ages or f" {DAY0} " in body else []), *further]
+    ctes = [*relations.heads(body), *further]
     return (f"with {', '.join(ctes)}\n" if ctes else "") + body

@@ -7,7 +7,6 @@ made of others: see :mod:`pathcurate.model.recipe.levels`.
 
 from collections.abc import Iterable, Sequence
 
-from pathcurate.model.column import Table
 from pathcurate.model.deidentified import DEID_TABLES, VIEWS
 from pathcurate.model.recipe import Index, Recipe, Rows, Unit
 from pathcurate.model.recipe.levels import (
@@ -165,10 +164,14 @@ class Relations:
 
     # --- Day 0 ---------------------------------------------------------------------------------------------------------
 
-    def day0(self) -> list[str]:
-        """The common table expressions of day 0 (none without an index): ``day0`` and, if it was asked for, ``ages``."""
-        index = self.recipe.index
-        return [] if index is None else [f"{DAY0} as (\n  {self._day0(index)}\n)", f"{AGES} as (\n  {self._ages()}\n)"]
+    def heads(self, *texts: str) -> list[str]:
+        """The common table expressions that texts of a query look at: ``day0``, and ``ages``, which are counted from it."""
+        index, everything = self.recipe.index, "\n".join(texts)
+        if index is None:
+            return []
+        # Either name stands alone in SQL; in a text of the recipe it would only bring one that is not needed.
+        ages = [f"{AGES} as (\n  {self._ages()}\n)"] if f" {AGES} " in everything else []
+        return [f"{DAY0} as (\n  {self._day0(index)}\n)", *ages] if ages or f" {DAY0} " in everything else []
 
     def _day0(self, index: Index) -> str:
         """One row per patient, or per event: ``index_key``, ``patient_no``, ``day0``, ``side``."""
@@ -261,8 +264,3 @@ def unit_key(unit: Unit) -> str:
 def unit_number(unit: Unit) -> str:
     """The column with the numbers of the units."""
     return NUMBERS[unit_key(unit)]
-
-
-def unit_table(views: dict[str, Table], recipe: Recipe) -> Table:
-    """The view whose rows are the units."""
-    return views[recipe.unit_table]

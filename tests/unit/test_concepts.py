@@ -273,5 +273,7 @@ def test_without_reports_there_is_nothing_to_search(workspace: Workspace, engine
 )  # fmt: skip
 def test_a_broken_concept_is_refused_at_its_place(workspace: Workspace, concepts: str, message: str) -> None:
     recipe(workspace, concepts)
-    with pytest.raises(RecipeError, match=message):
+    with pytest.raises(RecipeError, match=message) as refused:
         sought_concepts(workspace.recipes)
+    # Whoever ran a good recipe beside it should know whose fault it is.
+    assert "take it out of recipes/" in refused.value.hint

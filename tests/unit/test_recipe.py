@@ -238,6 +238,8 @@ BAD = [
     (criterion("where: {stain: {missing: maybe}}"), True, ["7:50: error: Input should be true or false (got \"maybe\")"]),
     (criterion("where: {mpp: {mni: 0.2}}"), True, ["7:39: error: unknown key `mni` in condition; did you mean `min`?"]),
     (criterion("where: {mpp: {min: x}}"), True, ["7:44: error: `x` is not a date such as 2020-01-31"]),
+    (criterion("where: {mpp: {min: '0.2'}}"), True,
+     ["7:44: error: `0.2` in quotes is text; a bound is a number without, or a date such as 2020-01-31"]),
     (criterion("where: {mpp: {min: true}}"), True,
      ["7:44: error: a bound must be a number or a date such as 2020-01-31"]),
     (criterion("where: {mpp: {min: 2, max: 1}}"), False,

@@ -98,6 +98,8 @@ def _bound(value: object) -> int | float | date:
     if isinstance(value, date):
         return value
     if isinstance(value, str):
+        if re.fullmatch(r"[-+]?[0-9.]+", value, re.ASCII):
+            raise ValueError(f"`{value}` in quotes is text; a bound is a number without, or a date such as 2020-01-31")
         return parse_date(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("a bound must be a number or a date such as 2020-01-31")

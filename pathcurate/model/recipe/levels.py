@@ -5,6 +5,7 @@ Two of the views are made of others: a *specimen* is a case and a letter, a *blo
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 
 from pathcurate.model.column import Action, Column, Identifying, Table, Type
 from pathcurate.model.deidentified import CASE_ID, DIAGNOSES_DEID, GROUP_ID, PATIENT_ID, SLIDES_DEID, VIEWS
@@ -89,7 +90,8 @@ AGE_AT_INDEX = Column(
 DAYS_FROM_INDEX = Column("days_from_index", Type.INTEGER, "Days from day 0 to the row's date.", unit="d")
 
 
-def recipe_views(*, has_index: bool) -> dict[str, Table]:
+@cache
+def recipe_views(*, has_index: bool) -> Mapping[str, Table]:
     """What a recipe may name, by view: de-identified columns, criterion-only ones, and those that come with an index."""
     views = {**VIEWS, SPECIMENS.name: SPECIMENS, BLOCKS.name: BLOCKS}
     if not has_index:

@@ -101,6 +101,11 @@ class Label(Part):
         return "annotations" if named == "from_" else named
 
     @property
+    def drops_conflicts(self) -> bool:
+        """Whether units fall whose rows contradict each other; a count or a span of time cannot be contradicted."""
+        return self.on_conflict == "drop" and self.source not in {"has", "time_to_event"}
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns that it makes, without the prefix of its level."""
         if self.time_to_event is not None:
