@@ -1,9 +1,10 @@
 """Counts an attrition from the masks of a cohort's units: one view, and one group-by for each level.
 
-The view ``decided`` has one row per unit: its key; ``case_id``, ``patient_id``, ``specimen`` and ``block`` as far as the
-unit has them; ``slide_count``, of patients ``case_count``; ``sex``, ``age_band``, ``site`` and ``year``; and two numbers,
-``failed`` (bit n is set if step n is not passed) and ``missing`` (bit n is set if a missing value decided step n). Labels
-and sample come after all of these: the view ``tail`` has the key of each unit that falls there, and ``step``, its number.
+The view ``decided`` has one row per unit: its key; ``case_id``, ``patient_id``, ``specimen_no`` and ``block_no`` as far as
+the unit has them; ``slide_count``, of patients ``case_count``; ``sex``, ``age_band``, ``site`` and ``year``; and two
+numbers, ``failed`` (bit n is set if step n is not passed) and ``missing`` (bit n is set if a missing value decided step n).
+Labels and sample come after all of these: the view ``tail`` has the key of each unit that falls there, and ``step``, its
+number.
 
 An entity above the unit remains as long as one of its units does, so it falls with the last of them. Whatever the order of
 the steps, that is one maximum for each entity: nothing is decided again.
@@ -20,8 +21,8 @@ from pathcurate.sqlplan.compiler import Step
 
 DECIDED, TAIL = "decided", "tail"
 """The views."""
-_ABOVE = {"blocks": "block", "specimens": "specimen", "cases": "case"}
-"""Levels above a unit, with what they are called as levels of a recipe; patients are counted together with their traits."""
+_ABOVE = {"blocks": "block_no", "specimens": "specimen_no", "cases": "case_id"}
+"""Levels above a unit, with the column that names them; patients are counted together with their traits."""
 _MASKS = ("lost", "lost_missing", "lost_known", "lost_tail")
 # What the patients are grouped by; which of the columns are in a set, ``grouping_id`` tells.
 _COLUMNS = ("last", "singles", *_MASKS, *TRAITS)
@@ -97,20 +98,14 @@ class _Masks:
             " group by u.place, u.lost_missing <> 0, u.single <> 0, u.patient_id is null"
         )
 
-    def entities(self, level: str) -> str:
+    def entities(self, key: str) -> str:
         """Whom the last of its units takes along, at which place, and which steps alone one of its units fails."""
-        keys = LEVEL_KEYS[level]
-        grouped = ", ".join(f"u.{key}" for key in keys)
-        if level == "block":
-            # Two keys of which one is short are grouped a third faster than three.
-            grouped = "u.case_id, coalesce(u.specimen, '') || '/' || u.block"
         # Only cases are asked what they would gain: for specimens and blocks that costs more than it tells.
-        singles = "bit_or(u.single)" if level == "case" else "0"
-        named = " and ".join(f"u.{key} is not null" for key in dict.fromkeys((keys[0], keys[-1])))
+        singles = "bit_or(u.single)" if key == _ABOVE["cases"] else "0"
         return (
             "select e.last as last, e.singles as singles, count(*) as entities"
-            f" from (select max(u.place) as last, {singles} as singles from {self._places(keys)} as u"
-            f" where {named} group by {grouped}) as e"
+            f" from (select max(u.place) as last, {singles} as singles from {self._places((key,))} as u"
+            f" where u.{key} is not null group by u.{key}) as e"
             " group by e.last, e.singles"
         )
 

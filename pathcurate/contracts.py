@@ -16,7 +16,7 @@ from pathcurate.model.finding import FINDINGS
 from pathcurate.model.labelreview import LABEL_REVIEWS
 from pathcurate.model.link import LINK_DECISIONS, LINKS
 from pathcurate.model.linkquality import LINK_RUNS
-from pathcurate.model.manifest import MANIFEST_JSON_SCHEMA
+from pathcurate.model.manifest import MANIFEST_JSON_SCHEMAS
 from pathcurate.model.material import MATERIALS, SCANNER_INDEX
 from pathcurate.model.permission import PERMISSIONS
 from pathcurate.model.person import IDENTITIES, MERGES, PERSONS
@@ -70,7 +70,7 @@ def contracts() -> dict[str, bytes]:
     documents: dict[str, Any] = {
         "recipe-v1.schema.json": recipe_schema(),
         "recipe-part-v1.schema.json": part_schema(),
-        "manifest-1.schema.json": MANIFEST_JSON_SCHEMA,
+        **{f"manifest-{name.rpartition('/')[2]}.schema.json": schema for name, schema in MANIFEST_JSON_SCHEMAS.items()},
         **{f"catalog/{table.name}.json": _contract(table) for table in _CATALOG},
         **{f"deid/{name}.json": _contract(table) for name, table in DEID_TABLES.items()},
         **{f"criteria/{name}.json": _contract(table) for name, table in CRITERIA_TABLES.items()},

@@ -11,17 +11,20 @@ import json
 import os
 import re
 import stat
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 from unicodedata import normalize
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pathcurate.errors import InputOutputError
 
 CHECKSUMS_NAME = "manifest-sha256.txt"
+SM3_NAME = "manifest-sm3.txt"
+"""The same list by SM3 (GB/T 32905-2016), for whoever must use it; it is itself on the first list."""
 UNLISTED = (CHECKSUMS_NAME, "attestations")
 """What a release's list of files does not hold: itself, and the signatures that are added later."""
 
@@ -195,14 +198,18 @@ def _iso_texts(column: "pa.Array[Any]", kind: pa.DataType, suffix: str, name: st
 
 def bucket_digests(digests: Iterable[bytes]) -> list[bytes]:
     """256 digests, one for all row digests that begin with the same byte: two tables differ only in buckets that do."""
-    buckets = [hashlib.sha256() for _ in range(256)]
-    for first, group in itertools.groupby(sorted(digests), key=lambda digest: digest[0]):
-        buckets[first].update(b"".join(group))
-    return [bucket.digest() for bucket in buckets]
+    words = np.frombuffer(b"".join(digests), np.dtype(">u8")).reshape(-1, 4)
+    ordered = words[np.lexsort(words.T[::-1])]
+    ends = np.searchsorted(ordered[:, 0] >> np.uint64(56), np.arange(256, dtype=np.uint64), side="right")
+    return [hashlib.sha256(piece.tobytes()).digest() for piece in np.split(ordered, ends)[:256]]
 
 
 def table_digest(digests: Iterable[bytes]) -> str:
-    """The digest of a table from its row digests, in any order; equal rows count as often as they are there."""
+    """The digest of a table from its row digests, in any order; equal rows count as often as they are there.
+
+    Args:
+        digests: of 32 bytes each, or several of them one behind the other.
+    """
     return sha256_text(b"".join(bucket_digests(digests)))
 
 
@@ -220,12 +227,21 @@ def schema_sha256(columns: Iterable[tuple[str, str, bool]]) -> str:
     return sha256_text(canonical_json(listed))
 
 
+RowDigests = Callable[[pa.Table], bytes]
+"""Gives what :func:`row_digests` gives, one digest behind the other, perhaps by several processes."""
+
+
 def table_identity(data: pa.Table) -> TableIdentity:
     """What makes a table this one: digest of its rows, their number, digest of its schema."""
+    return identity_of(data.schema, b"".join(row_digests(data)))
+
+
+def identity_of(schema: pa.Schema, digests: bytes) -> TableIdentity:
+    """What makes a table this one, whose rows have these digests, one behind the other."""
     return {
-        "digest": table_digest(row_digests(data)),
-        "rows": data.num_rows,
-        "schema_sha256": schema_sha256((field.name, str(field.type), field.nullable) for field in data.schema),
+        "digest": table_digest([digests]),
+        "rows": len(digests) // 32,
+        "schema_sha256": schema_sha256((field.name, str(field.type), field.nullable) for field in schema),
     }
 
 
@@ -259,6 +275,34 @@ def write_checksums(directory: Path, exclude: Collection[str] = UNLISTED) -> byt
         InputOutputError: a file cannot be read, is a link or not regular, or has a name that ``sha256sum`` would
             read otherwise (a control character, a backslash, not UTF-8, or ``-``).
     """
+    return _listed(directory, exclude, _hex_digest)
+
+
+def write_sm3(directory: Path) -> bytes:
+    """The bytes of ``manifest-sm3.txt``: like :func:`write_checksums`, by SM3 and without either list.
+
+    Raises:
+        InputOutputError: as there.
+    """
+    return _listed(directory, (*UNLISTED, SM3_NAME), _hex_sm3)
+
+
+def verify_sm3(directory: Path, content: bytes) -> list[str]:
+    """Listed files whose SM3 is another, or that are missing; sorted. Which files there are is not looked at.
+
+    Raises:
+        InputOutputError: the list is malformed, or a file cannot be read.
+    """
+    listed = parse_checksums(content)
+    found = dict(_walk(directory, ()))
+    return sorted(
+        relpath
+        for relpath, digest in listed.items()
+        if not found.get(os.fsencode(relpath)) or f"sha256:{_hex_sm3(directory, os.fsencode(relpath))}" != digest
+    )
+
+
+def _listed(directory: Path, exclude: Collection[str], digest: Callable[[Path, bytes], str]) -> bytes:
     lines = []
     for relpath, is_regular in sorted(_walk(directory, exclude)):
         if not is_regular:
@@ -266,7 +310,7 @@ def write_checksums(directory: Path, exclude: Collection[str] = UNLISTED) -> byt
         text = _shown(relpath)
         if not _is_plain(relpath):
             raise InputOutputError(f"{text!a}: a file of a release cannot have this name.", "Rename the file.")
-        lines.append(f"{_hex_digest(directory, relpath)}  {text}\n")
+        lines.append(f"{digest(directory, relpath)}  {text}\n")
     return "".join(lines).encode()
 
 
@@ -345,6 +389,20 @@ def _hex_digest(directory: Path, relpath: bytes) -> str:
         return file_sha256(directory / os.fsdecode(relpath)).removeprefix("sha256:")
     except OSError as error:
         raise InputOutputError(f"{_shown(relpath)} cannot be read: {error.strerror}.") from None
+
+
+def _hex_sm3(directory: Path, relpath: bytes) -> str:
+    # Few ask for it, and what computes it is slow to load.
+    from cryptography.hazmat.primitives.hashes import SM3, Hash  # noqa: PLC0415
+
+    digest = Hash(SM3())
+    try:
+        with open(directory / os.fsdecode(relpath), "rb", opener=_open_regular) as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+    except OSError as error:
+        raise InputOutputError(f"{_shown(relpath)} cannot be read: {error.strerror}.") from None
+    return digest.finalize().hex()
 
 
 def _is_plain(relpath: bytes) -> bool:

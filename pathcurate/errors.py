@@ -55,6 +55,12 @@ class VersionError(PathcurateError):
     exit_code = 5
 
 
+class ExpiredError(PathcurateError):
+    """Evidence that a release rests on has expired."""
+
+    exit_code = 6
+
+
 class RecipeError(PathcurateError):
     """The recipe is broken: syntax, unknown key, unknown column, wrong value."""
 

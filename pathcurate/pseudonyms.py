@@ -164,9 +164,10 @@ class DateShift:
 
     def days(self, person: str) -> int:
         """Offset in days from the true date, of a person (any stable identifier of theirs)."""
-        return self._offsets([person])[0]
+        return self.offsets([person])[0]
 
-    def _offsets(self, persons: Iterable[str]) -> list[int]:
+    def offsets(self, persons: Iterable[str]) -> list[int]:
+        """:meth:`days` of each."""
         week = 7 if hmac.digest(self.key, b"sign", "sha256")[0] & 1 else -7
         digests = _digests(self.key, b"offset\x1f", map(str.encode, persons))
         return [week * (1 + int.from_bytes(digest[:8], "big") % _WEEKS) for digest in digests]
@@ -189,7 +190,7 @@ class DateShift:
         if len(persons) != len(days):
             raise ValueError("not as many days as persons")
         encoded = _dictionary(persons)
-        offsets = pa.array(self._offsets(encoded.dictionary.to_pylist()), pa.int32()).take(encoded.indices)
+        offsets = pa.array(self.offsets(encoded.dictionary.to_pylist()), pa.int32()).take(encoded.indices)
         numbers = (days.combine_chunks() if isinstance(days, pa.ChunkedArray) else days).cast(pa.int32())
         moved = pc.add(numbers, offsets)
         inside = pc.and_(pc.greater_equal(moved, _FIRST_DAY), pc.less_equal(moved, _LAST_DAY))
@@ -228,6 +229,11 @@ def recipient(key: bytes, product_name: str, name: str) -> Layer:
     return Layer(Pseudonyms(_derive(key, f"recipient\x1f{names}")), DateShift(_derive(key, f"recipient dates\x1f{names}")))
 
 
+def commitment_key(key: bytes, product_name: str) -> bytes:
+    """The key of what a product's releases commit to; see :mod:`pathcurate.manifest.commitment`."""
+    return _derive(key, f"commitments\x1f{product_name}")
+
+
 def moved_between(source: Layer, target: Layer, patient_code: str) -> int:
     """Days to add to a day of one layer to have it in another.
 
@@ -237,6 +243,14 @@ def moved_between(source: Layer, target: Layer, patient_code: str) -> int:
         patient_code: internal pseudonym of the patient, of a slide of nobody that of the slide.
     """
     return target.dates.days(patient_code) - source.dates.days(patient_code)
+
+
+def moves_between(source: Layer, target: Layer, patient_codes: Columnar) -> Any:
+    """:func:`moved_between` of each, as 32-bit integers; each patient is keyed once."""
+    encoded = _dictionary(patient_codes)
+    known = encoded.dictionary.to_pylist()
+    moves = np.array(target.dates.offsets(known), np.int32) - np.array(source.dates.offsets(known), np.int32)
+    return pa.array(moves, pa.int32()).take(encoded.indices)
 
 
 def _derive(key: bytes, purpose: str) -> bytes:

@@ -3,16 +3,17 @@
 import json
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from pathcurate.digests import CHECKSUMS_NAME, parse_checksums, release_digest, verify_checksums
+from pathcurate.digests import CHECKSUMS_NAME, SM3_NAME, parse_checksums, release_digest, verify_checksums, verify_sm3
 from pathcurate.errors import DigestMismatchError, InputOutputError, UsageError
-from pathcurate.model.manifest import MANIFEST_JSON_SCHEMA, MANIFEST_NAME
+from pathcurate.model.description import PartFile
+from pathcurate.model.manifest import MANIFEST_JSON_SCHEMAS, MANIFEST_NAME, MANIFEST_SCHEMA
 from pathcurate.storage import LocalSource
 from pathcurate.yamlsource import did_you_mean
 
@@ -21,6 +22,8 @@ PROBLEM_WORDS = {
     "missing": "is missing",
     "orphan": "does not belong to the release",
 }
+_LARGEST = 1 << 26
+"""Bytes of the largest manifest or list of files that is read; that of the largest release that can be built is smaller."""
 _RESTORE = "Restore the release from a copy; it was changed."
 _BUILD = "There is none yet; `pathcurate manifest build RECIPE` makes one."
 
@@ -55,6 +58,21 @@ class Release:
         tables: Mapping[str, Mapping[str, Any]] = self.manifest["tables"]
         return tables
 
+    def parts(self, table: str) -> tuple[PartFile, ...]:
+        """The files of a table, in the order of its rows."""
+        return table_parts(self.tables[table])
+
+    def paths(self, table: str) -> list[Path]:
+        """Where they are."""
+        return [self.directory / part.path for part in self.parts(table)]
+
+
+def table_parts(entry: Mapping[str, Any]) -> tuple[PartFile, ...]:
+    """The files of a table, from what a manifest of any form says of it; a size that it does not say is -1."""
+    if "parts" in entry:
+        return tuple(PartFile(part["path"], part["rows"], part["bytes"], part["sha256"]) for part in entry["parts"])
+    return (PartFile(entry["path"], entry["rows"], -1, entry["sha256"]),)
+
 
 def read_release(directory: Path) -> Release:
     """Read a release's manifest; its bytes are not checked, see :func:`verify_release`.
@@ -86,7 +104,9 @@ def read_manifest(directory: Path) -> Any:
 
 def manifest_faults(manifest: Any) -> list[str]:
     """Where a manifest breaks its schema, as places in the schema: places in the manifest could quote what it holds."""
-    faults = Draft202012Validator(MANIFEST_JSON_SCHEMA).iter_errors(manifest)
+    named = manifest.get("schema") if isinstance(manifest, dict) else None
+    schema = MANIFEST_JSON_SCHEMAS.get(named if isinstance(named, str) else "", MANIFEST_JSON_SCHEMAS[MANIFEST_SCHEMA])
+    faults = Draft202012Validator(schema).iter_errors(manifest)
     return sorted({"/".join(str(part) for part in fault.absolute_schema_path if part != "properties") for fault in faults})
 
 
@@ -94,6 +114,8 @@ def _read(directory: Path, name: str) -> bytes:
     try:
         # Not followed if it is a link, not waited for if it is a FIFO: others may have put it there.
         with LocalSource(os.fsencode(directory / name)) as source:
+            if source.size > _LARGEST:
+                raise InputOutputError(f"{name} of {_shown(directory)} is larger than any that a release has", _RESTORE)
             return source.read_at(0, source.size)
     except OSError as error:
         raise InputOutputError(
@@ -137,17 +159,47 @@ def verify_release(directory: Path) -> Release:
         DigestMismatchError: a file was changed, is missing, or does not belong there.
         InputOutputError: the directory is no release.
     """
-    problems = checksum_problems(directory)
-    if problems:
-        if not is_release(directory):
-            return read_release(directory)  # no release at all: says so
-        shown = ", ".join(f"{where} {PROBLEM_WORDS[problem]}" for where, problem in problems[:5])
-        more = f", and {len(problems) - 5} more" if len(problems) > 5 else ""
-        raise DigestMismatchError(
-            f"{_shown(directory)} is not what was built: {shown}{more}",
-            "Do not use it. Restore it from a copy, or raise `version` in the recipe and build anew.",
-        )
+    _refuse(directory, checksum_problems(directory))
     return read_release(directory)
+
+
+def verify_copy(directory: Path) -> tuple[Release, list[str]]:
+    """Like :func:`verify_release`, of a copy that holds only some of the files; and which it does not hold.
+
+    Raises:
+        DigestMismatchError: a file that is there was changed, or does not belong there.
+        InputOutputError: the directory is no release: it needs its manifest and its list of checksums.
+    """
+    release, problems = read_release(directory), checksum_problems(directory)
+    _refuse(directory, [(where, problem) for where, problem in problems if problem != "missing"])
+    return release, [where for where, problem in problems if problem == "missing"]
+
+
+def verify_sm3_list(directory: Path, absent: Collection[str] = ()) -> None:
+    """Check the list of digests by SM3, but for files that are known to be absent.
+
+    Raises:
+        DigestMismatchError: a file has another digest.
+        UsageError: the release has no such list.
+        InputOutputError: the list is malformed.
+    """
+    if not os.path.lexists(directory / SM3_NAME):
+        raise UsageError(f"{_shown(directory)} has no {SM3_NAME}", "`pathcurate manifest build --sm3` writes one.")
+    differing = verify_sm3(directory, _read(directory, SM3_NAME))
+    _refuse(directory, [(where, "changed") for where in differing if where not in absent])
+
+
+def _refuse(directory: Path, problems: Sequence[tuple[str, str]]) -> None:
+    if not problems:
+        return
+    if not is_release(directory):
+        read_release(directory)  # no release at all: says so
+    shown = ", ".join(f"{where} {PROBLEM_WORDS[problem]}" for where, problem in problems[:5])
+    more = f", and {len(problems) - 5} more" if len(problems) > 5 else ""
+    raise DigestMismatchError(
+        f"{_shown(directory)} is not what was built: {shown}{more}",
+        "Do not use it. Restore it from a copy, or raise `version` in the recipe and build anew.",
+    )
 
 
 def is_release(directory: Path) -> bool:

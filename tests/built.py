@@ -45,6 +45,38 @@ columns: [slide_id, case_id, patient_id, group_id, site, sex, age, stain, level_
 """
 
 
+PRODUCT = """\
+product: 1
+name: small
+title: {zh: 六名患者的十二张切片, en: Twelve slides of six patients}
+description: {zh: 用于测试的小型数据产品。, en: A small product for tests.}
+keywords: {zh: [测试], en: [test]}
+scenarios: {zh: 测试。, en: Tests.}
+limits: {zh: 仅用于测试。, en: For tests only.}
+limitations: {zh: 数据为虚构。, en: All of it is made up.}
+holder: {name: {zh: 示例市病理诊断中心, en: Pathology Centre of Example City}, uscc: 12330299MB00000006, kind: 事业单位}
+contact: {name: 数据管理员, email: data-steward@pathology.example}
+published: 2026-01-02
+updated: quarterly
+region: 示例省/示例市
+industry: Q 卫生和社会工作
+source: original
+rights: [hold, use, operate]
+declarations:
+  {personal_information: true, sensitive: true, important_data: false, genetic_resources: false, cross_border: false}
+policy: {duo: [DUO_0000042], environment: file, valid_until: 2126-01-01}
+evidence:
+  ethics: {number: 示例伦审1, valid_until: 2126-01-01}
+  impact_assessment: {number: PIA-1, date: 2026-01-01, says: 风险可控}
+  risk_assessment: {number: DSRA-1, date: 2026-01-01, says: 风险可控}
+  legal_basis: [知情同意]
+  notarisation: {number: N-1, issued_by: 示例公证处, date: 2026-01-01}
+price: {amount: "1.50", currency: CNY, unit: slide}
+sample: {rows: 2, approved_by: 数据管理员}
+security_level: 3
+retention_until: 2126-01-01
+"""
+"""What a product file says that leaves nothing unsaid."""
 Rows = dict[str, list[dict[str, Any]]]
 
 
@@ -56,6 +88,7 @@ def build_release(
     rows: Rows | None = None,
     recipe: str | None = None,
     profile: str = "default",
+    product: str = PRODUCT,
 ) -> Path:
     """A workspace below ``root`` with one release; the release's directory.
 
@@ -66,8 +99,9 @@ def build_release(
         rows: of ``deid/``, as if a profile had made them; those of six patients if None.
         recipe: text of the recipe, whose name is ``small``; that of twelve slides if None.
         profile: that the workspace names.
+        product: what people say of the product.
     """
-    workspace = _workspace(root, permissions=permissions, rows=rows or _rows(), profile=profile)
+    workspace = _workspace(root, permissions=permissions, rows=rows or _rows(), profile=profile, product=product)
     file = root / "small.yaml"
     file.write_text((recipe or _RECIPE).replace("1.0.0", version))
     source = read_recipe(file)
@@ -76,8 +110,10 @@ def build_release(
     return build(workspace, source, actor="tester", no_permissions=not permissions).release.directory
 
 
-def _workspace(root: Path, *, permissions: bool, rows: Rows, profile: str) -> Workspace:
+def _workspace(root: Path, *, permissions: bool, rows: Rows, profile: str, product: str) -> Workspace:
     root.mkdir(exist_ok=True)
+    (root / "products").mkdir(exist_ok=True)
+    (root / "products" / "small.yaml").write_text(product)
     settings = f"{_SETTINGS}deid: {{profile: {profile}}}\n"
     (root / "pathcurate.yaml").write_text(settings + ("permissions: [{path: consent.csv}]\n" if permissions else ""))
     (root / "consent.csv").write_text("病案号\n")
@@ -137,7 +173,8 @@ def rewrite_table(release: Path, change: Callable[[pa.Table], pa.Table]) -> None
     manifest = json.loads((release / MANIFEST_NAME).read_bytes())
     manifest["content_digest"] = content_digest({"slides": identity})
     identity["table_digest"] = identity.pop("digest")
-    manifest["tables"]["slides"] |= {"sha256": file_sha256(path), **identity}
+    part = {"path": "data/slides.parquet", "rows": data.num_rows, "bytes": path.stat().st_size, "sha256": file_sha256(path)}
+    manifest["tables"]["slides"] |= {"parts": [part], **identity}
     manifest["counts"]["slides"] = data.num_rows
     quality = release / "quality" / "attrition.json"
     attrition = json.loads(quality.read_bytes())

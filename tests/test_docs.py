@@ -24,6 +24,7 @@ from pathcurate.engines.embedded import Embedded
 from pathcurate.errors import PathcurateError
 from pathcurate.filerules import load_rules
 from pathcurate.mapping import load_mapping
+from pathcurate.productfile import load_product_file
 from pathcurate.profiles import read_profile
 from pathcurate.tables import column_values, read_parquet
 from pathcurate.text.reportrow import COLUMNS
@@ -247,7 +248,7 @@ def test_the_readme_lists_every_command_with_its_example(readme: str) -> None:
 
 
 def test_the_readme_lists_every_exit_code(readme: str) -> None:
-    codes = {int(code) for row in table(readme, "code") for code in row[::2]}
+    codes = {int(code) for row in table(readme, "code") for code in row[::2] if code}
     assert codes == {0, 1, *(kind.exit_code for kind in PathcurateError.__subclasses__())}
 
 
@@ -274,6 +275,8 @@ def test_recipes_and_mappings_of_the_readme_load(readme: str, write: Callable[[s
             read_words(file)
         elif text.startswith("files:"):
             load_rules(file)
+        elif text.startswith("product:"):
+            load_product_file(file)
         else:
             load_mapping(file, COLUMNS)
 

@@ -378,7 +378,15 @@ def _run_everything(workspace: Path, inputs: Path, run: Run) -> Corpus:
         ("cohort", recipe, "--sample", "3"), ("catalog", "check"), ("catalog", "expire", "--keep", "400d"),
         ("materials", "pull", "canary", "--to-review"),
         ("manifest", "build", recipe), ("manifest", "verify", release), ("manifest", "list"), ("manifest", "show", release),
-        ("manifest", "diff", release, "canary@1.0.0"),
+        ("manifest", "verify", release, "--partial"),
+        *(
+            ("manifest", "diff", release, "canary@1.0.0", "--format", form, "-o", str(workspace / f"diff.{form}"))
+            for form in ("text", "json", "markdown", "html")
+        ),
+        *(
+            ("validate", release, "--output", f"{form}={workspace / form}")
+            for form in ("junit", "sarif", "github", "gitlab")
+        ),
         ("validate", release), ("validate", str(workspace)), ("validate", recipe),
         ("validate", str(workspace / "deid" / "slides.parquet")), ("product", "register", release), ("product", "list"),
         ("findings", "list"), ("product", "show", "canary"), ("find", "--help"),

@@ -90,9 +90,9 @@ def test_a_broken_recipe_is_refused_by_schema_and_loader(file: Path, fault: str,
 
 def test_a_real_manifest_is_of_its_schema(release: Path) -> None:
     manifest = json.loads((release / MANIFEST_NAME).read_bytes())
-    assert faults("manifest-1.schema.json", manifest) == []
-    assert faults("manifest-1.schema.json", {**manifest, "extra": 1}) != []
-    assert faults("manifest-1.schema.json", {**manifest, "tables": {}}) != []
+    assert faults("manifest-2.schema.json", manifest) == []
+    assert faults("manifest-2.schema.json", {**manifest, "extra": 1}) != []
+    assert faults("manifest-2.schema.json", {**manifest, "tables": {}}) != []
 
 
 def test_a_released_table_is_of_its_contract(release: Path) -> None:

@@ -1,44 +1,53 @@
 """``pathcurate manifest``."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pathcurate.cli.asof import as_it_was, as_of_option
+from pathcurate.cli.manifestdiff import diff_command
+from pathcurate.cli.manifestexport import command as export_command
 from pathcurate.cli.parameters import parameter_option
 from pathcurate.cli.session import Session, common_options, count_lines, counted
 
 if TYPE_CHECKING:
-    from pathcurate.model.diff import Difference, RecipeChanges, TableDifference
     from pathcurate.model.evaluation import Evaluation
 
 
 @click.group("manifest")
 def command() -> None:
-    """Build, compare, verify, list and show releases."""
+    """Build, compare, verify, list, show and export releases."""
+
+
+command.add_command(diff_command)
+command.add_command(export_command)
 
 
 @command.command("build")
 @click.argument("recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--no-permissions", is_flag=True, help="Build although no permission list is configured; the release says so.")
+@click.option("--sm3", is_flag=True, help="List the files by SM3 (GB/T 32905) too.")
 @parameter_option
 @as_of_option
 @common_options
 def build_command(
-    session: Session, recipe: Path, *, no_permissions: bool, parameters: Mapping[str, str], as_of: str | None
+    session: Session, recipe: Path, *, no_permissions: bool, sm3: bool, parameters: Mapping[str, str], as_of: str | None
 ) -> None:
     """Build the release of RECIPE's cohort.
 
     The cohort is selected anew, by the permissions of today. A version that was built is never changed, and a new one must
-    be a large enough step above the one before (`manifest diff` says which).
+    be a large enough step above the one before (`manifest diff` says which). What people say of the product stands in
+    products/NAME.yaml and goes out with it.
 
     \b
     Example:
       pathcurate manifest build recipes/demo_he_2023.yaml
     """
     from pathcurate.cohort import read_recipe, select
+    from pathcurate.cohort.preview import pictures_of
     from pathcurate.errors import ExpectationError
     from pathcurate.manifest import build
 
@@ -53,7 +62,11 @@ def build_command(
             )
         if chosen.differences is not None and (gone := chosen.differences.patients_not_permitted):
             session.say(f"{counted(gone, 'patient')} of the cohort before may not be used any more: a MAJOR step")
-        result = build(then, source, actor=session.actor, no_permissions=no_permissions)
+        with session.local_engine(workspace) as here:
+            result = build(
+                then, source, actor=session.actor, no_permissions=no_permissions, sm3=sm3, engine=here,
+                pictures=partial(pictures_of, workspace, here, session.now),
+            )  # fmt: skip
     release = result.release
     previous = release.manifest["previous"] or {}
     since = [f"  since {previous['version']} at least a {previous['bump']} step"] if "bump" in previous else []
@@ -78,112 +91,31 @@ def _disclosure_lines(evaluation: "Evaluation") -> Iterator[str]:
         yield f"    {rows} of {persons} left out"
 
 
-@command.command("diff")
-@click.argument("before")
-@click.argument("after")
-@common_options
-def diff_command(session: Session, before: str, after: str) -> int:
-    """Say what changed between two versions of a product.
-
-    BEFORE and AFTER are directories, NAME@VERSION, or NAME for its highest version. Rows, columns, the split, the attrition
-    and the recipe are compared; counts and names are shown, never a value. Exit code 5 if AFTER's version is too small a
-    step for what changed: PATCH is for other packaging only, MINOR adds, MAJOR edits, removes or divides anew.
-
-    \b
-    Example:
-      pathcurate manifest diff demo_he_2023@1.0.0 demo_he_2023
-    """
-    from pathcurate.diff import compare, is_enough, release_contents
-    from pathcurate.errors import VersionError
-    from pathcurate.releases import verify_release
-
-    old, new = (verify_release(_directory(session, text)) for text in (before, after))
-    difference = compare(release_contents(old), release_contents(new))
-    good = is_enough(difference)
-    document = {
-        **difference.as_dict(), "is_enough": good,
-        "releases": {"from": old.digest, "to": new.digest},
-    }  # fmt: skip
-    session.show(document, _diff_lines(difference, good=good))
-    return 0 if good else VersionError.exit_code
-
-
-def _diff_lines(difference: "Difference", *, good: bool) -> Iterator[str]:
-    if difference.is_same:
-        yield f"{difference.product} {difference.before}: the same release twice"
-        return
-    verdict = "" if good else f"; {difference.after} is too small"
-    yield f"{difference.product} {difference.before} -> {difference.after}"
-    yield f"least step: {difference.bump}, to {difference.least_version}{verdict}"
-    yield from (f"  {reason.bump:<6}{reason.text}" for reason in difference.reasons)
-    yield "counts"
-    for unit, change in difference.counts.items():
-        members = "" if change.added is None else f"  {change.added:,} added, {change.removed:,} removed"
-        yield f"  {unit:<10}{change.before:>9,} -> {change.after:,}{members}"
-    for name, table in difference.tables.items():
-        yield f"table {name}"
-        yield from _table_lines(table)
-    yield "attrition: slides that each step left, and rows that failed there first"
-    for step in difference.attrition:
-        remaining, dropped = ([_or_none(count) for count in pair] for pair in (step.remaining, step.dropped))
-        left, failed = (" -> ".join(dict.fromkeys(texts)) for texts in (remaining, dropped))
-        yield f"  {step.id:<24} left {left}, failed {failed}"
-    lines = list(_recipe_lines(difference.recipe))
-    yield "recipe" if lines else "recipe: the same"
-    yield from lines
-
-
-def _table_lines(table: "TableDifference") -> Iterator[str]:
-    rows = table.rows
-    kept = f"{rows.changed:,} changed, {rows.unchanged:,} the same"
-    yield f"  rows      {rows.added:,} added, {rows.removed:,} removed, {kept}"
-    if rows.by_column:
-        yield "  changed   " + ", ".join(f"{name} in {count:,}" for name, count in rows.by_column.items())
-    columns = table.columns
-    for what, names in (
-        ("added", columns.added), ("removed", columns.removed), ("retyped", columns.retyped),
-        ("may now be missing", columns.loosened), ("no longer missing", columns.tightened),
-    ):  # fmt: skip
-        if names:
-            yield f"  columns   {what}: {', '.join(names)}"
-    if table.moved:
-        yield f"  split     {counted(table.moved, 'patient')} on another side"
-
-
-def _recipe_lines(recipe: "RecipeChanges") -> Iterator[str]:
-    for what, names in (("added", recipe.added), ("removed", recipe.removed), ("changed", recipe.changed)):
-        if names:
-            yield f"  criteria  {what}: {', '.join(names)}"
-    if recipe.is_reordered:
-        yield "  criteria  run in another order"
-    if recipe.keys:
-        yield f"  keys      changed: {', '.join(recipe.keys)}"
-
-
-def _or_none(count: int | str | None) -> str:
-    if count is None:
-        return "(no such step)"
-    return count if isinstance(count, str) else f"{count:,}"
-
-
 @command.command("verify")
 @click.argument("release")
+@click.option("--partial", is_flag=True, help="Of a copy that holds only some of the files: check those.")
+@click.option("--sm3", is_flag=True, help="Check the list by SM3 too.")
 @common_options
-def verify_command(session: Session, release: str) -> None:
+def verify_command(session: Session, release: str, *, partial: bool, sm3: bool) -> None:
     """Check every byte of a release.
 
-    RELEASE is a directory, NAME@VERSION, or NAME for its highest version.
+    RELEASE is a directory, NAME@VERSION, or NAME for its highest version. Nothing but the directory is needed, and
+    `sha256sum -c manifest-sha256.txt` says the same. Exit code 4 if a file was changed, is missing or does not belong there.
 
     \b
     Example:
       pathcurate manifest verify demo_he_2023
     """
-    from pathcurate.releases import verify_release
+    from pathcurate.releases import verify_copy, verify_release, verify_sm3_list
 
-    checked = verify_release(_directory(session, release))
+    directory = _directory(session, release)
+    checked, absent = verify_copy(directory) if partial else (verify_release(directory), [])
+    if sm3:
+        verify_sm3_list(directory, absent)
+    lacking = [f"  {counted(len(absent), 'file')} of it not in this copy"] if absent else []
     session.show(
-        {"name": checked.name, "version": checked.version, "digest": checked.digest},
-        [f"{checked.name} {checked.version} is as it was built: {checked.digest}"],
+        {"name": checked.name, "version": checked.version, "digest": checked.digest, "absent": absent},
+        [f"{checked.name} {checked.version} is as it was built: {checked.digest}", *lacking],
     )
 
 

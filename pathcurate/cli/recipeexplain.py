@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     "--engine", "dialect", type=click.Choice(["embedded", "spark"]), default="embedded", show_default=True,
     help="The engine whose SQL --sql shows.",
 )  # fmt: skip
+@click.option("--rows", "rows_only", is_flag=True, help="With --sql: the query of whom the criteria keep, alone.")
 @click.option("--case", "number", metavar="NUMBER", help="Say which criterion drops a case: - or @FILE with its number.")
 @click.option("--to-review", is_flag=True, help="With --case: write a file below catalog/review/ instead of the terminal.")
 @purpose_option
@@ -42,6 +43,7 @@ def explain_command(
     language: str,
     show_sql: bool,
     dialect: str,
+    rows_only: bool,
     number: str | None,
     to_review: bool,
     purpose: str | None,
@@ -62,6 +64,8 @@ def explain_command(
     """
     from pathcurate.recipefile import load_recipe
 
+    if rows_only and not show_sql:
+        raise click.UsageError("--rows goes with --sql")
     if number is not None:
         _demand_place(to_review=to_review)
     source = load_recipe(recipe, parameters=parameters)
@@ -69,7 +73,7 @@ def explain_command(
         return _explain_case(session, source, number, to_review=to_review, purpose=purpose)
     workspace = workspace_if_any(session)
     if show_sql:
-        sql = _sql(source, workspace, dialect)
+        sql = _sql(source, workspace, dialect, rows_only=rows_only)
         session.show({"recipe": source.recipe.name, "dialect": dialect, "sql": sql}, [sql.rstrip()])
         return 0
     passages = _passages(source, workspace, language)
@@ -111,10 +115,11 @@ def _is_current(workspace: "Workspace", facts: Any) -> bool:
     return seal is not None and dict(seal.tables) == facts["inputs"]
 
 
-def _sql(source: "RecipeSource", workspace: "Workspace | None", dialect: str) -> str:
+def _sql(source: "RecipeSource", workspace: "Workspace | None", dialect: str, *, rows_only: bool) -> str:
     from pathcurate.sqlplan.compiler import compile_recipe
 
-    sql = compile_recipe(source.recipe, with_permissions=workspace is None or bool(workspace.permissions)).sql
+    plan = compile_recipe(source.recipe, with_permissions=workspace is None or bool(workspace.permissions))
+    sql = plan.rows if rows_only else plan.sql
     if dialect == "embedded":
         return sql
     import sqlglot

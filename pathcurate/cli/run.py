@@ -3,8 +3,10 @@
 A stage whose inputs and outputs are those that its last run left is skipped; only the archive is walked every time.
 """
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ from pathcurate.cli.imported import import_line
 from pathcurate.cli.parameters import parameter_option
 from pathcurate.cli.progress import phases, progress
 from pathcurate.cli.requests import answer_all, recipe_or_requests
-from pathcurate.cli.session import Session, common_options, count_lines, finding_lines
+from pathcurate.cli.session import Session, common_options, count_lines, counted, finding_lines
 
 if TYPE_CHECKING:
     from pathcurate.engines import Engine
@@ -202,6 +204,7 @@ class _Run:
         """From the de-identified tables to the registry."""
         from pathcurate.disclosure.lists import check_permission_lists, list_digests
         from pathcurate.product import register
+        from pathcurate.productfile import product_path
         from pathcurate.registries.sql import open_registry
         from pathcurate.releases import checksum_problems, read_release
         from pathcurate.stamps import file_facts
@@ -223,7 +226,8 @@ class _Run:
 
         def built() -> Facts:
             texts = self._scrubbed() if recipe.released_texts else {}
-            return {**selected(), **texts, **file_facts([directory / "manifest-sha256.txt"])}
+            said = product_path(self._workspace.root, recipe.name)
+            return {**selected(), **texts, **file_facts([directory / "manifest-sha256.txt", said])}
 
         def whole() -> Facts:
             return {**built(), "problems": [list(problem) for problem in checksum_problems(directory)]}
@@ -415,22 +419,31 @@ class _Run:
         return f"{kept.of(units):,} {units}{of} kept of {start.of(units):,}"
 
     def _manifest(self, *, no_permissions: bool) -> str:
+        from pathcurate.cohort.preview import pictures_of
         from pathcurate.manifest import build
 
-        built = build(self._workspace, self._source, actor=self._session.actor, no_permissions=no_permissions)
+        with self._session.local_engine(self._workspace) as engine:
+            built = build(
+                self._workspace, self._source, actor=self._session.actor, no_permissions=no_permissions, engine=engine,
+                pictures=partial(pictures_of, self._workspace, engine, self._session.now),
+            )  # fmt: skip
         return built.release.version + ("" if built.is_new else ", unchanged")
 
     def _validate(self, directory: Path) -> str:
-        from pathcurate.errors import DigestMismatchError, PlanIncompleteError
+        from pathcurate.errors import DigestMismatchError, DisclosureRefusedError, ExpiredError, PlanIncompleteError
         from pathcurate.model.finding import Severity
-        from pathcurate.validate import validate
+        from pathcurate.model.validationrules import RULES
+        from pathcurate.validate import Choice, validate
 
-        validation = validate(directory)
-        errors = [finding for finding in validation.findings if finding.severity is Severity.ERROR]
-        if errors:
-            is_changed = any(finding.rule.startswith("PC-DIG") for finding in errors)
-            raise (DigestMismatchError if is_changed else PlanIncompleteError)(
-                f"release {directory.parent.name} {directory.name} did not pass its validation ({len(errors)} errors)",
+        validation = validate(directory, Choice(today=self._session.now.date(), workers=os.cpu_count() or 1))
+        code = validation.exit_code("error", RULES)
+        if code:
+            kinds = {kind.exit_code: kind for kind in (DigestMismatchError, ExpiredError, DisclosureRefusedError)}
+            count = sum(finding.severity is Severity.ERROR for finding in validation.findings)
+            raise kinds.get(code, PlanIncompleteError)(
+                f"release {directory.parent.name} {directory.name} did not pass its validation ({count} errors)",
                 f"Run `pathcurate validate {directory}` to see them.",
             )
-        return f"{len(validation.checks)} rules passed"
+        told = {finding.rule for finding in validation.findings}
+        findings = f", {counted(len(validation.findings), 'finding')}" if told else ""
+        return f"{len(set(validation.checks) - told)} rules passed{findings}"

@@ -214,6 +214,17 @@ def _columns(rule: Criterion | Alternative) -> Iterator[str]:
 # --- Pictures --------------------------------------------------------------------------------------------------------
 
 
+def pictures_of(workspace: Workspace, engine: Engine, now: datetime, codes: Sequence[str]) -> dict[str, bytes]:
+    """A small JPEG of each slide that can be read, by its code in ``deid/``; never of its label.
+
+    Raises:
+        VaultError: the vault cannot be used.
+    """
+    known = {original[0]: code for code, original in look_up(open_vault(workspace.vault), codes).items()}
+    seen = _pictures(workspace, engine, sorted(known), now)
+    return {known[slide_id]: picture for slide_id, (picture, _) in seen.items() if picture is not None}
+
+
 def _pictures(workspace: Workspace, engine: Engine, slide_ids: Sequence[str], now: datetime) -> dict[str, Seen]:
     """A picture of each slide, or why there is none; archives are read at their pace and only in their hours."""
     rows = Lookup(Catalog(workspace.catalog)).rows(SLIDES, _COLUMNS, {"slide_id": OneOf(slide_ids)})

@@ -186,8 +186,9 @@ class _Choice:
             return self._cohort(str(selection.cohort))
         tables = selection.release.tables
         unit = next(unit for unit, name in UNIT_TABLES.items() if name in tables)
-        path = selection.release.directory / str(tables[UNIT_TABLES[unit]]["path"])
-        given = set(column_values(read_parquet(path, (UNIT_KEYS[unit],)), UNIT_KEYS[unit]))
+        key = UNIT_KEYS[unit]
+        paths = selection.release.paths(UNIT_TABLES[unit])
+        given = {code for path in paths for code in column_values(read_parquet(path, (key,)), key)}
         inside = sorted(set(filter(None, column_values(self._shown, UNIT_KEYS[unit]))))
         outer = self._layer.codes.layers[-1].codes(UNIT_KEYS[unit][0].upper(), inside)
         found = {code for code, shown in zip(inside, outer, strict=True) if shown in given}

@@ -13,9 +13,14 @@ from pathcurate.demo.events import Event
 
 
 def write_workspace(directory: Path) -> None:
-    """The workspace file and NB02's mapping."""
+    """The workspace file, NB02's mapping, and what is said of the product."""
     (directory / "mappings").mkdir()
-    for name, target in (("workspace.yaml", "pathcurate.yaml"), ("mapping.yaml", "mappings/nb02.yaml")):
+    (directory / "products").mkdir()
+    for name, target in (
+        ("workspace.yaml", "pathcurate.yaml"),
+        ("mapping.yaml", "mappings/nb02.yaml"),
+        ("product.yaml", "products/demo_he_2023.yaml"),
+    ):
         (directory / target).write_bytes(files("pathcurate.demo").joinpath(name).read_bytes())
 
 

@@ -62,7 +62,8 @@ def releases_with(workspace: Workspace, scope: Scope) -> list[str]:
              for name, codes in codes_of(scope, key).items()}
             for key in keys
         ]  # fmt: skip
-        paths = [directory / str(entry["path"]) for entry in read_release(directory).tables.values()]
+        release = read_release(directory)
+        paths = [path for name in release.tables for path in release.paths(name)]
         if any(_holds(path, known) for path in paths):
             found.append(f"{product}@{directory.name}")
     return found

@@ -110,7 +110,5 @@ def _releases(folder: Path) -> dict[Path, list[Path]]:
     # What checks manifests takes longer to load than a case to find.
     from pathcurate.releases import list_releases, read_release  # noqa: PLC0415
 
-    return {
-        directory: [directory / str(entry["path"]) for entry in read_release(directory).tables.values()]
-        for directory in list_releases(folder)
-    }
+    releases = [read_release(directory) for directory in list_releases(folder)]
+    return {release.directory: [path for name in release.tables for path in release.paths(name)] for release in releases}

@@ -3,45 +3,55 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import yaml
 
 from pathcurate import __version__
 from pathcurate.cohortfacts import reviewed_labels
-from pathcurate.diff import Contents as VersionContents
-from pathcurate.diff import TableContents, check_version, compare, release_contents
-from pathcurate.digests import (
-    CHECKSUMS_NAME,
-    content_digest,
-    file_sha256,
-    sha256_text,
-    write_checksums,
-)
+from pathcurate.diff import check_version, compare
+from pathcurate.diff.contents import Contents as VersionContents
+from pathcurate.diff.contents import TableContents, release_contents
+from pathcurate.diff.notes import difference_markdown
+from pathcurate.digests import content_digest, sha256_text
 from pathcurate.disclosure.criteria import telling_criteria
-from pathcurate.errors import DisclosureRefusedError, PlanIncompleteError, VersionError
+from pathcurate.engines.embedded import Embedded
+from pathcurate.errors import DisclosureRefusedError, PlanIncompleteError, UsageError, VersionError
 from pathcurate.htmlreport.disclosure import disclosure_svg
-from pathcurate.htmlreport.page import ColumnFacts, ReleaseFacts, TableFacts, release_page
+from pathcurate.htmlreport.release import release_page
+from pathcurate.manifest.commitment import write_commitments
 from pathcurate.manifest.contents import Built, Contents, ReleaseTable
 from pathcurate.manifest.evaluation import narrowed, write_suppressed
-from pathcurate.model.attrition import COHORT_FILE, ShownAttrition
+from pathcurate.manifest.gathering import Said, describe, published, thumbnails
+from pathcurate.manifest.hashing import digests_by
+from pathcurate.manifest.written import footer, table_entry, write_lists, write_table, write_text
+from pathcurate.metadata import documents
+from pathcurate.metadata.jsontext import json_text
+from pathcurate.metadata.rendered import load_forms
+from pathcurate.model.attrition import COHORT_FILE
 from pathcurate.model.deidentified import TOP_AGE
+from pathcurate.model.description import URN
 from pathcurate.model.diff import Difference
-from pathcurate.model.evaluation import CHART_PATH, EVALUATION_PATH, Evaluation, Standard
+from pathcurate.model.evaluation import CHART_PATH, EVALUATION_PATH, Evaluation
 from pathcurate.model.labelreview import QUALITY_PATH
 from pathcurate.model.manifest import MANIFEST_NAME, MANIFEST_SCHEMA
+from pathcurate.model.productfile import PRODUCT_FILE
+from pathcurate.productfile import load_product_file, product_path
 from pathcurate.profiles import load_profile
 from pathcurate.recipefile import RecipeSource
 from pathcurate.releases import Release, list_releases, read_release, verify_release, version_key
 from pathcurate.roles import shared_directory
 from pathcurate.storage import sync_tree
-from pathcurate.tables import write_parquet
 from pathcurate.vault import append_event, open_vault
 from pathcurate.verification import demand_seal
 from pathcurate.workspace import Workspace
+
+Pictures = Callable[[Sequence[str]], Mapping[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +69,16 @@ class BuildResult:
     evaluation: Evaluation
 
 
-def build(workspace: Workspace, source: RecipeSource, *, actor: str, no_permissions: bool = False) -> BuildResult:
+def build(
+    workspace: Workspace,
+    source: RecipeSource,
+    *,
+    actor: str,
+    no_permissions: bool = False,
+    sm3: bool = False,
+    engine: Embedded | None = None,
+    pictures: Pictures | None = None,
+) -> BuildResult:
     """Build a release from the recipe's cohort.
 
     The directory is made under a temporary name and renamed when it is whole. It holds no time of day: the same cohort
@@ -70,8 +89,12 @@ def build(workspace: Workspace, source: RecipeSource, *, actor: str, no_permissi
         source: the recipe.
         actor: who runs it, for the audit trail.
         no_permissions: build although no permission list is configured; the release says so.
+        sm3: list the files by SM3 too.
+        engine: digests the rows of large tables; without it this process does.
+        pictures: gives small pictures of slides by their codes in ``deid/``, for a product file that allows some.
 
     Raises:
+        UsageError: the product file is not of its form, or of another product.
         DisclosureRefusedError: no permission list is configured and ``no_permissions`` is not given, a criterion tells a
             true value, or the profile's k cannot be reached.
         PlanIncompleteError: the cohort is missing, of another recipe, or older than the de-identified tables.
@@ -98,14 +121,16 @@ def build(workspace: Workspace, source: RecipeSource, *, actor: str, no_permissi
             "the cohort was selected by another version of the recipe", "Run `pathcurate cohort` again."
         )
     vault = open_vault(workspace.vault)
-    built = Contents(workspace, recipe, load_profile(workspace), vault.key).build()
-    draft = _draft(source, narrowed(workspace, recipe, cohort, built.released, built.evaluation), built)
-    draft = replace(draft, labels=reviewed_labels(workspace, recipe.name, source.sha256))
+    built = Contents(workspace, recipe, load_profile(workspace), vault.key, digests_by(engine)).build()
+    cohort = narrowed(workspace, recipe, cohort, built.released, built.evaluation)
+    draft = _draft(workspace, _said(workspace, source, cohort), built)
     parent = workspace.releases / recipe.name
     if (parent / recipe.version).exists():
         result = _found(parent / recipe.version, draft)
     else:
-        result = BuildResult(_make(parent, draft, _difference(workspace, draft)), True, built.evaluation)
+        since = _difference(workspace, draft)
+        shown = thumbnails(draft.said, built, vault.key, pictures) if pictures is not None else {}
+        result = BuildResult(_make(parent, draft, since, vault.key, shown, sm3=sm3), True, built.evaluation)
     write_suppressed(workspace, recipe, built.suppressed)
     facts: dict[str, str | int] = {
         "release": f"{recipe.name}@{recipe.version}",
@@ -132,67 +157,83 @@ def _cohort_facts(workspace: Workspace, source: RecipeSource) -> dict[str, Any]:
     return facts
 
 
+def _said(workspace: Workspace, source: RecipeSource, cohort: Mapping[str, Any]) -> Said:
+    """What others than the tables say of the release."""
+    recipe = source.recipe
+    path = product_path(workspace.root, recipe.name)
+    file = load_product_file(path) if path.is_file() else None
+    if file is not None and file.name != recipe.name:
+        raise UsageError(
+            f"products/{path.name} is of another product", f"Set its `name` to {recipe.name}, which the recipe builds."
+        )
+    lock = str(yaml.safe_dump(json.loads(source.canonical), allow_unicode=True, sort_keys=True))
+    labels = reviewed_labels(workspace, recipe.name, source.sha256)
+    earlier = tuple(path.name for path in _lower(workspace, recipe.name, recipe.version))
+    return Said(source, lock, sha256_text(lock.encode()), cohort, file, labels, earlier)
+
+
+def _lower(workspace: Workspace, name: str, version: str) -> list[Path]:
+    """Releases of lower versions, the lowest first."""
+    return [
+        path for path in list_releases(workspace.releases)
+        if path.parent.name == name and version_key(path.name) < version_key(version)
+    ]  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class _Draft:
     """A release before it is written.
 
     Attributes:
-        source: its recipe.
-        cohort: the cohort's facts.
-        tables: its tables by name, that of its unit first.
-        evaluation: what they tell about people.
-        standard: by which that is judged.
+        workspace: it is made from.
+        said: what others than its tables say of it.
+        built: its tables and their evaluation.
         manifest: ``MANIFEST.json``, without what only the written files and the version before can tell.
-        labels: how often its labels are wrong, None if nobody reviewed them.
+        product: the bytes of the product file, None if there is none.
     """
 
-    source: RecipeSource
-    cohort: Mapping[str, Any]
-    tables: Mapping[str, ReleaseTable]
-    evaluation: Evaluation
-    standard: Standard
+    workspace: Workspace
+    said: Said
+    built: Built
     manifest: Mapping[str, Any]
-    labels: str | None = None
-
-    @property
-    def lock(self) -> str:
-        """The resolved recipe."""
-        return str(yaml.safe_dump(json.loads(self.source.canonical), allow_unicode=True, sort_keys=True))
+    product: bytes | None
 
 
-def _draft(source: RecipeSource, cohort: Mapping[str, Any], built: Built) -> _Draft:
-    recipe, tables = source.recipe, built.tables
-    draft = _Draft(source, cohort, tables, built.evaluation, built.standard, {})
+def _draft(workspace: Workspace, said: Said, built: Built) -> _Draft:
+    recipe, cohort = said.source.recipe, said.cohort
+    path = product_path(workspace.root, recipe.name)
     manifest = {
         "schema": MANIFEST_SCHEMA,
         "kind": "manifest-only",
         "product": recipe.name,
         "version": recipe.version,
+        "urn": f"{URN}:{recipe.name}:{recipe.version}",
         "title": recipe.title,
-        "content_digest": content_digest({name: table.identity for name, table in tables.items()}),
+        "published": published(workspace, cohort, said.file).isoformat(),
+        "content_digest": content_digest({name: table.identity for name, table in built.tables.items()}),
         "counts": cohort["counts"],
         "split": cohort["split"],
-        "recipe": {
-            "name": recipe.name, "lock_sha256": sha256_text(draft.lock.encode()), "canonical_sha256": source.sha256,
-        },
+        "recipe": {"name": recipe.name, "lock_sha256": said.lock_sha256, "canonical_sha256": said.source.sha256},
         "inputs": {key: digest for key, digest in cohort["inputs"].items() if key.startswith("deid/")},
         "permissions": {"configured": cohort["has_permissions"], "purpose": recipe.purpose},
         "deid": built.evaluation.manifest(),
         "tool": {"name": "pathcurate", "version": __version__},
-    }  # fmt: skip
-    return replace(draft, manifest=manifest)
+    }
+    return _Draft(workspace, said, built, manifest, path.read_bytes() if said.file is not None else None)
 
 
 def _found(directory: Path, draft: _Draft) -> BuildResult:
-    """The release that is there already, if it holds the same rows by the same recipe.
+    """The release that is there already, if it holds the same rows by the same recipe and says the same of the product.
 
     What else the archive holds may have grown in between: that changes the attrition, but releases nothing new.
     """
     there = read_release(directory)
     facts = ("content_digest", "recipe", "permissions", "title", "deid")
+    said = directory / PRODUCT_FILE
     # Releases of before 0.6.0 do not say by which profile they were made.
-    if all(there.manifest.get(fact, draft.manifest[fact]) == draft.manifest[fact] for fact in facts):
-        return BuildResult(there, False, draft.evaluation)
+    is_same = all(there.manifest.get(fact, draft.manifest[fact]) == draft.manifest[fact] for fact in facts)
+    if is_same and (said.read_bytes() if said.is_file() else None) == draft.product:
+        return BuildResult(there, False, draft.built.evaluation)
     raise VersionError(
         f"{there.name} {there.version} exists with other content",
         "Raise `version` in the recipe: a version that was built is never changed.",
@@ -213,37 +254,46 @@ def _difference(workspace: Workspace, draft: _Draft) -> _Since | None:
     Raises:
         VersionError: the draft's version is too small a step for that.
     """
-    recipe = draft.source.recipe
-    lower = [
-        path for path in list_releases(workspace.releases)
-        if path.parent.name == recipe.name and version_key(path.name) < version_key(recipe.version)
-    ]  # fmt: skip
+    said = draft.said
+    lower = _lower(workspace, said.source.recipe.name, said.source.recipe.version)
     if not lower:
         return None
     before = verify_release(lower[-1])
-    tables = {name: _contents(table) for name, table in draft.tables.items()}
-    after = VersionContents(
-        recipe.name, recipe.version, tables, draft.manifest["counts"], draft.cohort["has_permissions"],
-        draft.cohort["attrition"], json.loads(draft.source.canonical),
-    )  # fmt: skip
-    difference = compare(release_contents(before), after)
+    difference = compare(release_contents(before), _version_contents(draft))
     check_version(difference)
     return _Since(before, difference)
 
 
+def _version_contents(draft: _Draft) -> VersionContents:
+    said, manifest = draft.said, draft.manifest
+    return VersionContents(
+        manifest["product"], manifest["version"], {name: _contents(table) for name, table in draft.built.tables.items()},
+        manifest["counts"], said.cohort["has_permissions"], said.cohort["attrition"], json.loads(said.source.canonical),
+        inputs=manifest["inputs"], deid=manifest["deid"], profile_digest=draft.built.evaluation.profile_digest,
+        file=said.file,
+    )  # fmt: skip
+
+
 def _contents(table: ReleaseTable) -> TableContents:
-    return TableContents(table.table.key, table.identity, table.data.schema, lambda: table.data)
+    return TableContents(table.table.key, table.identity, table.data.schema, partial(_columns, table.data))
 
 
-def _make(parent: Path, draft: _Draft, since: _Since | None) -> Release:
+def _columns(data: pa.Table, names: Sequence[str]) -> pa.Table:
+    return data.select(list(names))
+
+
+def _make(
+    parent: Path, draft: _Draft, since: _Since | None, key: bytes, shown: Mapping[str, bytes], *, sm3: bool
+) -> Release:
     """Write the release below a temporary name, and give it its own when it is whole."""
     shared_directory(parent)
     for stale in parent.glob(".building-*"):
         shutil.rmtree(stale)
     temporary = Path(tempfile.mkdtemp(dir=parent, prefix=".building-"))
-    target = parent / draft.source.recipe.version
+    target = parent / draft.said.source.recipe.version
     try:
-        _write(temporary, draft, since)
+        _write(temporary, draft, since, key, shown)
+        write_lists(temporary, sm3=sm3)
         read_release(temporary)
         sync_tree(temporary)
         temporary.chmod(0o755)
@@ -253,55 +303,41 @@ def _make(parent: Path, draft: _Draft, since: _Since | None) -> Release:
     return read_release(target)
 
 
-def _write(directory: Path, draft: _Draft, since: _Since | None) -> None:
-    cohort = draft.cohort
-    entries = {name: _write_table(directory, draft, table) for name, table in draft.tables.items()}
+def _write(directory: Path, draft: _Draft, since: _Since | None, key: bytes, shown: Mapping[str, bytes]) -> None:
+    said, built = draft.said, draft.built
+    cohort, evaluation = said.cohort, built.evaluation
+    digest = str(draft.manifest["content_digest"])
+    parts = {
+        name: write_table(directory, table, footer(said.source, name, digest, cohort["attrition"]))
+        for name, table in built.tables.items()
+    }
+    entries = {name: table_entry(table, parts[name]) for name, table in built.tables.items()}
     manifest = {**draft.manifest, "previous": _previous(since), "tables": entries}
-    unit, *_ = draft.tables
-    evaluation, chart = draft.evaluation, disclosure_svg(draft.evaluation)
+    if "slide_id" in built.released.column_names:
+        write_commitments(draft.workspace, directory, manifest["product"], key, built.released["slide_id"])
+    difference = since.difference if since is not None else None
+    description = describe(draft.workspace, said, built, parts, manifest, difference, shown)
     texts = {
-        "provenance/recipe.lock.yaml": draft.lock,
-        f"provenance/queries/{unit}.sql": cohort["sql"],
-        "quality/attrition.json": _json(cohort["attrition"]),
-        EVALUATION_PATH: _json(evaluation.as_dict(draft.standard, manifest["content_digest"])),
-        CHART_PATH: chart,
-        "metadata/dictionary.json": _json([_dictionary(table) for table in draft.tables.values()]),
-        MANIFEST_NAME: _json(manifest),
-        "report.html": release_page(_facts(manifest, draft)),
+        "provenance/recipe.lock.yaml": said.lock,
+        **{f"provenance/queries/{name}.sql": sql for name, sql in description.queries.items()},
+        "quality/attrition.json": json_text(cohort["attrition"]),
+        EVALUATION_PATH: json_text(evaluation.as_dict(built.standard, digest)),
+        CHART_PATH: disclosure_svg(evaluation),
+        MANIFEST_NAME: json_text(manifest),
+        **dict(documents(description, load_forms(draft.workspace.root / "forms"))),
+        "report.html": release_page(description),
     }
-    if draft.labels is not None:
-        texts[QUALITY_PATH] = draft.labels
+    if draft.product is not None:
+        texts[PRODUCT_FILE] = draft.product.decode()
+    if said.labels is not None:
+        texts[QUALITY_PATH] = said.labels
     if since is not None:
-        texts[f"quality/diff-from-{since.release.version}.json"] = _json(since.difference.as_dict())
+        name = f"quality/diff-from-{since.release.version}"
+        texts |= {
+            f"{name}.json": json_text(since.difference.as_dict()), f"{name}.md": difference_markdown(since.difference),
+        }  # fmt: skip
     for relpath, text in texts.items():
-        _write_text(directory / relpath, text)
-    (directory / CHECKSUMS_NAME).write_bytes(write_checksums(directory))
-    (directory / CHECKSUMS_NAME).chmod(0o444)
-
-
-def _write_table(directory: Path, draft: _Draft, table: ReleaseTable) -> dict[str, Any]:
-    """Write one table, and say what the manifest says of it."""
-    name, recipe = table.table.name, draft.source.recipe
-    footer = {
-        "pathcurate.table": name,
-        "pathcurate.product": recipe.name,
-        "pathcurate.version": recipe.version,
-        "pathcurate.content_digest": draft.manifest["content_digest"],
-        "pathcurate.recipe": draft.source.canonical.decode(),
-        "pathcurate.recipe_sha256": draft.source.sha256,
-        "pathcurate.attrition": _json(draft.cohort["attrition"], indent=None),
-        "pathcurate.tool": f"pathcurate {__version__}",
-    }
-    path = directory / "data" / f"{name}.parquet"
-    write_parquet(path, table.data, footer, mode=0o444)
-    return {
-        "path": f"data/{name}.parquet",
-        "rows": table.identity["rows"],
-        "key": list(table.table.key),
-        "sha256": file_sha256(path),
-        "table_digest": table.identity["digest"],
-        "schema_sha256": table.identity["schema_sha256"],
-    }
+        write_text(directory, relpath, text)
 
 
 def _previous(since: _Since | None) -> dict[str, str] | None:
@@ -309,59 +345,3 @@ def _previous(since: _Since | None) -> dict[str, str] | None:
         return None
     release = since.release
     return {"version": release.version, "release_digest": release.digest, "bump": str(since.difference.bump)}
-
-
-def _facts(manifest: Mapping[str, Any], draft: _Draft) -> ReleaseFacts:
-    return ReleaseFacts(
-        title=manifest["title"],
-        product=manifest["product"],
-        version=manifest["version"],
-        content_digest=manifest["content_digest"],
-        attrition=ShownAttrition.from_dict(draft.cohort["attrition"]),
-        split=manifest["split"],
-        tables=tuple(_table_facts(table) for table in draft.tables.values()),
-        recipe=draft.lock,
-        inputs=manifest["inputs"],
-        purpose=manifest["permissions"]["purpose"],
-        has_permissions=manifest["permissions"]["configured"],
-        tool=f"pathcurate {__version__}",
-        evaluation=draft.evaluation,
-        standard=draft.standard,
-    )
-
-
-def _table_facts(built: ReleaseTable) -> TableFacts:
-    columns = tuple(
-        ColumnFacts(column.name, str(column.type), column.meaning, column.unit, built.data[column.name].null_count)
-        for column in built.table.columns
-    )
-    return TableFacts(built.table.name, built.table.row, built.data.num_rows, columns)
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    path.chmod(0o444)
-
-
-def _json(value: object, indent: int | None = 1) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent, sort_keys=True) + ("\n" if indent else "")
-
-
-def _dictionary(built: ReleaseTable) -> dict[str, Any]:
-    table, data = built.table, built.data
-    return {
-        "table": table.name,
-        "row": table.row,
-        "columns": [
-            {
-                "name": column.name,
-                "type": str(column.type),
-                "unit": column.unit,
-                "meaning": column.meaning,
-                "identifying": str(column.identifying),
-                "missing": data[column.name].null_count,
-            }
-            for column in table.columns
-        ],
-    }

@@ -347,6 +347,25 @@ UNIT_TABLES = {"slide": "slides", "case": "cases", "patient": "patients"}
 UNIT_KEYS = {"slide": "slide_id", "case": "case_id", "patient": "patient_id"}
 
 
+LINKS_RELEASED = Table(
+    name="links",
+    row="one slide and one report of its case, both of which go out",
+    key=("slide_id", "report_id"),
+    columns=(
+        SLIDES_DEID["slide_id"], REPORTS_DEID["report_id"], replace(CASE_ID, required=True),
+        replace(LINKS["tier"], meaning="How the link of the slide to its case came about."),
+    ),
+)  # fmt: skip
+SPLITS_RELEASED = Table(
+    name="splits",
+    row="one patient and the side of the split that all of their rows are on",
+    key=("patient_id",),
+    columns=(replace(PATIENT_ID, required=True), replace(SPLIT, required=True)),
+)
+BETWEEN_TABLES = {table.name: table for table in (LINKS_RELEASED, SPLITS_RELEASED)}
+"""What a release says of how its tables hang together."""
+
+
 def released(table: Table, columns: tuple[str, ...]) -> Table:
     """The table that a release holds: these columns of a de-identified table, ``split`` among them if it is asked for.
 

@@ -6,7 +6,7 @@ only adds, MAJOR edits, removes, divides anew or promises less. Everything here 
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -47,12 +47,14 @@ class CountChange:
         after: in the later one.
         added: of these, those that the earlier one did not have; None where neither table says which they are.
         removed: those that the later one no longer has; likewise.
+        changed: those of both of which a row differs; likewise.
     """
 
     before: int
     after: int
     added: int | None
     removed: int | None
+    changed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +104,16 @@ class TableDifference:
         rows: see :class:`RowChanges`.
         columns: see :class:`ColumnChanges`.
         moved: patients on another side of the split; 0 where no column says whose a row is.
+        moves: sides before and after, as ``train -> test``, to how many of these patients.
+        causes: ``added``, ``removed`` and ``changed`` to why, and how many rows for that.
     """
 
     is_rekeyed: bool
     rows: RowChanges
     columns: ColumnChanges
     moved: int
+    moves: Mapping[str, int] = field(default_factory=dict)
+    causes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +150,122 @@ class RecipeChanges:
     keys: tuple[str, ...] = ()
 
 
+class Cause(StrEnum):
+    """Why a row came, went or differs."""
+
+    INPUT = "new_input"
+    SOURCE = "source"
+    LINK = "link"
+    RULE = "rule"
+    FILTER = "filter"
+    PERMISSION = "permission"
+    DRAWN = "drawn"
+    UNTOLD = "untold"
+
+
+CAUSE_WORDS: Mapping[str, str] = {
+    Cause.INPUT: "new in the archive",
+    Cause.SOURCE: "the source changed",
+    Cause.LINK: "linked to another case or person",
+    Cause.RULE: "the de-identification rule changed",
+    Cause.FILTER: "a criterion changed",
+    Cause.PERMISSION: "withdrawn, or permissions changed",
+    Cause.DRAWN: "sample or split",
+    Cause.UNTOLD: "not told by the releases",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaChange:
+    """One change of the schema, graded as data contract tools do it.
+
+    Attributes:
+        table: where.
+        column: which, empty for the table itself.
+        change: what happened.
+        effect: whether the contract is ``tightened``, ``loosened`` or otherwise ``changed``, or only ``extended``.
+        consumer: ``breaking`` or ``non-breaking`` for whoever reads by the schema of before.
+        producer: likewise for whoever delivers by it.
+    """
+
+    table: str
+    column: str
+    change: str
+    effect: str
+    consumer: str
+    producer: str
+
+
+@dataclass(frozen=True, slots=True)
+class TermChange:
+    """One change of what the product file says.
+
+    Attributes:
+        term: the key of the file, such as ``policy.duo``.
+        effect: ``tightened`` or ``loosened``; ``changed`` where no rule tells which; ``reworded`` for what binds nobody.
+        bump: the least step that it demands.
+        added: names from closed lists and days that are said now; of words none are repeated.
+        removed: those that are no longer said.
+    """
+
+    term: str
+    effect: str
+    bump: Bump
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FigureChange:
+    """A figure before and after; None where a version does not tell it.
+
+    Attributes:
+        name: of the figure, such as ``k_min`` or an indicator of the scorecard.
+        before: in the earlier version.
+        after: in the later one.
+        effect: ``tightened`` or ``loosened`` where it is a promise, else ``changed``.
+    """
+
+    name: str
+    before: str | int | float | None
+    after: str | int | float | None
+    effect: str = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Rows with one value; see :class:`Stratum`.
+
+    Attributes:
+        value: the value, None for a missing one; empty for all others together.
+        before: rows of the earlier version, as a multiple of the smallest cell; None if they are few.
+        after: of the later one.
+    """
+
+    value: str | None
+    before: int | None
+    after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """How rows are spread over the values of a column, so coarse that no few of them can be worked out.
+
+    Attributes:
+        column: its name.
+        totals: rows before and after.
+        shares: of the frequent values, the most frequent first; years and ages in their order.
+        other_values: how many more values there are.
+        others: rows of these together; None if there are none.
+    """
+
+    column: str
+    totals: tuple[int, int]
+    shares: tuple[Share, ...]
+    other_values: int
+    others: Share | None
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """What changed from one version of a product to another.
@@ -160,6 +282,13 @@ class Difference:
         attrition: every step of either version, in the order of the later one.
         recipe: what became of the recipe.
         reasons: what demands a step, gravest first.
+        schema: every change of the schema, graded for consumers and producers.
+        terms: what became of the product file.
+        privacy: what became of what the release tells about people.
+        quality: what became of the scorecard.
+        strata: how the units' spread has shifted, by column.
+        cohort_causes: why units came, went and changed, as the curator's cohort told it: what happened to why to how many,
+            small counts hidden; empty where only the releases are there.
     """
 
     product: str
@@ -173,6 +302,12 @@ class Difference:
     attrition: tuple[StepChange, ...]
     recipe: RecipeChanges
     reasons: tuple[Reason, ...]
+    schema: tuple[SchemaChange, ...] = ()
+    terms: tuple[TermChange, ...] = ()
+    privacy: tuple[FigureChange, ...] = ()
+    quality: tuple[FigureChange, ...] = ()
+    strata: tuple[Stratum, ...] = ()
+    cohort_causes: Mapping[str, Mapping[str, int | str]] = field(default_factory=dict)
 
     @property
     def bump(self) -> Bump:
@@ -192,7 +327,10 @@ class Difference:
     def as_dict(self) -> dict[str, Any]:
         """As plain JSON values."""
         content = asdict(self)
-        parts = ("is_same", "counts", "tables_added", "tables_removed", "tables", "attrition", "recipe")
+        parts = (
+            "is_same", "counts", "tables_added", "tables_removed", "tables", "schema", "terms", "privacy", "quality",
+            "strata", "cohort_causes", "attrition", "recipe",
+        )  # fmt: skip
         return {
             "product": self.product,
             "from": self.before,
@@ -202,6 +340,16 @@ class Difference:
             "reasons": [{"bump": str(reason.bump), "text": reason.text} for reason in self.reasons],
             **{name: content[name] for name in parts},
         }
+
+
+def is_step_count(value: object) -> bool:
+    """Whether a value of an attrition is a count, or a word that stands for a hidden one, and nothing else."""
+    if isinstance(value, str):
+        return _HIDDEN.fullmatch(value) is not None
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+_HIDDEN = re.compile(r"withheld|<\d{1,4}")
 
 
 def version_step(before: str, after: str) -> Bump:

@@ -28,6 +28,8 @@ class Parts:
     Attributes:
         ctes: common table expressions in order.
         joins: what is joined to the units, which are called ``u``.
+        counts: by key, the expressions that count something for each entity of that key alone; all of one key are joined at
+            once, because a join of all units costs more than what it brings.
         own: columns of the units' own view that are needed.
         answers: by level, the conditions that are answered for each of its entities: name to SQL over ``r``.
         needed: by level, the columns that those look at.
@@ -35,9 +37,23 @@ class Parts:
 
     ctes: list[str] = field(default_factory=list)
     joins: list[str] = field(default_factory=list)
+    counts: dict[str, list[str]] = field(default_factory=dict)
     own: dict[str, None] = field(default_factory=dict)
     answers: dict[str, dict[str, str]] = field(default_factory=dict)
     needed: dict[str, dict[str, None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """When a criterion is met.
+
+    Attributes:
+        sql: true where it is, false where it is not, null where a missing value leaves it open.
+        kept: true where it is, and anything else where it is not; an engine can begin with what a plain condition keeps.
+    """
+
+    sql: str
+    kept: str
 
 
 class Criteria:
@@ -53,13 +69,15 @@ class Criteria:
         self._recipe = relations.recipe
         self._number = 0
 
-    def met(self, criterion: Criterion | Alternative, level: str | None = None) -> str:
-        """SQL that is true where the criterion is met, false where it is not, null where a missing value leaves it open."""
+    def met(self, criterion: Criterion | Alternative, level: str | None = None) -> Met:
+        """When a criterion is met."""
         level = criterion.level or level or self._recipe.unit
         if criterion.has is not None:
             return self._has(criterion.has, level)
         if criterion.any_of is not None:
-            return "(" + " or ".join(self.met(one, level) for one in criterion.any_of) + ")"
+            every = [self.met(one, level) for one in criterion.any_of]
+            sql, kept = (" or ".join(texts) for texts in ([one.sql for one in every], [one.kept for one in every]))
+            return Met(f"({sql})", f"({kept})")
         view = self._relations.views[LEVEL_VIEWS[level]]
         is_own = level == self._recipe.unit
         alias = "u" if is_own else "r"
@@ -71,23 +89,31 @@ class Criteria:
             sql = f"({condition})"
         if is_own:
             self._parts.own.update(dict.fromkeys(columns))
-            return sql
+            return Met(sql, sql)
         name = self._name("c")
         self._parts.answers.setdefault(level, {})[name] = sql
         self._parts.needed.setdefault(level, {}).update(dict.fromkeys(columns))
-        return f"at_{level}.{name}"
+        return Met(f"at_{level}.{name}", f"at_{level}.{name}")
 
     def _name(self, prefix: str) -> str:
         self._number += 1
         return f"{prefix}{self._number}"
 
-    def _has(self, has: Has, level: str) -> str:
+    def _has(self, has: Has, level: str) -> Met:
         name = self._name("n")
         keys = self.keys(has, level)
         self._parts.ctes.append(f"{name} as (\n  {self.counted(has, keys)}\n)")
-        self._parts.joins.append(f"left join {name} on {belongs(has, keys, name, 'u')}")
-        self._parts.own.update(dict.fromkeys(keys))
-        return f"(coalesce({name}.n, 0) {has.operator} {has.threshold})"
+        if len(keys) == 1:
+            count = counted_once(self._parts, keys[0], name)
+        else:
+            self._parts.joins.append(f"left join {name} on {belongs(has, keys, name, 'u')}")
+            self._parts.own.update(dict.fromkeys(keys))
+            count = f"{name}.n"
+        compared = f"{has.operator} {has.threshold}"
+        # Where some are asked for, an entity of which nothing was counted is out without further ado.
+        asks_for_some = has.operator in {">", ">=", "="} and has.threshold + (has.operator == ">") > 0
+        sql = f"(coalesce({count}, 0) {compared})"
+        return Met(sql, f"({count} {compared})" if asks_for_some else sql)
 
     def keys(self, rows: Rows, level: str) -> tuple[str, ...]:
         """The columns by which rows belong to the entity of a unit."""
@@ -101,6 +127,10 @@ class Criteria:
 
     def counted(self, rows: Rows, keys: Sequence[str]) -> str:
         """How many rows each entity has: columns ``keys`` and ``n``."""
+        if _asks_for_words_alone(rows) and set(keys) <= {"case_no", "patient_no"}:
+            chosen, grouped = ", ".join(f"m.{key} as {key}" for key in keys), ", ".join(f"m.{key}" for key in keys)
+            said = self._relations.mentions(rows.text or "", keys)
+            return f"select {chosen}, count(*) as n from {said} as m group by {grouped}"
         source, condition = self.source(rows, keys)
         places = {key: "i.index_key" if key == "event_no" else f"r.{key}" for key in keys}
         if "specimen" in keys and rows.table in OF_REPORTS:
@@ -147,7 +177,19 @@ class Criteria:
         return f"{relation} as r{source}", " and ".join(conditions)
 
     def finish(self) -> None:
-        """Write what is asked of the entities of each other level: one pass over each of their views."""
+        """Write what was counted, one join for each key, and what is asked of entities of other levels, one pass each."""
+        for key, names in self._parts.counts.items():
+            every = " union all ".join(
+                f"select c.{key} as {key}, "
+                + ", ".join(f"{'c.n' if name == one else 'cast(null as bigint)'} as {name}" for name in names)
+                + f" from {one} as c"
+                for one in names
+            )
+            summed = ", ".join(f"max(k.{name}) as {name}" for name in names)
+            whole = f"select k.{key} as {key}, {summed} from ({every}) as k group by k.{key}"
+            self._parts.ctes.append(f"of_{key} as (\n  {whole}\n)")
+            self._parts.joins.append(f"left join of_{key} on of_{key}.{key} = u.{key}")
+            self._parts.own[key] = None
         for level, answers in self._parts.answers.items():
             keys = numbered(LEVEL_KEYS[level])
             needed = self._parts.needed[level]
@@ -160,6 +202,12 @@ class Criteria:
             on = " and ".join(f"at_{level}.{key} = u.{key}" for key in keys)
             self._parts.joins.append(f"left join at_{level} on {on}")
             self._parts.own.update(dict.fromkeys(keys))
+
+
+def counted_once(parts: Parts, key: str, name: str) -> str:
+    """The column, beside each unit, with what the expression ``name`` counts (columns ``key`` and ``n``) for its entity."""
+    parts.counts.setdefault(key, []).append(name)
+    return f"of_{key}.{name}"
 
 
 def escaped(text: str, view: Table, alias: str) -> tuple[tuple[str, ...], str]:
@@ -181,6 +229,14 @@ def looks_at_index(rows: Rows) -> bool:
     return rows.within is not None or "laterality" in (rows.match or ()) or not FROM_DAY0.isdisjoint(rows.where)
 
 
+def _asks_for_words_alone(rows: Rows) -> bool:
+    """Whether only a report's words decide: then where these stand is enough, and the report itself need not be read."""
+    return (
+        rows.table == "reports" and rows.text is not None
+        and not rows.where and not rows.match and not looks_at_index(rows)
+    )  # fmt: skip
+
+
 def belongs(rows: Rows, keys: Sequence[str], counted: str, unit: str) -> str:
     """On what rows that were counted for entities are joined to units; what reports say was counted for no specimen too."""
     is_said = rows.table in OF_REPORTS
@@ -192,6 +248,6 @@ def belongs(rows: Rows, keys: Sequence[str], counted: str, unit: str) -> str:
     )
 
 
-def bit(number: int) -> str:
-    """The value of a bit as a 64-bit literal."""
-    return f"cast({literal(1 << number)} as bigint)"
+def bit(number: int | None) -> str:
+    """The value of a bit as a 64-bit literal; of none, 0."""
+    return f"cast({literal(0 if number is None else 1 << number)} as bigint)"

@@ -6,7 +6,6 @@ from pathcurate.model.deidentified import DEID_TABLES
 from pathcurate.model.recipe import Output, Recipe, Rows, Where
 from pathcurate.model.recipe.declared import INDEX_EVENT
 from pathcurate.model.recipe.levels import DATES, NUMBERS, OF_REPORTS, PERSONAL
-from pathcurate.sqlplan.compiler import PLACES
 from pathcurate.sqlplan.criteria import Criteria, Parts, looks_at_index
 from pathcurate.sqlplan.expressions import all_sql, literal
 from pathcurate.sqlplan.labels import KEPT
@@ -127,7 +126,7 @@ def output_sql(recipe: Recipe, name: str, *, with_permissions: bool) -> tuple[st
 
 def _of_kept(relations: Relations, name: str, output: Output, number: str) -> str:
     """What rows ``r`` are joined to, as ``k``: whom they must belong to, and whose specimen and block they must be of."""
-    places = [place for place in PLACES if place in (output.match or ())]
+    places = [place for place in ("specimen", "block") if place in (output.match or ())]
     if not places:
         kept = f"(select distinct u.{number} as unit from {KEPT} as u where u.{number} is not null)"
         return f"{kept} as k on k.unit = r.{number}"

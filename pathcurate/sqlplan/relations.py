@@ -153,12 +153,13 @@ class Relations:
         rows = self.of(table, ("case_no", "specimen"))
         return f"(select n.case_no as case_no, count(distinct n.specimen) as named from {rows} as n group by n.case_no)"
 
-    def mentions(self, concept: str) -> str:
-        """Reports that say a concept, as its assertion asks."""
+    def mentions(self, concept: str, columns: Sequence[str] = ()) -> str:
+        """Reports that say a concept, as its assertion asks, and whose they are."""
         declared = (self.recipe.concepts or {})[concept]
         asserted = "" if declared.assertion == "any" else f" and m.assertion = {literal(declared.assertion)}"
         return (
-            f"(select distinct m.report_no as report_no from {self._file('report_concepts')} as m"
+            f"(select distinct {', '.join(f'm.{name} as {name}' for name in ('report_no', *columns))}"
+            f" from {self._file('report_concepts')} as m"
             f" where m.concept = {literal(concept)} and m.concept_sha = {literal(concept_sha(declared))}{asserted})"
         )
 

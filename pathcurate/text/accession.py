@@ -106,7 +106,7 @@ def _all_matches(pattern: _Pattern, folded: str) -> Iterator[AccessionKey]:
     guards = (_UUID, _DATE) if len(folded) >= _LONG_AS_UUID else (_DATE,)
     traps = [found.span() for guard in guards for found in guard.finditer(folded)]
     position = 0
-    while position <= len(folded) and (match := pattern.compiled.search(folded, position)):
+    while position < len(folded) and (match := pattern.compiled.search(folded, position)):
         places = {name: match.span(number) for name, number in pattern.groups}
         groups = {name: folded[start:end] if start >= 0 else None for name, (start, end) in places.items()}
         spans = {name: place for name, place in places.items() if place[0] < place[1]}

@@ -10,8 +10,9 @@ the place of a vector register.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
+from operator import lt
 from re import _constants as ops  # type: ignore[attr-defined]  # what `re` makes of a pattern has no public form
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
@@ -38,14 +39,12 @@ class Searched:
         flags: as for :func:`re.compile`.
     """
 
-    __slots__ = ("_mask", "_match", "_word", "bit", "compiled")
+    __slots__ = ("_match", "compiled", "number")
 
     def __init__(self, pattern: "str | re.Pattern[str]", flags: int = 0) -> None:
         self.compiled = re.compile(pattern, flags)
         self._match = self.compiled.match
-        number = len(_ALL)
-        self.bit = 1 << number
-        self._word, self._mask = number // _WORD_BITS, np.uint64(1 << number % _WORD_BITS)
+        self.number = len(_ALL)
         _ALL.append(self)
         _kept.clear()
 
@@ -54,38 +53,45 @@ class Searched:
         """As it was written."""
         return self.compiled.pattern
 
-    def finditer(self, text: str) -> Iterator["re.Match[str]"]:
-        """All matches in a text, as the pattern itself finds them."""
-        passed = _kept.get(text) or _passed(text)
-        return self._matches(text, passed.words) if passed.bits & self.bit else iter(())
-
-    def _matches(self, text: str, words: NDArray[np.uint64]) -> Iterator["re.Match[str]"]:
-        end = 0
-        for start in (words[self._word] & self._mask).nonzero()[0].tolist():
-            if start >= end and (found := self._match(text, start)):
-                yield found
-                end = found.end()
+    def finditer(self, text: str) -> list["re.Match[str]"]:
+        """All matches in a text, as the pattern itself finds them; most often none."""
+        bounds, places = _kept.get(text) or _passed(text)
+        first, last = bounds[self.number], bounds[self.number + 1]
+        found: list[re.Match[str]] = []
+        if first == last:
+            return found
+        end, match = 0, self._match
+        for start in places[first:last]:
+            if start >= end and (one := match(text, start)):
+                found.append(one)
+                end = one.end()
+        return found
 
     def search(self, text: str) -> "re.Match[str] | None":
         """The first match in a text."""
-        return next(self.finditer(text), None)
+        bounds, places = _kept.get(text) or _passed(text)
+        for start in places[bounds[self.number] : bounds[self.number + 1]]:
+            if found := self._match(text, start):
+                return found
+        return None
 
 
 class _Passed(NamedTuple):
-    """What the pass has shown: of which patterns a match may begin, and at which places."""
+    """What the pass has shown: the places where matches may begin, by patterns, and where among them those of each begin."""
 
-    bits: int
-    words: NDArray[np.uint64]
+    bounds: list[int]
+    places: list[int]
 
 
 _ALL: list[Searched] = []
-_MOST_KEPT = 32
+_MOST_KEPT = 256
 _kept: dict[str, _Passed] = {}
 
 
-def beginning_in(text: str) -> int:
-    """The bits of all patterns of which a match may begin somewhere in a text."""
-    return _passed(text).bits
+def beginning_in(text: str) -> list[bool]:
+    """For each number of a pattern whether a match of it may begin somewhere in a text."""
+    bounds = _passed(text).bounds
+    return list(map(lt, bounds, bounds[1:]))
 
 
 def _passed(text: str) -> _Passed:
@@ -107,20 +113,45 @@ def _go_through(texts: Sequence[str]) -> list[_Passed]:
         _kept.clear()
     # Before each text and behind the last there are edges enough for a whole beginning.
     places = np.full(sum(map(len, texts)) + (len(texts) + 1) * _DEPTH, _EDGE, np.intp)
+    owners = np.full(len(places), -1, np.intp)
     starts, end = [], 0
-    for text in texts:
+    for number, text in enumerate(texts):
         start, end = end + _DEPTH, end + _DEPTH + len(text)
         points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
         np.minimum(points, _BEYOND, out=places[start:end], casting="unsafe")
         starts.append(start - 1)
+        owners[start - 1 : end - 1] = number
     found = kinds.take(places)
     bits = tables[0].take(found[:end], axis=1)
     for offset in range(1, _DEPTH + 1):
         bits &= tables[offset].take(found[offset : offset + end], axis=1)
-    words = [bits[:, start : start + len(text)] for start, text in zip(starts, texts, strict=True)]
-    passed = [_Passed(int.from_bytes(np.bitwise_or.reduce(one, axis=1).tobytes(), "little"), one) for one in words]
+    passed = _by_patterns(bits, owners[:end], np.array(starts))
     _kept.update(zip(texts, passed, strict=True))
     return passed
+
+
+def _by_patterns(bits: NDArray[np.uint64], owners: NDArray[np.intp], starts: NDArray[np.intp]) -> list[_Passed]:
+    """For each text the places of the bits, by patterns.
+
+    Args:
+        bits: of all patterns, of shape (words, places).
+        owners: of each place the text, -1 for one between texts.
+        starts: of each text its first place.
+    """
+    width, begun = len(bits) * _WORD_BITS, (bits.any(axis=0) & (owners >= 0)).nonzero()[0]
+    eights = np.ascontiguousarray(bits.take(begun, axis=1).T).view(np.uint8).ravel()
+    # One of ten bytes holds a bit: only these are taken apart.
+    filled = (eights != 0).nonzero()[0]
+    shown = np.unpackbits(eights.take(filled), bitorder="little").view(np.bool_).nonzero()[0]
+    rows, columns = np.divmod(filled.take(shown >> 3), width >> 3)
+    patterns = (columns << 3) + (shown & 7)
+    owned = owners.take(begun)
+    keys = patterns + owned.take(rows) * width
+    # Few keys fit into two bytes, which are sorted by counting.
+    order = keys.astype(np.min_scalar_type(len(starts) * width)).argsort(kind="stable")
+    places = (begun - starts.take(owned)).take(rows.take(order)).tolist()
+    bounds = [0, *np.bincount(keys, minlength=len(starts) * width).cumsum().tolist()]
+    return [_Passed(bounds[first : first + width + 1], places) for first in range(0, len(starts) * width, width)]
 
 
 @cache
@@ -145,6 +176,11 @@ def _beginning(pattern: "re.Pattern[str]") -> list[_Signs]:
     before = signs[0]
     before[:] = True
     tree = parser.parse(pattern.pattern, pattern.flags)
+    for op, value in tree:
+        if (demanded := _demanded(op, value, pattern.flags)) is not None:
+            before &= demanded
+        if op not in {ops.ASSERT, ops.ASSERT_NOT, ops.AT}:
+            break
     ends = _walk(tree, frozenset({0}), signs, pattern.flags, is_always=True)
     for offset in range(min(ends), _DEPTH):
         signs[offset + 1][:] = True
@@ -193,6 +229,23 @@ def _repeated(value: tuple[Any, Any, Any], places: frozenset[int], signs: list[_
         if times >= min(int(least), _DEPTH):
             ends |= places
     return frozenset(ends)
+
+
+def _demanded(op: Any, value: Any, flags: int) -> _Signs | None:
+    """What must stand before a match that begins with a look-behind, or with one of several; None for one that may not."""
+    if op is ops.ASSERT and value[0] == -1 and value[1]:
+        last, shown = value[1][-1]
+        return _shown(last, shown, flags) if last in {ops.LITERAL, ops.NOT_LITERAL, ops.IN} else None
+    if op is ops.AT and value is ops.AT_BEGINNING_STRING:
+        return np.zeros(_SIZE, np.bool_)
+    if op is ops.SUBPATTERN and value[3]:
+        first, inner = value[3][0]
+        return _demanded(first, inner, (flags | value[1]) & ~value[2])
+    if op is ops.BRANCH:
+        several = [_demanded(branch[0][0], branch[0][1], flags) if branch else None for branch in value[1]]
+        known = [one for one in several if one is not None]
+        return np.logical_or.reduce(known) if len(known) == len(several) else None
+    return None
 
 
 def _exclude(value: tuple[int, Sequence[tuple[Any, Any]]], places: frozenset[int], signs: list[_Signs], flags: int) -> None:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import venv
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -25,9 +26,10 @@ import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from pathcurate.model.removal import Removal
 from pathcurate.model.report import TEXT_COLUMNS
-from pathcurate.scrubbers.text import KnownValues, SiteRules, TextScrubber
-from pathcurate.scrubbers.text.kernel import Scrub, find_text_removals
+from pathcurate.scrubbers.text import KnownValues, ReportTexts, SiteRules, TextScrubber
+from pathcurate.scrubbers.text.kernel import TOGETHER, Scrub, find_text_removals
 from pathcurate.scrubbers.text.patterns import RULES
 from tests.bench.deid_foreign import foreign_sets
 from tests.bench.deid_scoring import DIRECT, PLANTED, QUASI, Sample, Score, Spans, read_corpus, score
@@ -142,12 +144,14 @@ def ours(samples: Sequence[Sample], language: str, repeat: int) -> Iterator[Outc
 def scrubbed(samples: Sequence[Sample], language: str | None, *, is_known: bool = True) -> list[Spans]:
     """The places that our scrubber removes, without rules of a site."""
     scrubber, nothing = TextScrubber(SiteRules("NB01")), KnownValues()
-    found: list[Spans] = []
-    for sample in samples:
-        known = sample.known if is_known else nothing
-        [removals] = scrubber.removals([sample.text], known, language=language, year=YEAR)
-        found.append([(removal.start, removal.end) for removal in removals])
-    return found
+    reports = [ReportTexts([sample.text], sample.known if is_known else nothing, language, YEAR) for sample in samples]
+    return [[(one.start, one.end) for one in removals] for [removals] in scrubbed_together(scrubber, reports)]
+
+
+def scrubbed_together(scrubber: TextScrubber, reports: Sequence[ReportTexts]) -> Iterator[list[list[Removal]]]:
+    """The removals in the texts of each report, as many reports together as the kernel scrubs."""
+    for first in range(0, len(reports), TOGETHER):
+        yield from scrubber.removals_of(reports[first : first + TOGETHER])
 
 
 def long_reports(samples: Sequence[Sample], repeat: int) -> Iterator[Outcome]:
@@ -166,8 +170,7 @@ def long_reports(samples: Sequence[Sample], repeat: int) -> Iterator[Outcome]:
     spec = Scrub((SiteRules("NB01"),))
 
     def scrub() -> None:
-        for texts, known in inputs:
-            scrubber.removals(texts, known, language="zh", year=YEAR)
+        deque(scrubbed_together(scrubber, [ReportTexts(texts, known, "zh", YEAR) for texts, known in inputs]), maxlen=0)
 
     length = sum(len(text) for texts, _ in inputs for text in texts) / len(inputs)
     title = f"ours, known values, reports of {length:.0f} characters"

@@ -2,8 +2,9 @@
 
 What is wanted is a recall and a precision of 0.99 each; `make bench` says how far that is reached. All sets here have been
 read since they were scored, and the rules were made better by them; the least shares lie just under what was measured, so
-that no change makes them worse unseen. Beds are taken out with their word (17床), which sets a to e do not mark: it costs
-them a part of their precision.
+that no change makes them worse unseen. Beds are taken out with their word (17床), which sets a to e and j do not mark: it
+costs them a part of their precision. A part of a day without its hour (5月3日上午) stays, as in sets a, b, h, i, j and k;
+sets d, f and g mark it.
 """
 
 import pytest
@@ -43,6 +44,13 @@ HARMLESS = {
         "安氏试剂批内差1.2%，时间分辨率5ms，温度37℃。",
         "抗酸染色（-），PAS（+），网状纤维染色（+），刚果红（-）。",
         "胆囊一枚，8×3×2cm，内含结石3枚，黏膜粗糙。",
+        "温馨提示：危化品柜双人双锁，易燃品单独存放，钥匙由专人保管。",
+        "缝线标记方向：长线为外侧，短线为上方；报告时限三个工作日，会诊者顺延。",
+        "建议补查抗核抗体；单红信号12个，单绿信号3个；B超单附后，支付宝缴费留存截图。",
+        "子 宫 多 发 性 平 滑 肌 瘤 ， 增 殖 期 子 宫 内 膜 。",
+        "Apgar评分10-10-10。切缘第2组  1/8\n取材2-5 报告另发\n审核 免疫组化 8.5\n比值7.3 追加检测",
+        "送检乳腺癌基因，未回。取材小于1cm组织，切片小管，增生。返回老家，血管附近人字形。",
+        "复核 CMV\n取材 TCT\n记录 NGS\n建议骨肿瘤中心随访，家属（见背面）签字。",
     ),
     "en": (
         "Two of fifteen lymph nodes positive (2/15), extranodal extension 2 mm.",
@@ -92,7 +100,15 @@ def test_chinese_texts_lose_no_fewer_identifiers_than_before(chinese: Score) -> 
 
 @pytest.mark.parametrize(
     ("names", "direct", "quasi", "precision"),
-    [(("zh_e",), 0.955, 0.72, 0.99), (("zh_f", "zh_g"), 0.965, 0.875, 0.985), (("en_g",), 0.94, 0.885, 0.965)],
+    [
+        (("zh_e",), 0.975, 0.8, 0.99),
+        (("zh_f", "zh_g"), 0.98, 0.87, 0.99),
+        (("zh_h",), 0.99, 0.93, 0.985),
+        (("zh_i", "zh_j", "zh_k"), 0.99, 0.97, 0.99),
+        (("en_k",), 0.955, 0.885, 0.975),
+        (("en_g",), 0.975, 0.96, 0.965),
+        (("en_h",), 0.985, 0.95, 0.985),
+    ],
 )
 def test_the_later_texts_lose_no_fewer_than_before(
     names: tuple[str, ...], direct: float, quasi: float, precision: float
@@ -130,5 +146,5 @@ def test_english_texts_lose_little_else(english: Score) -> None:
 def test_medical_text_that_looks_like_identifiers_stays() -> None:
     harmless = {language: [Sample(text, text, ()) for text in texts] for language, texts in HARMLESS.items()}
     hits = {language: score(samples, removed(samples, language)).hits for language, samples in harmless.items()}
-    assert hits["zh"] <= 1  # wanted are none
+    assert hits["zh"] == 0
     assert hits["en"] == 0

@@ -1,13 +1,18 @@
 """Two versions are compared as plain Python would; no hidden count can be worked out."""
 
 import itertools
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pathcurate.diff import Contents, TableContents, compare, is_enough
+from pathcurate.diff import compare, is_enough
+from pathcurate.diff.contents import Contents, TableContents
+from pathcurate.diff.strata import stratum
+from pathcurate.diff.values import common_codes, differing
 from pathcurate.digests import row_digests, schema_sha256, table_digest
 from pathcurate.disclosure.counts import FEW, LEAST_COUNT, WITHHELD, suppress
 from pathcurate.model.diff import Bump, least_version, version_step
@@ -38,7 +43,7 @@ def contents(version: str, data: pa.Table, key: tuple[str, ...] = ("slide_id",),
         "rows": data.num_rows,
         "schema_sha256": schema_sha256((field.name, str(field.type), field.nullable) for field in data.schema),
     }
-    table = TableContents(key, identity, data.schema, lambda: data)
+    table = TableContents(key, identity, data.schema, data.select)
     counts = {"slides": data.num_rows, "cases": 0, "patients": 0}
     facts: dict[str, Any] = {"has_permissions": True, "attrition": _ATTRITION, "recipe": {"purpose": "research"}, **others}
     return Contents("small", version, {"slides": table}, counts, **facts)
@@ -102,6 +107,101 @@ def test_without_a_key_rows_are_a_multiset(old: Rows, new: Rows) -> None:
         else:
             added += 1
     assert (rows.added, rows.removed, rows.changed) == (added, len(pool), 0)
+
+
+_VALUES = {
+    pa.string(): st.sampled_from(["a", "b", "\u00e9", "e\u0301", "\u5207\u7247", "", None]),
+    pa.float64(): st.sampled_from([0.0, -0.0, 0.25, float("nan"), -float("nan"), float("inf"), None]),
+    pa.int64(): st.sampled_from([0, 1, -1, None]),
+    pa.bool_(): st.sampled_from([True, False, None]),
+    pa.date32(): st.sampled_from([date(2026, 1, 2), date(1, 1, 1), None]),
+    pa.timestamp("ms", "Asia/Shanghai"): st.sampled_from([datetime(2026, 1, 2, hour, tzinfo=UTC) for hour in (0, 3)]),
+    pa.list_(pa.float64()): st.sampled_from([[1.0], [1.0, 4.0], [4.0], [None], [float("nan")], [0.0], [-0.0], [], None]),
+    pa.list_(pa.string()): st.sampled_from([["\u00e9"], ["e\u0301"], ["a", "b"], ["ab"], [], None]),
+    pa.null(): st.none(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", _VALUES, ids=str)
+@pytest.mark.parametrize("is_coded", [False, True])
+@settings(max_examples=12, deadline=None)
+@given(st.data())
+def test_two_values_are_the_same_just_if_their_digests_are(kind: Any, is_coded: bool, data: st.DataObject) -> None:
+    values = data.draw(st.lists(st.tuples(_VALUES[kind], _VALUES[kind]), max_size=8))
+    old, new = (pa.chunked_array([pa.array([pair[side] for pair in values], kind)]) for side in (0, 1))
+    cut = data.draw(st.integers(0, len(values)))
+    new = pa.chunked_array([*new.slice(0, cut).chunks, *new.slice(cut).chunks], kind)  # another layout
+    digests = [row_digests(pa.table({"x": side})) for side in (old, new)]
+    if is_coded and kind == pa.string():
+        old = old.dictionary_encode()
+    assert differing(old, new).tolist() == [row for row, (a, b) in enumerate(zip(*digests, strict=True)) if a != b]
+    left, right, size = common_codes(old, new)
+    assert all(0 <= code < size for code in (*left, *right))
+    codes, both = [*left, *right], [*digests[0], *digests[1]]
+    assert all((codes[i] == codes[j]) == (both[i] == both[j]) for i in range(len(codes)) for j in range(i))
+
+
+_KEYED = st.dictionaries(
+    st.tuples(st.sampled_from("abc"), st.integers(1, 3) | st.none()), st.sampled_from(["HE", "PAS", None]), max_size=8
+)
+
+
+@given(_KEYED, _KEYED, st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_what_changed_applied_to_the_keys_of_one_version_gives_those_of_the_other(
+    old: dict[Any, Any], new: dict[Any, Any], is_single: bool
+) -> None:
+    def rows(content: dict[Any, Any]) -> pa.Table:
+        names = [f"{name}{number}" if is_single else name for name, number in content]
+        columns = {"report_id": pa.array(names, pa.string()), "stain": pa.array(list(content.values()), pa.string())}
+        if not is_single:
+            columns["ordinal"] = pa.array([number for _, number in content], pa.int64())
+        return pa.table(columns)
+
+    def keys(content: dict[Any, Any]) -> set[tuple[Any, ...]]:
+        return {(f"{a}{b}",) if is_single else (a, None if b is None else str(b)) for a, b in content}
+
+    key = ("report_id",) if is_single else ("report_id", "ordinal")
+    told: list[pa.Table] = []
+    compare(contents("1.0.0", rows(old), key), contents("2.0.0", rows(new), key), keys=told.append)
+    found: dict[str, list[tuple[Any, ...]]] = {"added": [], "removed": [], "changed": []}
+    for row in (row for part in told for row in part.to_pylist()):
+        assert row["table"] == "slides"
+        found[row["change"]].append(tuple(row["key"]))
+    assert {*keys(old)} - {*found["removed"]} | {*found["added"]} == keys(new)
+    assert {*found["removed"]} <= keys(old) - keys(new)
+    assert {*found["added"]} <= keys(new) - keys(old)
+    changed = [name for name in old.keys() & new.keys() if old[name] != new[name]]
+    assert sorted(found["changed"], key=str) == sorted(keys(dict.fromkeys(changed)), key=str)
+    assert all(len(set(listed)) == len(listed) for listed in found.values())
+
+
+_SPREAD = st.dictionaries(st.sampled_from("abcde"), st.one_of(st.integers(0, 25), st.integers(0, 3000)), max_size=5)
+
+
+@given(_SPREAD, _SPREAD, st.sampled_from([10, 20]))
+@settings(max_examples=80, deadline=None)
+def test_nobody_works_out_few_rows_of_a_spread(old: dict[str, int], new: dict[str, int], cell: int) -> None:
+    sides = [
+        pa.chunked_array([pa.array([v for v, n in side.items() for _ in range(n)], pa.string())]) for side in (old, new)
+    ]
+    found = stratum("stain", *sides, cell)
+    shares = [*found.shares, *([found.others] if found.others is not None else [])]
+    for place, (side, total) in enumerate(zip((old, new), found.totals, strict=True)):
+        told = {share.value: (share.before, share.after)[place] for share in shares}
+        assert total == sum(side.values())
+        assert all(count is None or count % cell == 0 for count in told.values())
+        assert all(not 0 < side.get(name, 0) < cell for name in told if name)
+        rest = total - sum(side.get(name, 0) for name in told if name)
+        # What the multiples and the whole leave possible for the rest; a shown one is at least as large as a cell.
+        bounds = [(max(cell, n - cell // 2), n + (cell - 1) // 2) if n else (0, 0) for name, n in told.items() if name]
+        least = max(0, total - sum(most for _, most in bounds))
+        most = total - sum(fewest for fewest, _ in bounds)
+        assert least <= rest <= most
+        if 0 < rest < cell:
+            assert told[""] is None
+        if 0 < rest < cell and any(told.values()):
+            assert min(most, cell - 1) - max(least, 1) >= 3
 
 
 _VERSIONS = st.builds(

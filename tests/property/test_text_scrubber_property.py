@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pathcurate.model.removal import Kind, Removal
-from pathcurate.scrubbers.text import KnownValues, SiteRules, TextScrubber, detect
+from pathcurate.scrubbers.text import KnownValues, ReportTexts, SiteRules, TextScrubber, detect
 from pathcurate.text.vocabulary import vocabulary
 
 SCRUBBER = TextScrubber(
@@ -81,3 +81,19 @@ CODES = sorted(
 def test_words_of_the_vocabularies_stay(frame: str, first: str, second: str) -> None:
     for left, right in ((first, second), (first.upper(), second.capitalize())):
         assert removals(frame.format(left, right), KnownValues(names=("张三",))) == []
+
+
+reports = st.builds(
+    ReportTexts,
+    texts=st.lists(st.one_of(st.none(), texts), max_size=3),
+    known=st.sampled_from([KNOWN, KnownValues(), KnownValues(names=("李建国",), staff=("王芳",))]),
+    language=st.sampled_from(["zh", "en", None]),
+    year=st.sampled_from([2024, 1998, None]),
+)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.lists(reports, max_size=6))
+def test_a_report_is_scrubbed_among_others_as_it_is_alone(several: list[ReportTexts]) -> None:
+    alone = [SCRUBBER.removals(one.texts, one.known, language=one.language, year=one.year) for one in several]
+    assert SCRUBBER.removals_of(several) == alone

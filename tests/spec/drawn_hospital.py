@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pathcurate.cohort.whole import as_codes, whole_table
+from pathcurate.cohort.whole import CLUSTERED, as_codes, placed, whole_table
 from pathcurate.disclosure.lists import record_permission_lists
 from pathcurate.model.column import Column, Table, Type
 from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES, VIEWS
@@ -99,7 +99,8 @@ class Drawn:
             owner: as_codes(pa.chunked_array([sorted(row[key] for row in self.tables[owner])], pa.string()))
             for owner, key in keys.items()
         }
-        return whole_table(table, deid, self._true(table), codes)
+        rows = whole_table(table, deid, self._true(table), codes)
+        return rows if table != "slides" else placed(rows.sort_by([(name, "ascending") for name in CLUSTERED]), None)[0]
 
     def files(self) -> dict[str, pa.Table]:
         """The de-identified tables, and their criterion-only twins."""

@@ -18,6 +18,7 @@ from pathcurate.model.recipe import Recipe
 from pathcurate.model.recipe.declared import cohort_output, cohort_table
 from pathcurate.recipefile.outcomes import with_rows
 from pathcurate.sqlplan.outputs import output_sql
+from pathcurate.sqlplan.relations import unit_key
 from pathcurate.tables import conform
 from pathcurate.workspace import Workspace
 
@@ -123,6 +124,10 @@ def run(engine: Engine, drawn: Drawn, recipe: Recipe, *, is_counted: bool) -> _R
     """Run a recipe as the stage does."""
     selection = _selection(engine, drawn, recipe)
     selection.decide()
+    if is_counted:
+        key = unit_key(recipe.unit)
+        passing = engine.rows(f"select d.{key} from decided as d where d.failed = 0")
+        assert sorted(engine.rows(selection.plan.rows)) == sorted(passing), "both queries keep the same units"
     key = KEY[recipe.unit]
     units = sorted(row[key] for row in drawn.tables[recipe.unit_table])
     steps = selection.plan.steps

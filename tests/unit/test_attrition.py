@@ -26,7 +26,9 @@ STEPS = (
 )
 TAIL = (Step("label_grade", "Grade", "case", "label"), Step("sample_case", "Two of a case", "case", "sample"))
 KEYS = {"slide": "slide_id", "case": "case_id", "patient": "patient_id", "series": "series_id", "event": "event_id"}
-NAMES = ("key", "case_id", "patient_id", "specimen", "block", "slide_count", "case_count", *TRAITS, "failed", "missing")
+NAMES = (
+    "key", "case_id", "patient_id", "specimen_no", "block_no", "slide_count", "case_count", *TRAITS, "failed", "missing"
+)  # fmt: skip
 NUMBERS = {"slide_count", "case_count", "year", "failed", "missing"}
 
 
@@ -39,14 +41,21 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 def opened(engine: Engine, unit: str, rows: Sequence[Row], tail: Mapping[str, int]) -> None:
     """Give the engine its views, with the columns that the unit has."""
     schema = pa.schema([(name, pa.int64() if name in NUMBERS else pa.string()) for name in NAMES])
-    table = pa.Table.from_pylist(list(rows), schema=schema)
+    table = pa.Table.from_pylist([_numbered(row) for row in rows], schema=schema)
     lacking = {"case": ["case_id"], "patient": ["patient_id", "case_id"], "event": ["case_id"]}.get(unit, [])
     lacking += [] if unit == "patient" else ["case_count"]
-    lacking += [] if unit == "slide" else ["specimen", "block"]
+    lacking += [] if unit == "slide" else ["specimen_no", "block_no"]
     table = table.drop_columns(lacking).rename_columns({"key": KEYS[unit]})
     engine.view("decided", table)
     keys, steps = pa.array(tail, pa.string()), pa.array(tail.values(), pa.int64())
     engine.view("tail", pa.table({KEYS[unit]: keys, "step": steps}))
+
+
+def _numbered(row: Row) -> Row:
+    """A row with names of its specimen and its block that are told apart without its case."""
+    case, specimen, block = row["case_id"], row["specimen"], row["block"]
+    specimen_no = f"{case}-{specimen}" if case and specimen else None
+    return {**row, "specimen_no": specimen_no, "block_no": f"{case}-{specimen}-{block}" if case and block else None}
 
 
 # --- Counting by hand --------------------------------------------------------------------------------------------------

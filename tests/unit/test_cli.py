@@ -107,7 +107,7 @@ def test_exit_codes_are_those_that_are_documented() -> None:
     codes = {kind.__name__: kind.exit_code for kind in PathcurateError.__subclasses__()}
     assert codes == {
         "ExpectationError": 1, "UsageError": 2, "InputOutputError": 3, "DigestMismatchError": 4, "VersionError": 5,
-        "RecipeError": 10,
+        "ExpiredError": 6, "RecipeError": 10,
         "VaultError": 11, "PlanIncompleteError": 12, "DisclosureRefusedError": 13, "LockedError": 14,
         "InterruptedRunError": 130,
     }  # fmt: skip

@@ -135,7 +135,8 @@ def test_a_release_is_in_its_products_codes(workspace: Workspace, target: Path, 
     write_parquet(tmp_path / "data" / "x.parquet", pq.read_table(workspace.deid / "slides.parquet").select([column])
                   .from_pylist([{column: given}]))  # fmt: skip
     name = {"slide": "slides", "case": "cases", "patient": "patients"}[unit]
-    release = Release(tmp_path, {"product": "knees", "version": "1.0.0", "tables": {name: {"path": "data/x.parquet"}}}, "d")
+    entry = {"path": "data/x.parquet", "rows": 1, "sha256": "sha256:0"}
+    release = Release(tmp_path, {"product": "knees", "version": "1.0.0", "tables": {name: entry}}, "d")
     summary = run(workspace, target, selection=Selection(release=release))
     assert (summary.layer, summary.standings) == ("product knees", {"done": 1})
     copy = next((target / "slides").iterdir())

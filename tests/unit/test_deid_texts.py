@@ -287,7 +287,10 @@ def test_a_release_with_texts_is_refused_while_one_is_missing(tmp_path: Path, en
 
 def test_a_released_text_says_what_its_columns_say(both: tuple[Workspace, Path, Path]) -> None:
     _, directory, _ = both
-    assert [finding.rule for finding in validate(directory).findings] == ["PC-PRIV-004"]
+    # Without a product file, what it would say is missing.
+    unsaid = ("PC-DOC", "PC-REG", "PC-POL", "PC-META")
+    found = [finding.rule for finding in validate(directory).findings if not finding.rule.startswith(unsaid)]
+    assert found == ["PC-PRIV-004"]
     texts = {(row["report_id"], row["text_column"]): row for row in released(directory, "texts")}
     cases = {row["case_id"]: row for row in released(directory, "cases")}
     (row,) = [row for row in texts.values() if "左乳" in row["text"]]

@@ -1,15 +1,20 @@
 """What changed between two versions, and the least step that says so."""
 
+import itertools
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from pathcurate.diff import Contents, TableContents, check_version, compare, is_enough, release_contents
+from pathcurate.diff import check_version, compare, is_enough
+from pathcurate.diff.contents import Contents, TableContents, release_contents
+from pathcurate.diff.notes import difference_markdown
+from pathcurate.digests import file_sha256
 from pathcurate.errors import DigestMismatchError, InputOutputError, UsageError, VersionError
 from pathcurate.model.diff import Bump, Difference, version_step
 from pathcurate.releases import read_release, verify_release
@@ -137,7 +142,7 @@ def test_columns_that_no_release_has_are_an_error_without_their_values(strange: 
     def foreign(version: str, data: pa.Table) -> Contents:
         good = contents(version, DATA)
         identity: Any = {**good.tables["slides"].identity, "digest": version}
-        return replace(good, tables={"slides": TableContents(("slide_id",), identity, data.schema, lambda: data)})
+        return replace(good, tables={"slides": TableContents(("slide_id",), identity, data.schema, data.select)})
 
     data = strange(DATA)
     edited = pa.concat_tables([data.slice(2), data.slice(0, 1)]).set_column(0, "slide_id", data.column(0).slice(1))
@@ -239,12 +244,16 @@ def test_no_value_of_a_cell_is_in_the_comparison(built: Path, release: Path) -> 
     rewrite_table(release, lambda data: put("stain", ["PAS"] * 12)(data).slice(1))
     found = difference(built, release)
     assert found.bump is Bump.MAJOR
-    text = json.dumps(found.as_dict())
-    table = read_release(built).tables["slides"]
-    assert table["rows"] == 12
-    for row in (*release_contents(read_release(built)).tables["slides"].read().to_pylist(), {"stain": "PAS"}):
-        for value in row.values():
-            assert not isinstance(value, str) or value in {"train", "test"} or f'"{value}"' not in text
+    text = json.dumps({**found.as_dict(), "strata": [], "tables": [table.rows.by_column for table in found.tables.values()]})
+    strata = json.dumps([asdict(stratum) for stratum in found.strata])
+    table = release_contents(read_release(built)).tables["slides"]
+    rows = table.read(table.schema.names).to_pylist()
+    assert len(rows) == 12
+    for row in (*rows, {"stain": "PAS"}):
+        for name, value in row.items():
+            assert not isinstance(value, str) or f'"{value}"' not in text
+            # Frequent values of closed sets are what a spread is of; six of a sex are few.
+            assert not isinstance(value, str) or name in {"site", "stain"} or f'"{value}"' not in strata
 
 
 def test_changed_bytes_are_not_compared(built: Path, release: Path) -> None:
@@ -260,7 +269,19 @@ def test_changed_bytes_are_not_compared(built: Path, release: Path) -> None:
         ("quality/attrition.json", "["),
         ("provenance/recipe.lock.yaml", "- 龘"), ("provenance/recipe.lock.yaml", "{"),
         ("provenance/recipe.lock.yaml", "include: [{x: 龘}]"), ("provenance/recipe.lock.yaml", "!!python/object:os.x {}"),
+        ("provenance/recipe.lock.yaml", "a: &a [龘, 龘]\n" + "".join(
+            f"{new}: &{new} [*{old}, *{old}, *{old}, *{old}]\n" for old, new in itertools.pairwise("abcdefghijklmnop"))),
+        ("provenance/recipe.lock.yaml", "include: 7"), ("quality/attrition.json", "[" * 100_000),
+        ("quality/attrition.json", '{"steps": [{"id": "x", "dropped": {"龘": 1}, "remaining": {"slides": 1}}]}'),
+        ("quality/attrition.json", '{"steps": [{"id": "x", "dropped": "龘", "remaining": {"slides": 1}}]}'),
+        ("quality/attrition.json", '{"steps": [{"id": "x", "dropped": -1, "remaining": {"slides": 1}}]}'),
+        ("quality/attrition.json", '{"steps": [{"id": "x", "dropped": 1e400, "remaining": {"slides": 1}}]}'),
+        ("quality/attrition.json", '{"steps": [{"id": ["龘"], "dropped": 1, "remaining": {"slides": 1}}]}'),
+        ("quality/attrition.json", '{"steps": [], "levels": {"龘": 1}}'),
+        ("quality/deid-evaluation.json", '["龘"]'), ("quality/scorecard.json", "[1"), ("product.yaml", "name: 龘"),
+        ("product.yaml", "- 龘"),
     ],
+    ids=lambda text: text[:40],
 )  # fmt: skip
 def test_a_release_that_something_else_made_is_an_error_without_its_text(release: Path, relpath: str, text: str) -> None:
     (release / relpath).write_text(text)
@@ -268,6 +289,96 @@ def test_a_release_that_something_else_made_is_an_error_without_its_text(release
     with pytest.raises(InputOutputError) as caught:
         release_contents(verify_release(release))
     assert "龘" not in str(caught.value)
+
+
+def test_a_recipe_of_very_many_codes_is_read_from_a_footer_that_its_digest_vouches_for(
+    built: Path, release: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = release_contents(read_release(built)).recipe
+    monkeypatch.setattr("pathcurate.diff.contents._product_file", lambda directory: None)
+    monkeypatch.setattr("pathcurate.yamlsource.MAX_BYTES", 100)
+    assert release_contents(read_release(built)).recipe == whole
+    rewrite_table(release, lambda data: data.replace_schema_metadata({"pathcurate.recipe": "{}"}))
+    with pytest.raises(InputOutputError, match="no recipe"):
+        release_contents(verify_release(release))
+
+
+@pytest.mark.parametrize("rows", [0, 13, 2**70])
+def test_other_numbers_of_rows_than_the_manifest_says_are_an_error(release: Path, rows: int) -> None:
+    manifest = json.loads((release / "MANIFEST.json").read_bytes())
+    manifest["tables"]["slides"]["rows"] = rows
+    rewrite_manifest(release, json.dumps(manifest))
+    with pytest.raises(InputOutputError, match="table slides has another number of rows than its manifest says"):
+        release_contents(verify_release(release))
+
+
+def test_counts_of_any_size_are_compared(built: Path, release: Path) -> None:
+    manifest = json.loads((release / "MANIFEST.json").read_bytes())
+    manifest["counts"]["slides"] = 10**400
+    rewrite_manifest(release, json.dumps(manifest))
+    found = difference(built, release)
+    assert found.counts["slides"].after == 10**400
+    assert f"{10**400:,}" in difference_markdown(found)
+
+
+def test_part_files_are_one_table_and_must_have_the_same_columns(built: Path, release: Path) -> None:
+    manifest = json.loads((release / "MANIFEST.json").read_bytes())
+    path = release / "data" / "slides.parquet"
+    data, parts = pq.read_table(path), []
+    path.unlink()
+    for number, piece in enumerate((data.slice(0, 5), data.slice(5))):
+        part = release / "data" / "slides" / f"part-{number:05d}.parquet"
+        part.parent.mkdir(exist_ok=True)
+        pq.write_table(piece, part)
+        parts.append({"path": str(part.relative_to(release)), "rows": piece.num_rows, "bytes": part.stat().st_size,
+                      "sha256": file_sha256(part)})  # fmt: skip
+    manifest["tables"]["slides"]["parts"] = parts
+    manifest["tables"]["slides"]["table_digest"] = "sha256:" + "0" * 64  # so that they are read
+    rewrite_manifest(release, json.dumps(manifest))
+    assert difference(built, release).tables["slides"].rows.unchanged == 12
+    pq.write_table(data.slice(5).drop_columns(["stain"]), release / parts[1]["path"])
+    reseal(release)
+    with pytest.raises(InputOutputError, match="the files of table slides have different columns"):
+        release_contents(verify_release(release))
+
+
+def test_columns_of_few_values_are_compared_by_their_numbers_in_each_group_of_rows(
+    release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written(version: str, stains: list[str | None]) -> Path:
+        path = copy_release(release, tmp_path / version / "1.0.0")
+
+        def grown(data: pa.Table) -> pa.Table:
+            rows = data.take([number % data.num_rows for number in range(len(stains))])
+            names = pa.array([f"S-{number:016}" for number in range(len(stains))])
+            return put("stain", stains)(rows.set_column(0, rows.schema.field(0), names))
+
+        rewrite_table(path, grown)
+        file = path / "data" / "slides.parquet"
+        pq.write_table(pq.read_table(file), file, row_group_size=500)
+        reseal(path)
+        return path
+
+    # Each group of rows has a dictionary of its own, in another order than the others'.
+    stains = ["HE"] * 700 + ["PAS"] * 800 + [None] * 100 + ["EVG"] * 900
+    changed = [*stains[:600], *["EVG"] * 50, *stains[650:1550], *["HE"] * 50, *stains[1600:]]
+    before, after = written("a", stains), written("b", changed)
+    table = release_contents(verify_release(before)).tables["slides"]
+    assert pa.types.is_dictionary(table.read(["stain"]).schema.field("stain").type)
+    found = difference(before, after)
+    assert found.tables["slides"].rows.by_column == {"stain": 100}
+    # Of a column that is too long to be held, the rows of both versions are read side by side.
+    monkeypatch.setattr("pathcurate.diff.contents._LONG", 0)
+    monkeypatch.setattr("pathcurate.diff.rows._PIECE_ROWS", 333)
+    fewer = written("c", changed[:-600])
+    assert "stain" in release_contents(verify_release(before)).tables["slides"].long
+    for after_one, rows in ((after, (0, 0, 100)), (fewer, (0, 600, 100))):
+        changes = difference(before, after_one).tables["slides"].rows
+        assert (changes.added, changes.removed, changes.changed) == rows
+        assert changes.by_column == {"stain": 100}
+    assert [(share.value, share.before, share.after) for share in next(
+        one for one in found.strata if one.column == "stain").shares] == [
+        ("EVG", 900, 950), ("PAS", 800, 800), ("HE", 700, 700), (None, 100, 50)]  # fmt: skip
 
 
 def test_two_products_are_not_compared(built: Path, release: Path) -> None:

@@ -51,6 +51,24 @@ def test_what_sort_of_word_one_with_a_capital_is(word: str, sort: Sort) -> None:
         ("Referred from Wollaton Park by letter.", ["Wollaton Park"]),
         ("Officer Trujillo #55123 attended.", ["Trujillo", "55123"]),
         ("Patient: Siti Nurhaliza binti Osman. Lump.", ["Siti Nurhaliza binti Osman"]),
+        ("Callum's mum rang.", ["Callum"]),
+        ("Seen with Nguyễn Thị Hoa, again.", ["Nguyễn Thị Hoa"]),
+        ("The margin is clear. Case re-released. Abramowitz", ["Abramowitz"]),
+        ("Radiology (Teixeira) favours it.", ["Teixeira"]),
+        ("Discussed w. Hemphill @ tumor board.", ["Hemphill"]),
+        ("Path Wu/Albrecht, both.", ["Wu/Albrecht"]),
+        ("Reported by: John Q. Public / Jane Roe", ["John Q. Public", "Jane Roe"]),
+        ('Note: "Marnie, are these right?"', ["Marnie"]),
+        ("From Vaughan-Lee, Imogen by post.", ["Vaughan-Lee, Imogen"]),
+        ("Container for Sung-Min Choi leaked.", ["Sung-Min Choi"]),
+        ("Given to Tan Siew Eng on the ward.", ["Tan Siew Eng"]),
+        ("Fox, Amber L. (DOB unknown) was seen.", ["Fox, Amber L."]),
+        ("Witness: Colin Abbott.", ["Colin Abbott"]),
+        ("DR KOWALSKI NOTIFIED BY DR BRANDT.", ["KOWALSKI", "BRANDT"]),
+        ("PATIENT: DOE / ATT: SUBRAMANIAM / LAB", ["DOE", "SUBRAMANIAM"]),
+        ("Specimen: BABY GIRL NDLOVU, cord.", ["BABY GIRL NDLOVU"]),
+        ("Known as 'Taff' to all.", ["Taff"]),
+        ("Village girl W/O Karuppasamy, well.", ["Karuppasamy"]),
     ],
 )
 def test_names_that_no_list_holds(text: str, names: list[str]) -> None:
@@ -72,10 +90,52 @@ def test_names_that_no_list_holds(text: str, names: list[str]) -> None:
         "Blocks A10-A14, B100-B104; CPT 88305-26; TUMOR/88309; M8140/3; C50.911; A260/280.",
         "Ratio 118/240 cells, 2000-3000 mm2, DRB1*04:01, NM_004333.6, 46,XX,del(5)(q13q33).",
         "In the AJCC system Table 4.2 applies. Follow-up in October or on Wednesday.",
+        "No infection by Feldman or MSIS histologic criteria. Mirra type 2.",
+        "Turnaround 5-7 days. Blasts 1.5%. Rec'd in formalin. The film (Faxitron) was used.",
+        "Told surgeon. Patient has had 3 falls. Stained by hand, sent by mail.",
+        "Deep Margin 10/10 clear. Room temperature 21 C. Ward round. S100/SOX10 diffuse. Lot A-1182 passed.",
     ],
 )
 def test_words_of_the_trade_stay(text: str) -> None:
     assert gone(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("told ozgur. she is mcateer (mrn 88219) femur", ["ozgur", "mcateer", "88219"]),
+        ("patient fiona jean buckley 3 times seen", ["fiona jean buckley"]),
+        ("mrs delaney was upset, dr. szymanski agrees", ["delaney", "szymanski"]),
+        ("pt latoya says site healed", ["latoya"]),
+        ("told surgeon, patient will return, informed consent at once", []),
+    ],
+)
+def test_names_without_a_capital(text: str, names: list[str]) -> None:
+    assert gone(text) == names
+
+
+@pytest.mark.parametrize(
+    ("text", "initials"),
+    [
+        ("The result is final. -- jkw", ["jkw"]),
+        ("Reported in full, box 12 /dk", ["dk"]),
+        ("Seen and agreed SMcK. End", ["SMcK"]),
+        ("Slide is re-printed by kowalczyk.m. Fine", ["kowalczyk.m"]),
+        ("Typed by jmcl, cut by mjb.", ["jmcl", "mjb"]),
+        ("Checked by us, stained by hand. Result neg", []),
+    ],
+)
+def test_initials_of_who_signs(text: str, initials: list[str]) -> None:
+    assert gone(text) == initials
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["Lakeview Spine & Joint", "Cedar Hollow Family Med", "Merlin Vale UH", "Noosa Private", "Kilmorey Path Lab", "QSNH",
+     "City Hospital"],
+)  # fmt: skip
+def test_hospitals_of_many_forms(place: str) -> None:
+    assert gone(f"She was seen at {place}, again.") == [place]
 
 
 @pytest.mark.parametrize(

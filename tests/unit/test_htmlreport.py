@@ -5,20 +5,16 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
-from pathcurate.disclosure.risk import evaluate
-from pathcurate.disclosure.standard import read_standard
 from pathcurate.htmlreport.attrition import KINDS, UNITS, attrition_svg, text_width, wrap
 from pathcurate.htmlreport.composition import gains, trait_charts
-from pathcurate.htmlreport.page import ColumnFacts, ReleaseFacts, TableFacts, cohort_page, release_page
+from pathcurate.htmlreport.page import cohort_page
 from pathcurate.htmlreport.template import grouped, render, share, shown
 from pathcurate.model.attrition import WITHHELD, ShownAttrition, ShownStep, ShownTrait
-from pathcurate.model.evaluation import Evaluation
 
 SVG = "{http://www.w3.org/2000/svg}"
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -56,21 +52,9 @@ def hidden(labels: list[str], unit: str = "slide") -> ShownAttrition:
     return replace(shape, steps=tuple(steps), min_cell=10, round_to=5)
 
 
-def evaluation(text: str) -> Evaluation:
-    """An evaluation with this text wherever text can be."""
-    name = text.encode("utf-8", "replace").decode()  # half a surrogate is no name of a column
-    figures = evaluate(pa.table({name: ["a", "a", "b"]}), [name], [name], None, read_standard(), None)
-    return Evaluation(figures, text, text, "internal", None, (text,), 1, 1, has_texts=True, moved=(text,))
-
-
-def release(text: str, *, has_permissions: bool = True) -> ReleaseFacts:
-    """A release with this text wherever text can be."""
-    columns = (ColumnFacts(text, text, text, text, 7), ColumnFacts(text, text, text, "", 0))
-    return ReleaseFacts(
-        title=text, product=text, version=text, content_digest=text, attrition=attrition([text, text]),
-        split={"train": 70, text: 30}, tables=(TableFacts(text, text, 1000, columns),), recipe=text, inputs={text: text},
-        purpose=text, has_permissions=has_permissions, tool=text, evaluation=evaluation(text), standard=read_standard(),
-    )  # fmt: skip
+def page_of(text: str, *, has_permissions: bool = True) -> str:
+    """The page of a cohort with this text wherever text can be."""
+    return cohort_page(text, attrition([text, text]), has_permissions)
 
 
 class Page(HTMLParser):
@@ -130,9 +114,9 @@ HOSTILE = [
 @pytest.mark.parametrize("hostile", HOSTILE, ids=range(len(HOSTILE)))
 @pytest.mark.parametrize("has_permissions", [False, True])
 def test_no_element_and_no_attribute_comes_from_data(hostile: str, *, has_permissions: bool) -> None:
-    page = release_page(release(hostile, has_permissions=has_permissions))
+    page = page_of(hostile, has_permissions=has_permissions)
     page.encode()
-    found, plain = Page(page), Page(release_page(release("plain", has_permissions=has_permissions)))
+    found, plain = Page(page), Page(page_of("plain", has_permissions=has_permissions))
     assert found.outside_of_figure == plain.outside_of_figure
     assert found.others == plain.others == []
     assert found.texts["style"] == plain.texts["style"]
@@ -168,17 +152,16 @@ def test_the_figure_is_xml_whatever_the_labels(hostile: str) -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.text(max_size=40))
 def test_any_text_makes_a_page_of_the_same_elements(text: str) -> None:
-    found = Page(release_page(release(text)))
-    assert found.outside_of_figure == Page(release_page(release("plain"))).outside_of_figure
+    found = Page(page_of(text))
+    assert found.outside_of_figure == Page(page_of("plain")).outside_of_figure
     ET.fromstring(attrition_svg(text, attrition([text])).encode())  # noqa: S314
 
 
 def test_values_are_shown_as_they_are() -> None:
     text = "a<b>&'\"{{7*7}} 肺"
-    found = Page(release_page(release(text)))
+    found = Page(page_of(text))
     assert found.texts["h1"] == [text]
     assert found.texts["title"][0] == text
-    assert found.texts["pre"] == [f"\n{text}"]
     assert "49" not in found.text
 
 
@@ -196,7 +179,7 @@ def test_a_value_that_is_missing_is_an_error() -> None:
 
 
 def test_a_page_forbids_scripts_and_the_network() -> None:
-    page = release_page(release("plain"))
+    page = page_of("plain")
     found = Page(page)
     assert ("meta", (("http-equiv", "Content-Security-Policy"), ("content", CSP))) in found.elements
     assert page.index("Content-Security-Policy") < page.index("<style")
@@ -209,48 +192,30 @@ def test_a_page_forbids_scripts_and_the_network() -> None:
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.parametrize("make", [lambda allowed: release_page(release("t", has_permissions=allowed)),
-                                  lambda allowed: cohort_page("t", attrition(["a"]), allowed)])  # fmt: skip
-def test_a_missing_permission_list_is_said_first_and_only_then(make) -> None:  # type: ignore[no-untyped-def]
-    warned, allowed = make(False), make(True)
+def test_a_missing_permission_list_is_said_first_and_only_then() -> None:
+    warned, allowed = page_of("t", has_permissions=False), page_of("t")
     assert warned.index("No permission list was configured") < warned.index('class="counts"')
     assert "未配置授权清单" in warned
     assert "No permission list was configured" not in allowed
 
 
-def test_every_fact_is_on_the_page() -> None:
-    facts = ReleaseFacts(
-        title="胸科 Thorax", product="demo-thorax", version="1.2.0", content_digest="sha256:" + "3f" * 32,
-        attrition=attrition(["Adult", HAN, "Not frozen"]), split={"test": 15, "train": 70, "val": 0},
-        tables=(TableFacts("slides", "one slide", 20_000, (
-            ColumnFacts("mpp_x", "float", "Microns per pixel along a row.", "µm/px", 250),
-            ColumnFacts("stain", "string", "Stain.", "", 1),
-        )),),
-        recipe="recipe: 1\nname: demo\n", inputs={"deid/slides.parquet": "sha256:" + "ab" * 32}, purpose="research",
-        has_permissions=True, tool="pathcurate 0.1.0", evaluation=evaluation("default"), standard=read_standard(),
-    )  # fmt: skip
-    found = Page(release_page(facts)).text
-    wanted = [
-        facts.title, facts.product, facts.version, facts.content_digest, facts.tool, "mpp_x", "float", "µm/px", "research",
-        "Microns per pixel along a row.", "1.2\u202f%", "<\u202f0.1\u202f%", "82.4\u202f%", "17.6\u202f%", "0.0\u202f%",
-        "deid/slides.parquet", "sha256:" + "ab" * 32, facts.recipe, "One row is one slide.", "20\u202f000 rows", HAN,
-    ]  # fmt: skip
-    assert [text for text in wanted if text not in found] == []
-    for step in facts.attrition.steps:
+def test_every_number_is_on_the_page() -> None:
+    shape = attrition(["Adult", HAN, "Not frozen"])
+    found = Page(cohort_page("胸科 Thorax", shape, has_permissions=True)).text
+    assert "胸科 Thorax" in found
+    assert HAN in found
+    for step in shape.steps:
         for number in (step.dropped, step.dropped_missing, *step.remaining.values()):
             assert grouped(int(number)) in found
 
 
 def test_the_same_facts_give_the_same_bytes() -> None:
-    assert release_page(release(HAN)) == release_page(release(HAN))
+    assert page_of(HAN) == page_of(HAN)
     assert attrition_svg("t", attrition([HAN])) == attrition_svg("t", attrition([HAN]))
 
 
-def test_no_split_and_no_steps() -> None:
-    facts = replace(release("plain"), split={}, attrition=attrition([]))
-    page = release_page(facts)
-    assert "数据划分" not in page
-    assert "2\u202f800\u202f000" in page
+def test_no_steps() -> None:
+    assert "2\u202f800\u202f000" in cohort_page("t", attrition([]), has_permissions=True)
 
 
 @pytest.mark.parametrize(

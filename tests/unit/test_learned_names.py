@@ -29,6 +29,8 @@ HOSTILE = st.text("张伟李阿依·古丽主任 :,。\n0aA某*\ud800𠀀患者�
         ("并问江小雨的报告", "江小雨"),
         ("文件汪晓峰-01.kfb", "汪晓峰"),
         ("D:\\图\\赖桂英_HE.jpg", "赖桂英"),
+        ("以上四例由岳阳初诊,文静审核,8月", "岳阳"),
+        ("袋签“严重 男 40 泌外22床”,未填申请单", "严重"),
     ],
 )
 def test_a_name_is_found_by_its_surroundings(text: str, name: str) -> None:
@@ -49,6 +51,21 @@ def test_a_name_is_found_by_its_surroundings(text: str, name: str) -> None:
 )
 def test_medicine_holds_no_name(text: str) -> None:
     assert find_learned_names(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("标本一袋,主管医师库尔班医师。注意", "库尔班"), ("已口头通知管床小卢医生。报告邢立新。", "小卢")],
+)
+def test_a_name_begins_where_its_surroundings_say(text: str, name: str) -> None:
+    removals = TextScrubber(SiteRules("NB01")).removals([text], KnownValues(), language="zh", year=2024)[0]
+    assert name in {text[one.start : one.end] for one in removals}
+
+
+def test_a_known_name_is_made_no_longer() -> None:
+    text = "患者范统签字,联系家属"
+    removals = TextScrubber(SiteRules("NB01")).removals([text], KnownValues(names=("范统",)), language="zh", year=2024)[0]
+    assert [text[one.start : one.end] for one in removals] == ["范统"]
 
 
 def test_a_title_is_no_part_of_a_name() -> None:
@@ -91,7 +108,7 @@ def test_the_stored_weights_are_those_of_the_features() -> None:
         assert stored["weights"].shape == (1 << learned.BITS, 3)
         assert abs(stored["weights"].astype(int)).max() <= learned.STEPS
         assert stored["usual"].shape == (1 << learned.PAIR_BITS - 2,)
-    assert path.stat().st_size < 400_000
+    assert path.stat().st_size < 500_000
 
 
 def test_a_long_hostile_text_takes_no_longer_than_another() -> None:

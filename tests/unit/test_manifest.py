@@ -10,6 +10,7 @@ from pathcurate.cohort import read_recipe, select
 from pathcurate.engines.embedded import Embedded
 from pathcurate.errors import DigestMismatchError, VersionError
 from pathcurate.manifest import BuildResult, build
+from pathcurate.model.finding import Severity, worst
 from pathcurate.releases import verify_release
 from pathcurate.validate import validate
 from pathcurate.workspace import load_workspace
@@ -74,7 +75,7 @@ def test_a_version_must_be_a_large_enough_step(
     assert (changes["from"], changes["to"], changes["bump"]) == ("1.0.0", accepted[-1], bump)
     assert changes["reasons"][0]["text"] == said
     assert verify_release(built.directory).digest == built.digest
-    assert validate(built.directory).findings == ()
+    assert worst(validate(built.directory).findings) is not Severity.ERROR
 
 
 def test_the_first_version_is_compared_with_nothing(release: Path) -> None:

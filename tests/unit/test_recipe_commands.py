@@ -190,6 +190,15 @@ def test_the_query_is_shown_as_each_engine_reads_it(write: Write, options: tuple
     assert "'HE'" in done.stdout
 
 
+def test_the_query_of_the_kept_alone_says_nothing_of_the_others(write: Write) -> None:
+    recipe = write("small.yaml", _RECIPE)
+    done = pathcurate("recipe", "explain", recipe, "--sql", "--rows")
+    assert done.returncode == 0
+    assert "where " in done.stdout
+    assert "failed" not in done.stdout
+    assert pathcurate("recipe", "explain", recipe, "--rows").returncode == 2
+
+
 @pytest.mark.parametrize("number", ["-", "@number.txt", "S24-01234"])
 def test_a_case_is_explained_to_a_terminal_only(write: Write, number: str) -> None:
     done = pathcurate("recipe", "explain", write("small.yaml", _RECIPE), "--case", number)

@@ -62,6 +62,7 @@ def test_suspicions_lie_in_the_text_and_outside_removals(text: str, data: st.Dat
 
 
 def test_a_long_hostile_text_takes_no_longer_than_another() -> None:
+    find_suspicions("患者张三，张医师，O0l1")  # what is loaded when it is first needed is not counted
     for part in ("O0l1", "张医师", "1-", "Aa ", "在于至村", "患者张三，", "微信12345 "):
         text = (part * 50_000)[:20_000]
         before = time.process_time()

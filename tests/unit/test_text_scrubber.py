@@ -1,16 +1,21 @@
 """The text scrubber as a whole: known values, labels, shapes, sites and what is written by the toolkit itself."""
 
 import pickle
+import re
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.model.report import TEXT_COLUMNS
-from pathcurate.scrubbers.text import KnownValues, SiteRules, TextScrubber, detect, rules_digest
+from pathcurate.scrubbers import text as text_scrubber
+from pathcurate.scrubbers.text import KnownValues, ReportTexts, SiteRules, TextScrubber, detect, learned, rules_digest
 from pathcurate.scrubbers.text.kernel import REMOVALS_FOUND, Scrub, find_text_removals, lost_report
 from pathcurate.scrubbers.text.merging import freed, merged
+from pathcurate.scrubbers.text.names import find_names
+from tests.bench.deid_scoring import read_corpus
 
 PATTERNS = (
     (r"(?:^|[^0-9A-Z])(?P<prefix>[A-Z]{0,3})(?P<year>(?:19|20)\d{2}|\d{2})-(?P<number>\d{3,7})"
@@ -125,6 +130,44 @@ def test_a_name_found_by_a_label_goes_wherever_it_stands() -> None:
     assert cut == [["邱慧"], [], ["邱慧"], []]
 
 
+@pytest.mark.parametrize(
+    "marked",
+    [
+        # names: a relation, an act or a sign of the sentence is no part of them
+        "联系人：妻子«阿依古丽·吐尔逊»，电话«13912345678»", "陪同人：朋友«谢晖»", "切片由家属«何磊»带走",
+        "由其丈夫«艾力»代述病史",
+        "由送检医师«卜凡»到科室签字", "家属（夫）«汤海»签收", "«秦»主任来电询问", "台上«曾»主任知晓",
+        "«熊»主任：您好！贵科«8床»«赵国栋»",
+        "取材«小方»  记录«小高»", "值班«小曾»，已告知", "取材«李萍»/记录«WJX»\n镜下见", "审核 «Luo»\n本科对照片2张",
+        # days told by what stands beside them
+        "诊断医师:«程毅»  «11.5»\n备注：无", "签字 «罗振宇»   «12/2»\n补充", "采集«6-21»；宫颈脱落细胞",
+        "蜡块寄出«5/6»，中通",
+        "取材«03-15» 报告«03-18»", "术前。«6-12» CT示肺占位", "电话记录：«10/9» «13812345678» 无人接听",
+        "«9.12» 归还切片4张",
+        "末次月经：«2024.3»　孕3产1", "史3年，«22年11月»曾行穿刺", "于«2024年3月5日»下午送检", "于«2024年3月5日下午3点»送检",
+        "产妇，«9-17»剖宫产，双胎", "活检«5-11»，根治«6-3»，均在我院", "化疗后复查«3/11»、«4/2»、«5/6»三次",
+        "1/2切除，另1/2保留",
+        # places
+        "患者持«太原路医院»切片", "已嘱«徐州二院»补寄蜡块", "标本送«世和基因»。", "转«省人民»骨科治疗",
+        "受«平阳县公安局»委托，",
+        "NICU«A3床»，母亲", "现住«6B-11床»", "«五河县第三小学»教师", "来电（«5120»），询问", "老师，«LN-F24031»图像已传",
+        "图像：\\\\srv01\\wsi\\2024\\«卓央金_4402918»\\HE_10x.jpg",
+    ],
+)  # fmt: skip
+def test_what_stands_beside_an_identifier_stays(marked: str) -> None:
+    assert [text for text, *_ in found(re.sub("[«»]", "", marked), SiteRules("NB01"))] == re.findall("«(.*?)»", marked)
+
+
+def test_a_name_that_is_but_likely_stays_where_nothing_else_identifies(monkeypatch: pytest.MonkeyPatch) -> None:
+    scrubber, text = TextScrubber(SiteRules("NB01")), "曾行冷冻治疗。阴道镜项丽君。"
+    monkeypatch.setattr(learned, "_ALONE", 1e6)
+    assert scrubber.removals([text], NOTHING, language="zh", year=2024) == [[]]
+    assert scrubber.doubts(text, [])
+    beside, _ = scrubber.removals([text, "送检日期2024年5月3日"], NOTHING, language="zh", year=2024)
+    assert [text[one.start : one.end] for one in beside] == ["项丽君"]
+    assert not scrubber.doubts(text, beside)
+
+
 def test_what_the_toolkit_wrote_is_no_identifier() -> None:
     text = (
         "姓名：[姓名] 病理号：C-0123456789ABCDEF-A1，住院号：P-0123456789ABCDEF，S-0123456789ABCDEF 报告医师：[医师] "
@@ -181,3 +224,36 @@ def test_a_report_that_cannot_be_scrubbed_ends_nothing() -> None:
     lost = lost_report(_batch(gross="张三"), "timeout")
     assert lost.schema == REMOVALS_FOUND
     assert lost.to_pylist() == [{"report_id": "r1", "error": "timeout", "removals": [], "suspicious": []}]
+
+
+def test_reports_that_are_scrubbed_together_are_scrubbed_as_each_alone() -> None:
+    samples = [*read_corpus("zh_a", "zh_d")[::4], *read_corpus("en_b")[::8]]
+    scrubber = TextScrubber(RULES)
+    reports = [ReportTexts([one.text, None, one.text[::2]], one.known, None, 2024) for one in samples]
+    alone = [scrubber.removals(one.texts, one.known, language=None, year=2024) for one in reports]
+    assert sum(map(len, (text for report in alone for text in report))) > len(reports)
+    assert scrubber.removals_of(reports) == alone
+
+
+def _rows_of(reports: list[pa.RecordBatch]) -> list[dict[str, Any]]:
+    """What the kernel gives for several reports in one batch."""
+    [batch] = pa.Table.from_batches(reports).combine_chunks().to_batches()
+    return find_text_removals(batch, Scrub((RULES,))).to_pylist()
+
+
+def test_the_kernel_gives_reports_of_several_sites_in_their_order() -> None:
+    reports = [("NB01", "张三，手术"), ("NB99", "张三，手术"), *[("NB01", f"电话1380013{at:04}") for at in range(70)]]
+    rows = _rows_of([_batch(site=site, gross=gross) for site, gross in reports])
+    assert [row["error"] for row in rows] == [None, "KeyError", *[None] * 70]
+    assert [len(row["removals"]) for row in rows] == [1, 0, *[1] * 70]
+
+
+def test_a_report_that_cannot_be_scrubbed_takes_no_other_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(normal: str, language: str | None) -> list[Removal]:
+        if "坏" in normal:
+            raise RecursionError
+        return find_names(normal, language)
+
+    monkeypatch.setattr(text_scrubber, "find_names", fail)
+    rows = _rows_of([_batch(gross=gross) for gross in ("张三，手术", "坏张三", "电话13800138000")])
+    assert [(row["error"], len(row["removals"])) for row in rows] == [(None, 1), ("RecursionError", 0), (None, 1)]

@@ -148,7 +148,9 @@ class Embedded:
         path = self._own_directory / f"{uuid.uuid4().hex}.parquet"
 
         def write() -> None:
-            self._connection.execute(f"COPY ({sql}\n) TO {_literal(os.fspath(path))} (FORMAT parquet, COMPRESSION snappy)")
+            # A dictionary of millions of numbers is built in vain: it costs a tenth of the time.
+            how = "FORMAT parquet, COMPRESSION snappy, DICTIONARY_SIZE_LIMIT 1000"
+            self._connection.execute(f"COPY ({sql}\n) TO {_literal(os.fspath(path))} ({how})")
             # Only now: the query may read what has the name so far.
             self._define(name, [path])
 

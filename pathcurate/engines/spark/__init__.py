@@ -117,6 +117,11 @@ class Connect:
         program = pickle.dumps((kernel, spec, schema))
         return self._results(worker.Service(program, __version__, timeout), batches, schema, on_crash)
 
+    def _interrupt(self, tag: str) -> None:
+        """End what runs under a tag; after the session was closed nothing does, and gRPC calls that a wrong value."""
+        with suppress(ValueError):
+            _attempt(lambda: self._session.interruptTag(tag))
+
     def _results(
         self, service: worker.Service, batches: Iterable[pa.RecordBatch], schema: pa.Schema, on_crash: OnLoss
     ) -> Iterator[pa.RecordBatch]:
@@ -124,7 +129,7 @@ class Connect:
         run = Run(
             lambda parcels: self._answers(parcels, service, tag),
             self._runs_functions,
-            lambda: _attempt(lambda: self._session.interruptTag(tag)),
+            lambda: self._interrupt(tag),
             schema,
             self._jobs,
         )

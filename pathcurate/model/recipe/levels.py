@@ -115,6 +115,8 @@ NUMBERS: Mapping[str, str] = {
     "event_id": "event_no", "report_id": "report_no",
 }  # fmt: skip
 """The column with the number of what a code names: its place among all of its kind."""
+PLACES = ("specimen_no", "block_no")
+"""Columns with the numbers of the specimen and the block that a slide is from, each told apart within its case."""
 OWNERS: Mapping[str, tuple[str, ...]] = {
     "patients": ("patients",),
     "cases": ("cases", "patients"),

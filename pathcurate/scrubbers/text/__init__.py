@@ -8,7 +8,7 @@ passes find may overlap; it is made one, named after what is most specific.
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 
@@ -16,21 +16,20 @@ from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.casenumbers import CaseNumbers
 from pathcurate.scrubbers.text.hancontexts import placed_patterns
 from pathcurate.scrubbers.text.known import KnownSearch
-from pathcurate.scrubbers.text.learned import doubtful_names, find_learned_names
+from pathcurate.scrubbers.text.learned import LEARNED, doubtful_names, find_learned_names, is_sure_alone, seek_names
 from pathcurate.scrubbers.text.merging import freed, merged, occurrences
 from pathcurate.scrubbers.text.names import StaffList, find_names, find_staff, repeated
 from pathcurate.scrubbers.text.shaped import find_shaped
 from pathcurate.scrubbers.text.spelling import simplified
-from pathcurate.scrubbers.text.values import KnownValues, SiteRules
+from pathcurate.scrubbers.text.values import KnownValues, ReportTexts, SiteRules
 from pathcurate.text import accession, beginnings, dateforms, folding, identities
 from pathcurate.text.beginnings import prepare
 from pathcurate.text.dateforms import find_dates
 from pathcurate.text.folding import half_width
 
-__all__ = ["KnownValues", "SiteRules", "TextScrubber", "detect", "rules_digest"]
+__all__ = ["KnownValues", "ReportTexts", "SiteRules", "TextScrubber", "detect", "rules_digest"]
 
 _BRACKETS = "⟦⟧"
-_NO_BRACKETS = str.maketrans(_BRACKETS, "  ")
 # What this toolkit itself writes into a text: placeholders, pseudonyms with what follows a case number, tags.
 _WRITTEN = re.compile(
     r"⟦[^⟦⟧\n]{0,120}⟧|(?<![0-9A-Za-z])[A-Z]-[0-9A-HJKMNP-TV-Z]{16}(?![0-9A-Za-z])(?:-[0-9A-Z]{1,3}(?:-[0-9]{1,3})?(?![0-9A-Za-z]))?"
@@ -40,6 +39,19 @@ _ERA = "民國"
 """Is not simplified: a year of the era is written again as it was."""
 _WALL = "\ue000"
 """Stands for what was written by this toolkit: no pattern goes through it."""
+
+
+@dataclass(slots=True)
+class _Sought:
+    """A text while it is gone through, and what was found in it: by what is known, of names, and in all."""
+
+    report: ReportTexts
+    search: KnownSearch
+    text: str
+    normal: str
+    known: list[Removal] = field(default_factory=list)
+    names: list[Removal] = field(default_factory=list)
+    found: list[Removal] = field(default_factory=list)
 
 
 class TextScrubber:
@@ -68,38 +80,58 @@ class TextScrubber:
             language: of the report, None if that is not known.
             year: of the report, for dates without one.
         """
-        normals = [_plain(text) if text else "" for text in texts]
-        go_through(normals)
-        search = KnownSearch(known)
-        sure = [search.find(normal) if normal else [] for normal in normals]
-        named = [find_names(normal, language) for normal in normals]
-        for normal, names, known_ones in zip(normals, named, sure, strict=True):
-            # Where a name ends is known better by whoever was told, or has a word for what stands behind it.
-            names.extend(_apart(find_learned_names(normal), [*names, *known_ones]))
-        # What is known already is found by the search.
-        again = repeated(normals, [name for names in named for name in names if name.value not in search.names])
-        return [
-            self._merged(
-                text, normal,
-                [*known_ones, *names, *more, *self._cases.known(normal, known.cases), *self._of_site(normal),
-                 *_dates(normal, year), *find_shaped(normal)],
-            )
-            if text
-            else []
-            for text, normal, names, more, known_ones in zip(texts, normals, named, again, sure, strict=True)
-        ]  # fmt: skip
+        return self.removals_of([ReportTexts(texts, known, language, year)])[0]
+
+    def removals_of(self, reports: Sequence[ReportTexts]) -> list[list[list[Removal]]]:
+        """What must be taken out of the texts of each of several reports.
+
+        Every pass goes through all texts before the next one begins: its patterns and lists stay at hand, and a report takes
+        two thirds of the time that it takes alone.
+        """
+        searches = [KnownSearch(report.known) for report in reports]
+        sought = [
+            [_Sought(report, search, text, _plain(text)) for text in report.texts if text]
+            for report, search in zip(reports, searches, strict=True)
+        ]
+        every = [one for texts in sought for one in texts]
+        go_through([one.normal for one in every])
+        for one in every:
+            one.known = one.search.find(one.normal)
+        for one in every:
+            one.names = find_names(one.normal, one.report.language)
+        seek_names([one.normal for one in every])
+        for one in every:
+            # Where a name ends is known better by whoever was told, or has a word for what stands behind it; where it
+            # begins is known better by what has seen more surnames than there are (库尔班医师).
+            one.names.extend(find_learned_names(one.normal, one.known, one.names))
+        for texts in sought:
+            _add_repeated(texts)
+        for one in every:
+            one.found.extend(self._cases.known(one.normal, one.report.known.cases))
+        for one in every:
+            one.found.extend(self._of_site(one.normal))
+        for one in every:
+            one.found.extend(_dates(one.normal, one.report.year))
+        for one in every:
+            one.found.extend(find_shaped(one.normal))
+        for texts in sought:
+            _drop_lonely(texts)
+        merged_ones = iter([self._merged(one.text, one.normal, one.found) for one in every])
+        return [[next(merged_ones) if text else [] for text in report.texts] for report in reports]
 
     def suspects(self, scrubbed: Sequence[str]) -> list[bool]:
         """Of each scrubbed text whether it still looks as if it identified somebody, by more than the words kept here."""
         normals = [_without_written(text) for text in scrubbed]
         go_through(normals)
-        return [bool(_detected(normal, self._keep)) for normal in normals]
+        named = [find_names(normal, None) for normal in normals]
+        return [bool(_detected(normal, names, self._keep)) for normal, names in zip(normals, named, strict=True)]
 
     def doubts(self, text: str, removals: Sequence[Removal]) -> bool:
         """Whether a text may hold a name that none of its removals takes out and no word kept here explains."""
         normal = _plain(text)
-        doubtful = [Removal(*place, Kind.PERSON, "shape.name") for place in doubtful_names(normal)]
-        return bool(_apart(freed(normal, doubtful, self._keep), removals))
+        # What was sure but stood alone was not removed.
+        doubtful = [Removal(*place, Kind.PERSON, LEARNED) for place in doubtful_names(normal)]
+        return bool(_apart(freed(normal, [*find_learned_names(normal), *doubtful], self._keep), removals))
 
     def _of_site(self, normal: str) -> Iterator[Removal]:
         """What only this site's rules find."""
@@ -125,6 +157,29 @@ class TextScrubber:
         return [self._cases.valued(one, normal) if one.kind is Kind.CASE and not one.value else one for one in removals]
 
 
+def _add_repeated(texts: Sequence[_Sought]) -> None:
+    """Gather what was found in the texts of a report, and where its names stand again."""
+    # What is known already is found by the search.
+    names = [name for one in texts for name in one.names if name.value not in one.search.names]
+    for one, more in zip(texts, repeated([one.normal for one in texts], names), strict=True):
+        one.found = [*one.known, *one.names, *more]
+
+
+def _drop_lonely(texts: Sequence[_Sought]) -> None:
+    """Take back the learned names of a report in which nothing else identifies anybody, but for the surest."""
+    if any(not _is_learned(found) for one in texts for found in one.found):
+        return
+    learned = ((one.normal, found) for one in texts for found in one.found if found.rule == LEARNED)
+    sure = {found.value for normal, found in learned if is_sure_alone(normal, found)}
+    for one in texts:
+        one.found = [found for found in one.found if found.value in sure]
+
+
+def _is_learned(found: Removal) -> bool:
+    """Whether a name was learned, or is one that stands again."""
+    return found.rule == LEARNED or found.rule.startswith("again.")
+
+
 def _apart(some: Iterable[Removal], others: Sequence[Removal]) -> list[Removal]:
     """Those of some that overlap none of the others."""
     return [one for one in some if all(one.end <= other.start or one.start >= other.end for other in others)]
@@ -148,12 +203,14 @@ def detect(text: str, keep: Sequence[str] = ()) -> list[Removal]:
     """
     normal = _without_written(text)
     go_through([normal])
-    return _detected(normal, keep)
+    return _detected(normal, find_names(normal, None), keep)
 
 
 def _plain(text: str) -> str:
     """A text as the rules see it, of the same length: in half width and simplified characters, without brackets of ours."""
-    return _ERA.join(map(simplified, half_width(text).split(_ERA))).translate(_NO_BRACKETS)
+    plain = _ERA.join(map(simplified, half_width(text).split(_ERA)))
+    # Hardly any text has one: `translate` looks each character up.
+    return plain.replace(_BRACKETS[0], " ").replace(_BRACKETS[1], " ")
 
 
 def _without_written(text: str) -> str:
@@ -161,15 +218,14 @@ def _without_written(text: str) -> str:
     return _plain(_WRITTEN.sub(lambda written: _WALL * len(written[0]), half_width(text)))
 
 
-def _detected(normal: str, keep: Sequence[str]) -> list[Removal]:
-    names = find_names(normal, None)
+def _detected(normal: str, names: Sequence[Removal], keep: Sequence[str]) -> list[Removal]:
     found = merged([*names, *repeated([normal], names)[0], *find_shaped(normal)])
     return list(freed(normal, found, keep)) if keep else found
 
 
 def rules_digest(rules: SiteRules) -> str:
     """Digest that changes with every rule of the package and of the site: what was scrubbed under another is done again."""
-    parts: list[object] = [_package_digest(), *(getattr(rules, field.name) for field in fields(rules))]
+    parts: list[object] = [_package_digest(), *(getattr(rules, one.name) for one in fields(rules))]
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -12,6 +12,8 @@ Span = tuple[int, int]
 _DATE = re.compile(
     r"(?:(?:19|20)[0-9]{2}(?:[-./][0-9]{1,2}){1,2}|[0-9]{1,2}[-./][0-9]{1,2}[-./](?:19|20)?[0-9]{2})(?![0-9A-Za-z-])"
 )
+_NO_DAY = re.compile("(?:3[2-9]|[4-9][0-9])-(?:1[3-9]|[2-9][0-9])-[0-9]{2}(?![0-9])")
+"""Three pairs of digits of which none can be a month."""
 _LABEL_LENGTH = 14
 _LABEL_BREAK = re.compile(r"[,，。；;:|\n()\[\]/、0-9]")
 # What the words before a number say of it; the last one counts.
@@ -79,7 +81,8 @@ DEPARTMENT = (
 )
 """A department in one character before the number of a bed, which is no end of a longer word."""
 _BED_BEFORE = re.compile(
-    rf"(?P<v>{DEPARTMENT}-?[0-9]{{1,4}}[A-Z]?|"
+    rf"(?P<v>{DEPARTMENT}-?[0-9]{{1,4}}[A-Z]?|(?<![0-9A-Za-z])[A-D]区[0-9]{{1,3}}|(?<![0-9])[0-9]{{1,2}}楼[加+]?[0-9]{{1,3}}|"
+    rf"(?<![0-9A-Za-z.+-])[0-9]{{1,2}}[A-Z]-[0-9]{{1,3}}|(?<=ICU)[A-Z]?[0-9]{{1,3}}|"
     rf"(?<![0-9A-Za-z.+-])(?:[A-Z]{{1,4}}[- ]?)?[加+]?[0-9]{{1,4}}(?:[-加+][0-9]{{1,3}}"
     rf"|[A-Z])?|"
     r"(?<![一-鿿])[一二三四五六七八九十]|(?<![一二三四五六七八九十])(?:[二三四五六七八九]?十[一二三四五六七八九]?|[一二三"
@@ -87,6 +90,7 @@ _BED_BEFORE = re.compile(
     r"[ ]?号?[ ]?(?:病)?\Z"
 )
 _YEAR = 4
+_DOCUMENT_BEFORE = re.compile(r"(?:(?![号见据依案])[一-鿿]){2,8}(?:\([一-鿿]{1,4}\))?(?:(?<=[字鉴检案])|字第?)\Z")
 _HAN_DIGITS = str.maketrans("〇零○洞一二三四五六七八九幺两拐勾壹贰叁肆伍陆柒捌玖", "00001234567891279123456789")
 _ORGANISATION_SIGNS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 
@@ -117,7 +121,7 @@ def digits_in(text: str) -> int:
 
 def is_day(value: str) -> bool:
     """Whether a number is written as a day."""
-    return bool(_DATE.match(value))
+    return bool(_DATE.match(value)) and not _NO_DAY.match(value)
 
 
 def dialled(match: _Match) -> Span | None:
@@ -135,7 +139,11 @@ def dialled(match: _Match) -> Span | None:
 def labelled_phone(match: _Match) -> Span | None:
     """What stands behind a label for telephones, unless it is a day or too short."""
     value, least = match["v"], _LEAST_DIGITS["phone"] - (match[0][:2] in _SHORT_LINES)
-    return match.span("v") if digits_in(value) >= least and not is_day(value) else None
+    start, end = match.span("v")
+    # A bracket that is not closed or not opened inside it is the sentence's: 来电(5120), (电话021-5120).
+    start += value.startswith("(") and ")" not in value
+    end -= value.endswith(")") and "(" not in value
+    return (start, end) if digits_in(value) >= least and not is_day(value) else None
 
 
 def mobile_grouped(match: _Match) -> Span | None:
@@ -143,6 +151,18 @@ def mobile_grouped(match: _Match) -> Span | None:
     groups = re.split("[ -]", match["v"])
     is_counted = all(group.endswith("00") for group in groups) or len(groups[0]) < len("139")
     return None if is_counted or digits_in(match["v"]) != _MOBILE else match.span("v")
+
+
+def phone_spaced(match: _Match) -> Span | None:
+    """Eleven digits one by one, or in groups as they were dictated, one of them long: no row of shares (10 20 30)."""
+    lengths = {len(group) for group in re.split("[ -]+", match["v"])}
+    return match.span("v") if lengths == {1} or (len(lengths) > 1 and max(lengths) >= _YEAR) else None
+
+
+def document(match: _Match) -> Span:
+    """The number of a document with what stands before its year: 公鉴(病)字[2024]033号."""
+    before = _DOCUMENT_BEFORE.search(match.string, max(0, match.start() - 16), match.start())
+    return before.start() if before else match.start(), match.end()
 
 
 def unstopped(match: _Match) -> Span:
@@ -160,7 +180,9 @@ def bed_of_department(match: _Match) -> Span | None:
 
 def phone_abroad(match: _Match) -> Span | None:
     """A number with a plus and enough digits."""
-    return match.span("v") if digits_in(match["v"]) >= _LEAST_ABROAD else None
+    start, end = match.span("v")
+    end -= match["v"].endswith(")") and "(" not in match["v"]
+    return (start, end) if digits_in(match["v"]) >= _LEAST_ABROAD else None
 
 
 def ip(match: _Match) -> Span | None:

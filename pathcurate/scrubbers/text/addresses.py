@@ -31,7 +31,7 @@ _PLACE_END = (
     r"(?<![0-9])[0-9]{1,3}-[0-9]{1,5}(?:-[0-9]{1,5})?|(?:[栋幢座楼号室]|单元|[广大][场厦]|小区|花园|公寓)[ ]?[A-Z]?座?[0-"
     r"9]{2,4}(?![0-9年月岁.])|"
     r"自治州|自治县|"
-    r"省|市|州|区|县|旗|盟|镇|苏木|嘎查|乡|村|屯|庄|街道|街|路|大道|巷|弄|胡同|里|苑|小区|花园|公寓|新村|社区|家园|大厦|"
+    r"省|市|州|区|县|旗|盟|镇|苏木|嘎查|乡|村(?!民)|屯|庄|街道|街|路|大道|巷|弄|胡同|里|苑|小区|花园|公寓|新村|社区|家园|大厦|"
     r"广场|号[院楼]?|室|"
     r"组|队|栋|幢|单元)"
 )
@@ -42,7 +42,10 @@ _LABEL_ADDRESS = Searched(
     r"\n,，。；;|\ue000]{2,80})"
 )
 _WORD = re.compile("[0-9A-Za-z\u3400-\u9fff].*[0-9A-Za-z\u3400-\u9fff]")
-_NO_ADDRESS = re.compile(r"[ ]?(?:不详|未知|未填|未提供|无|没有|同上|暂无|/|-|_|同户籍|同现住址|电话|联系)")
+_NO_ADDRESS = re.compile(
+    r"[ ]?(?:农村|城市|城镇|外地|本地|当地|附近|本院|属院|不详|未知|未填|未提供|无|没有|同上|暂无|/|-|_|同户籍"
+    r"|同现住址|电话|联系)"
+)
 _POSTCODE = Searched(
     r"(?:邮[ ]?编|邮政编码|邮码|Zip(?: ?[Cc]ode)?|ZIP|Postcode|postcode|Postal [Cc]ode)[ ]{0,3}[:=]?[ ]{0,3}"
     r"(?P<v>[0-9]{5,6}(?:-[0-9]{4})?|[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2})(?![0-9A-Za-z])"
@@ -106,6 +109,10 @@ _PLACE_INSIDE = re.compile(rf"(?:{_PROVINCES})|[^本我]市|[县区镇乡村路�
 _NATIVE = Searched(
     rf"(?P<v>(?:{_PROVINCES})省?{_HAN}{{2,6}})(?:(?<![工商病男女老妇本中军])人(?=[,。;)])|籍(?=患者|病人|[,。;)]))"
 )
+_HOME = Searched(
+    r"[返回](?P<v>(?!(?:农村|乡下|自己|原来|其|她|他|回|了))[一-鿿]{2,3})(?=老家)|"
+    r"[,。;(在于](?P<w>[一-鿿]{2,3}(?:路|街|镇|村|小区))(?=附近(?:居住|住|租住|人))"
+)
 _FOUR = re.compile(r"(?:乌鲁木齐|呼和浩特|鄂尔多斯|呼伦贝尔|巴彦淖尔|乌兰察布|克拉玛依|齐齐哈尔)\Z")
 _OF_ORIGIN = frozenset({"籍贯", "祖籍", "原籍", "老家", "老家在"})
 _OF_TISSUE = frozenset({"来自", "生于", "住", "居"})
@@ -141,6 +148,8 @@ def _where_somebody_lives(normal: str) -> Iterator[Removal]:
             is_place = match["label"] in _OF_ORIGIN or place.search(match["v"])
             if is_place and not _WIDE.fullmatch(match["v"]) and not _NO_ADDRESS.match(match["v"]):
                 yield Removal(*match.span("v"), Kind.ADDRESS, "label.lives")
+    for match in _HOME.finditer(normal):
+        yield Removal(*match.span("v" if match["v"] else "w"), Kind.ADDRESS, "shape.home")
     for match in _NATIVE.finditer(normal):
         yield Removal(*match.span("v"), Kind.ADDRESS, "shape.native")
 

@@ -19,8 +19,9 @@ _IS = (
 )
 _CODE = (
     r"(?P<v>(?:[a-z]{1,5}[0-9]?[-_/]|[a-z]{1,3}[0-9]?"
-    r"|(?-i:[A-Z]{2})[ ])?[0-9][0-9a-z]{0,19}(?:[-_/:.][0-9a-z]{1,12}"
-    r"|[ ](?=[0-9]{3,5}(?![0-9]))[0-9]{3,5}){0,5})(?![0-9a-z%])"
+    r"|[a-z]{1,5}[-/][a-z]{1,5}[-/]|(?-i:(?!(?:WHO|ICC|CAP|MRN|HAR|UR|GMC|IMC|NHS|SSN|DOB|CHI|NHI"
+    r"|PHN)[ ])[A-Z]{2,4})[ ])?[0-9][0-9a-z]{0,19}(?:[-_/:.][0-9a-z]{1,12}"
+    r"|[ ](?=[0-9]{3,5}(?![0-9]))[0-9]{3,5}(?:[ ][0-9]{1,2}(?![0-9/.:-]))?){0,5})(?![0-9a-z%])"
 )
 
 
@@ -62,7 +63,8 @@ _RULES = (
               r"(?:quality |incident |safety |adverse )event|films?|x-?rays?|medical record|"
               r"(?<!kit )(?<!cat )(?<!lot )(?:(?:our|your|their|local|genetics|clinic|referral|radiology"
               r"|molecular) )?ref(?:erence)?|"
-              r"(?:our|your|their|local|unit|mortuary|police|badge|collar|locker|ward) (?=no|num|id|#)|id|pid|inmate"
+              r"(?:our|your|their|local|unit|mortuary|police|badge|collar|locker|ward) (?=no|num|id|#)|id|pid"
+              r"|temp(?= [A-Z]-?[0-9]{4})|inmate"
               r"|prisoner|custody|offender|(?-i:W?PC"
               r"|PCSO|DC|Sgt|Badge|badge)", 4, 3),
     _labelled("label.no_en", Kind.NUMBER, r"(?-i:No|NO|Nr)\.?", 5, 3,
@@ -73,7 +75,7 @@ _RULES = (
               r"path(?:ology)?|neuropathology|biopsy|bx|surgical|autopsy|post-?mortem|pm|specimen|sample", 5, 3,
               r"(?P<v>[a-z]{0,4}[-/]?[0-9]{1,4}[-/:.](?:[a-z]{1,3}[-/:.])?[0-9]{2,8}(?:[-/][0-9]{2,7})?(?:[-/"
               r" ]?[a-z][0-9]{0,2})?"
-              r"|[a-z]{1,4}-[0-9]{3,8}|[0-9]{2}[a-z]{1,3}-?[0-9]{3,8})(?![0-9a-z%])"),
+              r"|[a-z]{1,4}-[0-9]{3,8}|[0-9]{2}[a-z]{1,3}-?[0-9]{3,8}|(?-i:[A-Z]{1,3}) [0-9]{2} [0-9]{3,7})(?![0-9a-z%])"),
     _shaped("shape.case_letters_en", Kind.CASE,
             r"[0-9]{2}[-/:][A-Z]{1,3}[-/:][0-9]{3,7}(?:-[A-Z][0-9]{0,2})?"
             r"|(?!(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)-)[A-Z]{1,4}-[0-9]{2}-[0-9]{2,7}(?:-[A-Z][0-9]{0,2})?"
@@ -83,8 +85,20 @@ _RULES = (
             r"|[0-9]{2}[A-Z]{1,2}-?[0-9]{4,7}|(?:19|20)[0-9]{2}-(?![0-9]000(?![0-9]))(?!(?:0[1-9]"
             r"|1[0-2])[0-3][0-9](?![0-9])|(?:19"
             r"|20)[0-9]{2}(?![0-9]))[0-9]{4,6}"),
+    _shaped("shape.patient_en", Kind.NUMBER,
+            r"(?!(?:LOC|ZNF|ORF|LOT|REF|CAT|AJCC|KIAA|UICC|FIGO|ICDO?|CPT|NCT|PMID|ISO|ISBN|WHO|CAP|NOS|HPV|IARC|CLIA|ASTM"
+            r"|COSM|RRID|GSE|GRCH|ENS[TG]|PRO|VAR|ITEM|STEP|YEAR|IN|OF|TO|AT|BY|ON|IS|AND|FOR|THE|FROM)[ -]?[0-9])"
+            r"(?!(?:MRN|MR(?= )|UR|HAR|GMC|IMC|NMC|NHS|DEA|NPI|UID|PIN|REG|NO|ID|I[PC]|TEL|FAX|EXT|PHN|HCN|CHI|NHI|SSN|CSN"
+            r"|FIN|REQ|ACC"
+            r"|CASE|FILE|UMRN|MCR|EMPI|UHID|NRIC|HRN|CRN|GSL|BED)[ ]?[0-9])"
+            r"(?:[A-HJ-NP-Z]{3}[0-9]{4}|[A-HJ-NP-Z]{3}[0-9]{2}[A-HJ-NP-Z]{2}|[A-Z]{2,4}[ ][0-9]{5,9}|[A-Z]{1,4}[0-9]{6,10}"
+            r"|[A-Z]{1,2}[0-9]{5}(?<![TMPDFJ][0-9]{5}))"),
+    _Rule("shape.aside_en", Kind.NUMBER,
+          re.compile(r"(?<=[a-z.] \()(?!A-?2[68]0|IS)(?P<v>[A-Z]{1,3}-?[0-9]{4,8}(?<![TMPDFJ][0-9]{5}))(?=[),;])")),
+    _Rule("shape.last_four_en", Kind.ID,
+          re.compile(r"(?<![A-Za-z])[A-Z]{2,},[A-Z]{2,}(?: [A-Z])? (?P<v>[A-Z][0-9]{4})(?![0-9A-Za-z])")),
     _shaped("shape.code_en", Kind.NUMBER,
-            r"(?!(?:CPT|ISO|GB|NM|NP|NC|ICD|NCT|PMID|ISBN|RFC|COSM|CLSI|WS|EN"
+            r"(?<![Ll]ot )(?<!LOT )(?<!batch )(?!(?:CPT|ISO|GB|NM|NP|NC|ICD|NCT|PMID|ISBN|RFC|COSM|CLSI|WS|EN"
             r"|SNOMED|[TMPDEFJ]|JGCA)-)[A-Z]{1,4}[0-9]?-[0-9]{4,8}(?:-[0-9]{1,3})?|[A-Z]{1,3}-[0-9]{4,8}-[A-Z]"),
     _labelled("label.phone_en", Kind.PHONE,
               r"tel(?:ephone)?|phones?|ph|mob(?:ile)?|cell|fax|pager|bleep|beeper|ext(?:ension|n)?|desk|office|home"
@@ -96,17 +110,27 @@ _RULES = (
               r"|[ ])?(?:[0-9]{1,7}\)?(?:[-./][ ]?|[ ](?=[0-9(]))){0,5}[0-9]{2,9}"
               r"(?:,?[ ]?(?:x|ext\.?|extn\.?|extension|poste|opt(?:ion)?)[ ]?[0-9]{1,6})?)(?![0-9a-z])"),
     _labelled("label.pager_en", Kind.PHONE,
-              r"pager|bleep(?:er)?|beeper|ext(?:ension|n)?\.?|fax|tel|phone|ph|x(?=[0-9])|short code|dect|vocera|call"
+              r"(?:ring|call|dial|text|get) (?:me|us|him|her|them) (?:on|at)|pager|bleep(?:er)?|beeper|ext(?:ension|n)?\.?"
+              r"|fax|tel|phone|ph|x(?=[0-9])|short code|dect|vocera|call|intercom"
               r"|dial|ring"
               r"|internal", 3, 3,
-              r"\(?(?P<v>[0-9]-[0-9]{3,4}|[0-9]{3}-[0-9]{3,4}|[0-9]{3,6})(?![0-9a-z]|[ ]?(?:cm|mm|ml|cells?|x))"),
+              r"\(?(?P<v>[x#]?(?:[0-9]-[0-9]{3,4}|[0-9]{3}-[0-9]{3,4}|[0-9]{3,6}))(?![0-9a-z]|[ ]?(?:cm|mm|ml|cells?|x))"),
+    _Rule("shape.extension_behind_en", Kind.PHONE,
+          re.compile(r"(?:(?<=[0-9][-. )][0-9]{3})|(?<=[0-9][-. )][0-9]{4}))(?P<v>,? (?:x|ext\.?|extn\.?"
+                     r"|extension) ?[0-9]{1,6})"
+                     r"(?![0-9A-Za-z])")),
+    _Rule("shape.extension_alone_en", Kind.PHONE,
+          re.compile(r"(?<=[@] )(?P<v>ext?n?\.? [0-9]{3,6})(?![0-9A-Za-z])"
+                     r"|(?:lab|office|desk|sec(?:retary)?|reception|team|clinic|pager|(?<=[a-z] )on|(?<=[a-z] )at)[ ]"
+                     r"(?P<w>x[0-9]{3,5})(?![0-9A-Za-z])"
+                     r"|(?<=[a-z] )(?:at|on)[ ](?P<u>[2-9]-[0-9]{4})(?=[ ]?[.,;)\n]|[ ]?$)")),
     _shaped("shape.phone_en", Kind.PHONE,
             r"1[-. ](?:\([2-9][0-9]{2}\)|[2-9][0-9]{2})[-. ][0-9]{3}[-. ][0-9]{4}"
             r"|[2-9][0-9]{2}(?:\.|-|/|\)[ ]?|[ ])[2-9][0-9]{2}[-.][0-9]{4}(?:,?[ ]?(?:x|ext\.?|extn\.?|extension"
             r"|poste)[ ]?[0-9]{1,6})?"
             r"|00[1-9][0-9]{0,2}(?:[ -]\(?[0-9]{1,4}\)?){3,6}"
             r"|0[1-9][0-9]{1,3}[ -][0-9]{3}[ -][0-9]{3,4}|0[2378][ ][0-9]{4}[ ][0-9]{4}|01[0-9]{3}[ -][0-9]{5,6}"
-            r"|07[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{3}|(?<!/ )[3689][0-9]{3}[ ][0-9]{4}(?=[ ]*(?:[.,;)\n]|$))"
+            r"|07[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{3}|(?<!/ )[35-9][0-9]{3}[ ][0-9]{4}(?=[ ]*(?:[.,;)\n]|$))"
             r"|[6-9][0-9]{4}[ -][0-9]{5}|0[1-9]-[0-9]{3}[ -][0-9]{4}"
             r"|[A-Z]{2}[a-z]{3,8}[ ][0-9]-[0-9]{4}"),
     _Rule("shape.phone_area_en", Kind.PHONE,
@@ -119,19 +143,51 @@ _RULES = (
           re.compile(r"(?<![A-Za-z])(?P<v>(?:(?:Mon|Tues?|Wed(?:nes|s)?|Thu(?:rs?)?|Fri|Sat(?:ur)?|Sun)(?:day)?,? (?:the )?"
                      r"[0-3]?[0-9](?:st|nd|rd|th)|[0-3]?[0-9](?:st|nd|rd|th) (?:inst|ult|prox)\.?))(?![A-Za-z]| "
                      r"(?:of )?[A-Z][a-z]{2})")),
+    # The hour beside a day that other rules find, and days that no year and no month's name tells from a ratio.
+    _Rule("shape.hour_en", Kind.OTHER,
+          re.compile(r"(?<![0-9A-Za-z/.:-])(?P<v>(?:[01]?[0-9]|2[0-3]):?[0-5][0-9](?: ?h(?:rs?)?"
+                     r"| ?[AaPp]\.?[Mm]\.?)?,? (?:on )?(?:[01]?[0-9]/[0-3]?[0-9]"
+                     r"|[0-3]?[0-9]/[01]?[0-9])(?:/(?:20)?[0-9]{2})?)(?![0-9A-Za-z/%]|\.[0-9]| ?(?:HPF|hpf|cores?|nodes?"
+                     r"|LN|ln|pos"
+                     r"|neg|slides?|blocks?|cm|mm|of|were|show))"
+                     r"|(?<=[0-9]/[0-9]{2}/[0-9]{2})(?P<w>[ -][0-2][0-9][0-5][0-9](?: ?h(?:rs?)?)?)(?=[ ]*(?:[.,;)|\n]|$"
+                     r"|  )| (?:by|to|BY|TO|and)[ ])"
+                     r"|(?<![0-9A-Za-z/])(?P<x>[01]?[0-9]/[0-3]?[0-9]/(?:20)?[0-9]{2}-[0-2][0-9][0-5][0-9])(?![0-9A-Za-z/])")),
+    _Rule("label.day_en", Kind.OTHER,
+          re.compile(r"(?<![A-Za-z])(?:(?i:lmp|mdt|mdm|tumou?r board|conference|clinic|meeting|appt|appointment|visit|due"
+                     r"|until|till|typed"
+                     r"|dictated|faxed|phoned|emailed|posted|shipped|discharged|admitted|seen|(?:path|bx|labs|notes?|scan"
+                     r"|slides|report) from)(?: (?:on|for|by))?:? "
+                     r"|(?:fedex|ups|FedEx|UPS|DHL)(?: [0-9]{4,12}){1,4} |[0-9]{4}\) )"
+                     r"(?P<v>(?:1[0-2]|0?[1-9])/(?:3[01]|[12][0-9]|0?[1-9]))(?![0-9/%]|\.[0-9]| ?(?:cores?|nodes?|HPF|hpf"
+                     r"|pos|neg|slides?|blocks?"
+                     r"|mm|cm|x|LN|ln|of))"
+                     r"|(?<![A-Za-z])(?:[Tt]ill|[Uu]ntil|on|by|before|after|since) (?:the )?(?P<w>[0-3]?[0-9](?:st|nd|rd"
+                     r"|th))"
+                     r"(?=[ ]*(?:[.,;)\n]|$))")),
     _Rule("label.initials_en", Kind.PERSON, re.compile(r"[Ii]nitials[: ]{1,3}(?P<v>(?:[A-Z]\.){2,4}"
         r"|[A-Z]{2,4}(?![A-Za-z]))")),
     _Rule("shape.extension_en", Kind.PHONE, re.compile(r"(?<=[,(;:] )(?P<v>x[0-9]{4,5}(?<!00))(?![0-9A-Za-z])"
         r"|(?<=\()(?P<w>x[0-9]{4,5}(?<!00))(?=\))")),
     _Rule("label.bed_en", Kind.BED,
           re.compile(r"(?:(?<![A-Za-z])(?<!mor )(?<!mour )(?<!al )(?<!ar )(?<!ic )(?<!on )(?<!ate )(?<!ver )(?<!ary"
-                     r" )(?<!tic )(?<!ail )(?i:bed|cot|bay|incubator|crib)"
+                     r" )(?<!tic )(?<!ail )(?i:bed(?:space)?|cot|bay|incubator|crib|cubicle|cabin|bunk)"
                      r"|(?<![A-Za-z])(?i:room|rm)(?= ?#?[0-9]{3}))[ ]?(?i:no\.?|#"
-                     r"|number)?[ :]{0,2}(?P<v>[A-Z]?[0-9]{1,4}[A-Z]?(?:-[0-9A-Z]{1,2})?)"
+                     r"|number)?[ :]{0,2}(?P<v>(?:[A-Z]{2,6}[ -])?[A-Z]?[0-9]{1,4}[A-Z]?(?:-[0-9A-Z]{1,4}){0,2})"
                      r"(?![0-9A-Za-z]|\.[0-9]|[ ]?(?:mm|cm|x[ ]))|(?<![A-Za-z])(?:WEST|EAST|NORTH|SOUTH|West|East|North"
                      r"|South)-(?P<w>[0-9]{2,4}-?[A-Z]?)(?![0-9A-Za-z])")),
+    _Rule("label.ward_en", Kind.BED,
+          re.compile(r"(?<![A-Za-z])(?:[Ww]ard|WARD|[Ll]oc(?:ation)?|LOC|[Rr]oom|ROOM|[Rr]m|RM|[Bb]ed|BED"
+                     r"|[Cc]ot)(?:/(?:[Bb]ed|BED"
+                     r"|[Ww]ard))?(?: [Nn]o\.?)?[ ]?[:-]?[ ]{1,2}"
+                     r"(?P<v>(?:[0-9]{1,2}[A-Z]{1,3}|[A-Z]{1,3}-?[0-9]{1,3}[A-Z]?"
+                     r"|(?:[A-Z]{2,4}|[A-Z][a-z]{2,8})(?: [A-Z])?(?= ?/ ?[0-9]))"
+                     r"(?:-[0-9A-Z]{1,5}| ?/ ?[0-9A-Z]{1,4}(?![0-9A-Za-z-])){0,3}"
+                     r"|[Bb]ed [0-9]{1,2}[A-Z]?(?:, [Bb]ay [0-9A-Z]{1,2})?)(?![0-9A-Za-z]|\.[0-9]|[ ]?(?:mm|cm)"
+                     r"| [Bb]ed [0-9])")),
     _labelled("label.member_en", Kind.ACCOUNT,
-              r"account|acct|policy|member|ramq|ohip|medicare|medicaid|plate|tag|policyholder|insurance|claim|group"
+              r"account|acct|policy|member|subscriber|vhi|laya|bupa|axa|aviva|cigna|aetna|bcbs|humana|medibank|hcf|discovery"
+              r"|southern cross|ramq|ohip|medicare|medicaid|plate|tag|policyholder|insurance|claim|group"
               r"|iban|card|"
               r"(?:parking|vehicle)(?: validation| permit| reg(?:istration)?)?:?(?: [A-Z]{2})?", 4, 4,
               r"(?:[A-Z]{2}[ ](?=[A-Z]{2,4}-))?(?P<v>(?:[a-z]{1,6}[-_]|[a-z]{1,3}"
@@ -143,11 +199,12 @@ _RULES = (
         r"|ends in|xxx-xx-", 4, 4,
               r"(?P<v>[0-9]{4})(?![0-9a-z])"),
     _labelled("label.licence_en", Kind.ID,
-              r"(?:driver'?s |driving |medical |gun |state )?licen[cs]e|d\.?l\.?|a-number|alien(?: reg(?:istration)?)?"
+              r"(?:driver'?s? |driving |medical |gun |state )?(?:licen[cs]e|lic\.)|d\.?l\.?|a-number"
+              r"|alien(?: reg(?:istration)?)?"
               r"|green ?card|visa|nhi|nhs|chi|pps|ppsn|"
               r"national insurance|ni|gmc|nmc|npi|dea|state id|military id|dod id|veteran id|service|nie|curp|aadhaar"
               r"|abha|pan|ihi|sin|hsc|h&c|phn|hcn"
-              r"|omang", 4, 3,
+              r"|mcr|smc|mmc|kmc|hpcsa|ahpra|imc|mcnz|cpso|hcpc|njr|nric|ic|omang", 4, 3,
               r"(?P<v>[a-z]{0,4}[ -]?[0-9][0-9a-z]{1,19}(?:[ -](?=[0-9a-z]{0,3}[0-9])[0-9a-z]{2,8}){0,4})(?![0-9a-z%])"),
     _Rule("label.car_en", Kind.ACCOUNT,
           re.compile(r"(?<![A-Za-z])(?:[Cc]ar|[Vv]an|[Vv]ehicle|[Tt]axi|[Mm]otorbike|[Tt]ruck|[Ll]orry"
@@ -167,7 +224,10 @@ _RULES = (
                      r"|presented|[a-z]+ed |[a-z]{4,} (?:of|by|from|in|at|to|with) ))|"
                      r"(?:is|turned|was|turning)[ ](?=[0-9]{2,3} years))(?P<v>9[0-9]|1[01][0-9])(?![0-9%A-Za-z]|\.[0-9]"
                      r"|[-/][0-9])")),
-    _Rule("shape.age_aside_en", Kind.AGE, re.compile(r"(?<=[a-z], )(?P<v>9[0-9]|1[01][0-9])(?=\))")),
+    _Rule("shape.age_aside_en", Kind.AGE,
+          re.compile(r"(?<=[a-z], )(?P<v>9[0-9]|1[01][0-9])(?=\))|(?<=\()(?P<w>9[0-9]|1[01][0-9])(?= ?(?:years?|yrs?)[,) ])"
+                     r"|(?<![A-Za-z])(?:[Ss]he|[Hh]e|[Pp]t|[Pp]atient)(?:['’]s| is| was) (?P<x>9[0-9]|1[01][0-9])"
+                     r"(?=[.,;](?![0-9])| and | but | now |$)")),
     _Rule("label.by_user_en", Kind.ACCOUNT, re.compile(r"(?<![A-Za-z])by (?P<v>[a-z]{4,12}[0-9]{1,4})(?![0-9A-Za-z])")),
     _Rule("shape.age_short_en", Kind.AGE,
           re.compile(r"(?<![0-9A-Za-z./-])(?P<v>9[0-9]|1[01][0-9])(?=[yY](?:[ ]?[,;.)/\n]| ?(?:[MFmf]|male|female|man"
@@ -203,7 +263,7 @@ _STRUCTURED = re.compile(
     r"(?:[-:/.](?:[A-Z]{1,4}[0-9]{0,10}|[0-9]{1,10}[A-Z]{0,2})){1,4})(?![0-9A-Za-z%*]|[-:/.+][0-9A-Za-z])"
 )
 # MRN:4411-920 is labelled, S:23:00417 is not.
-_SHORT_LABEL = re.compile("[A-Z]{2,4}[:#]")
+_SHORT_LABEL = re.compile("[A-Z]{2,4}[:#](?![0-9]{2}:)")
 _NO_STRUCTURE = re.compile(
     r"(?:CPT|ISO|GB|N[MPCRG]|ICD|NCT|PMID|ISBN|RFC|COSM|CLSI|WS|EN|SNOMED|JGCA|HLA|D[RQP][AB]?[0-9]?|IGH?[VDJKL]"
     r"|TR[ABGD]|HPV|CD|CK|"
@@ -211,6 +271,7 @@ _NO_STRUCTURE = re.compile(
     r"|ENS)[-:/. ]?[0-9]"
     r"|SP[0-9]|[MTPDFJ]-?[0-9]{4,5}(?:/[0-9])?$|.*[-/]8[0-9]{4}$|[A-TV-Z][0-9][0-9A-Z]\.[0-9A-Z]{1,4}$|A2[68]0/"
     r"|[A-Z]{1,2}[0-9]{1,3}-[A-Z]{0,2}[0-9]{1,3}$|[0-9]+[:/][0-9]+$"
+    r"|[A-Z]{1,6}[0-9]{1,3}[A-Z]?(?:/[A-Z]{2,6}[0-9]{1,3}[A-Z]?)+$"
     r"|[0-9]+\.[0-9]+(?:[-/][0-9.]+)?$|.*(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)"
 )
 _YEARS_OF_CASES = re.compile(r"(?!M[- ]?[89])[A-Z]{1,4} ?[0-9]{3,6}/[0-9]{2}")
@@ -277,9 +338,12 @@ def _opened(match: re.Match[str], group: str, rule: _Rule) -> Iterator[Removal]:
 
 def _says_nothing(value: str) -> bool:
     """Whether what stands behind a label is a day or a year."""
-    return is_day(value) or re.fullmatch("(?:19|20)[0-9]{2}", value) is not None
+    # 44-20-19 is written as a day and is none.
+    is_month = is_day(value) and min(map(int, re.findall("[0-9]+", value))) <= _MOST_MONTHS
+    return is_month or re.fullmatch("(?:[A-Z]{2,4} )?(?:19|20)[0-9]{2}", value) is not None
 
 
+_MOST_MONTHS = 12
 _ONES = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 

@@ -13,7 +13,7 @@ from pathcurate.text.beginnings import Searched
 _PROSE = Searched(
     r"[A-Z][a-z]{1,20}[,.]?[ ](?:of |for |the ){0,2}[A-Z](?:[a-z]|[A-Z]? ?[0-9])|[A-Z]{4,20}[ ][A-Z]{4,20}|"
     r"P\.?[ ]?O|Lab[Cc]orp|[A-Z][a-z]{1,20}['’]s(?![a-z])|H[oô]pital|[A-Z][a-z]{2,20}-[A-Z][a-z]{2,20}"
-    r"|[0-9] [A-Z][a-z]+ [A-Z]|(?:the|at|to|from) [A-Z][a-z]{3,20} [a-zA-Z]{3}"
+    r"|[0-9] [A-Z][a-z]+ [A-Z]|(?:the|at|to|from) [A-Z][a-z]{3,20} [a-zA-Z]{3}|(?:at|to|from|via) [A-Z]{2,4}H"
 )
 _WORD = r"(?:(?:St|Mt|Ft|Dr|[A-Z])\.|[A-Z][A-Za-z'’&-]{0,24}(?![A-Za-z0-9]))"
 _END_EN = (
@@ -42,6 +42,7 @@ _WEAK_END = (
     r"|Constabulary|"
     r"Sheriff['’]s (?:Office|Department)|Fire (?:Department|Station|Service)|Church|Parish|& Sons?|& Co\.?|& Die"
     r"|Brothers|Bros\.?|Group|"
+    r"RFC|AFC|RUFC|FC|GAA|(?:Rugby|Cricket|Golf|Football|Hockey|Rowing|Sailing) Club|"
     r"Industries|Electric|Engineering|Plumbing|Roofing|Insurance|Solicitors|Estate|Nurseries)"
     r"|General(?! (?:Surg|Med|Prac|Path|Comm|Anaes|Anes|Hosp|Elec|Pedi|Paed|Inf|Desc|Inte|App))|Surgery|Practice|GI"
     r"|Urology|Dermatology|"
@@ -52,6 +53,12 @@ _WEAK_END = (
     r"|Physicians|Practice)|Health Partners"
     r"|Surg(?:ical|ery) (?:Center|Centre|Associates)|(?:Eye|Endoscopy|Birth|Heart|Spine|Imaging) (?:Center|Centre"
     r"|Institute|Associates)"
+    r"|(?:Sarcoma|Cancer|Breast|Stroke|Burns|Trauma|Tumou?r|Renal|Transplant|Cardiac|Spinal|Dialysis|Skin"
+    r"|Bone Tumou?r) (?:Unit|Service|Network)|(?:Spine|Joint|Bone|Foot|Hand|Hip|Knee|Ankle)(?: (?:&|and) (?:Joint|Spine|Bone"
+    r"|Ankle|Knee|Wrist)(?: (?:Associates|Specialists)(?: of [A-Z][a-z]+)?)?| (?:Associates|Specialists))"
+    r"|Reference Lab(?:oratory)?|Family Med(?:icine)?|(?:Specialist|Medical|Day|Wellness|Surgical|Health) (?:Centre|Center)"
+    r"|Path(?:ology)? Labs?|Ortho|Private|UH|DGH|VAMC|Health(?! (?:Care|Serv|Visit|Org|Auth|Prof|Insur|Rec|Sci|Info|Ed|Net"
+    r"|Sys))"
     r"|Physicians|Specialists|Associates|Surgicenter|Children['’]s|VA"
 )
 _WEAK = re.compile(
@@ -88,6 +95,12 @@ _MEETING = re.compile(
     r"(?:MDT|MDM|tumou?r board|meeting|huddle|conference|clinic|lab|labs|path lab|pathology|histo|mortuary|site|campus"
     r"|A&E|theatres)(?![A-Za-z]))"
 )
+# RNOH, QSNH: a hospital by its letters, behind a way there.
+_LETTERED = re.compile(
+    r"(?:at|to|from|via)[ ](?P<v>(?!FISH|CISH|SISH|DISH|RISH|BPH|ADH|ALH|UDH|DVH|LDH|TSH|PTH|HPH|CAH|FNH|HLH|DAH|NASH|MASH"
+    r"|EMH|NIH"
+    r"|FSH|ACTH|GNRH|AMH|ADPH|RAH|WITH|BOTH|HIGH)[A-Z]{2,4}H)(?![A-Za-z0-9+])(?!-[0-9A-Z])"
+)
 _UNIT_OF_ARMY = re.compile(
     r"(?<![0-9A-Za-z])(?P<v>[0-9]{1,3}(?:st|nd|rd|th)[ ](?:Battalion|Regiment|Brigade|Squadron|Infantry|Armou?red|Airborne"
     r"|Signal|Engineer|Division|Field|Light)(?:[ ](?:the|The|of|[A-Z][A-Za-z'’]{2,20})){0,5}(?<! the)(?<! of))"
@@ -111,7 +124,8 @@ _ROAD_OUTWARD = re.compile(
     r"[ ][A-Z]{1,2}[0-9]{1,2}(?:[ ][0-9][A-Z]{2})?)(?![0-9A-Za-z])"
 )
 _EMPLOYER = re.compile(
-    r"(?<![A-Za-z])(?:[Ee]mployer|[Ee]mployed (?:by|at)|[Ww]orks (?:at|for)|[Ww]orked (?:at|for)|[Ww]orking (?:at|for)"
+    r"(?<![A-Za-z])(?:[Ee]mployer|[Ww]orks(?= [A-Z])|[Ee]mployed (?:by|at)|[Ww]orks (?:at|for)|[Ww]orked (?:at|for)"
+    r"|[Ww]orking (?:at|for)"
     r"|[Tt]eaches at|[Ss]chool|[Cc]ompany|"
     r"[Oo]ccupation [A-Za-z]{3,12} at)[ ]?:?[ ](?:the )?"
     r"(?P<v>[A-Z][A-Za-z'’&-]{1,24}(?:[ ](?:&|of|and|[A-Z][A-Za-z'’&-]{1,24}(?:(?<=Ltd|Inc)\.|(?<= Co)\.)?)){0,5})"
@@ -160,6 +174,9 @@ _GENERIC_EN = frozenset(
 )
 _BEFORE_NAMES = _GENERIC_EN - {"university", "children's", "women's", "memorial", "veterans"}
 _DEPARTMENTS = tuple(f"{what} Pathology" for what in ("Anatomical", "Anatomic", "Surgical", "Cellular", "Clinical"))
+# Which names of hospitals begin with such a word, where somebody goes: admitted to City Hospital.
+_OF_A_CITY = frozenset({"general", "city", "central", "children's", "county", "memorial", "community", "university"})
+_GONE_TO = re.compile(r"(?<![A-Za-z])(?:at|to|from)[ ]\Z")
 _NAMESAKES = frozenset(
     {"mercy", "providence", "trinity", "unity", "bethesda", "samaritan", "lakeside", "riverside", "hillside", "sacred",
      "holy"}
@@ -218,7 +235,8 @@ _STREET_EN = re.compile(
 )
 _ADDRESS_EN = re.compile(
     r"(?:[Aa]ddress|ADDRESS|[Rr]esides at|[Ll]ives at|[Rr]esiding at|[Ll]iving at|[Hh]ome [Aa]ddress|"
-    r"[Mm]ailing [Aa]ddress)[ ]{0,2}[:=]?[ ]{0,4}(?P<v>[0-9A-Z](?=[^\n]{0,60}[0-9])[^\n;|\ue000]{5,90}?)(?=$|[\n;|]|"
+    r"[Mm]ailing [Aa]ddress|Home(?=:)|[Aa]ddress on (?:form"
+    r"|file))[ ]{0,2}[:=]?[ ]{0,4}(?P<v>[0-9A-Z](?=[^\n]{0,60}[0-9])[^\n;|\ue000]{5,90}?)(?=$|[\n;|]|"
     r"\.(?:[ ]|$)|[ ]{2,}|,? (?:Phone|Tel|DOB|MRN|Fax|Email|phone)|[\u4e00-\u9fff])"
 )
 _PART = (
@@ -231,7 +249,9 @@ _PLOT = re.compile(
     r"(?<![A-Za-z])(?:(?:Hse|House|H|Door|Plot|Stand|Erf)[. ]{1,2}No[.:]{0,2}[ ]|(?=(?:Blk|Plot|Stand|Erf|Hse)\.? ))"
     rf"(?P<v>(?:(?:Blk|Plot|Stand|Erf|Hse)\.?[ ])?[A-Z]{{0,2}}[ ]?[0-9]{{1,5}}[A-Z]?(?:[-/][0-9A-Z]{{1,4}}){{0,3}},?"
     rf"(?:[ ]{_TOWN_WORD}){{1,4}}"
-    rf"(?:[ ]#[0-9]{{1,3}}-[0-9]{{1,4}})?(?:,[ ]{_PART}){{0,3}}{_CODES})"
+    rf"(?:[ ]#[0-9]{{1,3}}-[0-9]{{1,4}})?(?:,[ ]{_PART}){{0,3}}{_CODES}"
+    rf"|(?:Plot|Stand|Site|Unit)[ ][0-9]{{1,5}}[A-Z]?,[ ](?:Sector|Phase|Block|Zone"
+    rf"|Extension)[ ][0-9A-Z]{{1,4}}(?:,[ ]{_PART}){{0,3}}{_CODES})"
 )
 _NAMED_BEFORE = re.compile(
     r"(?<![A-Za-z'’])(?:[A-Z][A-Za-z'’]{1,20}[ ]){1,3}(?:Court|House|Residences?|Home|Lodge|Towers?|Apartments|Flats"
@@ -249,7 +269,7 @@ _LIVES = re.compile(
     r"|[Rr]aised)"
     rf"(?: (?:alone|with|now|back|out|just|together|independently|his|her|their|wife|husband|son|daughter|mum|mother"
     rf"|family)){{0,4}}"
-    rf" (?:at|in|on|off|near|to|outside|beside) (?P<v>{_PART}(?:,[ ]{_PART}){{0,4}}{_CODES})"
+    rf" (?:at|in|on|off|near|to|outside|beside|(?<=esident )of) (?P<v>{_PART}(?:,[ ]{_PART}){{0,4}}{_CODES})"
 )
 # Abbreviations that are words of reports too: Patient ID 88231, Smith MD 12345. With a comma before them they are states.
 _NO_STATE = re.compile(r"[^,][ ]{1,2}(?:ID|IN|OR|ME|OK|HI|PA|MD|CT|MS|DE|CO),?[ ]{1,3}[0-9-]+$")
@@ -341,6 +361,8 @@ def _english_shapes(normal: str) -> Iterator[Removal]:
         word = match["v"].lower()
         if not (is_word(word) or is_given(word) or is_eponym(word)):
             yield Removal(*match.span("v"), Kind.HOSPITAL, "shape.twin_en")
+    for match in _LETTERED.finditer(normal):
+        yield Removal(*match.span("v"), Kind.HOSPITAL, "shape.lettered_en")
     for match in _UNIT_OF_ARMY.finditer(normal):
         yield Removal(*match.span("v"), Kind.UNIT, "shape.unit_en")
     for match in _EMPLOYER.finditer(normal):
@@ -369,6 +391,15 @@ def _english_hospitals(normal: str) -> Iterator[Removal]:
             yield Removal(*match.span("v"), Kind.HOSPITAL, "shape.hospital_en")
         elif any(word.lower().strip(".,") not in _GENERIC_EN | _MAKERS for word in words if word):
             yield Removal(match.start("v") + start, match.end("v"), Kind.HOSPITAL, "shape.hospital_en")
+        elif _is_gone_to(normal, match):
+            yield Removal(*match.span("v"), Kind.HOSPITAL, "shape.hospital_en")
+
+
+def _is_gone_to(normal: str, match: "re.Match[str]") -> bool:
+    """Whether words that all are generic name a hospital where somebody went: admitted to City Hospital."""
+    first = match["v"].partition(" ")[0]
+    start = match.start("v")
+    return first.lower() in _OF_A_CITY and _GONE_TO.search(normal, max(0, start - len(" from ")), start) is not None
 
 
 def _english_addresses(normal: str) -> Iterator[Removal]:

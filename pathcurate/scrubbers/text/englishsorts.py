@@ -46,7 +46,7 @@ _LEARNED = re.compile(
     r"|stenosis|ular|aceous|atous|ivity|ively|ibly|ably|fully|lessly|edly|ingly|[ae]nc[ey]|ship|hood|ness|less)$"
 )
 _LEAST_STEM, _LEAST_NAME, _LEAST_WITHOUT_VOWEL = 4, 3, 6
-_VOWEL = re.compile("[aeiouy\u00df-\u00ff]")
+_VOWEL = re.compile("[aeiouy\u00df-\u024f\u1e00-\u1eff]")
 _SIGN = re.compile("['’-]")
 
 
@@ -60,6 +60,8 @@ def _vocabulary() -> tuple[frozenset[str], frozenset[str]]:
 @lru_cache(maxsize=16384)
 def sort_of(written: str) -> Sort:
     """Of what sort a word is, written with a capital."""
+    if written.endswith(("'d", "’d", "'t", "’t", "'ll", "’ll")):
+        return Sort.WORD
     parts = [part for part in _SIGN.split(written) if len(part) > 1]
     if len(parts) > 1:
         return _of_compound(written, parts)

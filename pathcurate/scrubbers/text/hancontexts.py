@@ -7,7 +7,8 @@ from functools import cache
 
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.hanforms import chinese_name, is_bounded, next_word
-from pathcurate.scrubbers.text.latinnames import name_at
+from pathcurate.scrubbers.text.latinends import name_at
+from pathcurate.scrubbers.text.latinnames import PINYIN
 from pathcurate.scrubbers.text.namewords import (
     DOTS,
     HAN,
@@ -32,7 +33,9 @@ _PEOPLE = frozenset("床士师医员者人生")
 _JOINS = frozenset("、/和及与")
 _LATIN_PATIENT = Searched("(?:患者|病人|姓名)(?P<name>[A-Z][a-z]+(?:[ -][A-Z][a-z]+){1,2})(?![A-Za-z])")
 _AUTHOR = Searched(rf"-(?<=[科院室组心理]-)(?P<name>[{HAN}]{{2,3}}):")
+_OF_HOSPITAL = Searched(rf"[院心所](?<=医院|生院|中心|诊所)[,、 ](?P<name>[{HAN}]{{2,3}})(?=\))")
 _ACCOUNT = Searched(rf"\((?<=[a-z]\()(?P<name>[{HAN}]{{2,4}})[),]")
+_FILE = Searched(rf"_(?<=[0-9]_)(?P<name>(?=[a-z]{{5,16}}[_.]){PINYIN}{{2,4}})(?=[_.][0-9A-Za-z])")
 _LOGIN_BEFORE = re.compile("(?<![A-Za-z0-9])[a-z]{4,16}$")
 _EDGES, _CELLS = frozenset(" \t|\n:,;、/(。"), frozenset(" \t|\n")
 _RELATIVE = Searched(r"[父母夫妻兄弟姐妹子女媳婿舅姨叔伯姑爷](?:亲)?[: ]?(?=[^\x00-\x7f])")
@@ -40,6 +43,7 @@ _BEFORE_RELATIVE = re.compile(r"(?:[,;:。、(\n\t \])】〗」|]|先生|女士|
 _INITIALS = Searched(r"(?:缩写|首字母|简拼|拼音)[为是:( ]{0,3}(?P<name>[A-Z]{2,4})(?![A-Za-z0-9])")
 _BRACKET = Searched(rf"\((?:(?=[A-Z][A-Za-z]+[ ,-])|(?P<in>[{HAN}]{{2,4}})[),])")
 _HAN_BEFORE = re.compile(rf"(?<![{HAN}{DOTS}])[{HAN}{DOTS}]{{2,12}}(?=[ ]?$)")
+_LED = re.compile("患者|病人|患儿|产妇|家属|姓名|全称|[母父]亲|丈夫|妻子")
 _LATIN_BEFORE = re.compile(r"(?<![A-Za-z])(?!Pt|Dr|Mr|Ms|Prof)[A-Z][A-Za-z]+(?:[ ,-]{1,2}[A-Z][A-Za-z]+){1,3}(?=[ ]?$)")
 _LETTERS = re.compile("[A-Za-z]+")
 _SIGNER = re.compile(f"[{HAN}]+")
@@ -55,6 +59,12 @@ _NO_GIVEN = frozenset(
     {"护士", "医生", "医师", "主任", "老师", "小姐", "大姐", "大伯", "先生",
      "大哥", "小弟", "小妹", "吾尔", "萨克", "尔克", "斯密"}
 )  # fmt: skip
+# Nor are what somebody with a title does, of characters that are in given names too: 曾主任知晓.
+_DONE = frozenset(
+    {"知晓", "知道", "知悉", "知情", "同意", "同行", "明确", "明白", "来电", "来访", "来信", "来人", "来函", "来到", "亲临",
+     "到会", "到达", "建议", "立即", "书面", "书写", "指明", "表明", "阅后", "阅毕", "通知", "同台", "在场", "在台", "行文",
+     "言明", "正在", "本人", "本周", "本月", "利用", "良好", "安排", "才能", "当日", "今天", "今日", "昨天", "明天", "清楚"}
+)  # fmt: skip
 _LEAST_OF_A_NAME, _LONGEST_OF_FOUR, _INDENT, _REACH = 2, 4, 4, 40
 
 
@@ -67,6 +77,7 @@ class _Places:
     alone: Searched
     alone_sounds: Searched
     signed: Searched
+    signed_first: "re.Pattern[str]"
     clan: Searched
     ending: "re.Pattern[str]"
 
@@ -79,6 +90,10 @@ def placed_patterns() -> _Places:
     compound, single = "|".join(sorted(lists.compound)), "".join(sorted(lists.single))
     first = rare + "".join(sorted({surname[0] for surname in lists.compound}))
     signer = f"(?:{compound}|[{single}])[{given}]{{0,2}}"
+    signed = (
+        rf"(?P<indent>[ \t]*)(?P<names>{signer}(?:[ ]?/[ ]?{signer}|[ ]{{1,3}}{signer}){{0,3}})"
+        rf"(?P<date>[ ,]{{1,3}}{_DAY})?[ \t。]*(?=\n|$|。)"
+    )
     return _Places(
         Searched(rf"[小老大阿](?:(?<=[小老])[{single}]|(?<=[大阿])[{given}](?=:)|(?<=小)[{given}](?=\())"),
         Searched(rf"[{single}](?:主任|教授|护士长|医生|医师|老师)(?![和与])[{given}]{{2}}"),
@@ -87,10 +102,8 @@ def placed_patterns() -> _Places:
             rf"|[{rare}]氏[{given}]{{1,2}}(?=[ ,(]{{1,2}}[女男])"
         ),
         Searched(rf"[{sounds}]{{3,6}}(?=[ \t|\n]|$)"),
-        Searched(
-            rf"(?:^|[\n。;!])(?P<indent>[ \t]*)(?P<names>{signer}(?:[ ]?/[ ]?{signer}|[ ]{{1,3}}{signer}){{0,3}})"
-            rf"(?P<date>[ ,]{{1,3}}{_DAY})?[ \t。]*(?=\n|$|。)"
-        ),
+        Searched(rf"[\n。;!]{signed}"),
+        re.compile(signed),
         # 阮氏秋, 车王氏: names of the clan that somebody was born into.
         Searched(
             rf"(?:(?<![{HAN}])|(?<=[名者人妈奶母亲婆叫]))"
@@ -107,6 +120,8 @@ def find_placed_names(normal: str) -> Iterator[Removal]:
         if _is_nickname(normal, found.start(), found.end()):
             yield _removal(normal, found.start(), found.end(), Kind.STAFF, "nickname.staff")
     yield from _titled(normal)
+    if first := places.signed_first.match(normal):
+        yield from _signers(normal, first)
     for found in places.signed.finditer(normal):
         yield from _signers(normal, found)
     if "氏" in normal:
@@ -119,6 +134,8 @@ def find_placed_names(normal: str) -> Iterator[Removal]:
     for found in _LATIN_PATIENT.finditer(normal):
         if _is_latin_name(found["name"]):
             yield _removal(normal, *found.span("name"), Kind.PATIENT, "label.patient")
+    for found in _FILE.finditer(normal):
+        yield Removal(*found.span("name"), Kind.PATIENT, "file.patient", found["name"].upper())
     for found in _INITIALS.finditer(normal):
         yield Removal(*found.span("name"), Kind.PERSON, "initials.person", found["name"])
     yield from _names_alone(normal)
@@ -145,6 +162,9 @@ def _in_chats(normal: str) -> Iterator[Removal]:
         start, end = found.span("name")
         if surname_length(found["name"]) and (found["name"] in name_words().both or not begins_word(normal, start)):
             yield _removal(normal, start, end, Kind.STAFF, "chat.staff")
+    for found in _OF_HOSPITAL.finditer(normal):
+        if surname_length(found["name"]) and not begins_word(normal, found.start("name")):
+            yield _removal(normal, *found.span("name"), Kind.STAFF, "chat.staff")
     for found in _ACCOUNT.finditer(normal):
         login = _LOGIN_BEFORE.search(normal, max(0, found.start() - _REACH), found.start())
         if login and surname_length(found["name"]) and login[0] in map("".join, pinyin_of(found["name"])):
@@ -155,7 +175,9 @@ def _in_chats(normal: str) -> Iterator[Removal]:
 def _titled(normal: str) -> Iterator[Removal]:
     """Names around a title (白教授一鸣), and Latin ones before one."""
     for found in placed_patterns().title.finditer(normal):
-        if is_bounded(normal, found.end()):
+        given = found.end() - _LEAST_OF_A_NAME
+        is_verb = next_word(normal, given) > 1 or normal[given : found.end()] in _DONE or begins_word(normal, given)
+        if is_bounded(normal, found.end()) and not is_verb:
             yield _removal(normal, *found.span(), Kind.STAFF, "title.staff")
     for found in _LATIN_TITLED.finditer(normal):
         if name_at(normal, found.start(), fewest=2) == found.end():
@@ -205,7 +227,10 @@ def _relatives(normal: str) -> Iterator[Removal]:
         start = found.end()
         if _BEFORE_RELATIVE.search(normal, max(0, found.start() - 3), found.start()) is None:
             continue
-        end = chinese_name(normal, start)
+        # 子 宫 肌 瘤: every character of the line stands alone.
+        before = normal[found.start() - 1] if found.start() else " "
+        is_spaced = before in " \n" and normal[start - 1] == " " == normal[start + 1 : start + 2]
+        end = None if is_spaced else chinese_name(normal, start)
         if end is not None and end - start >= _LEAST_OF_A_NAME and _is_person(normal, start, end):
             yield _removal(normal, start, end, Kind.PERSON, "relative.person")
 
@@ -247,9 +272,11 @@ def _beside_brackets(normal: str) -> Iterator[Removal]:
             places = (han, latin.span()) if latin else None
         else:
             written = _HAN_BEFORE.search(normal, before, found.start())
+            led = _LED.match(normal, *written.span()) if written else None
             end = name_at(normal, found.end(), fewest=2) if written else None
             is_closed = end is not None and normal[end : end + 1] in {")", ",", ";"}
-            places = (written.span(), (found.end(), end)) if written and end and is_closed else None
+            first = led.end() if led else written.start() if written else 0
+            places = ((first, written.end()), (found.end(), end)) if written and end and is_closed else None
         if places and _is_name(normal[slice(*places[0])]) and _is_latin_name(normal[slice(*places[1])]):
             yield from (_removal(normal, *place, Kind.PERSON, "scripts.person") for place in places)
 

@@ -11,6 +11,7 @@ from ahocorasick_rs import AhoCorasick, MatchKind
 
 from pathcurate.model.removal import Kind
 from pathcurate.scrubbers.text.namewords import DOTS, HAN, begins_word, name_words, surname_length
+from pathcurate.scrubbers.text.spelling import KEPT
 
 MASKED = re.compile(rf"(?:某{{1,2}}(?![医院市省县区大公单])|[*×○●□]{{1,3}}[{HAN}]?|[xX]{{2,3}}(?![A-Za-z0-9]))")
 HAN_SIGN = re.compile(f"[{HAN}]")
@@ -24,6 +25,11 @@ MAY_PRECEDE = frozenset(
     "见床诊房心处办站小老经由请及与和向嘱送致找让被给对科院部室区系师授任生长员是者人儿为名叫位同邀家即知告话代属母父妻夫弟兄"
     "姐妹子女友班线治手刀组楼托询陪携医护学"
 )
+RELATION = re.compile(
+    "(?:丈夫|妻子|父亲|母亲|儿子|女儿|哥哥|弟弟|姐姐|妹妹|爱人|配偶|老伴|战友|朋友|同事|同学|邻居|工友|亲戚|亲属|家属|长子|长女|次子|次女|"
+    r"侄子|侄女|外甥|孙子|孙女|女婿|儿媳|叔叔|舅舅|姑姑|姨妈)(?=[^\x00-\x7f])"
+)
+"""Whose relative somebody is, before their name: no part of it."""
 _FAMILIAR = frozenset("小老阿")
 _AT_ONCE = re.compile("病理[号诊]|[审复]核|报告[日时]|日期|时间")
 
@@ -62,6 +68,7 @@ class Anchors:
         by: words that end before somebody who does something (由).
         not_people: words that end like labels of people.
         title: any title, its characters spaced or not.
+        title_signs: what it begins with: asked first, as hardly any place begins one.
         nickname: 小王 and 阿珍.
         sound: characters of names of other languages.
     """
@@ -72,6 +79,7 @@ class Anchors:
     by: tuple[str, ...]
     not_people: frozenset[str]
     title: "re.Pattern[str]"
+    title_signs: frozenset[str]
     nickname: "re.Pattern[str]"
     sound: "re.Pattern[str]"
 
@@ -113,15 +121,22 @@ def anchors() -> Anchors:
         tuple(lists["by"]),
         frozenset(lists["not_people"]),
         re.compile(f"[ \t]{{0,3}}(?:{'|'.join(spaced)})"),
+        frozenset(" \t").union(title[0] for title in titles),
         re.compile(f"[小老][{single}](?<!老师)|阿[{HAN}]"),
         re.compile(f"[{sounds}]{{2,8}}"),
     )
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=KEPT)
 def found_anchors(plain: str) -> list[tuple[int, int, int]]:
     """Number, start and end of each label and title of a text; kept for a moment, as rules and weights both ask."""
     return anchors().automaton.find_matches_as_indexes(plain)
+
+
+def is_title_at(normal: str, place: int) -> bool:
+    """Whether a title begins at a place, or behind spaces there."""
+    words = anchors()
+    return normal[place : place + 1] in words.title_signs and words.title.match(normal, place) is not None
 
 
 def has_dot(normal: str, start: int, end: int) -> bool:
@@ -139,7 +154,7 @@ def nickname(normal: str, start: int) -> int | None:
     if normal[start : start + 1] not in _FAMILIAR or not anchors().nickname.match(normal, start):
         return None
     end = start + 2
-    return end if is_bounded(normal, end) or anchors().title.match(normal, end) else None
+    return end if is_bounded(normal, end) or is_title_at(normal, end) else None
 
 
 def surname_alone(normal: str, start: int) -> int | None:
@@ -196,7 +211,7 @@ def chinese_name(normal: str, start: int) -> int | None:
     masked = MASKED.match(normal, start + length)
     if masked:
         return masked.end()
-    if anchors().title.match(normal, start + length):
+    if is_title_at(normal, start + length):
         return None if begins_word(normal, start) else start + length
     first = _given(normal, start + length)
     is_spaced = first is not None and first > start + length + 1
@@ -213,7 +228,7 @@ def _end_of_given(normal: str, start: int, first: int, *, is_spaced: bool) -> in
         is_sex = normal[second - 1] in "男女" and (AGE_BEHIND.match(normal, second) or second > first + 1)
         is_next = second > first + 1 and _is_next(normal, second - 1)
         ahead = next_word(normal, first)
-        is_verb = ahead > 1 and HAN_SIGN.match(normal, second) and ahead > next_word(normal, second)
+        is_verb = ahead > 1 and HAN_SIGN.match(normal, second) and ahead >= next_word(normal, second)
         if not (is_sex or is_next or is_verb or normal[second - 1] == "的"):
             return second
     is_end = not HAN_SIGN.match(normal, first) if is_spaced else is_bounded(normal, first)

@@ -11,6 +11,7 @@ from pathcurate.scrubbers.text.hanforms import (
     HAN_SIGN,
     MASKED,
     MAY_PRECEDE,
+    RELATION,
     Anchor,
     anchors,
     chinese_name,
@@ -25,12 +26,14 @@ from pathcurate.scrubbers.text.hanforms import (
     sounded_name,
     surname_alone,
 )
-from pathcurate.scrubbers.text.latinnames import PINYIN, name_at
-from pathcurate.scrubbers.text.namewords import HAN, begins_word, folded_name, name_words, surname_length
+from pathcurate.scrubbers.text.latinends import name_at
+from pathcurate.scrubbers.text.latinnames import PINYIN
+from pathcurate.scrubbers.text.namewords import HAN, begins_word, folded_name, medical_latin, name_words, surname_length
 from pathcurate.text.beginnings import Searched
 
 _GAP = re.compile(
-    r"(?:姓名)?(?:[ \t]*\([^()\n]{0,8}\)(?=[ \t]*:))?[ \t]*(?:[是为系叫](?!否))?"
+    r"(?:姓名)?(?:[ \t]*\((?:[^()\n]{0,8}\)(?=[ \t]*:)|"
+    r"[父母夫妻子女兄弟姐妹儿媳婿偶侄孙长次大小]{1,3}\)))?[ \t]*(?:[是为系叫](?!否))?"
     r"(?P<colon>[:=|>\])】(\[「“\"'/-]{1,3}[ \t|]*)?\n?[ \t|]*"
 )
 _NEXT_NAME = re.compile(r"(?P<sign>[ \t]*(?:[/、&+|]|和|及|与)[ \t]*)|[ \t]*[,;][ \t]*|[ \t]{1,4}|\n")
@@ -53,25 +56,44 @@ _DATE = r"(?:19|20)[0-9]{2}[-./年][0-9]{1,2}[-./月][0-9]{1,2}日?(?:[ \t]+[0-9
 _LINE = re.compile(
     rf"[ \t]*(?P<names>[{HAN}]{{2,4}}(?:[ \t/、,]{{1,3}}[{HAN}]{{2,4}}){{0,5}})[ \t/、,]*(?P<date>{_DATE})?[ \t]*(?=\n|$)"
 )
+_SIGNER = re.compile(f"[{HAN}]+")
 _LINE_STARTS = re.compile("[\n。;]")
-_CHILD = Searched("之[大小长次幼双]?[子女婴父母妻夫兄弟姐妹]")
+_CHILD = Searched("之(?:(?P<child>[大小长次幼双]?(?:[子女婴孩]|胎儿)(?:[A-D甲乙](?![0-9A-Za-z]))?)|[父母妻夫兄弟姐妹])")
 _LOGIN = re.compile(rf"(?=[a-z]{{4,16}}(?![A-Za-z])){PINYIN}{{2,4}}(?![a-z])")
 _TITLED = re.compile(
     "主任|教授|医[师生]|老师|大夫|院长|护士|技师|先生|女士|专家|博士|小姐|经理|警官|秘书|[处科局所队]长|干事|律师|法官|阿姨|师傅|书记"
 )
 _QUOTED = Searched(rf"[\"“「『'‘](?P<name>[{HAN}]{{2,4}})[\"”」』'’](?P<word>[ ]?字样)?")
 _ON_LABEL = re.compile(r"(?:标签|标[记识注示有]|条码|容器|[袋瓶盒]|名|署|写|注|姓)[^。;\n]{0,8}$")
+_AGED = re.compile("老太(?!太)|老汉|阿[婆公]|大[娘爷妈]")
 _COUNTED = re.compile("[两二三四几各]位[ ]?$")
+_COLONS = frozenset(":=")
 _NO_SURNAME = frozenset("向于时应和都全查与")
-_PEOPLE = frozenset("人员者师士属医官手生家任授名字章刀助诊治夫姐长CA")
+_PEOPLE = frozenset("人员者师士属医官手生家任授名字章刀助诊治夫姐长办主CA")
+_KIN = frozenset("夫妻父母子女儿兄弟姐妹侄婿媳")
 _BY_HAND = frozenset("由托请邀")
 _DEPARTMENT = re.compile(rf"[{HAN}]{{0,4}}?(?:[科室院处组部]|中心|[普胸神泌骨心脑肝妇产儿肿烧整颌][外内瘤科一二三])[ \t]?")
 _DOCTOR = re.compile(r"(?:Dr|Prof|Mr|Mrs|Ms)\.?[ ]?(?=[A-Z])")
+_LATIN_ALONE = re.compile(r"[A-Z][a-z]{2,12}(?=[ ]?[(,。;:\n]|说|已|$)")
 _ONE = re.compile(
     r"(?![即由为不已]|[^,;。\n]{0,3}(?:意见|电话|手机|地址|单位|身份|证|建议|要求|信息|关系|编号|签|名|员))"
     rf"[{HAN}]{{2,3}}(?=[,;。\n(])"
 )
 _RUN = re.compile(f"[{HAN}]{{2,10}}(?![{HAN}])")
+# 规培小曾, 取材小于: behind a label and before a sign; 小管, 小叶 and others are words.
+_FAMILIAR = re.compile(
+    "[小老][曾于向常解明谈简安宁高方文路游温左盛商项章封冷车景古余师和查阳计水祖海南洪师]"
+    rf"(?=[ ]{{0,4}}(?:[。,;、)/\n]|$)|[ ]{{1,4}}[{HAN}])"
+)
+_SIGNED_SHORT = re.compile(
+    r"(?:(?P<surname>[A-Z][a-z]{1,5})|[B-DF-HJ-NP-TW-Z]{3})(?![0-9A-Za-z+(-])(?=[ ]*(?:$|"
+    r"[\n。/])|[ ]{2}|[ ][12][0-9]{3}[-/.])"
+)
+_NO_INITIALS = frozenset(
+    {"CMV", "HPV", "HBV", "HCV", "HSV", "TCT", "LCT", "PCR", "NGS", "MRD", "GCT", "RCC", "TTF", "LCH", "MDS", "MPN", "PTC",
+     "FTC", "HCC", "SCC", "BCC", "CRC", "LDH", "PTH", "HCG", "CRP", "PHH", "WBC", "RBC", "PLT", "CNB", "FNB", "LBC", "DNB",
+     "HPF", "TNM", "PTL", "CNS", "GTR", "BRC", "TPS", "CPS", "TMB", "MSS", "MMR"}
+)  # fmt: skip
 _SHORT, _FULL, _MOST_SIGNERS, _LONG_TEXT, _LONGEST_WORD = 2, 3, 8, 20, 7
 _RULES = {Kind.PATIENT: "label.patient", Kind.PERSON: "label.person", Kind.STAFF: "label.staff"}
 
@@ -107,6 +129,7 @@ def _behind_label(normal: str, place: int, anchor: Anchor) -> Iterator[Removal]:
     gap = _GAP.match(normal, place)
     start = gap.end() if gap else place
     has_colon = gap is not None and gap["colon"] is not None
+    start = _behind_kin(normal, start) if has_colon else start
     if anchor.kind is Kind.PERSON and not has_colon:
         # 委托人:长子安得海
         has_colon = normal[place - 3 : place - 2] == ":"
@@ -115,7 +138,7 @@ def _behind_label(normal: str, place: int, anchor: Anchor) -> Iterator[Removal]:
     # Behind 核对: a name stands as a rule, but words as well (操作: 顺利).
     is_strong = anchor.is_strong and normal[place - 1] in _PEOPLE
     end = _end_behind_label(normal, start, anchor, is_strong=is_strong, has_colon=has_colon, has_gap=start > place)
-    is_free = anchor.is_free or (is_strong and gap is not None and re.search("[:=]", gap["colon"] or "") is not None)
+    is_free = anchor.is_free or (is_strong and gap is not None and not _COLONS.isdisjoint(gap["colon"] or ""))
     if end is None and anchor.kind is not Kind.PATIENT:
         # 操作者: 超声科翁美玲
         department = _DEPARTMENT.match(normal, start)
@@ -128,16 +151,27 @@ def _behind_label(normal: str, place: int, anchor: Anchor) -> Iterator[Removal]:
         return
     rule = _RULES[anchor.kind]
     yield _removal(normal, start, end, anchor.kind, rule)
-    if anchor.kind is Kind.PATIENT:
-        return
     for _ in range(_MOST_SIGNERS):
         sign = _NEXT_NAME.match(normal, end)
-        following = sign.end() if sign else end
-        further = _end_of_next(normal, following, is_joined=bool(sign["sign"])) if sign else None
-        if sign is None or further is None:
+        if sign is None or (anchor.kind is Kind.PATIENT and not sign["sign"]):
+            return
+        following = sign.end()
+        further = _end_of_next(normal, following, is_joined=bool(sign["sign"]))
+        if further is None and (department := _DEPARTMENT.match(normal, following)):
+            # 抄送:医务科岳华、护理部宁中
+            following = department.end()
+            further = _end_of_next(normal, following, is_joined=True)
+        if further is None:
             return
         yield _removal(normal, following, further, anchor.kind, rule)
         end = further
+
+
+def _behind_kin(normal: str, start: int) -> int:
+    """Where a name begins behind whose relative it is: 联系人:丈夫吐尔逊江, 签收人:侄郭海港."""
+    if relation := RELATION.match(normal, start):
+        return relation.end()
+    return start + (normal[start : start + 1] in _KIN and surname_length(normal[start + 1 : start + 3]) > 0)
 
 
 def _is_one_by(normal: str, place: int, start: int, anchor: Anchor) -> bool:
@@ -170,13 +204,38 @@ def _end_behind_label(
         return None
     is_told = (is_strong and has_colon) or anchor.is_free
     if normal[start : start + 1].isascii():
-        return _end_of_latin(normal, start, is_told=is_told) if has_gap or anchor.kind is not Kind.PATIENT else None
-    end = sounded_name(normal, start) or nickname(normal, start) or sound_run(normal, start, least=4)
+        short = _short_signature(normal, start) if anchor.kind is Kind.STAFF else None
+        is_told = is_told or (is_strong and _LATIN_ALONE.match(normal, start) is not None)
+        is_apart = has_gap or anchor.kind is not Kind.PATIENT
+        return short or (_end_of_latin(normal, start, is_told=is_told) if is_apart else None)
+    end = sounded_name(normal, start)
+    if normal[start : start + 1] not in _name_beginnings():
+        return end
+    familiar = _FAMILIAR.match(normal, start) if anchor.kind is Kind.STAFF else None
+    end = (familiar.end() if familiar else None) or end or nickname(normal, start) or sound_run(normal, start, least=4)
     if end is None and is_told:
         end = chinese_name(normal, start) or likely_name(normal, start) or surname_alone(normal, start)
     if end is not None or is_told:
         return end
     return _end_behind_weak(normal, start, anchor.kind, is_strong=is_strong, has_colon=has_colon)
+
+
+def _short_signature(normal: str, start: int) -> int | None:
+    """Where a surname in Pinyin or the initials of a name end that sign a line: 审核 Dai, 记录ZXY."""
+    found = _SIGNED_SHORT.match(normal, start)
+    if found is None:
+        return None
+    word = found[0].lower()
+    is_surname = found["surname"] is not None and word in name_words().pinyin and word not in name_words().latin
+    is_initials = found["surname"] is None and not (word in medical_latin() or found[0] in _NO_INITIALS)
+    return found.end() if is_surname or is_initials else None
+
+
+@cache
+def _name_beginnings() -> frozenset[str]:
+    """What names without dots begin with: asked first, as most of what stands behind a label begins otherwise."""
+    lists = name_words()
+    return frozenset("小老阿").union(lists.single, lists.sounds, (surname[0] for surname in lists.compound))
 
 
 def _end_of_latin(normal: str, start: int, *, is_told: bool) -> int | None:
@@ -252,13 +311,17 @@ def _start_before(normal: str, end: int, shortest: int, *, needs_edge: bool = Fa
     """Where a name that ends at a place begins: the longest that no other word runs into."""
     sounded = _SOUNDED.search(normal, max(0, end - 24), end) if has_dot(normal, max(0, end - 24), end) else None
     if sounded:
-        return sounded.start()
+        relation = RELATION.match(normal, sounded.start())
+        return relation.end() if relation else sounded.start()
     spaced = _SPACED.search(normal, max(0, end - 12), end) if " " in normal[max(0, end - 3) : end] else None
     if spaced and normal[spaced.start()] in name_words().single and not begins_word(normal, spaced.start()):
         return spaced.start()
+    beginnings = _name_beginnings()
     for length in range(4, shortest - 1, -1):
         start = end - length
-        if start >= 0 and _may_begin(normal, start, end, shortest, needs_edge=needs_edge, is_titled=is_titled):
+        if start < 0 or normal[start] not in beginnings:
+            continue
+        if _may_begin(normal, start, end, shortest, needs_edge=needs_edge, is_titled=is_titled):
             return start
     return _sound_before(normal, end)
 
@@ -308,6 +371,10 @@ def _before_title(normal: str, place: int, anchor: Anchor) -> Iterator[Removal]:
     while end and place - end < 2 and normal[end - 1] in " (":
         end -= 1
     start = _start_before(normal, end, 1 if end == place or counted else 2, is_titled=True)
+    aged = _AGED.match(normal, end) if start is not None and end - start == 1 else None
+    if aged:
+        # 罗老太 is all there is of her name.
+        yield _removal(normal, start or 0, aged.end(), anchor.kind, "title.person")
     rule = "title.staff" if anchor.kind is Kind.STAFF else "title.person"
     yield from _with_listed(normal, start, end, anchor.kind, rule, is_titled=counted is not None)
 
@@ -363,7 +430,9 @@ def _before_child(normal: str) -> Iterator[Removal]:
         if start is None and short >= 0 and nickname(normal, short) == found.start():
             start = short
         if start is not None:
-            yield Removal(start, found.end(), Kind.PERSON, "child.person", folded_name(normal[start : found.start()]))
+            # A newborn is called after their mother; whoever else is related has a name of their own.
+            end = found.end("child") if found["child"] else found.start()
+            yield Removal(start, end, Kind.PERSON, "child.person", folded_name(normal[start : found.start()]))
 
 
 def _before_phone(normal: str) -> Iterator[Removal]:
@@ -383,7 +452,7 @@ def _signature_lines(normal: str) -> Iterator[Removal]:
             continue
         names = [
             (found.start("names") + name.start(), found.start("names") + name.end())
-            for name in re.finditer(f"[{HAN}]+", found["names"])
+            for name in _SIGNER.finditer(found["names"])
         ]
         is_last = found.end() == len(normal.rstrip()) and found.start() > _LONG_TEXT
         is_signed = len(names) > 1 or found["date"] or (is_last and names[0][1] - names[0][0] == _FULL)

@@ -73,7 +73,10 @@ _OF_SIGN = re.compile(
 )
 _LONG_WORD, _FURTHEST_BESIDE = 5, 30
 _INITIALS_BEFORE = re.compile(r"(?<![A-Za-z0-9])([A-Z])\.?\s?(?:[A-Z]\.?\s?)?$")
-_INITIAL_BEHIND = re.compile(r",?\s[A-Z]\.?(?![A-Za-z0-9])(?!\.?[A-Za-z]|[-#])")
+_INITIAL_BEHIND = re.compile(
+    r",?\s(?![SWDCBH]/[Oo]|[MF](?:[ ]?[,/]?[ ]?[0-9]|[ ](?:DOB|dob|age|"
+    r"Age)))[A-Z]\.?(?![A-Za-z0-9])(?!\.?[A-Za-z]|[-#])"
+)
 _INITIALS_BEHIND = re.compile(r",?\s?([A-Z])\.?(?:\s?[A-Z]\.?)?(?![A-Za-z0-9])")
 
 
@@ -243,7 +246,7 @@ def _is_written(normal: str, start: int, end: int) -> bool:
 
 
 def _is_alike(given: str, written: str) -> bool:
-    if not all(re.match(f"[{HAN}]", character) for character in written):
+    if not all(map(HAN_SIGN.match, written)):
         return False
     if len(given) > 1 and sum(one == other for one, other in zip(given, written, strict=True)) == len(given) - 1:
         return name_words().given.issuperset(written) or _sound(given) == _sound(written)

@@ -8,14 +8,13 @@ from ahocorasick_rs import AhoCorasick, MatchKind
 
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.englishwords import GIVEN_WORDS, english_words, is_called_after, is_given, is_term, is_word
+from pathcurate.scrubbers.text.latinends import name_at
 from pathcurate.scrubbers.text.namewords import folded_name, medical_latin, name_words
 from pathcurate.scrubbers.text.spelling import spelling
 from pathcurate.text.beginnings import Searched
 
-_LETTERS = "A-Za-z\u00c0-\u024f"
-_WORD = re.compile(rf"(?:[A-Z\u00c0-\u00de][{_LETTERS}]*|[dlDL]['’](?=[A-Z]))(?:['’-]?[{_LETTERS}]+)*")
+_LETTERS = "A-Za-z\u00c0-\u024f\u1e00-\u1eff"
 _ANY_WORD = re.compile(rf"[{_LETTERS}]+")
-_JOIN = re.compile(r"(?P<dot>\.)?(?:[ \t\xa0]{1,2}|(?P<comma>[ ]?,[ ]?)|\^)|(?P<tight>\.)(?=[A-Z])")
 _AFTER_LABEL = re.compile(
     r"[ \t]{0,4}(?:\([^()\n]{0,14}\)[ \t]{0,2})?(?P<colon>[:#=>|][ \t]*(?:\n[ \t]*)?|,?[ \t]*\n[ \t]*)?"
 )
@@ -35,7 +34,7 @@ _AFTER_HINT = re.compile(
 )
 _INITIALS = re.compile(
     r"[ ]{0,2}[:=/]?[ ]{0,2}(?P<v>[A-Z]{2,3}(?:/[A-Za-z]{2,3})?|[a-z]{2,3})(?=[ ]?(?:[.,;/)\n]|[ ]{2}|$)"
-    r"|[ ](?:on )?[0-9]{1,2}[-/.])(?!\.[a-z])"
+    r"|[ ](?:on )?[0-9]{1,2}[-/.]|[ ](?:typed|transcribed|checked|proofed)[ ])(?!\.[a-z])"
 )
 _HAVE_INITIALS = frozenset(
     {"checked", "cut", "cytotech", "dictated", "embedded", "fellow", "initials", "attending", "prosector", "read",
@@ -51,6 +50,7 @@ _NO_INITIALS = frozenset(
 # Titles that are said of somebody whose name follows; the others of a label need a colon.
 _CALLED_BY_DEGREE = frozenset({"rn", "np", "r.n."})
 _CALLED_LOW = frozenset({"dr", "dr.", "doctor", "prof", "prof."})
+_CALLED_SMALL = _CALLED_LOW | {"drs", "drs.", "mr", "mr.", "mrs", "mrs.", "miss", "ms."}
 _SIGN_OFFS = frozenset(
     {"cheers", "ta", "regards", "kind regards", "best wishes", "thanks", "many thanks", "yours", "yours sincerely", "rgds",
      "best", "br", "bw", "kr", "warm regards", "best regards", "with thanks", "thx", "thank you", "love", "thanks again",
@@ -84,7 +84,9 @@ _OFFICE = (
 _ROLE = re.compile(_OFFICE)
 _FURTHER_DOCTOR = re.compile(r"(?:,? and |,? & |[ ]?/[ ]?|, )(?=[A-Z])")
 _TITLE = re.compile(
-    r"(?:(?:Drs?|Prof|Mr|Mrs|Ms|Miss|DR|PROF|MR|MRS|Rev|Hon|Capt|Col|Lt|Maj|Sgt|Cdr|Surg)\.?[ ]{1,2}|(?:Doctor"
+    r"(?:(?:Drs?|Prof|Mr|Mrs|Ms|Miss|DR|PROF|MR|MRS|Rev|Hon|Capt|Col|Lt|Maj|Sgt|Cdr|Surg|Smt|Shri|Sri|Kum|Puan|Encik|Cik"
+    r"|Pn|Fr"
+    r"|Sr|Sir|Dame|Lady|Mdm|Mme|SGT|LTC|CPT|COL|MAJ|CPL|PVT|SPC|LCpl|Cpl|Pte)\.?[ ]{1,2}|(?:Doctor"
     r"|Professor|Nurse)[ ]"
     rf"|{_OFFICE}){{1,3}}"
 )
@@ -107,10 +109,6 @@ _BEFORE_DEGREE = re.compile(
     rf"(?:(?<![{_LETTERS}0-9])(?:[A-Z\u00c0-\u00de][{_LETTERS}'’-]*\.?[ ]){{1,3}}[A-Z\u00c0-\u00de][{_LETTERS}'’-]+"
     r"|(?<![A-Za-z0-9])[A-Z][A-Za-z'’-]+,[ ][A-Z][A-Za-z'’-]+(?:[ ][A-Z]\.?)?)(?=,?[ ]{1,2}$|,$)"
 )
-_DEGREE = re.compile(
-    r"(?:M\.?D|D\.?O|Ph\.?D|MBBS|MBChB|MB|FRC[A-Z]\w*|MRC[A-Z]\w*|BMS|FACS|FCAP|R\.?N|PA|NP|DDS"
-    r"|MPH)(?![A-Za-z])"
-)
 _LONGEST_BEFORE_DEGREE = 64
 _LOWER = re.compile(r"[a-z]{2,15}(?:,?[ ][a-z]{1,15}){1,2}(?=[ ]{2}|[ ]*(?:$|[\n,;|(]))")
 _SIGNED = Searched(
@@ -122,12 +120,12 @@ PINYIN = f"(?:(?:[zcs]h|[bpmfdtnlgkhjqxrzcsyw])?(?:{_FINALS}))"
 """One syllable of Pinyin, for a regular expression."""
 _SYLLABLES = re.compile(f"{PINYIN}(?:-?{PINYIN})?")
 _LONGEST_SYLLABLE = 7
-_VOWELS = frozenset("aeiouy")
-_MOST_WORDS, _MOST_SIGNERS, _SHORT = 5, 8, 2
-_MAY_BEGIN = re.compile("[A-Zndp](?:(?<=[A-Z])[A-Za-z.]|(?<=n)ame|(?<=d)(?:r|octor) |(?<=p)atient )")
-_LONGEST_ABBREVIATION = 4
-_BROKEN = re.compile("-?[0-9]")
+_MOST_SIGNERS = 8
+_MAY_BEGIN = re.compile(
+    "[A-Zndpm](?:(?<=[A-Z])[A-Za-z.]|(?<=n)ame|(?<=d)(?:r|octor)[. ]|(?<=m)(?:rs?|iss)[. ]|(?<=p)atient )"
+)
 _RULES = {kind: f"label.{kind.value}" for kind in Kind}
+_NAME_PARTS = ("surname", "forename", "forenames", "first name", "last name", "family name", "given name")
 
 
 @cache
@@ -202,7 +200,7 @@ def _titled(normal: str, start: int, end: int, kind: Kind) -> Iterator[Removal]:
             yield _removal(normal, *word.span("v"), kind, rule)
     elif label in _CALLED_LOW and normal[start].islower():
         yield from _behind(normal, _AFTER_NAMED.match(normal, end), kind, rule, is_called=True)
-    lower = _LOWER_CALLED.match(normal, end) if kind is Kind.STAFF and label not in {"nurse", "professor"} else None
+    lower = _LOWER_CALLED.match(normal, end) if label in _CALLED_SMALL else None
     is_reached = lower is not None and normal.startswith((" at ext", " on ext", " at pager", " on bleep"), lower.end())
     if lower and (is_reached or not is_word(lower["v"])) and lower["v"] not in english_words().function_words:
         yield _removal(normal, *lower.span("v"), kind, rule)
@@ -373,7 +371,8 @@ def _labelled(
         return
     title = _TITLE.match(normal, gap.end())
     start = title.end() if title else gap.end()
-    fewest = fewest if gap["colon"] else 2
+    is_part = normal[max(0, place - len("family name")) : place].lower().endswith(_NAME_PARTS)
+    fewest = fewest if gap["colon"] or is_part else 2
     end = name_at(normal, start, fewest=fewest, has_comma=title is None) if start > place else None
     if end is None and gap["colon"] and says_name:
         lower = _LOWER.match(normal, start)
@@ -414,82 +413,6 @@ def _plain_end(normal: str, start: int) -> int | None:
 def _is_cut(normal: str, end: int) -> bool:
     """Whether a digit or a hyphen follows, as in ``Ki-67``: what stood there was no name."""
     return normal[end : end + 1].isdigit() or normal[end : end + 1] == "-"
-
-
-def name_at(normal: str, start: int, *, fewest: int, is_called: bool = False, has_comma: bool = True) -> int | None:
-    """Where a name of capitalised words that begins at a place ends; None if there are fewer words than needed.
-
-    Words that are no name end it: ``John Smith DOB``. Eponyms and words that are surnames too are a name only of somebody
-    who is called by them (``Dr. Brown``), or beside another word. Behind a comma stands a given name (``Smith, John``), or
-    any other if ``has_comma`` and a surname alone is before it.
-    """
-    lists = name_words()
-    place, end = start, None
-    words: list[str] = []
-    while len(words) < _MOST_WORDS:
-        found = _WORD.match(normal, place) or _particle(normal, place, is_first=not words)
-        if found is None or _BROKEN.match(normal, found.end()) or (words and _DEGREE.fullmatch(found[0])):
-            break
-        written = found[0].rstrip("-'’")
-        for ending in ("'s", "’s"):
-            written = written.removesuffix(ending)
-        word = written.lower()
-        if _is_abbreviation(written, words, normal[start:place]):
-            break
-        if word in lists.latin and not (len(word) == 1 and (words or normal.startswith(".", found.end()))):
-            break
-        words.append(word)
-        last = found.start() + len(written)
-        join = _JOIN.match(normal, last) if last == found.end() else None
-        is_dotted = len(word) == 1 and normal.startswith(".", last)
-        if written[0].isupper():
-            end = last + is_dotted
-        is_short = len(word) == 1 or (len(word) == _SHORT and not _VOWELS.intersection(word))
-        is_joined = join is not None and (not (join["dot"] or join["tight"]) or is_short)
-        if join is None or not is_joined or (join["comma"] and not _goes_on(normal, join.end(), words, has_comma=has_comma)):
-            break
-        has_comma = has_comma and join["comma"] is None
-        place = join.end()
-    return end if _are_name(words, fewest, is_called=is_called) else None
-
-
-def _is_abbreviation(written: str, words: list[str], before: str) -> bool:
-    """Whether capitals behind a name are none of it: ``Beth Amundsen NPI``, but ``Beth KING``."""
-    most = _LONGEST_ABBREVIATION - (len(words) == 1)
-    is_name = any(len(word) > 1 for word in words) and not before.isupper()
-    return is_name and written.isupper() and 1 < len(written) <= most
-
-
-def _goes_on(normal: str, place: int, words: list[str], *, has_comma: bool) -> bool:
-    """Whether what stands behind a comma is of the same name."""
-    following = _ANY_WORD.match(normal, place)
-    if following is None or _DEGREE.match(normal, place):
-        return False
-    is_surname = sum(len(word) > 1 and word not in name_words().particles for word in words) == 1
-    return (has_comma and is_surname) or is_given(following[0].lower())
-
-
-def _are_name(words: list[str], fewest: int, *, is_called: bool) -> bool:
-    lists = name_words()
-    full = [word for word in words if len(word) > 1 and word not in lists.particles]
-    if not full or len(words) < fewest:
-        return False
-    if is_called:
-        return True
-    return not all(is_word(part) for word in full for part in re.split("['’-]", word))
-
-
-_MORE_PARTICLES = frozenset({"binti", "binte", "bte", "ibni", "ap", "ferch", "y", "e", "san", "zu", "af", "av", "do"})
-
-
-def _particle(normal: str, place: int, *, is_first: bool) -> "re.Match[str] | None":
-    """``van``, ``der``: inside a name, or before a capital."""
-    found = _ANY_WORD.match(normal, place)
-    if found is None or (found[0] not in name_words().particles and (is_first or found[0] not in _MORE_PARTICLES)):
-        return None
-    following = _ANY_WORD.match(normal, found.end() + 1)
-    is_begun = following is not None and (following[0][0].isupper() or following[0] in name_words().particles)
-    return found if not is_first or is_begun else None
 
 
 def _before_degree(normal: str, start: int, end: int) -> Iterator[Removal]:

@@ -7,28 +7,51 @@ weights. Feature hashing: Weinberger et al., Feature Hashing for Large Scale Mul
 """
 
 import re
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from ahocorasick_rs import AhoCorasick, MatchKind
 from numpy.typing import NDArray
 
 from pathcurate.model.removal import Kind, Removal
-from pathcurate.scrubbers.text.hanforms import Anchor, anchors, found_anchors
-from pathcurate.scrubbers.text.namewords import DOTS, begins_word, folded_name, is_han, is_inside_word, name_words
-from pathcurate.scrubbers.text.spelling import simplified
+from pathcurate.scrubbers.text.hanforms import RELATION, Anchor, anchors, found_anchors, is_title_at, next_word
+from pathcurate.scrubbers.text.namewords import (
+    DOTS,
+    HAN,
+    begins_word,
+    folded_name,
+    is_han,
+    is_inside_word,
+    name_words,
+    surname_length,
+)
+from pathcurate.scrubbers.text.spelling import KEPT, simplified
 
-REMOVED, SUSPECTED = 6.0, 2.0
+LEARNED = "shape.name"
+"""The rule that names which were learned are named after."""
+REMOVED, SUSPECTED = 5.0, 2.0
 """Least score of what is taken out, and of what a person should look at."""
-BITS, PAIR_BITS = 16, 18
+_SURE = 8.0
+"""Least score at which a name may begin before what a rule has found."""
+_ALONE = 13.0
+"""Least score of a name in a report in which nothing else identifies: there hardly ever is one."""
+_OF_A_WORD = 4.5
+"""What a score loses where a word stands that is mostly no name (岳阳, 冷静): all around it must speak for one."""
+_OF_A_SIGN = 3.0
+"""What a score loses where a single character stands: 手术史, 8万."""
+BITS, PAIR_BITS = 18, 18
 """Of the places of the table of weights, and of the table of pairs of characters."""
 
 _Whole = NDArray[np.uint32]
 Number = TypeVar("Number", bound=np.generic)
 _PAD, _LAST = 5, 0xFFFF
+_WALL, _MOST_TOGETHER = "\0" * _PAD, 2000
+"""What stands between texts that are gone through together, and their characters: of so many all numbers stay near."""
 _STREAMS = 5
 _CHARACTER, _CLASS, _USUAL, _BEHIND_WORD, _BEFORE_WORD = range(_STREAMS)
 _APART = np.arange(_STREAMS, dtype=np.uint32)[:, None] * np.uint32(70001)
@@ -66,7 +89,10 @@ _USUAL_WORD = 2
 _GOING_ON, _MOST = 0.3, 10.0
 _GAP = frozenset(" :\t")
 _LONGEST, _LONGEST_DOTTED, _LEAST_SUM, _NEVER = 5, 12, -3.0, -1e6
+_SPACED_OUT = re.compile(rf" [{HAN}] [{HAN}] [{HAN}] ")
 _INSIDE = DOTS + " *×○"
+_FULL, _ACTS = 3, frozenset("签取送记述收说讲接看阅报写复审")
+"""How long a name of one surname mostly is, and what people do, which is nobody's given name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,47 +112,142 @@ class Weights:
     bias: NDArray[np.float64]
 
 
-def find_learned_names(normal: str) -> list[Removal]:
-    """Chinese names in a text of half width that are as good as sure, disjoint, best first."""
+def find_learned_names(normal: str, known: Sequence[Removal] = (), names: Sequence[Removal] = ()) -> list[Removal]:
+    """Chinese names in a text of half width that are as good as sure, disjoint, best first.
+
+    Args:
+        normal: the text.
+        known: what no name may overlap.
+        names: what a name may overlap only if it surely begins before it, or goes on behind it with no word.
+    """
     return [
-        Removal(start, end, Kind.PERSON, "shape.name", folded_name(normal[start:end]))
-        for score, start, end in _likely_names(normal)
-        if score > REMOVED
+        Removal(one.start, one.end, Kind.PERSON, LEARNED, folded_name(normal[one.start : one.end]))
+        for one in _likely_names(normal)
+        if one.score > REMOVED
+        and all(one.end <= other.start or one.start >= other.end for other in known)
+        and all(_is_better(one, other) for other in names)
+        and _score_as_name(one) > REMOVED
     ]
+
+
+def _is_better(one: "_Likely", other: Removal) -> bool:
+    """Whether a likely name does not overlap another, or says more of where it begins or ends than its rule."""
+    if one.end <= other.start or one.start >= other.end:
+        return True
+    if one.start != other.start:
+        return one.start < other.start and one.end >= other.end and one.score > _SURE
+    if one.end <= other.end or one.plain[other.end] in DOTS:
+        return one.end > other.end
+    is_word = next_word(one.plain, other.end) > 0 or begins_word(one.plain, other.end)
+    return one.end - one.start <= _FULL and not is_word and one.plain[other.end] in name_words().given
 
 
 def doubtful_names(normal: str) -> list[tuple[int, int]]:
     """Where a person should look for a name, as start and end; what :func:`find_learned_names` finds is not among them."""
-    return [(start, end) for score, start, end in _likely_names(normal) if score <= REMOVED]
+    return [(one.start, one.end) for one in _likely_names(normal) if SUSPECTED < _score_as_name(one) <= REMOVED]
 
 
-@lru_cache(maxsize=16)
-def _likely_names(normal: str) -> tuple[tuple[float, int, int], ...]:
-    """All that may be names; kept for a moment, as what is sure and what is doubtful are asked for one after the other."""
-    if not is_han(normal):
-        return ()
-    plain = _HALF.sub("\ue000", simplified(normal))
-    found = best_spans(plain, scores(plain, shipped()), SUSPECTED)
-    return tuple(
-        (score, start, _before_title(plain, start, end)) for score, start, end in found if not _is_word(plain, start, end)
-    )
+def is_sure_alone(normal: str, name: Removal) -> bool:
+    """Whether a name that was learned would be one in a report in which nothing else identifies anybody."""
+    return any(one.start == name.start and _score_as_name(one) > _ALONE for one in _likely_names(normal))
+
+
+class _Likely(NamedTuple):
+    """What looks like a name; ``last`` is where it ends with a title."""
+
+    plain: str
+    score: float
+    start: int
+    end: int
+    last: int
+
+
+_kept: dict[str, list[_Likely]] = {}
+"""What is likely in the last texts: what is sure and what is doubtful are asked for one after the other."""
+
+
+def seek_names(normals: Sequence[str]) -> None:
+    """Look for all that may be names in several texts at once, in two thirds of the time that each takes by itself."""
+    new = [text for text in dict.fromkeys(normals) if text not in _kept]
+    if len(_kept) + len(new) > KEPT:
+        _kept.clear()
+    together: list[tuple[str, str]] = []
+    for text in new:
+        if not is_han(text):
+            _kept[text] = []
+            continue
+        if together and sum(len(plain) for _, plain in together) + len(text) > _MOST_TOGETHER:
+            _seek_together(together)
+            together = []
+        together.append((text, _HALF.sub("\ue000", simplified(text))))
+    if together:
+        _seek_together(together)
+
+
+def _seek_together(texts: Sequence[tuple[str, str]]) -> None:
+    # With so much between them no feature sees two texts.
+    summed = scores(_WALL.join(plain for _, plain in texts), shipped())
+    start = 0
+    for text, plain in texts:
+        found = best_spans(plain, summed[:, start : start + len(plain)], SUSPECTED)
+        _kept[text] = [
+            _Likely(plain, score, _behind_relation(plain, first, last), _before_title(plain, first, last), last)
+            for score, first, last in found
+        ]
+        start += len(plain) + len(_WALL)
+
+
+def _likely_names(normal: str) -> list[_Likely]:
+    if normal not in _kept:
+        seek_names([normal])
+    return _kept[normal]
+
+
+def _behind_relation(plain: str, start: int, end: int) -> int:
+    """Where a name begins that was found with whose relative it is (朋友谢晖)."""
+    relation = RELATION.match(plain, start, end)
+    return relation.end() if relation and end - relation.end() > 1 else start
 
 
 def _before_title(plain: str, start: int, end: int) -> int:
-    """Where a name ends that was found with a title (何女士)."""
-    return next((place for place in range(start + 1, end) if anchors().title.match(plain, place)), end)
+    """Where a name ends that was found with a title (何女士) or with the word behind it (范统签, 孟想三方)."""
+    name = plain[start:end]
+    if len(name) == _FULL + 1 and surname_length(name) == 1 and name[-1] not in name_words().sounds:
+        end -= 1
+    if end - start == _FULL and name[_FULL - 1] in _ACTS and surname_length(name) == 1:
+        end -= 1
+    return next((place for place in range(start + 1, end) if is_title_at(plain, place)), end)
+
+
+def _score_as_name(likely: _Likely) -> float:
+    """The score, less for a word, and least for what is never a name."""
+    if _is_never_a_name(likely.plain[likely.start : likely.last]):
+        return _NEVER
+    is_sign = likely.last - likely.start == 1
+    if is_sign and _is_spaced_out(likely.plain, likely.start):
+        return _NEVER
+    return likely.score - _OF_A_SIGN * is_sign - _OF_A_WORD * _is_word(likely.plain, likely.start, likely.last)
+
+
+def _is_spaced_out(plain: str, start: int) -> bool:
+    """Whether a character stands between others, all with spaces between them: 多 发 性 平 滑 肌 瘤."""
+    return _SPACED_OUT.fullmatch(plain, max(0, start - 3), start + 4) is not None
+
+
+def _is_never_a_name(name: str) -> bool:
+    """Whether it is a word of medicine, a label, or what stands where a name is missing."""
+    lists = name_words()
+    return any(name in words for words in (lists.medical, lists.nobody, lists.staff_words, anchors().words))
 
 
 def _is_word(plain: str, start: int, end: int) -> bool:
-    """Whether a place holds a word that is no name: of the lists, a label, or two characters that are a usual word."""
+    """Whether a place holds a word that is mostly no name: of the lists, or two characters that are a usual word."""
     name = plain[start:end]
     if name in name_words().both:
         return False
-    if name in anchors().words or begins_word(plain, start) or is_inside_word(plain, start, end):
+    if begins_word(plain, start) or is_inside_word(plain, start, end):
         return True
-    if len(name) != len("小王"):
-        return False
-    return int(shipped().usual[_place_of_pair(*map(ord, name))]) >= _USUAL_WORD
+    return len(name) == len("小王") and int(shipped().usual[_place_of_pair(*map(ord, name))]) >= _USUAL_WORD
 
 
 def scores(plain: str, weights: "Weights") -> NDArray[np.float64]:
@@ -138,21 +259,24 @@ def scores(plain: str, weights: "Weights") -> NDArray[np.float64]:
 
 def best_spans(plain: str, sums: NDArray[np.float64], least: float) -> list[tuple[float, int, int]]:
     """Scores above the least, with start and end, of which none overlaps a better one."""
-    codes = _codes(plain)
-    longest = min(_LONGEST_DOTTED if DOTS[0] in plain else _LONGEST, len(plain))
-    # A name is worth its beginning, its end, going on inside it and not behind it; no name goes through a wall.
-    goes = _GOING_ON * np.clip(sums[2], -_MOST, _MOST)
-    inside = np.cumsum(np.where(_may_be_inside()[codes], goes, _NEVER))
-    goes[:-1] = goes[1:]
-    goes[-1] = -_GOING_ON * _MOST
-    begins = np.where((sums[0] > _LEAST_SUM) & (_signs()[1][codes] >= _HAN_CLASS), sums[0], _NEVER)
-    begins[1:] -= inside[:-1]
-    ends = np.full(len(plain) + longest - 1, -np.inf)
-    ends[: len(plain)] = np.where(sums[1] > _LEAST_SUM, sums[1], _NEVER) + inside - goes
-    by_length = _stretches(ends, longest, len(plain)) + begins
-    best = by_length.max(axis=0)
-    starts = np.flatnonzero(best > least).tolist()
-    found = [(float(best[start]), start, start + int(by_length[:, start].argmax()) + 1) for start in starts]
+    begins, ends, on = sums
+    # Hardly any place is a likely beginning or end: what is asked about these few is faster without an array.
+    starts, likely_ends = ((one > _LEAST_SUM).nonzero()[0].tolist() for one in (begins, ends))
+    # Behind the text no name goes on.
+    goes = [*np.minimum(np.maximum(on, -_MOST), _MOST).tolist(), -_MOST] if starts and likely_ends else []
+    longest = _LONGEST_DOTTED if DOTS[0] in plain else _LONGEST
+    classes, found = _classes_of_signs(), []
+    for start in starts:
+        if classes[min(ord(plain[start]), _LAST)] < _HAN_CLASS:
+            continue
+        best, end = least, start
+        for last in _ends_within(plain, start, longest, likely_ends):
+            # A name is worth its beginning, its end, going on inside it and not behind it.
+            score = float(begins[start] + ends[last]) + _GOING_ON * (sum(goes[start : last + 1]) - goes[last + 1])
+            if score > best:
+                best, end = score, last + 1
+        if end > start:
+            found.append((best, start, end))
     kept: list[tuple[float, int, int]] = []
     taken = bytearray(len(plain))
     for score, start, end in sorted(found, reverse=True):
@@ -162,24 +286,31 @@ def best_spans(plain: str, sums: NDArray[np.float64], least: float) -> list[tupl
     return kept
 
 
+def _ends_within(plain: str, start: int, longest: int, ends: Sequence[int]) -> Iterator[int]:
+    """Those of the ends that are near enough to a start, with nothing between that no name goes through."""
+    inside, place = _may_be_inside(), start
+    for at in range(bisect_left(ends, start), len(ends)):
+        last = ends[at]
+        if last >= start + longest or not all(inside[min(ord(sign), _LAST)] for sign in plain[place : last + 1]):
+            return
+        yield last
+        place = last + 1
+
+
 def hashes(plain: str, usual: NDArray[np.uint8]) -> NDArray[np.intp]:
     """For each feature and each place of a text where its weights are, of shape (features, characters)."""
     streams = _streams(plain, usual)
-    width = streams.shape[1]
-    # Every stream times every factor, end to end: what a feature reads for all places is one stretch of it.
-    numbers = (streams * _FACTORS[:, None, None]).ravel()
-    stretches = _stretches(numbers, len(numbers) - len(plain) + 1, len(plain))
-    result = stretches[_READ[0] @ (width, 1)] + _STARTS
-    for rows in _READ[1:]:
-        result[: len(rows)] += stretches[rows @ (width, 1)]
+    numbers = streams * _FACTORS[:, None, None]
+    # Of every stream times every factor what a feature reads for all places is one stretch, none of them copied.
+    ranks, width, step = numbers.strides
+    shape = len(_FACTORS), _STREAMS, 2 * _PAD + 1, len(plain)
+    stretches = np.ndarray(shape, np.uint32, numbers, strides=(ranks, width, step, step))
+    result = stretches[0][_READ[0]] + _STARTS
+    for rank, read in enumerate(_READ[1:], start=1):
+        result[: len(read[0])] += stretches[rank][read]
     result >>= np.uint32(32 - BITS)
     places: NDArray[np.intp] = result.astype(np.intp)
     return places
-
-
-def _stretches(numbers: NDArray[Number], count: int, length: int) -> NDArray[Number]:
-    """Stretches of a row of numbers that begin one place after the other, not copied: a tenth of numpy's own function."""
-    return np.ndarray((count, length), numbers.dtype, numbers, strides=(numbers.itemsize, numbers.itemsize))
 
 
 def pair_hash(first: _Whole, second: _Whole) -> _Whole:
@@ -197,13 +328,14 @@ def _place_of_pair(first: int, second: int) -> int:
 
 def _streams(plain: str, usual: NDArray[np.uint8]) -> _Whole:
     """The text as rows of numbers, one for each stream, with room before and behind it."""
-    pad = "\0" * _PAD
-    codes = _codes(f"{pad}{plain}{pad}")
+    codes = _codes(f"{_WALL}{plain}{_WALL}")
     folded, classes = _signs()
     result: _Whole = np.zeros((_STREAMS, len(codes)), np.uint32)
-    result[_CHARACTER], result[_CLASS] = folded[codes], classes[codes]
+    places = codes.astype(np.intp)
+    result[_CHARACTER], result[_CLASS] = folded.take(places), classes.take(places)
     is_han = result[_CLASS] >= _HAN_CLASS
-    result[_USUAL, :-1] = (usual[pair_hash(codes[:-1], codes[1:])] + 1) * (is_han[:-1] & is_han[1:])
+    pairs = usual.take(pair_hash(codes[:-1], codes[1:]).astype(np.intp)) + np.uint8(1)
+    result[_USUAL, :-1] = pairs * (is_han[:-1] & is_han[1:])
     # Single numbers are written into memory three times as fast as into an array.
     _mark_words(plain, result[_BEHIND_WORD].data, result[_BEFORE_WORD].data)
     result += _APART
@@ -212,7 +344,7 @@ def _streams(plain: str, usual: NDArray[np.uint8]) -> _Whole:
 
 def _codes(text: str) -> _Whole:
     """The numbers of the characters of a text; rare ones are all the same."""
-    codes: _Whole = np.minimum(np.frombuffer(text.encode("utf-32-le"), "<u4"), _LAST)
+    codes: _Whole = np.minimum(np.frombuffer(text.encode("utf-32-le"), "<u4"), np.uint32(_LAST))
     return codes
 
 
@@ -272,11 +404,17 @@ def _signs() -> tuple[_Whole, _Whole]:
 
 
 @cache
-def _may_be_inside() -> NDArray[np.bool_]:
-    """For each character whether a name may hold it."""
-    result: NDArray[np.bool_] = _signs()[1] >= _HAN_CLASS
+def _classes_of_signs() -> bytes:
+    """For each character its class: single ones are read from here ten times as fast as from an array."""
+    return _signs()[1].astype(np.uint8).tobytes()
+
+
+@cache
+def _may_be_inside() -> bytes:
+    """For each character 1 if a name may hold it, else 0."""
+    result = _signs()[1] >= _HAN_CLASS
     result[[ord(sign) for sign in _INSIDE]] = True
-    return result
+    return result.tobytes()
 
 
 @cache
@@ -295,14 +433,11 @@ def packed(steps: NDArray[np.int8], usual: NDArray[np.uint8], scale: float, bias
 
 
 _FEATURES_BY_PARTS = sorted(_FEATURES, key=len, reverse=True)
-# For the first, second … part of all features that have one: the row of its stream times its factor, and its first place.
+# For the first, second … part of all features that have one: its stream, and its first place.
 _READ = tuple(
-    np.array(
-        [
-            (rank * _STREAMS + feature[rank][0], _PAD + feature[rank][1])
-            for feature in _FEATURES_BY_PARTS
-            if len(feature) > rank
-        ]
+    (
+        np.array([feature[rank][0] for feature in _FEATURES_BY_PARTS if len(feature) > rank]),
+        np.array([feature[rank][1] + _PAD for feature in _FEATURES_BY_PARTS if len(feature) > rank]),
     )
     for rank in range(len(_FACTORS))
 )

@@ -29,7 +29,6 @@ class Rule:
         accepts: the place to remove, None if there is none after all; without it, the group.
         is_list: whether more numbers may follow, with a comma between them.
         is_lower: whether text and needs are in lower case.
-        bit: that of the pattern among those that are searched for together; 0 for one in lower case.
     """
 
     name: str
@@ -39,7 +38,6 @@ class Rule:
     accepts: Callable[[_Match], tuple[int, int] | None] | None = None
     is_list: bool = False
     is_lower: bool = False
-    bit: int = 0
 
 
 _R = r"(?![0-9A-Za-z])"
@@ -58,7 +56,7 @@ _GAP = (
 _VALUE = (
     r"(?P<v>(?>(?:[病冰细会尸活外检县市省](?=[0-9A-Z]))?(?:(?:[A-Z]{2,8}[-_])?[A-Za-z]{1,8}[-_]?|"
     r"[A-Z]{1,3}[ ])?[0-9*][0-9A-Za-z*]{0,40}"
-    r"(?:(?:[ ]?[-_/#][ ]?(?=[0-9A-Za-z*])|\.(?=[0-9])|" + _GAP + r")[0-9A-Za-z*]{1,40}){0,8}))(?![年岁])"
+    r"(?:(?:[ ]?[-_/#·][ ]?(?=[0-9A-Za-z*])|\.(?=[0-9])|" + _GAP + r")[0-9A-Za-z*]{1,40}){0,8}))(?![年岁])"
 )
 MORE = re.compile(
     r"[ ]?(?:[、,/;~&+]|和|及|与|至|或)[ ]?"
@@ -71,7 +69,7 @@ _LABEL_ENDS = (
     r"N(?<![A-Za-z]N)[oO][.:]|№|"
     r"保单|运单|快递单|顺丰|医保|合同|理赔|报案|住院|门诊|病案|病历|登记|就诊|病理|切片|玻片|蜡块|标本|活检|冰冻"
     r"|细胞学?|会诊|外检|"
-    r"石蜡)"
+    r"石蜡|白片|[押收借欠]条|收据|押金条|凭证)"
 )
 _NO_WORD = r"(?![\u4e00-\u9fff](?<![为是系]))"  # told at once where the label is a word of the sentence
 _HAN_DIGIT = "[〇零○洞一二三四五六七八九幺两拐勾壹贰叁肆伍陆柒捌玖]"
@@ -105,8 +103,7 @@ def _rule(
     accepts: Callable[[_Match], tuple[int, int] | None] | None = None,
     is_list: bool = False,
 ) -> Rule:
-    searched = Searched(pattern)
-    return Rule(name, kind, searched, needs, accepts, is_list, bit=searched.bit)
+    return Rule(name, kind, Searched(pattern), needs, accepts, is_list)
 
 
 def _english(name: str, kind: Kind, labels: str, value: str, *needs: str, least: int = 3) -> Rule:
@@ -141,7 +138,9 @@ _PHONES = (
           r"(?:电话|手机|来电|座机|固话|宅电|传真|热线|联系|電話|手機)(?:号码?)?[ ]{0,2}[:(]?[ ]{0,3}"
           r"(?P<v>[0-9](?:[ ]{0,3}-?[ ]{0,3}[0-9*]){6,14})(?![0-9]|[ ]?[年月岁.])", accepts=accepting.written_digits),
     _rule("shape.phone_spaced", Kind.PHONE,
-          r"(?P<v>[1](?<![0-9A-Za-z.+-]1)(?<![0-9][ -]1)[ -]{1,3}[3-9](?:[ -]{1,3}[0-9]){9})" + _R, "1 ", "1-"),
+          r"(?P<v>[01](?<![0-9A-Za-z.+-][01])(?<![0-9][ -][01])(?:(?<=0)[ -]{1,3}1)?[ -]{0,3}[3-9](?:[ -]{0,3}[0-9]){9})"
+          + _R + r"(?!\.[0-9]|[ -][0-9])",
+          " ", "-", accepts=accepting.phone_spaced),
     _rule("shape.phone_han", Kind.PHONE,
           rf"(?P<v>[一幺壹](?<!{_HAN_DIGIT}[一幺壹])[三四五六七八九拐勾叁肆伍陆柒捌玖](?:[ ,-]?{_HAN_DIGIT}){{9}})"
           rf"(?!{_HAN_DIGIT})",
@@ -152,7 +151,8 @@ _PHONES = (
           rf"(?:{_HAN_DIGIT}{{2,7}}转[一-鿿]{{2,4}}(?=[,;。)\n]|$)|(?:[ -]?{_HAN_DIGIT}){{3,15}}))",
           accepts=accepting.written_digits),
     _rule("shape.mobile", Kind.PHONE,
-          r"(?P<v>1[3-9](?:[0-9*][ .一-]?[0-9*]{4}[ .一-]?[0-9]{4}|[0-9]{2}[ -][0-9]{3}[ -][0-9]{4}|"
+          r"(?P<v>1[3-9](?:[0-9]-[0-9]{4}-[0-9]{3}(?![0-9])|[0-9*][ .一-]?[0-9*]{4}[ .一-]?[0-9]{4}|"
+          r"[0-9]{2}[ -][0-9]{3}[ -][0-9]{4}|"
           r"[0-9][ -][0-9]{3}[ -][0-9]{5}|[0-9]{5}[ -][0-9]{4}))"
           r"(?![0-9]|\.[0-9])", "1", accepts=accepting.dialled),
     _rule("shape.mobile_grouped", Kind.PHONE,
@@ -173,6 +173,15 @@ _PHONES = (
     _rule("shape.extension", Kind.PHONE,
           r"(?:(?:医[生师]|老师|主任|大夫|护士站?|值班|[遍次]了?)\(|或打|[一二三]线[一-鿿]{1,3}[ ])(?P<v>[2-8][0-9]{3,4})"
           r"(?=[ ]?[),;。]|$)", "(", "打", "线"),
+    _rule("shape.extension_last", Kind.PHONE,
+          r"(?:[一-鿿]科|值班室?|护士站|(?:送检|联系|"
+          r"经办)[人者]:?[ ]?[一-鿿]{2,3})[ ]{1,2}(?P<v>[2-8][0-9]{3,4})(?=[ ]*(?:\n|$))",
+          "科 ", "班 ", "室 ", "站 ", "人", "者"),
+    _rule("shape.phone_called", Kind.PHONE,
+          r"(?:(?:打|拨(?:打)?|呼(?:叫)?|致电|回电)[了过通]?|(?:病房|护士站|办公室|值班室?|手术室|科里|台上))"
+          r"(?P<v>[2-9][0-9]{2,7}|[2-9]-[0-9]{4})(?=[ ]?(?:告知|通知|给|找|联系|无人|没人|不通|忙线|占线|问|催|回话|转告|叫"
+          r"|报告|来电|接听|一直|总是|[两三几][遍次]|[,，。;)]|$))",
+          "打", "拨", "呼", "电", "病房", "护士站", "办公室", "值班", "手术室", "科里", "台上"),
     _rule("shape.phone_us", Kind.PHONE,
           r"(?P<v>[2-9](?<![0-9A-Za-z.*+/-][2-9])[0-9]{2}(?:\)[ ]?|[ ]?[.-][ ]?|[ ])"
           r"[2-9][0-9]{2}[ .-][0-9]{4}(?:,?[ ]?(?:x|ext\.?|extension)[ ]?[0-9]{1,6})?)"
@@ -187,7 +196,7 @@ _PHONES = (
 )  # fmt: skip
 _NETWORK = (
     _rule("shape.email", Kind.EMAIL,
-          r"(?P<v>[A-Za-z0-9._%+-](?<![A-Za-z0-9._%+-]{2})[A-Za-z0-9._%+-]{0,63}[ ]?(?:@|\((?:at|AT)\)|\[(?:at|AT)\])[ ]?"
+          r"(?P<v>[A-Za-z0-9._%+#-](?<![A-Za-z0-9._%+#-]{2})[A-Za-z0-9._%+#-]{0,63}[ ]?(?:@|\((?:at|AT)\)|\[(?:at|AT)\])[ ]?"
           r"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,5}\.[A-Za-z]{2,10})(?![A-Za-z0-9])", "@", "(at)", "(AT)", "[at]",
           "[AT]"),
     _rule("shape.url", Kind.URL,
@@ -211,10 +220,8 @@ _NETWORK = (
           r"(?P<v>[0-9A-Fa-f](?<![0-9A-Za-z:]{2})[0-9A-Fa-f]{0,3}(?::{1,2}[0-9A-Fa-f]{1,4}){5,7})(?![0-9A-Za-z:])",
           ":"),
     _rule("shape.user_folder", Kind.URL,
-          r"(?P<v>(?:[A-Za-z]:\\{1,2}Users\\{1,2}|[A-Za-z]:\\{1,2}Documents and Settings\\{1,2}|/h[o]me/|/U[s]ers/)"
-          r"(?<![0-9A-Za-z]/h[o]me/)(?<![0-9A-Za-z]/U[s]ers/)[^\\/\s,，。;；]{1,64})", ":\\", "home/", "Users/"),
-    _rule("shape.share", Kind.URL, r"(?P<v>\\\\[A-Za-z0-9._\u4e00-\u9fff-]{1,64}(?:\\[^\s,，。;；()\"\\]{1,128}){1,20}\\?)",
-          "\\\\", accepts=accepting.unstopped),
+          r"(?:[A-Za-z]:\\{1,2}Users\\{1,2}|[A-Za-z]:\\{1,2}Documents and Settings\\{1,2}|/h[o]me/|/U[s]ers/)"
+          r"(?<![0-9A-Za-z]/h[o]me/)(?<![0-9A-Za-z]/U[s]ers/)(?P<v>[^\\/\s,，。;；]{1,64})", ":\\", "home/", "Users/"),
     _rule("label.messenger", Kind.ACCOUNT,
           r"(?:QQ|qq|扣扣|Q号|[Vv威]信|微信|WeChat|Wechat|wechat|WECHAT|VX|vx|wx|WhatsApp|Skype|钉钉|抖音|支付宝)"
           r"(?:群|账号|帐号|号码?|ID|id)?[ ]{0,3}(?:号|ID)?[:=(]?[ ]{0,3}(?P<v>[A-Za-z0-9_+-]{5,30}|"
@@ -222,8 +229,13 @@ _NETWORK = (
           "QQ", "qq", "扣扣", "Q号", "微信", "V信", "v信", "威信", "hat", "HAT", "VX", "vx", "wx", "kype", "钉钉", "抖"
           "音", "支付宝"),
     _rule("label.login", Kind.ACCOUNT,
-          r"(?:登[录陆](?:账号|帐号|名)|用户名)[ ]?[:为是]?[ ]?"
-          r"(?P<v>[A-Za-z][A-Za-z0-9_.-]{4,30})" + _R, "登录", "登陆", "用户名"),
+          r"(?:登[录陆](?:账号|帐号|名)|用户名|(?:账号|帐号|账户)(?=[ :为是]{0,2}[A-Za-z]{2,20}[_0-9])|"
+          r"(?:user(?:name)?|login|uid|operator)(?==))[ ]?[:为是=]?[ ]?"
+          r"(?P<v>[A-Za-z][A-Za-z0-9_.-]{4,30})" + _R, "登录", "登陆", "用户名", "账", "帐",
+          "user", "login", "uid=", "operator="),
+    _rule("label.login_staff", Kind.ACCOUNT,
+          r"(?:操作|扫描|录入|上传|登记|审核)[员者][ ]?[:=]?[ ]?(?!ndpi|tiff|mrxs|admin|root|system)"
+          r"(?P<v>[a-z](?:[a-z0-9]{0,15}[._][a-z0-9]{1,15}|[a-z0-9]{3,15}))(?![0-9A-Za-z.])", "员", "者"),
     _rule("shape.messenger", Kind.ACCOUNT, r"(?P<v>wxid_[A-Za-z0-9_-]{4,30})", "wxid_"),
 )  # fmt: skip
 _DOCUMENTS = (
@@ -275,7 +287,7 @@ _NUMBERS = (
           accepts=accepting.serial),
     _rule("label.number_spaced", Kind.NUMBER,
           r"[号码單单][ ]{0,4}[:=]?(?:好像|大概"
-          r"|可能)?[是为]?[ ]{0,4}(?P<v>(?:[A-Z][ ]{1,3}){0,2}(?:[0-9](?:[ ]{1,3}(?:-[ ]{1,3})?[0-9*]){3,20}|"
+          r"|可能)?[是为]?[ ]{0,4}(?P<v>(?:[A-Z][ ]{1,3}(?:-[ ]{1,3})?){0,2}(?:[0-9](?:[ ]{1,3}(?:-[ ]{1,3})?[0-9*]){3,20}|"
           r"[0-9]{2}(?:[ ][0-9]){2,4}[ ][0-9]{2}))(?![0-9]|[ ]?[年月岁"
           r".])", accepts=accepting.written_digits),
     _rule("label.number_han", Kind.NUMBER,
@@ -310,9 +322,13 @@ _NUMBERS = (
           r"(?<=[A-Z])[A-Z]{0,2}(?:[0-9]{2}(?:0[1-9]|1[0-2])-[0-9]{3,6}|/(?:(?:19|20)[0-9]{2}|[0-9]{2})/[0-9]{4,7}|"
           r"[0-9]{2}/[0-9]{5,6}|20[0-9]{2}/[0-9]{4,6}))"
           + _CASE_SUFFIX + r")(?![0-9A-Za-z.%])", "-", "/"),
+    _rule("shape.case_slash", Kind.CASE,
+          r"(?P<v>[12](?<![0-9A-Za-z./-][12])[0-9]/(?![0-9]{1,3}000(?![0-9]))[0-9]{5,6})(?![0-9A-Za-z/%-]|\.[0-9]|"
+          r"[ ]?(?:mm|HPF|[×x]))", "/"),
     _rule("shape.case_parts", Kind.CASE,
           r"(?P<v>[0-9A-Z](?<![0-9A-Za-z./-][0-9A-Z])(?:(?<=[0-9])[A-Z]-[0-9]{2}-[0-9]{3,6}|"
-          r"(?<=[A-Z])(?<!C)[A-Z]{1,3}(?<!HPV)[0-9]{2}-[0-9]{1,3}-[0-9]{1,3}))(?![0-9A-Za-z.%-])", "-"),
+          r"(?<=[A-Z])(?<!C)[A-Z]{1,3}(?<!HPV)[0-9]{2}-[0-9]{1,3}-[0-9]{1,3}|"
+          r"(?<=[A-Z])[A-Z]{1,3}(?<!HLA)-[A-Z][0-9]{5,8}))(?![0-9A-Za-z.%-])", "-"),
     _rule("shape.case_han", Kind.CASE, r"(?P<v>第[ ]?[0-9]{3,8}[ ]?号?)", "第", accepts=accepting.case_han),
     _rule("shape.case_block", Kind.CASE,
           r"(?P<v>[0-9](?<![0-9A-Za-z./-][0-9])[0-9](?:0[1-9]|1[0-2])-[0-9]{3,5}#[0-9A-Z]{1,3})(?![0-9A-Za-z])", "#"),
@@ -322,9 +338,9 @@ _NUMBERS = (
           "男", "女"),
     _rule("shape.case_tail", Kind.CASE, r"(?P<v>[0-9](?<![^\n][0-9])[0-9]{4})(?=:[ ]?[一-鿿](?<![无未阴阳不]))", ":"),
     _rule("shape.document", Kind.CASE,
-          r"(?P<v>[(\[](?:19|20)[0-9]{2}[)\]]年?(?:[一-鿿]{1,8}字第?|"
+          r"(?P<v>[(\[](?:19|20)[0-9]{2}[)\]]年?(?:[一-鿿]{1,8}字第?|[一-鿿]{1,3}[0-9]{2,4}[一-鿿]{1,4}第?|第?(?<=[字鉴检案)][(\[][0-9]{4}[)\]])|"
           r"(?<![一-鿿][(\[][0-9]{4}[)\]])[一-鿿]{1,6}第?)[0-9]{1,6}号)",
-          "号"),
+          "号", accepts=accepting.document),
     _rule("shape.case_han_year", Kind.CASE,
           r"(?P<v>[0-9](?<![0-9A-Za-z][0-9])[0-9](?:[0-9]{2})?年?(?:病理|外检|病检|细胞|冰冻|会诊|尸检|活检|病|会|冰)"
           r"(?:字)?[ ]?[0-9]{4,8}号?)"),
@@ -342,11 +358,11 @@ _NUMBERS = (
     _rule("label.bed_change", Kind.BED,
           r"床(?![旁边])[^,。;\n]{0,12}?(?:更正为|改为|应为|调[至到]|转[至到]|换[至到])(?P<v>" + _BED + r")(?![0-9.年月次"
           r"天例])", "床"),
-    _rule("shape.bed", Kind.BED, r"床(?![旁边头垫单上下前])", "床", accepts=accepting.bed),
+    _rule("shape.bed", Kind.BED, r"床(?![旁边头垫单上下前]|[ ]?号[ ]?[:#])", "床", accepts=accepting.bed),
     _rule("shape.bed_place", Kind.BED,
-          r"(?P<v>(?:暖箱|保温箱|特需|层流[仓舱室床]?|移植[仓舱]|监护[室床]|抢救[室床]|留观[室床]?|观察室|负压[室房]?|"
-          r"隔离[室间])[- ]?[0-9]{1,3})"
-          r"(?=[ ]?(?:[,。;、)\n]|$)|[ ]出生|观察)"),
+          r"(?P<v>(?:暖箱|保温箱|特需|层流[仓舱室床]?|移植(?:[仓舱]|病房)|监护[室床]|抢救[室床]?|留观[室床]?|观察室"
+          r"|负压[室房]?|隔离[室间]|走廊|加床)[- ]?\+?[0-9]{1,3}床?)"
+          r"(?=[ ]?(?:[,。;:、)\n]|$)|[ ]出生|观察|的|住院)"),
     _rule("shape.bed_short", Kind.BED,
           r"(?P<v>(?:[妇产眼儿泌骨](?<![^ ,;(|/\n。床][妇产眼儿泌骨])[一二三四五六]?[- ]?|[甲肝胃][乳胆肠]-)"
           r"(?:[0-9]{1,2}-)?[0-9]{1,3})"
@@ -361,7 +377,9 @@ _NUMBERS = (
           r"[0-9]{1,2}-[0-9]{1,3}(?=[ ]?(?:[。;)\n|,]|$))|\+[0-9]{1,3}(?=,))",
           accepts=accepting.bed_of_department),
     _rule("shape.bed_cell", Kind.BED,
-          r"(?:[一-鿿]科|病区)[ ]?[|/][ ]?(?P<v>[A-Z]{0,2}\+?[0-9]{1,3}(?:-[0-9]{1,3})?)床?(?=[ ]?(?:[|/,]|\n|$))",
+          r"(?:[一-鿿]科|病区|"
+          r"[外内妇产儿骨][一二三四五六])[ ]?[|/][ ]?(?P<v>[A-Z]{0,2}\+?[0-9]{1,3}(?:-[0-9]{1,3})?)床?(?=[ ]?(?:[|/,]|"
+          r"\n|$))",
           "|", "/"),
     _rule("shape.bed_room", Kind.BED, r"[,|、]"
         r"(?<!-[0-9][,|、])[ ]?(?P<v>[1-9][0-9]{2,3}-[0-9]{1,2})(?=[ ]?[,|、](?![ ]?[0-9]))", "-"),
@@ -425,14 +443,15 @@ _ENGLISH = (
              _EN_SEP + _EN_VALUE, "ssn", "ss#", "social", "dea", "npi", "vin", "iban", "imei", "driver", "no", "num", "#",
              "id"),
     _english("label.plate_en", Kind.ACCOUNT,
-             r"(?:licen[sc]e plate|number plate|plate|vehicle registration|vehicle tag)(?:" + _NO + r")?",
-             _EN_SEP + r"(?P<v>[a-z0-9]{1,4}[- ]?[a-z0-9]{2,5})(?![0-9a-z])", "plate", "vehicle", least=2),
+             r"(?:licen[sc]e plate|number plate|plate|vehicle registration|vehicle tag|rego)(?:" + _NO + r")?",
+             _EN_SEP + r"(?P<v>[a-z0-9]{1,4}[- ]?[a-z0-9]{2,5})(?![0-9a-z])", "plate", "vehicle", "rego", least=2),
 )  # fmt: skip
 
-ENGLISH_LABEL = re.compile(
+ENGLISH_LABEL = Searched(
     r"[a-z#](?:[#:=]|\.?[ \n(])[ \n]{0,6}(?:is |was )?[#(\[]{0,2}[a-z]{0,5}[- ]?(?:[0-9*x][0-9*x-]{3}|"
-    r"[0-9]{1,3}[- ][0-9a-z]{2})|plate|vehicle"
+    r"[0-9]{1,3}[- ][0-9a-z]{2})|plate|vehicle|rego",
+    re.IGNORECASE,
 )
-"""What a text in lower case must hold for any rule with an English label to match."""
+"""What a text must hold for any rule with an English label to match."""
 RULES: tuple[Rule, ...] = (*_DOCUMENTS, *_PHONES, *_NETWORK, *_NUMBERS, *_AGES, *_ENGLISH)
 """All rules but those for places, which are told by their last word."""

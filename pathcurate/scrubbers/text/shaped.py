@@ -1,7 +1,7 @@
 """Identifiers found by their labels and shapes: every rule of the table tried on a text."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text import accepting
@@ -10,10 +10,13 @@ from pathcurate.scrubbers.text.englishnumbers import find_english_numbers
 from pathcurate.scrubbers.text.englishplaces import find_english_places
 from pathcurate.scrubbers.text.hospitals import find_hospitals
 from pathcurate.scrubbers.text.patterns import ENGLISH_LABEL, MORE, RULES, Rule
+from pathcurate.scrubbers.text.shares import find_shares
 from pathcurate.scrubbers.text.spelling import spelling
 from pathcurate.scrubbers.text.units import find_units
-from pathcurate.text.beginnings import beginning_in
+from pathcurate.text.beginnings import Searched, beginning_in
 
+_SEARCHED = tuple((rule.pattern, rule) for rule in RULES if isinstance(rule.pattern, Searched))
+_IN_LOWER_CASE = tuple(rule for rule in RULES if rule.is_lower)
 _LEAST_OF_A_LIST = 4
 _MEANT = {"id": Kind.ID, "account": Kind.ACCOUNT, "phone": Kind.PHONE, "case": Kind.CASE}
 _CHECKED = frozenset({Kind.ID, Kind.NUMBER})
@@ -25,23 +28,24 @@ _HAN_YEARS = {character: number for number, character in enumerate("零一二三
 def find_shaped(normal: str) -> Iterator[Removal]:
     """What looks like an identifier in a text of half width: no names, no dates, nothing known."""
     begun = beginning_in(normal)
-    for rule in RULES:
-        if begun & rule.bit and accepting.holds(normal, rule.needs):
-            yield from _of_rule(rule, normal)
-    lower = spelling(normal).lower
-    if ENGLISH_LABEL.search(lower):
-        for rule in RULES:
-            if rule.is_lower and accepting.holds(lower, rule.needs):
-                yield from _of_rule(rule, lower)
+    for pattern, rule in _SEARCHED:
+        if begun[pattern.number] and (matches := pattern.finditer(normal)) and accepting.holds(normal, rule.needs):
+            yield from _of_rule(rule, normal, matches)
+    if ENGLISH_LABEL.search(normal):
+        lower = spelling(normal).lower
+        for rule in _IN_LOWER_CASE:
+            if accepting.holds(lower, rule.needs):
+                yield from _of_rule(rule, lower, rule.pattern.finditer(lower))
     yield from find_hospitals(normal)
     yield from find_units(normal)
     yield from find_addresses(normal)
+    yield from find_shares(normal)
     yield from find_english_numbers(normal)
     yield from find_english_places(normal)
 
 
-def _of_rule(rule: Rule, text: str) -> Iterator[Removal]:
-    for match in rule.pattern.finditer(text):
+def _of_rule(rule: Rule, text: str, matches: Iterable["re.Match[str]"]) -> Iterator[Removal]:
+    for match in matches:
         span = rule.accepts(match) if rule.accepts else match.span("v")
         if span is None:
             continue

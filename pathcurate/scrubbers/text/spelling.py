@@ -12,11 +12,13 @@ from pathcurate.scrubbers.text.namewords import DOTS, name_words
 _SPACES = " \t\r\n\v\f\xa0\u2028\u2029\u200b\ufeff"
 _OTHERS = ".,'’^_-/:()+"
 _DROPPED = frozenset(_SPACES + DOTS + _OTHERS)
-_DROPPED_SIGNS = re.compile("{0}{0}*".format(f"[{re.escape(''.join(sorted(_DROPPED)))}]"))
 _LOWER = {ord(upper): upper.lower() for upper in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 _LATIN = re.compile("[A-Za-z](?:(?<=[A-Z])[A-Za-z]|[A-Za-z]{3})")
 _LATIN_RUNS = re.compile("[a-z]{2,}")
 _WIDEST_GAP = 4
+
+KEPT = 256
+"""Texts of which what was made for one search is kept for the next: more than reports are scrubbed together."""
 
 HAN_GAPS = frozenset(_SPACES + DOTS + "^")
 """What may stand between the characters of a Chinese name."""
@@ -76,9 +78,9 @@ class Spelling:
         return first, last
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=KEPT)
 def spelling(normal: str) -> Spelling:
-    """The spelling of a text; of the last few texts it is kept, for the searches that follow each other on one report."""
+    """The spelling of a text; of the last texts it is kept, for the searches that follow each other on one report."""
     return Spelling(normal)
 
 
@@ -88,10 +90,11 @@ def compacted(value: str) -> str:
 
 
 def _compact(lower: str) -> str:
-    # Most characters stay and most texts are in simplified characters: looking for the others is four times as fast as a
-    # translation of all.
-    kept = _DROPPED_SIGNS.sub("", lower)
-    return simplified(kept)
+    # Most texts hold few of the signs and are in simplified characters: a third of the time of a pattern for all signs.
+    for sign in _DROPPED:
+        if sign in lower:
+            lower = lower.replace(sign, "")
+    return simplified(lower)
 
 
 def simplified(text: str) -> str:

@@ -15,11 +15,15 @@ from pathcurate.scrubbers.text.hospitals import NO_UNIT
 from pathcurate.text.beginnings import Searched
 
 _NUMERALS = "一二三四五六七八九十"
-_SCHOOLS = [f"{tens}{numeral}{last}" for tens in ("", "十") for numeral in _NUMERALS for last in ("中", "小", "厂", "中学")]
+_SCHOOLS = [
+    f"{tens}{numeral}{last}" for tens in ("", "十") for numeral in _NUMERALS for last in ("中", "小", "厂", "中学", "小学")
+]
 _NO_END = re.compile(r"高中[分低度等倍]|初中生|局[部限灶面势]|厂[家商]|矿[化物石工]|社区获得|[中小]学?[、%倍]|农场动|公司化")
 _BRANCH = re.compile(
     rf"[{_NUMERALS}]{{1,2}}(?:分?厂|矿|分公司|大队|车间|分院|分校|分局|分店|中队|工区|工程处)|"
     r"[高初][一二三][0-9(]{1,2}\)?班?|[一二三四五六]年级[0-9一二三四五六(]{1,2}\)?班|[0-9]{2,4}级[0-9]{1,2}班|"
+    r"(?:刑侦|交警|治安|特警|刑警|巡警|网安|经侦|禁毒|消防)[支大中]队|(?:后勤|保卫|财务|人事|宣传|总务|教务)[处科部]|"
+    r"[一-鿿]{2,3}系(?=[,，。;) 学研教]|$)|(?:掘进|采煤|综采|机电|运输)[一二三四五六]?队|[一二三四五六]井|"
     rf"[东西南北新老分]校区?|[一-鿿]{{2,4}}学院(?=[,，。;) ])"
 )
 # Words that stand before such a name and are no part of it.
@@ -111,6 +115,7 @@ def _named(normal: str) -> Iterator[Removal]:
             start = first  # 第三机车厂子弟中学: one name out of two
         if start is None or _NOBODYS_BEHIND.match(normal, end):
             continue
+        start += normal[start] == "受" and normal.startswith("委托", end)
         before = normal[max(0, start - 20) : start]
         goes_on = bool(floor) and first == floor
         is_somebodys = goes_on or _CONTEXT_BEHIND.match(normal, end) or _CONTEXT_BEFORE.search(before)

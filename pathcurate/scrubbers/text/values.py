@@ -1,5 +1,6 @@
 """What is known beforehand when a text is scrubbed: a site's rules, and the identifying values of the report's own row."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -58,3 +59,23 @@ class KnownValues:
     def __repr__(self) -> str:
         # The generated one would show the values in a traceback.
         return "KnownValues()"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportTexts:
+    """The texts of one report, and what is known beforehand when they are scrubbed.
+
+    Attributes:
+        texts: as they are in the catalog.
+        known: identifying values of the report and of the same person's other reports.
+        language: of the report, None if that is not known.
+        year: of the report, for dates without one.
+    """
+
+    texts: Sequence[str | None]
+    known: KnownValues
+    language: str | None
+    year: int | None
+
+    def __repr__(self) -> str:
+        return f"ReportTexts({len(self.texts)} texts)"

@@ -171,6 +171,8 @@ def _two(context: Context, match: re.Match[str]) -> FoundDate | None:
     """A month and its year, or a day of a month: only where words say so."""
     first, second, start = match["a"], match["b"], match.start()
     sizes = len(first), len(second)
+    if sizes[0] != _YEAR_DIGITS and UNIT.match(context.text, match.end()):
+        return None  # as most are measures, this is asked first
     if (
         sizes[0] == _YEAR_DIGITS
         and sizes[1] <= len("12")
@@ -183,7 +185,6 @@ def _two(context: Context, match: re.Match[str]) -> FoundDate | None:
         order, month, day, real = "ym", second, "", real_day(int(first), int(second), MID_MONTH)
     elif (
         max(sizes) <= len("12")
-        # What is a day at all is asked first: most are measures.
         and 1 <= int(first) <= _MONTHS_OF_YEAR
         and 1 <= int(second) <= _DAYS_OF_MONTH
         and (context.before(STRICT_LABEL, start) or _is_told(context, match))
@@ -220,8 +221,36 @@ _NEXT_DAY: Final = re.compile(
 _DAY_BEFORE: Final = re.compile(
     r"(?<![0-9/])(?P<m>[0-9]{1,2})/(?P<d>[0-9]{1,2})(?:\([^()\n]{1,6}\))?(?:[、,和与及 ]{1,2}|—{1,2}|[-~至])$"
 )
+_BY_SIGNER: Final = re.compile(
+    r"(?:签[名字发]|审核|复核|报告|诊断|医[师生]|取材|记录|制片|切片|包埋|主任|经手人?|"
+    r"接收人?)[: ]{0,3}[\u4e00-\u9fff](?: ?[\u4e00-\u9fff]){1,2}(?: {1,4}|\([^()\n]{1,8}\) {0,3})$|"
+    r"(?:^|\n| {2})[\u4e00-\u9fff]{2,3} {2,6}$"
+)
+_CLOSED_DAY: Final = re.compile(r" {0,2}(?:$|\n)| 共[0-9]| [\u4e00-\u9fff]{2}:")
+_BEHIND_DAY: Final = re.compile(r" {0,2}(?:$|[\n,。;)]| [\u4e00-\u9fff])| (?=[\u4e00-\u9fff])")
+_NO_SIGNER: Final = re.compile("[见示癌瘤无性变达径厚宽高重量率值比数结节组侧端缘部叶区肺肝胃肠管腺] {0,6}$|淋巴")
+_APART: Final = re.compile(r"(?:^|[,。;\n])$")
+_ENDS_CLAUSE: Final = re.compile(r" ?(?:[,。;\n]|$)")
+_LARGE_PART: Final = 6
+_BEGINS: Final = re.compile(r"(?:^|[\n。;] ?)$")
+_WHO: Final = re.compile(
+    r" ?(?:与[\u4e00-\u9fff]|家属|患者|临床|再次|口头|门诊|[\u4e00-\u9fff]{2,4}(?:接听|来电|告知|"
+    r"通知|送|取走|收|签|借|还|寄))"
+)
+_OPERATED: Final = re.compile(
+    r" ?(?:剖宫产|顺产|分娩|引产|清宫|手术|入院|出院|冰冻|活检|穿刺|切除|根治|化疗|放疗|出生|人流|刮宫)"
+)
+_OPERATED_BEFORE: Final = re.compile("(?:活检|根治术?|手术|冰冻|入院|出院|剖宫产|清宫)[ :]?$")
+_TIMES_LISTED: Final = re.compile(r"(?:[、,和及 ]{1,2}[0-9]{1,2}/[0-9]{1,2}){0,5} ?共?[两二三四五六0-9]次(?!/)")
+_SENT: Final = re.compile("(?:寄[出送来]|借出|归还|发出|电告|来电|致电|术日)[ :(]?$")
+_TAKEN: Final = re.compile("(?:采样|采集|收样|送样|接样)[ :]?$")
+_SEEN: Final = re.compile(
+    r" ?(?:MRI?(?![A-Za-z])|CT(?![A-Za-z])|PET|B超|超声|彩超|[胃肠]镜|钼靶|X线|DR(?![A-Za-z])|"
+    r"(?:0[0-9]{2,3}[- ]?[2-8][0-9]{2}|1[3-9][0-9][- ]?[0-9]{4}))"
+)
+"""How somebody was examined on a day, or the number that was called on it."""
 _NO_MONTH: Final = frozenset("年号例个版次条页第期至到")
-_PROGRAM: Final = re.compile("(?:软件|系统|固件|程序|协议|指南|平台)[ :]?$")
+_PROGRAM: Final = re.compile("(?:软件|系统|固件|程序|协议|指南|平台|评分|得分)[ :]?$")
 _NO_DAY: Final = frozenset("节章条款版图表号例项页级分")
 _CLOSED_MONTH: Final = re.compile(" ?[,)]| [A-Z]{1,2}[0-9]{2}-")
 _BEFORE_SENDING: Final = re.compile(" ?前(?:发|完成|出|取|必须|务必|交|到|送)")
@@ -282,7 +311,7 @@ def _is_told(context: Context, match: re.Match[str]) -> bool:
     if not (1 <= int(match["a"]) <= _MONTHS_OF_YEAR) or context.before(NUMBER, start):
         return False
     before = text[max(0, start - 8) : start]
-    if _is_day_by_words(match, before) or _is_one_of_days(match) or _is_done_on(match):
+    if _is_day_by_words(match, before) or _is_one_of_days(match) or _is_done_on(match) or _is_beside_act(match):
         return True
     if CLOCK.match(text, end):
         return not before[-1:].isalnum() or _is_word_before(text, start)
@@ -300,6 +329,40 @@ def _is_done_on(match: re.Match[str]) -> bool:
     is_day = match["s"] == "/" and int(match["b"]) > _MONTHS_OF_YEAR
     before = match.string[max(0, match.start() - 12) : match.start()]
     return is_day and _DONE_EN.search(before) is not None and _COUNTED_EN.match(match.string, match.end()) is None
+
+
+def _is_beside_act(match: re.Match[str]) -> bool:
+    """Whether it stands behind a signature (审核 纪晓 4/22), a parcel that was sent, a sample, or before an examination."""
+    text, (start, end), sign = match.string, match.span(), match["s"]
+    before = text[max(0, start - 24) : start]
+    is_padded = match["a"].startswith("0") and len(match["b"]) == len("12")
+    if _begins_what_happened(match, before):
+        return True
+    if sign == "-":
+        is_taken = _TAKEN.search(before) or (is_padded and _ON_A_DAY.search(before[-8:]))
+        return bool(is_taken and _BEHIND_DAY.match(text, end)) or bool(
+            _BORDER.search(before) and _SEEN.match(text, end) and not _COUNTED.search(before[-8:])
+        )
+    if _BORDER.search(before) and _SEEN.match(text, end):
+        return not _MEASURED.search(before[-3:])
+    if _SENT.search(before):
+        return _BEHIND_DAY.match(text, end) is not None
+    is_signed = _BY_SIGNER.search(before) is not None and _CLOSED_DAY.match(text, end) is not None
+    return is_signed and not _NO_SIGNER.search(before[-8:])
+
+
+def _begins_what_happened(match: re.Match[str], before: str) -> bool:
+    """8/19与汪护士长核对, 9-17剖宫产, 活检5-11, 复查3/11、4/2两次: no half (1/2切除) and no count of nodes."""
+    text, end, sign = match.string, match.end(), match["s"]
+    first, second = int(match["a"]), int(match["b"])
+    is_no_part = sign != "/" or first >= second or second > _LARGE_PART
+    if _BEGINS.search(before) and _WHO.match(text, end):
+        return sign != "-" and is_no_part
+    if sign != "." and _APART.search(before) and _OPERATED.match(text, end):
+        return is_no_part
+    if sign == "-" and _OPERATED_BEFORE.search(before):
+        return _ENDS_CLAUSE.match(text, end) is not None
+    return sign == "/" and _TIMES_LISTED.match(text, end) is not None and not _COUNTED.search(before[-14:])
 
 
 def _is_signed(context: Context, match: re.Match[str], year: str) -> bool:

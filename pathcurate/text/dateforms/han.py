@@ -23,10 +23,14 @@ _DONE_ON: Final = re.compile(
 _LOOKBACK: Final = 14
 _MONTH_ENDS: Final = frozenset("0123456789一二三四五六七八九十元正 ")
 _NEAR_YEAR: Final = re.compile(r"([今去前本当同次上])年(?:的| )?\Z")
-_LUNAR_DAY: Final = re.compile("初[一二三四五六七八九十]")
-_THIRD: Final = re.compile(" ?[上中下]旬")
+_LUNAR_DAY: Final = re.compile("初[一二三四五六七八九十]|廿")
+_THIRD: Final = re.compile(" ?(?:[上中下]旬|[初末底](?![次诊始级产治板面部]))")
+_EVENT: Final = re.compile(
+    " ?(?:送检|手术|切除|活检|穿刺|复查|确诊|发现|入院|出院|外院|[我本]院|曾|因|起|查|体检|胃镜|肠镜|超声|在|于)"
+)
+_APART: Final = re.compile("[,。;:、(\\n ]\\Z|\\A\\Z")
 _THIS_YEAR: Final = re.compile(r"[今去本]年\Z|(?:[12][0-9]{3}年)?[农阴]历\Z")
-_PART_OF_YEAR: Final = re.compile(r" ?(?:份|初(?![次诊始级产治])|底|上旬|中旬|下旬)")
+_PART_OF_YEAR: Final = re.compile(r" ?(?:份|初(?![次诊始级产治])|底|末|上旬|中旬|下旬)")
 _YEARS_AGO: Final = {"去": 1, "上": 1, "前": 2}
 _DIGIT: Final = "[一二三四五六七八九]"
 _WORD: Final = rf"(?:[二三]?十{_DIGIT}?|廿{_DIGIT}?|卅一?|初[一二三四五六七八九十]|{_DIGIT}|[0-9]{{1,2}})"
@@ -78,7 +82,8 @@ def _read(context: Context, before: re.Match[str], behind: re.Match[str]) -> Fou
     if year:
         # A month is one even if the day behind it cannot be; two digits before 年 count years unless a word says since when.
         third = _THIRD.match(context.text, behind.start() + 1)
-        is_told = context.before(SINCE, before.start()) or (third is not None and context.is_about(year))
+        is_of_event = _EVENT.match(context.text, behind.start() + 1) and _APART.search(context.text[: before.start()][-1:])
+        is_told = context.before(SINCE, before.start()) or ((third or is_of_event) is not None and context.is_about(year))
         if len(year) == len("24") and not is_told:
             return None
         real = real_day(context.full_year(year), int(month), MID_MONTH)
@@ -120,6 +125,11 @@ def _read_cn(context: Context, before: re.Match[str], behind: re.Match[str]) -> 
     is_count = len(digits) == len("24") and day is None and "0" not in digits and not context.is_about(digits)
     if len(digits) == len("202") or is_count:
         digits = ""
+    third = _THIRD.match(context.text, behind.start() + 1)
+    if month in range(1, 13) and not (day or digits) and before["m"] != "正" and third and not before["m"].isascii():
+        # 三月初, 十二月中旬
+        real = context.day_of_report(month, MID_MONTH)
+        return context.found((before.start("m"), third.end()), form_of("m", "han"), real, "date.m")
     if month not in range(1, 13) or (day is None and (not digits or before["m"] == "正")):
         return None
     year = before["y"] if digits else ""
