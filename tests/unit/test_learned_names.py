@@ -1,6 +1,5 @@
 """Names that no rule has a word for, by weights learned from marked texts."""
 
-import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from pathcurate.scrubbers.text import KnownValues, SiteRules, TextScrubber, learned
 from pathcurate.scrubbers.text.learned import doubtful_names, find_learned_names
+from tests.growth import is_proportional
 
 HOSTILE = st.text("张伟李阿依·古丽主任 :,。\n0aA某*\ud800𠀀患者由", min_size=1, max_size=60)
 
@@ -111,9 +111,6 @@ def test_the_stored_weights_are_those_of_the_features() -> None:
     assert path.stat().st_size < 500_000
 
 
-def test_a_long_hostile_text_takes_no_longer_than_another() -> None:
-    for part in ("张", "覃晓岚", "由覃晓岚、", "阿依·古丽"):
-        text = (part * 20_000)[:20_000]
-        before = time.process_time()
-        find_learned_names(text)
-        assert time.process_time() - before < 1, part
+@pytest.mark.parametrize("part", ["张", "覃晓岚", "由覃晓岚、", "阿依·古丽"])
+def test_a_hostile_text_takes_time_in_proportion_to_its_length(part: str) -> None:
+    assert is_proportional(find_learned_names, lambda length: (part * length)[:length])

@@ -80,7 +80,7 @@ def test_a_meter_without_a_rate_counts_and_does_not_wait(tmp_path: Path) -> None
     begun = time.monotonic()
     for _ in range(2000):
         meter.wait()
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 10  # at the slowest rate that can be said it would be minutes
     assert meter.reads_used() == 2000
     assert Meter.create(tmp_path).reads_used() == 0
 

@@ -166,7 +166,7 @@ def test_a_number_of_many_blanks_takes_no_time(tmp_path, kind):
     started = time.process_time()
     _, _, raw = one(tmp_path, put(tag, kind, b" " * 60_000 + b"x"))
     assert b" " * 100 not in raw
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 10  # a pattern that went back would take hours
 
 
 def test_a_table_of_shades_is_no_text(tmp_path):
