@@ -12,11 +12,15 @@ def product_path(root: Path, name: str) -> Path:
     return root / "products" / f"{name}.yaml"
 
 
-def load_product_file(file: Path) -> ProductFile:
+def load_product_file(file: Path, content: bytes | None = None) -> ProductFile:
     """Read what is said of a product.
+
+    Args:
+        file: where it stands; messages call it by its name.
+        content: its bytes, if they were read already: then the file is not read again, and may have changed since.
 
     Raises:
         UsageError: the file cannot be read or is not of its form; every fault is named with its place.
     """
-    document = yamlsource.load(file, file.name, UsageError)
+    document = yamlsource.load(file if content is None else content, file.name, UsageError)
     return yamlsource.validate(document, ProductFile, UsageError)

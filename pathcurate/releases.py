@@ -10,7 +10,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from pathcurate.digests import CHECKSUMS_NAME, SM3_NAME, parse_checksums, release_digest, verify_checksums, verify_sm3
+from pathcurate.checksums import CHECKSUMS_NAME, SM3_NAME, parse_checksums, verify_checksums, verify_sm3
+from pathcurate.digests import release_digest
 from pathcurate.errors import DigestMismatchError, InputOutputError, UsageError
 from pathcurate.model.description import PartFile
 from pathcurate.model.manifest import MANIFEST_JSON_SCHEMAS, MANIFEST_NAME, MANIFEST_SCHEMA
@@ -100,6 +101,15 @@ def read_manifest(directory: Path) -> Any:
         return json.loads(_read(directory, MANIFEST_NAME))
     except (ValueError, RecursionError):
         raise InputOutputError(f"{MANIFEST_NAME} of {_shown(directory)} is not JSON", _RESTORE) from None
+
+
+def checksums_bytes(directory: Path) -> bytes:
+    """The bytes of a release's ``manifest-sha256.txt``, whose digest is the release's.
+
+    Raises:
+        InputOutputError: it cannot be read.
+    """
+    return _read(directory, CHECKSUMS_NAME)
 
 
 def manifest_faults(manifest: Any) -> list[str]:

@@ -144,8 +144,8 @@ def _open_to_group(path: Path) -> Iterator[Path]:
 
 
 def _registry(workspace: Workspace, group: str) -> Iterator[RoleFault]:
-    file, gid = workspace.registry_path, _gid(group)
-    if gid is None:
+    file, gid = workspace.registry, _gid(group)
+    if gid is None or not isinstance(file, Path):  # on a server, its roles say who may write
         return
     if file.parent == workspace.root:
         # SQLite writes its journal beside the file, so whoever writes the registry writes its directory.

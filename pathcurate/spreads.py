@@ -9,15 +9,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from pathcurate.errors import InputOutputError
 from pathcurate.model.column import Column, Table, Type
 from pathcurate.model.deidentified import PSEUDONYM_KINDS, age_band, pseudonym_pattern
 from pathcurate.model.description import Spread
@@ -27,7 +24,6 @@ MOST_VALUES = 300
 """Values of a column that are listed, the commonest."""
 
 _MOST_KINDS = 100_000  # of which counts are held at a time; beyond it a column has no spread
-_BATCH_ROWS = 1 << 17
 _MOST_RANGES = 14
 _MOST_YEARS = 40
 _DIGITS = 4  # of a number that are looked at, which bounds what is held, and that ranges are cut at
@@ -62,55 +58,6 @@ def table_spreads(table: Table, data: pa.Table, least: int) -> dict[str, ColumnS
     """
     counted = _counted(table)
     return _told(table, _tallied(table.columns, counted, data.to_batches()), least)
-
-
-def file_spreads(table: Table, paths: Sequence[Path], least: int) -> dict[str, ColumnSpread]:
-    """The spread of each column of a table in Parquet files, which are read a part of a row group at a time.
-
-    Columns that nobody counts (texts, codes of persons) are not read where the footers say how many values are missing.
-
-    Args:
-        table: its declaration.
-        paths: its files.
-        least: the smallest count that may be shown.
-
-    Raises:
-        InputOutputError: a file cannot be read, or has no such column.
-    """
-    counted = _counted(table)
-    try:
-        said = _missing_by_footers(paths, [name for name in table.names if name not in counted])
-        read = [column for column in table.columns if column.name not in said]
-        tallies = _tallied(read, counted, _batches(paths, [column.name for column in read]))
-    except (OSError, pa.ArrowException, KeyError) as error:
-        raise InputOutputError(
-            f"a file of table {table.name} cannot be read as Parquet ({type(error).__name__})", "Build the release again."
-        ) from None
-    return _told(table, {**{name: _Tally(missing=missing) for name, missing in said.items()}, **tallies}, least)
-
-
-def _batches(paths: Sequence[Path], names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    for path in paths:
-        with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(batch_size=_BATCH_ROWS, columns=list(names))
-
-
-def _missing_by_footers(paths: Sequence[Path], names: Sequence[str]) -> dict[str, int]:
-    """Rows without a value of those flat columns of which every row group says it."""
-    missing: dict[str, int | None] = dict.fromkeys(names, 0)
-    for path in paths:
-        metadata = pq.read_metadata(path)
-        places = {metadata.schema.column(place).path: place for place in range(metadata.num_columns)}
-        for name, number in list(missing.items()):
-            counts = [_nulls(metadata.row_group(group), places.get(name)) for group in range(metadata.num_row_groups)]
-            known = [count for count in counts if count is not None]
-            missing[name] = number + sum(known) if number is not None and len(known) == len(counts) else None
-    return {name: number for name, number in missing.items() if number is not None}
-
-
-def _nulls(group: Any, place: int | None) -> int | None:
-    statistics = group.column(place).statistics if place is not None else None
-    return statistics.null_count if statistics is not None and statistics.has_null_count else None
 
 
 # --- Counting ----------------------------------------------------------------------------------------------------------

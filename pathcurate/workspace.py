@@ -26,6 +26,7 @@ from pathcurate.errors import UsageError
 from pathcurate.model.slide import SITE
 from pathcurate.objectstore import Address, checked_endpoint
 from pathcurate.pacing import Window
+from pathcurate.registryaddress import RegistryAddress
 from pathcurate.text.accession import checked_patient_pattern, checked_pattern
 from pathcurate.yamlsource import Document, Problem, did_you_mean
 
@@ -45,10 +46,6 @@ _CONNECT = re.compile(r"sc://(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z_.-]+):([0-9]{1,5})
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
-def _later(what: str) -> ValueError:
-    return ValueError(f"{what} is not supported in this version")
-
-
 def _file_version(value: object) -> int:
     if value is True or not isinstance(value, int) or value != LANGUAGE:
         raise ValueError(f"`workspace` is the version of this file; this version of pathcurate reads {LANGUAGE}")
@@ -63,7 +60,7 @@ def _site_code(code: str) -> str:
 
 def _local(text: str) -> str:
     if _ADDRESS.match(text):
-        raise _later("an address in place of a path")
+        raise ValueError("an address in place of a path is not supported in this version")
     if not text:
         raise ValueError("the path must not be empty")
     return text
@@ -117,15 +114,15 @@ def _engine(value: object) -> str:
     return str(value)
 
 
-def _registry(value: object, info: ValidationInfo) -> Path:
-    if isinstance(value, str) and re.match(r"postgres(ql)?(\+\w+)?://", value):
-        raise _later("a PostgreSQL registry")
-    if isinstance(value, str) and "${" in value:
-        raise _later("a secret (${...})")
+def _registry(value: object, info: ValidationInfo) -> Path | RegistryAddress:
     if isinstance(value, str) and value.startswith("sqlite:"):
         if not value.startswith("sqlite:///"):
             raise ValueError("an SQLite registry is written sqlite:///FILE")
-        return _resolved(value.removeprefix("sqlite:///"), info)
+        value = value.removeprefix("sqlite:///")
+    elif isinstance(value, str) and re.match(r"[a-z0-9+]+://", value, re.IGNORECASE):
+        return RegistryAddress.parse(value, _base(info))
+    if "${" in str(value):
+        raise ValueError("a reference ${...} stands for the password of a registry on a server")
     return _resolved(value, info)
 
 
@@ -341,7 +338,7 @@ class Settings(_Part):
     deid: Deid = Field(default_factory=Deid)
     roles: Roles = Field(default_factory=Roles)
     engine: Annotated[str, PlainValidator(_engine)] = EMBEDDED
-    registry: Annotated[Path, PlainValidator(_registry)] = Path("registry.db")
+    registry: Annotated[Path | RegistryAddress, PlainValidator(_registry)] = Path("registry.db")
 
 
 @dataclass(frozen=True, slots=True)
@@ -424,8 +421,8 @@ class Workspace:
         return self.root / "products"
 
     @property
-    def registry_path(self) -> Path:
-        """The product registry's SQLite file."""
+    def registry(self) -> Path | RegistryAddress:
+        """The product registry's SQLite file, or where its database is on a server."""
         return self.settings.registry
 
     def site(self, code: str) -> Site:

@@ -11,16 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pathcurate.checksums import CHECKSUMS_NAME, write_checksums
 from pathcurate.cohort import read_recipe, select
-from pathcurate.digests import (
-    CHECKSUMS_NAME,
-    content_digest,
-    file_sha256,
-    row_digests,
-    schema_sha256,
-    table_digest,
-    write_checksums,
-)
+from pathcurate.digests import content_digest, file_sha256, row_digests, schema_sha256, table_digest
 from pathcurate.disclosure.lists import record_permission_lists
 from pathcurate.engines.embedded import Embedded
 from pathcurate.manifest import build
@@ -33,6 +26,7 @@ from pathcurate.verification import input_states, write_seal
 from pathcurate.workspace import Workspace, load_workspace
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+TODAY = NOW.date()
 _SETTINGS = "workspace: 1\nname: built\nsites: [{code: NB01}]\n"
 _RECIPE = """\
 recipe: 1
@@ -107,7 +101,7 @@ def build_release(
     source = read_recipe(file)
     with Embedded(workers=1, temp_directory=root / "spill") as engine:
         select(workspace, engine, source, now=NOW)
-    return build(workspace, source, actor="tester", no_permissions=not permissions).release.directory
+    return build(workspace, source, actor="tester", today=TODAY, no_permissions=not permissions).release.directory
 
 
 def _workspace(root: Path, *, permissions: bool, rows: Rows, profile: str, product: str) -> Workspace:

@@ -77,13 +77,15 @@ def command(
         "recipe": source.recipe.name, "version": source.recipe.version, "attrition": told.as_dict(),
         "split": dict(result.split) if result.directory else {},
         "tables": dict(result.tables) if result.directory else {}, "unmet": list(result.unmet),
-        "has_permissions": result.has_permissions,
+        "has_permissions": result.has_permissions, "sites_left_out": dict(result.sites_left_out),
         "directory": str(result.directory) if result.directory else None, "page": str(page) if page else None,
     }  # fmt: skip
     pictures = [f"pictures: {page}"] if page else []
     session.show(document, [*attrition_lines(told.as_dict()), *_result_lines(result), *pictures])
     for fault in result.unmet:
         session.say(f"error: the recipe expects otherwise: {fault}")
+    for site, fault in result.sites_left_out.items():
+        session.say(f"warning: site {site} is left out: {fault}")
     if not result.has_permissions:
         session.say("warning: no permission list is configured; `manifest build` will refuse without --no-permissions")
     return 1 if result.unmet else 0

@@ -1,5 +1,6 @@
 """``pathcurate doctor``."""
 
+import os
 from pathlib import Path
 
 import click
@@ -27,7 +28,7 @@ def command(session: Session, *, fail_on: str) -> int:
     """
     from pathcurate.doctor import examine
 
-    checks = examine(_workspace_file(session), session.now)
+    checks = examine(_workspace_file(session), session.now, os.environ)
     counts = {status: sum(check.status == status for check in checks) for status in _RANKS}
     lines = []
     for check in checks:

@@ -64,8 +64,8 @@ def build_command(
             session.say(f"{counted(gone, 'patient')} of the cohort before may not be used any more: a MAJOR step")
         with session.local_engine(workspace) as here:
             result = build(
-                then, source, actor=session.actor, no_permissions=no_permissions, sm3=sm3, engine=here,
-                pictures=partial(pictures_of, workspace, here, session.now),
+                then, source, actor=session.actor, today=session.now.date(), no_permissions=no_permissions, sm3=sm3,
+                engine=here, pictures=partial(pictures_of, workspace, here, session.now),
             )  # fmt: skip
     release = result.release
     previous = release.manifest["previous"] or {}

@@ -16,7 +16,9 @@ from pathcurate.cli.session import Session, common_options
     required=True,
     help="csv: a file for each table; tc609: JSON lines of TC609-5-2025-02, a record for each unit.",
 )
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="A new directory, or one with nothing in it.")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="A new directory, or one with nothing in it."
+)
 @common_options
 def command(session: Session, release: str, form: str, output: Path) -> None:
     """Write a release in another form.

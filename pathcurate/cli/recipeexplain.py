@@ -118,7 +118,7 @@ def _is_current(workspace: "Workspace", facts: Any) -> bool:
 def _sql(source: "RecipeSource", workspace: "Workspace | None", dialect: str, *, rows_only: bool) -> str:
     from pathcurate.sqlplan.compiler import compile_recipe
 
-    plan = compile_recipe(source.recipe, with_permissions=workspace is None or bool(workspace.permissions))
+    plan = compile_recipe(source.recipe, with_permissions=workspace is None or _asks_for_permission(workspace))
     sql = plan.rows if rows_only else plan.sql
     if dialect == "embedded":
         return sql
@@ -127,6 +127,17 @@ def _sql(source: "RecipeSource", workspace: "Workspace | None", dialect: str, *,
     from pathcurate.engines.spark.translation import translate
 
     return sqlglot.transpile(translate(sql), read="spark", write="spark", pretty=True)[0]
+
+
+def _asks_for_permission(workspace: "Workspace") -> bool:
+    """Whether lists or the sites' rights decide; to somebody who may not read which sites were withdrawn, they do."""
+    from pathcurate.errors import InputOutputError
+    from pathcurate.rights import has_rights
+
+    try:
+        return bool(workspace.permissions) or has_rights(workspace)
+    except InputOutputError:
+        return True
 
 
 # --- One case ----------------------------------------------------------------------------------------------------------

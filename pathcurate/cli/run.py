@@ -85,7 +85,7 @@ def command(
     report = release.directory / "report.html"
     document = {
         "release": str(release.directory), "release_digest": release.digest, "report": str(report),
-        "counts": release.manifest["counts"], "split": release.manifest["split"], "registry": str(workspace.registry_path),
+        "counts": release.manifest["counts"], "split": release.manifest["split"], "registry": str(workspace.registry),
         "state": entry.state, "stages": run.seconds, "skipped": run.skipped, "changed": run.has_changed,
     }  # fmt: skip
     lines = [
@@ -94,7 +94,7 @@ def command(
         *count_lines(release.manifest["counts"]),
         f"  release   {release.directory}",
         f"  report    {report}",
-        f"  registry  {workspace.registry_path}",
+        f"  registry  {workspace.registry}",
         f"  digest    {release.digest}",
     ]
     session.show(document, lines)
@@ -205,8 +205,9 @@ class _Run:
         from pathcurate.disclosure.lists import check_permission_lists, list_digests
         from pathcurate.product import register
         from pathcurate.productfile import product_path
-        from pathcurate.registries.sql import open_registry
         from pathcurate.releases import checksum_problems, read_release
+        from pathcurate.rights import standings
+        from pathcurate.rights.sources import sources_path
         from pathcurate.stamps import file_facts
         from pathcurate.verification import demand_seal
 
@@ -219,6 +220,7 @@ class _Run:
         base = {
             "recipe": self._source.sha256, "tables": dict(seal.tables), "day": str(self._session.now.date()),
             "no_permissions": no_permissions, "lists": list_digests(self._workspace),
+            "rights": {site: one.as_dict() for site, one in standings(self._workspace, self._session.now.date()).items()},
         }  # fmt: skip
 
         def selected() -> Facts:
@@ -227,7 +229,8 @@ class _Run:
         def built() -> Facts:
             texts = self._scrubbed() if recipe.released_texts else {}
             said = product_path(self._workspace.root, recipe.name)
-            return {**selected(), **texts, **file_facts([directory / "manifest-sha256.txt", said])}
+            sources = sources_path(self._workspace, recipe.name, recipe.version)
+            return {**selected(), **texts, **file_facts([directory / "manifest-sha256.txt", said, sources])}
 
         def whole() -> Facts:
             return {**built(), "problems": [list(problem) for problem in checksum_problems(directory)]}
@@ -237,7 +240,7 @@ class _Run:
             self._stage(f"texts {recipe.name}", lambda: {**selected(), **self._scrubbed()}, self._texts)
         self._stage(f"manifest {recipe.name}", built, lambda: self._manifest(no_permissions=no_permissions))
         self._stage(f"validate {recipe.name}", whole, lambda: self._validate(directory))
-        with open_registry(self._workspace.registry_path) as registry:
+        with self._session.registry(self._workspace) as registry:
             release = read_release(directory)
             entry = registry.get(release.name, release.version)
             if entry is None or entry.release_digest != release.digest:
@@ -416,6 +419,8 @@ class _Run:
                 f"the cohort is not what the recipe expects: {'; '.join(cohort.unmet)}",
                 "See its attrition, and correct the recipe or its `expect`; nothing was built.",
             )
+        for site, fault in cohort.sites_left_out.items():
+            self._session.say(f"warning: site {site} is left out: {fault}")
         return f"{kept.of(units):,} {units}{of} kept of {start.of(units):,}"
 
     def _manifest(self, *, no_permissions: bool) -> str:
@@ -424,7 +429,8 @@ class _Run:
 
         with self._session.local_engine(self._workspace) as engine:
             built = build(
-                self._workspace, self._source, actor=self._session.actor, no_permissions=no_permissions, engine=engine,
+                self._workspace, self._source, actor=self._session.actor, today=self._session.now.date(),
+                no_permissions=no_permissions, engine=engine,
                 pictures=partial(pictures_of, self._workspace, engine, self._session.now),
             )  # fmt: skip
         return built.release.version + ("" if built.is_new else ", unchanged")

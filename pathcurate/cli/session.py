@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathcurate.engines import Engine
     from pathcurate.engines.embedded import Embedded
     from pathcurate.model.finding import Finding
+    from pathcurate.registries.sql import SqlRegistry
     from pathcurate.workspace import Workspace
 
 _MOST_FINDINGS = 20
@@ -97,6 +98,17 @@ class Session:
             workers=workers or os.cpu_count() or 1, temp_directory=_spill(workspace), memory_limit_bytes=_SQL_BYTES
         ) as engine:
             yield engine
+
+    @contextmanager
+    def registry(self, workspace: "Workspace") -> "Iterator[SqlRegistry]":
+        """The workspace's registry, made if it is not there; its password is looked up where the workspace file says."""
+        from pathcurate.registries.sql import open_registry
+        from pathcurate.registryaddress import RegistryAddress
+
+        place = workspace.registry
+        secret = place.password if isinstance(place, RegistryAddress) else None
+        with open_registry(place, None if secret is None else secret.read(os.environ)) as registry:
+            yield registry
 
     @property
     def actor(self) -> str:

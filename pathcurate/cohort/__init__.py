@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ from pathcurate.attrition import DECIDED, TAIL, count_attrition
 from pathcurate.cohort.drawing import within_balance, within_cap
 from pathcurate.cohort.expected import known_cases, unmet
 from pathcurate.cohort.labelled import labelled, step_words
-from pathcurate.cohort.opening import Opened, demand_concepts
+from pathcurate.cohort.opening import NOT_ASKED, Authorised, Opened, authorised, demand_concepts
 from pathcurate.cohort.sides import earlier_sides, sides_of, together
 from pathcurate.cohort.written import PREVIOUS, Selected, write_cohort
 from pathcurate.disclosure.lists import check_permission_lists
 from pathcurate.engines import Engine
-from pathcurate.errors import InputOutputError, RecipeError
+from pathcurate.errors import DisclosureRefusedError, InputOutputError, PathcurateError, RecipeError
 from pathcurate.model.attrition import Attrition
 from pathcurate.model.recipe import Recipe
 from pathcurate.model.recipe.declared import LABEL_EVIDENCE
@@ -49,6 +49,7 @@ class CohortResult:
         tables: rows of each table that goes out; the unit's alone for a dry run.
         unmet: expectations of the recipe that the cohort does not meet.
         has_permissions: whether any permission list is configured.
+        sites_left_out: codes of sites whose rows were left out for want of a valid authorisation, each with the reason.
         directory: where it was written, None for a dry run.
         differences: what differs from the run before, and why; None where there is none to compare with.
         rows: the units, with their codes and labels.
@@ -60,6 +61,7 @@ class CohortResult:
     tables: Mapping[str, int]
     unmet: Sequence[str]
     has_permissions: bool
+    sites_left_out: Mapping[str, str]
     directory: Path | None
     differences: Differences | None
     rows: pa.Table
@@ -98,14 +100,14 @@ def select(
         workspace: the workspace.
         engine: runs the query.
         source: the recipe.
-        now: the present, with time zone; permissions are those of this day.
+        now: the present, with time zone; permissions and the sites' rights are those of this day.
         dry_run: only count.
         raw_counts: write the exact attrition too, for the curator alone.
         actor: who selects, for the audit trail; None if what calls it notes that itself.
 
     Raises:
         PlanIncompleteError: the de-identified tables are missing, out of date or not verified.
-        DisclosureRefusedError: a permission list cannot be relied on.
+        DisclosureRefusedError: a permission list cannot be relied on, or no site is authorised (not for a dry run).
         RecipeError: the recipe names a column that the profile leaves empty, or the cohort is empty (not for a dry run).
         InputOutputError: the engine failed.
     """
@@ -114,7 +116,8 @@ def select(
     check_permission_lists(workspace, now)
     recipe = source.recipe
     demand_concepts(Catalog(workspace.catalog, workspace.pinned), recipe)
-    selection = _Selection(workspace, engine, recipe, now, seal.tables)
+    rights = authorised(workspace, now.date())
+    selection = _Selection(workspace, engine, recipe, now, seal.tables, rights)
     selection.decide()
     selection.follow_through()
     attrition = selection.attrition()
@@ -128,20 +131,32 @@ def select(
     has_permissions = bool(workspace.permissions)
     if directory is not None:
         if not selection.rows.num_rows:
-            worst = max(attrition.steps, key=lambda step: step.dropped)
-            raise RecipeError(
-                f"{source.document.name}: no {recipe.unit} is left; most fell at step `{worst.id}`",
-                "See the attrition with --dry-run, and relax that criterion.",
-            )
+            raise _nothing_left(source, attrition, rights)
         selected = Selected(
-            selection.rows, selection.evidence, selection.steps, selection.tail, attrition, sides, has_permissions
+            selection.rows, selection.evidence, selection.steps, selection.tail, attrition, sides, has_permissions, rights
         )
         tables |= write_cohort(workspace, engine, source, seal, selection.plan, selected, selection.opened,
                                now=now, raw_counts=raw_counts)  # fmt: skip
     differences = _differences(directory) if directory is not None else None
     return CohortResult(
-        source, attrition, sides, tables, faults, has_permissions, directory, differences, selection.rows
-    )  # fmt: skip
+        source, attrition, sides, tables, faults, has_permissions, rights.left_out, directory, differences, selection.rows
+    )
+
+
+def _nothing_left(source: RecipeSource, attrition: Attrition, rights: Authorised) -> PathcurateError:
+    """Why a cohort is empty."""
+    if not rights.has_any:
+        sites = "; ".join(f"{site}: {fault}" for site, fault in rights.left_out.items())
+        return DisclosureRefusedError(
+            f"nothing can be selected, because no site has a valid authorisation ({sites})",
+            "Name it in `rights:` of the site in pathcurate.yaml, or renew it.",
+        )
+    worst = max(attrition.steps, key=lambda step: step.dropped)
+    besides = f"; {rights.words}" if rights.left_out else ""
+    return RecipeError(
+        f"{source.document.name}: no {source.recipe.unit} is left; most fell at step `{worst.id}`{besides}",
+        "See the attrition with --dry-run, and relax that criterion.",
+    )
 
 
 def _differences(directory: Path) -> Differences | None:
@@ -170,15 +185,25 @@ class _Selection:
     """
 
     def __init__(
-        self, workspace: Workspace, engine: Engine, recipe: Recipe, now: datetime, sealed: Mapping[str, str]
+        self,
+        workspace: Workspace,
+        engine: Engine,
+        recipe: Recipe,
+        now: datetime,
+        sealed: Mapping[str, str],
+        rights: Authorised = NOT_ASKED,
     ) -> None:
         self._workspace, self._engine, self._recipe = workspace, engine, recipe
-        self.plan: Plan = compile_recipe(recipe, with_permissions=bool(workspace.permissions))
-        self.opened = Opened(workspace, engine, recipe, now.date(), sealed)
+        self.plan: Plan = compile_recipe(recipe, with_permissions=bool(workspace.permissions) or rights.is_asked)
+        self.opened = Opened(workspace, engine, recipe, now.date(), sealed, rights.left_out)
         self.rows: pa.Table = pa.table({})
         self.evidence: pa.Table = arrow_schema(LABEL_EVIDENCE).empty_table()
         self.tail: dict[int, int] = {}
-        self.steps: list[Step] = list(self.plan.steps)
+        permission, *others = self.plan.steps
+        if rights.is_asked:
+            lists = permission.label if workspace.permissions else "No permission list is configured"
+            permission = replace(permission, label=f"{lists}; {rights.words}")
+        self.steps: list[Step] = [permission, *others]
         self._unit_key = unit_key(recipe.unit)
 
     def decide(self) -> None:

@@ -1,18 +1,23 @@
 """What a cohort is selected from: views, today's permissions, and the concepts that must have been built."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from pathcurate.cohort.whole import whole_paths
 from pathcurate.engines import Engine
-from pathcurate.errors import PlanIncompleteError
+from pathcurate.errors import InputOutputError, PlanIncompleteError
 from pathcurate.model.column import Column, Table, Type
 from pathcurate.model.deidentified import DEID_TABLES
 from pathcurate.model.diagnosis import REPORT_CONCEPTS
+from pathcurate.model.permission import PERMISSIONS
 from pathcurate.model.recipe import Alternative, Criterion, Recipe, Rows
+from pathcurate.rights import has_rights, unauthorised
 from pathcurate.tables import Catalog, from_rows, read_parquet
 from pathcurate.text.conceptdigest import concept_sha
 from pathcurate.workspace import Workspace
@@ -28,6 +33,63 @@ _PERMISSIONS = Table(
         Column("opt_out", Type.BOOLEAN, "", required=True),
     ),
 )
+_OF_SITES = ("slides", "reports", "events", "series", "materials")
+"""Tables whose rows are of a site; those of all others are made of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authorised:
+    """What the sites' rights allow to select.
+
+    Attributes:
+        is_asked: whether rights decide at all; if not, no site is left out.
+        left_out: codes of sites whose rows are left out, each with the reason.
+        has_any: whether a site is left whose rows are not.
+    """
+
+    is_asked: bool
+    left_out: Mapping[str, str]
+    has_any: bool
+
+    @property
+    def words(self) -> str:
+        """How many sites are left out, for people."""
+        number = len(self.left_out)
+        sites = "no site is" if not number else "1 site is" if number == 1 else f"{number} sites are"
+        return f"{sites} left out for want of a valid authorisation"
+
+
+NOT_ASKED = Authorised(is_asked=False, left_out={}, has_any=True)
+
+
+def authorised(workspace: Workspace, today: date) -> Authorised:
+    """What the sites' rights allow to select of the de-identified tables.
+
+    Args:
+        workspace: whose tables they are, today's or a past one's; rights are today's.
+        today: the day.
+
+    Raises:
+        InputOutputError: a table or the list of withdrawn sites cannot be read.
+    """
+    if not has_rights(workspace):
+        return NOT_ASKED
+    sites = {site for name in _OF_SITES for site in _sites_in(workspace, name)}
+    left_out = unauthorised(workspace, today, sites)
+    return Authorised(is_asked=True, left_out=left_out, has_any=not sites or left_out.keys() < sites)
+
+
+def _sites_in(workspace: Workspace, name: str) -> Iterator[str]:
+    """Codes of the sites that rows of a table are of; some may come more than once."""
+    path = workspace.deid / f"{name}.parquet"
+    try:
+        with pq.ParquetFile(path, read_dictionary=["site"]) as file:
+            for batch in file.iter_batches(columns=["site"]):
+                yield from (site.as_py() for site in pc.unique(batch["site"]) if site.is_valid)
+    except (OSError, pa.ArrowException) as error:
+        raise InputOutputError(
+            f"deid/{path.name} cannot be read as Parquet ({type(error).__name__})", "Run `pathcurate deid apply`."
+        ) from None
 
 
 class Opened:
@@ -39,11 +101,20 @@ class Opened:
         recipe: whose purpose permissions must be for.
         today: the day on which they must hold.
         sealed: digests of the files that the seal vouches for.
+        left_out: sites without a valid authorisation.
     """
 
-    def __init__(self, workspace: Workspace, engine: Engine, recipe: Recipe, today: date, sealed: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        engine: Engine,
+        recipe: Recipe,
+        today: date,
+        sealed: Mapping[str, str],
+        left_out: Collection[str] = (),
+    ) -> None:
         self._workspace, self._engine, self._recipe, self._today = workspace, engine, recipe, today
-        self._sealed = sealed
+        self._sealed, self._left_out = sealed, left_out
         self._open: set[str] = set()
 
     def views(self, names: Iterable[str]) -> None:
@@ -56,18 +127,28 @@ class Opened:
         paths = whole_paths(self._workspace, self._sealed, [name for name in new if name in DEID_TABLES])
         for name in new:
             if name == "permissions":
-                statements = read_parquet(self._workspace.criteria / "permissions.parquet")
-                self._engine.view(name, todays_permissions(statements, self._recipe, self._today))
+                path = self._workspace.criteria / "permissions.parquet"
+                statements = read_parquet(path) if self._workspace.permissions else None
+                self._engine.view(name, todays_permissions(statements, self._recipe, self._today, self._left_out))
             else:
                 path = paths.get(name) or self._workspace.deid / f"{name.removesuffix('_deid')}.parquet"
                 self._engine.view(name, [path])
             self._open.add(name)
 
 
-def todays_permissions(statements: pa.Table, recipe: Recipe, today: date) -> pa.Table:
-    """What holds today for the recipe's purpose, one row per subject and kind of data; opt-outs hold always."""
-    rows: set[tuple[str, str, str, bool]] = set()
-    for row in statements.to_pylist():
+def todays_permissions(statements: pa.Table | None, recipe: Recipe, today: date, left_out: Iterable[str] = ()) -> pa.Table:
+    """What holds today for the recipe's purpose, one row per subject and kind of data; opt-outs hold always.
+
+    Args:
+        statements: of the lists; None if no list is configured, which leaves nobody out.
+        recipe: the recipe.
+        today: the day.
+        left_out: sites without a valid authorisation, which count as opted out.
+    """
+    rows = {("site", site, "", True) for site in left_out}
+    if statements is None:
+        rows |= {("population", "population", kind, False) for kind in PERMISSIONS["data_kinds"].values}
+    for row in statements.to_pylist() if statements is not None else ():
         subject = (row["subject"], row["subject_code"])
         if row["opt_out"]:
             rows.add((*subject, "", True))

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pathcurate import __version__
 from pathcurate.attrition import DECIDED, TAIL
-from pathcurate.cohort.opening import Opened
+from pathcurate.cohort.opening import Authorised, Opened
 from pathcurate.disclosure.attrition import shown
 from pathcurate.engines import Engine
 from pathcurate.goingback import LOCK, lock
@@ -53,6 +53,7 @@ class Selected:
         attrition: who left at which step.
         split: units on each side, empty without a split.
         has_permissions: whether any permission list is configured.
+        rights: what the sites' rights allow.
     """
 
     rows: pa.Table
@@ -62,6 +63,7 @@ class Selected:
     attrition: Attrition
     split: Mapping[str, int]
     has_permissions: bool
+    rights: Authorised
 
 
 def write_cohort(
@@ -85,7 +87,8 @@ def write_cohort(
     directory = shared_directory(workspace.cohorts / recipe.name)
     _put_aside(directory)
     write_parquet(directory / "cohort.parquet", conform(cohort_table(recipe), selected.rows))
-    counts = _write_outputs(directory, engine, recipe, opened, has_permissions=selected.has_permissions)
+    with_permissions = selected.has_permissions or selected.rights.is_asked
+    counts = _write_outputs(directory, engine, recipe, opened, with_permissions=with_permissions)
     labels = directory / "labels.parquet"
     if recipe.labels:
         evidence = conform(LABEL_EVIDENCE, selected.evidence).sort_by([(name, "ascending") for name in LABEL_EVIDENCE.key])
@@ -107,6 +110,7 @@ def write_cohort(
         },
         "unit": recipe.unit,
         "has_permissions": selected.has_permissions,
+        "rights": {"is_asked": selected.rights.is_asked, "left_out": dict(selected.rights.left_out)},
         "inputs": dict(seal.tables),
         "states": dict(seal.inputs),
         LOCK: lock(workspace, seal, now),
@@ -138,7 +142,7 @@ def _put_aside(directory: Path) -> None:
 
 
 def _write_outputs(
-    directory: Path, engine: Engine, recipe: Recipe, opened: Opened, *, has_permissions: bool
+    directory: Path, engine: Engine, recipe: Recipe, opened: Opened, *, with_permissions: bool
 ) -> dict[str, int]:
     """The tables that go out beside the unit's own."""
     folder = directory / "tables"
@@ -146,7 +150,7 @@ def _write_outputs(
     others = [name for name in recipe.outputs if name != recipe.unit_table]
     counts = {}
     for name in others:
-        sql, views = output_sql(recipe, name, with_permissions=has_permissions)
+        sql, views = output_sql(recipe, name, with_permissions=with_permissions)
         opened.views(views)
         rows = engine.table(sql)
         write_parquet(shared_directory(folder) / f"{name}.parquet", conform(cohort_output(recipe, name), rows))

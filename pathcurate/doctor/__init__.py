@@ -1,5 +1,6 @@
 """Stage: what works here and what does not: installation, machine and workspace. It changes nothing."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -7,9 +8,10 @@ import stat
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from pathcurate import __version__
 from pathcurate.disclosure.lists import check_permission_lists
@@ -24,7 +26,8 @@ from pathcurate.model.material import MATERIALS, SCANNER_INDEX
 from pathcurate.model.permission import PERMISSIONS
 from pathcurate.model.person import MERGES
 from pathcurate.objectstore import S3Root
-from pathcurate.registries.sql import open_registry
+from pathcurate.registries.sql import look_at_registry
+from pathcurate.registryaddress import RegistryAddress
 from pathcurate.roles import is_curator, role_faults
 from pathcurate.roots import root_of
 from pathcurate.tables import Catalog
@@ -52,12 +55,13 @@ from pathcurate.workspace import (
 _ANSWER_SECONDS = 5.0
 
 
-def examine(file: Path | None, now: datetime) -> list[Check]:
+def examine(file: Path | None, now: datetime, environment: Mapping[str, str] = MappingProxyType({})) -> list[Check]:
     """Look at the installation and, if there is one, at a workspace.
 
     Args:
         file: the workspace file, None to look at the installation only.
         now: the present, with time zone.
+        environment: where passwords may be that the workspace file refers to.
     """
     checks = [*look_at_installation(), clock(now)]
     if file is None:
@@ -67,13 +71,13 @@ def examine(file: Path | None, now: datetime) -> list[Check]:
         workspace = load_workspace(file)
     except PathcurateError as error:
         return [*checks, failed("workspace file", error)]
-    return [*checks, *_workspace(workspace, now)]
+    return [*checks, *_workspace(workspace, now, environment)]
 
 
 # --- Workspace ---------------------------------------------------------------------------------------------------
 
 
-def _workspace(workspace: Workspace, now: datetime) -> Iterator[Check]:
+def _workspace(workspace: Workspace, now: datetime, environment: Mapping[str, str]) -> Iterator[Check]:
     yield Check(
         "workspace file", "ok", f"{workspace.name}; sites: {', '.join(site.code for site in workspace.sites) or 'none'}"
     )
@@ -101,7 +105,7 @@ def _workspace(workspace: Workspace, now: datetime) -> Iterator[Check]:
         yield _permissions(workspace, now)
         yield from _vault(workspace, now)
         yield from _tables(workspace)
-    yield _registry(workspace)
+    yield from _registry(workspace, environment)
 
 
 def _cluster(workspace: Workspace) -> Check:
@@ -381,14 +385,24 @@ def _tables(workspace: Workspace) -> Iterator[Check]:
         yield failed("de-identified tables", error)
 
 
-def _registry(workspace: Workspace) -> Check:
-    if not workspace.registry_path.exists():
-        return Check("registry", "ok", "none yet; `pathcurate product register` makes it")
+def _registry(workspace: Workspace, environment: Mapping[str, str]) -> Iterator[Check]:
+    place = workspace.registry
     try:
-        with open_registry(workspace.registry_path) as registry:
-            entries, faults = registry.list(), registry.verify()
+        with contextlib.ExitStack() as stack:
+            password = place.password.read(environment) if isinstance(place, RegistryAddress) and place.password else None
+            registry = stack.enter_context(look_at_registry(place, password))
+            if registry is None:
+                yield Check("registry", "ok", "none yet; `pathcurate product register` makes it")
+            elif faults := registry.verify():
+                yield Check(
+                    "registry", "error", f"was changed outside of pathcurate: {faults[0]}", "Restore it from a copy."
+                )
+            else:
+                yield Check("registry", "ok", f"its chain is whole; versions registered: {len(registry.list())}")
     except PathcurateError as error:
-        return failed("registry", error)
-    if faults:
-        return Check("registry", "error", f"was changed outside of pathcurate: {faults[0]}", "Restore it from a copy.")
-    return Check("registry", "ok", f"its chain is whole; versions registered: {len(entries)}")
+        yield failed("registry", error)
+    if isinstance(place, RegistryAddress) and not place.is_authentic:
+        yield Check(
+            "registry's connection", "warning", "the server's certificate is not checked, so another could stand in for it",
+            "Add `?sslmode=verify-full&sslrootcert=FILE` to `registry` in pathcurate.yaml.",
+        )  # fmt: skip

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from pathcurate import __version__
+from pathcurate import __version__, yamlsource
+from pathcurate.checksums import SM3_NAME
 from pathcurate.cohortfacts import reviewed_labels
 from pathcurate.diff import check_version, compare
 from pathcurate.diff.contents import Contents as VersionContents
@@ -29,6 +31,7 @@ from pathcurate.manifest.contents import Built, Contents, ReleaseTable
 from pathcurate.manifest.evaluation import narrowed, write_suppressed
 from pathcurate.manifest.gathering import Said, describe, published, thumbnails
 from pathcurate.manifest.hashing import digests_by
+from pathcurate.manifest.sourcing import counts_by_site, demand_authorised, state_sources
 from pathcurate.manifest.written import footer, table_entry, write_lists, write_table, write_text
 from pathcurate.metadata import documents
 from pathcurate.metadata.jsontext import json_text
@@ -74,6 +77,7 @@ def build(
     source: RecipeSource,
     *,
     actor: str,
+    today: date,
     no_permissions: bool = False,
     sm3: bool = False,
     engine: Embedded | None = None,
@@ -88,6 +92,7 @@ def build(
         workspace: the workspace.
         source: the recipe.
         actor: who runs it, for the audit trail.
+        today: the day, by which the sites' rights stand.
         no_permissions: build although no permission list is configured; the release says so.
         sm3: list the files by SM3 too.
         engine: digests the rows of large tables; without it this process does.
@@ -95,10 +100,11 @@ def build(
 
     Raises:
         UsageError: the product file is not of its form, or of another product.
-        DisclosureRefusedError: no permission list is configured and ``no_permissions`` is not given, a criterion tells a
-            true value, or the profile's k cannot be reached.
+        DisclosureRefusedError: no permission list is configured and ``no_permissions`` is not given, a row is of a site
+            without a valid authorisation, a criterion tells a true value, or the profile's k cannot be reached.
         PlanIncompleteError: the cohort is missing, of another recipe, or older than the de-identified tables.
-        VersionError: the version exists with other content, or is too small a step for what changed since the one before.
+        VersionError: the version exists with other content or without the list by SM3 that is asked for, or is too small a
+            step for what changed since the one before.
         DigestMismatchError: the release of the version before was changed, so nothing can be compared with it.
     """
     recipe = source.recipe
@@ -123,14 +129,17 @@ def build(
     vault = open_vault(workspace.vault)
     built = Contents(workspace, recipe, load_profile(workspace), vault.key, digests_by(engine)).build()
     cohort = narrowed(workspace, recipe, cohort, built.released, built.evaluation)
+    by_site = counts_by_site(workspace, recipe, built.released)
+    demand_authorised(workspace, today, by_site)
     draft = _draft(workspace, _said(workspace, source, cohort), built)
     parent = workspace.releases / recipe.name
     if (parent / recipe.version).exists():
-        result = _found(parent / recipe.version, draft)
+        result = _found(parent / recipe.version, draft, sm3=sm3)
     else:
         since = _difference(workspace, draft)
         shown = thumbnails(draft.said, built, vault.key, pictures) if pictures is not None else {}
         result = BuildResult(_make(parent, draft, since, vault.key, shown, sm3=sm3), True, built.evaluation)
+    state_sources(workspace, result.release, by_site, today, is_new=result.is_new)
     write_suppressed(workspace, recipe, built.suppressed)
     facts: dict[str, str | int] = {
         "release": f"{recipe.name}@{recipe.version}",
@@ -161,7 +170,8 @@ def _said(workspace: Workspace, source: RecipeSource, cohort: Mapping[str, Any])
     """What others than the tables say of the release."""
     recipe = source.recipe
     path = product_path(workspace.root, recipe.name)
-    file = load_product_file(path) if path.is_file() else None
+    product = yamlsource.read(path, path.name, UsageError) if path.is_file() else None
+    file = load_product_file(path, product) if product is not None else None
     if file is not None and file.name != recipe.name:
         raise UsageError(
             f"products/{path.name} is of another product", f"Set its `name` to {recipe.name}, which the recipe builds."
@@ -169,7 +179,7 @@ def _said(workspace: Workspace, source: RecipeSource, cohort: Mapping[str, Any])
     lock = str(yaml.safe_dump(json.loads(source.canonical), allow_unicode=True, sort_keys=True))
     labels = reviewed_labels(workspace, recipe.name, source.sha256)
     earlier = tuple(path.name for path in _lower(workspace, recipe.name, recipe.version))
-    return Said(source, lock, sha256_text(lock.encode()), cohort, file, labels, earlier)
+    return Said(source, lock, sha256_text(lock.encode()), cohort, file, product, labels, earlier)
 
 
 def _lower(workspace: Workspace, name: str, version: str) -> list[Path]:
@@ -189,19 +199,16 @@ class _Draft:
         said: what others than its tables say of it.
         built: its tables and their evaluation.
         manifest: ``MANIFEST.json``, without what only the written files and the version before can tell.
-        product: the bytes of the product file, None if there is none.
     """
 
     workspace: Workspace
     said: Said
     built: Built
     manifest: Mapping[str, Any]
-    product: bytes | None
 
 
 def _draft(workspace: Workspace, said: Said, built: Built) -> _Draft:
     recipe, cohort = said.source.recipe, said.cohort
-    path = product_path(workspace.root, recipe.name)
     manifest = {
         "schema": MANIFEST_SCHEMA,
         "kind": "manifest-only",
@@ -219,20 +226,28 @@ def _draft(workspace: Workspace, said: Said, built: Built) -> _Draft:
         "deid": built.evaluation.manifest(),
         "tool": {"name": "pathcurate", "version": __version__},
     }
-    return _Draft(workspace, said, built, manifest, path.read_bytes() if said.file is not None else None)
+    return _Draft(workspace, said, built, manifest)
 
 
-def _found(directory: Path, draft: _Draft) -> BuildResult:
+def _found(directory: Path, draft: _Draft, *, sm3: bool) -> BuildResult:
     """The release that is there already, if it holds the same rows by the same recipe and says the same of the product.
 
     What else the archive holds may have grown in between: that changes the attrition, but releases nothing new.
+
+    Raises:
+        VersionError: it holds something else, or lacks the list by SM3 that is asked for.
     """
     there = read_release(directory)
     facts = ("content_digest", "recipe", "permissions", "title", "deid")
     said = directory / PRODUCT_FILE
     # Releases of before 0.6.0 do not say by which profile they were made.
     is_same = all(there.manifest.get(fact, draft.manifest[fact]) == draft.manifest[fact] for fact in facts)
-    if is_same and (said.read_bytes() if said.is_file() else None) == draft.product:
+    if is_same and (said.read_bytes() if said.is_file() else None) == draft.said.product:
+        if sm3 and not (directory / SM3_NAME).is_file():
+            raise VersionError(
+                f"{there.name} {there.version} was built without {SM3_NAME}, and a release is never added to",
+                "Raise `version` in the recipe and build that one with --sm3.",
+            )
         return BuildResult(there, False, draft.built.evaluation)
     raise VersionError(
         f"{there.name} {there.version} exists with other content",
@@ -327,8 +342,8 @@ def _write(directory: Path, draft: _Draft, since: _Since | None, key: bytes, sho
         **dict(documents(description, load_forms(draft.workspace.root / "forms"))),
         "report.html": release_page(description),
     }
-    if draft.product is not None:
-        texts[PRODUCT_FILE] = draft.product.decode()
+    if said.product is not None:
+        texts[PRODUCT_FILE] = said.product.decode()
     if said.labels is not None:
         texts[QUALITY_PATH] = said.labels
     if since is not None:

@@ -12,27 +12,12 @@ from typing import Any
 import pyarrow.compute as pc
 
 from pathcurate.digests import canonical_json, file_sha256
-from pathcurate.model.column import Column, Table, Type
-from pathcurate.model.deidentified import SLIDES_DEID
+from pathcurate.model.manifest import COMMITMENT_PATH, COMMITMENTS, COMMITMENTS_PATH
 from pathcurate.model.slide import SLIDES
 from pathcurate.pseudonyms import commitment_key, internal, product
 from pathcurate.tables import Catalog, column_values, from_rows, write_parquet
 from pathcurate.workspace import Workspace
 
-COMMITMENT_PATH = "provenance/source-commitment.json"
-COMMITMENTS_PATH = "provenance/source-commitments.parquet"
-COMMITMENTS = Table(
-    name="source_commitments",
-    row="one slide of the release and what its holder has committed to",
-    key=("slide_id",),
-    columns=(
-        SLIDES_DEID["slide_id"],
-        Column("over", Type.STRING, "What of the source is committed to: the digest of its bytes, or its place and size.",
-               values=("bytes", "place"), required=True),
-        Column("commitment", Type.STRING, "HMAC-SHA-256 of the source, as hexadecimal digits.", pattern="[0-9a-f]{64}",
-               required=True),
-    ),
-)  # fmt: skip
 _FIELDS = ("slide_id", "site", "archive", "relpath", "size_bytes", "content_sha256")
 _HOW = (
     "HMAC-SHA-256 of the canonical JSON (RFC 8785) of the slide's number in its archive and, where `over` is `bytes`, the "

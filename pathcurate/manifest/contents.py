@@ -171,14 +171,7 @@ class Contents:
             yield self._table(shown, self._recoded(shown, data, owners))
 
     def _rows_of(self, name: str, going: pa.Table) -> pa.Table:
-        """The rows of a table that goes out which belong to units that go out, by internal pseudonym."""
-        recipe = self._recipe
-        if name == recipe.unit_table:
-            return going
-        rows = read_parquet(self._workspace.cohorts / recipe.name / "tables" / f"{name}.parquet")
-        by_event = INDEX_EVENT.name in rows.column_names
-        belongs, unit = (INDEX_EVENT.name, "event_id") if by_event else (key_of(name, recipe.outputs[name]),) * 2
-        return rows.filter(pc.is_in(rows[belongs], pc.unique(going[unit]).drop_null()))
+        return rows_of(self._workspace, self._recipe, name, going)
 
     def _between(self, going: pa.Table, others: Sequence[_Digesting]) -> Iterator[_Digesting]:
         """What says how the tables hang together: which report speaks of which slide, and who is on which side."""
@@ -310,6 +303,16 @@ class Contents:
         texts = self._profile.texts
         move = self._move(patient) if texts.dates == "shift" else None
         return placeholders.style(self._layer, move, names=texts.names, language=language or "zh")
+
+
+def rows_of(workspace: Workspace, recipe: Recipe, name: str, going: pa.Table) -> pa.Table:
+    """The rows of a table that goes out which belong to units that go out, by internal pseudonym."""
+    if name == recipe.unit_table:
+        return going
+    rows = read_parquet(workspace.cohorts / recipe.name / "tables" / f"{name}.parquet")
+    by_event = INDEX_EVENT.name in rows.column_names
+    belongs, unit = (INDEX_EVENT.name, "event_id") if by_event else (key_of(name, recipe.outputs[name]),) * 2
+    return rows.filter(pc.is_in(rows[belongs], pc.unique(going[unit]).drop_null()))
 
 
 def _owned(rows: pa.Table) -> pa.Table:

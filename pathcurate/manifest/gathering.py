@@ -42,6 +42,7 @@ class Said:
         lock_sha256: of its bytes.
         cohort: the cohort's facts.
         file: the product file, None if there is none.
+        product: the bytes that it was read from, likewise.
         labels: ``quality/labels.json``, None if nobody reviewed labels.
         earlier: versions that were built before.
     """
@@ -51,6 +52,7 @@ class Said:
     lock_sha256: str
     cohort: Mapping[str, Any]
     file: ProductFile | None
+    product: bytes | None
     labels: str | None
     earlier: tuple[str, ...]
 
@@ -83,8 +85,7 @@ def describe(
         title_zh=(title.either("zh") if title is not None else "") or recipe.title,
         title_en=(title.either("en") if title is not None else "") or recipe.title,
         file=file,
-        published=published(workspace, cohort, file),
-        covers=_covers(built),
+        published=date.fromisoformat(manifest["published"]),
         recipe=recipe,
         lock=said.lock,
         lock_sha256=said.lock_sha256,
@@ -153,7 +154,9 @@ def queries(said: Said, built: Built) -> dict[str, str]:
         if name == recipe.unit_table:
             sql = str(said.cohort["sql"])
         elif name in recipe.outputs:
-            sql = output_sql(recipe, name, with_permissions=said.cohort["has_permissions"])[0]
+            # Cohorts of before rights were asked about do not say it.
+            is_asked = said.cohort.get("rights", {}).get("is_asked", False)
+            sql = output_sql(recipe, name, with_permissions=said.cohort["has_permissions"] or is_asked)[0]
         else:
             continue
         words = [f"-- {name}: {table.table.row}", *(f"--   {one.name}: {one.meaning}" for one in table.table.columns)]
@@ -183,14 +186,6 @@ def _described(said: Said, built: ReleaseTable, parts: Sequence[PartFile]) -> De
         table, chinese_table(table.name)[1], built.data.num_rows, tuple(parts), built.identity["digest"], tuple(columns),
         drawn(table, built.data.to_batches(), sample.rows) if sample is not None else (),
     )  # fmt: skip
-
-
-def _covers(built: Built) -> tuple[int, int] | None:
-    """First and last year: dates of a release are moved, so only a column of true years can tell."""
-    years = [table.data["year"] for table in built.tables.values() if "year" in table.data.column_names]
-    bounds: list[Any] = [pc.min_max(column).as_py() for column in years]
-    ends = [bound[end] for bound in bounds for end in ("min", "max") if bound[end] is not None]
-    return (min(ends), max(ends)) if ends else None
 
 
 def _size(workspace: Workspace, built: Built) -> int | None:

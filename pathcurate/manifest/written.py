@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from pathcurate import __version__
-from pathcurate.digests import CHECKSUMS_NAME, SM3_NAME, file_sha256, write_checksums, write_sm3
+from pathcurate.checksums import CHECKSUMS_NAME, SM3_NAME, write_checksums, write_sm3
+from pathcurate.digests import file_sha256
 from pathcurate.manifest.contents import ReleaseTable
 from pathcurate.model.description import PartFile
 from pathcurate.recipefile import RecipeSource

@@ -167,7 +167,9 @@ def _attested(file: ProductFile) -> Iterator[tuple[str, tuple[Attestation, ...]]
     source = [Attestation("source", holder, says=file.source)] if file.source else []
     yield "0205", (*source, *(Attestation("legal_basis", holder, says=basis) for basis in evidence.legal_basis))
     yield "0103", (_of_paper("ethics", evidence.ethics, holder),) if evidence.ethics else ()
-    yield "0303", (Attestation("updated", holder, says=file.updated),) if file.updated else ()
+    years = [Attestation("covers", holder, says=f"{file.covers.first} – {file.covers.last}")] if file.covers else []
+    renewed = [Attestation("updated", holder, says=file.updated)] if file.updated else []
+    yield "0303", (*years, *renewed)
 
 
 def _of_paper(what: str, paper: Paper, holder: str) -> Attestation:
@@ -325,10 +327,6 @@ def _sides(description: Description) -> Figure | None:
     return Figure("units_by_side", dict(description.split)) if description.split else None
 
 
-def _years_old(description: Description) -> Figure | None:
-    return Figure("years_old", description.published.year - description.covers[1]) if description.covers else None
-
-
 def _wrong(description: Description) -> Figure | None:
     classes = (description.labels_quality or {}).get("classes", [])
     shares = {f"{one['label']}={one['value']}": one["error"] for one in classes if one["error"] is not None}
@@ -357,6 +355,5 @@ _FIGURES: Mapping[str, Callable[[Description], Figure | None]] = {
     "distinct_values": _distinct,
     "rows_by_table": _rows,
     "units_by_side": _sides,
-    "years_old": _years_old,
     "labels_wrong": _wrong,
 }

@@ -103,7 +103,6 @@ class Description:
         title_en: likewise in English.
         file: what people say of the product; None if nobody wrote that.
         published: day of publication: the product file's, else that of the newest input. A release knows no other clock.
-        covers: first and last year of what it holds; None where no table tells.
         recipe: the recipe.
         lock: the resolved recipe as YAML.
         lock_sha256: of these bytes.
@@ -133,7 +132,6 @@ class Description:
     title_en: str
     file: ProductFile | None
     published: date
-    covers: tuple[int, int] | None
     recipe: Recipe
     lock: str
     lock_sha256: str
@@ -165,6 +163,12 @@ class Description:
     def product_urn(self) -> str:
         """Names the product, whatever its version."""
         return f"{URN}:{self.product}"
+
+    @property
+    def covers(self) -> tuple[int, int] | None:
+        """First and last year of what it holds, as the product file says; None if nobody does."""
+        years = self.file.covers if self.file is not None else None
+        return (years.first, years.last) if years is not None else None
 
     @property
     def unit_table(self) -> DescribedTable:

@@ -6,6 +6,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pathcurate.model.column import Column, Table, Type
+from pathcurate.model.deidentified import SLIDES_DEID
+
 _SCHEMA = "https://pathcurate.example/schema/manifest"
 MANIFEST_SCHEMA = f"{_SCHEMA}/2"
 MANIFEST_NAME = "MANIFEST.json"
@@ -112,3 +115,19 @@ MANIFEST_JSON_SCHEMAS: Mapping[str, dict[str, Any]] = {
     for schema in (_schema(1, _ONE_FILE, {}), _schema(2, _PARTS, {"published": _DAY, "urn": {"type": "string"}}))
 }
 """Every form that was ever released, by what a manifest's ``schema`` says."""
+
+COMMITMENT_PATH = "provenance/source-commitment.json"
+COMMITMENTS_PATH = "provenance/source-commitments.parquet"
+COMMITMENTS = Table(
+    name="source_commitments",
+    row="one slide of the release and what its holder has committed to",
+    key=("slide_id",),
+    columns=(
+        SLIDES_DEID["slide_id"],
+        Column("over", Type.STRING, "What of the source is committed to: the digest of its bytes, or its place and size.",
+               values=("bytes", "place"), required=True),
+        Column("commitment", Type.STRING, "HMAC-SHA-256 of the source, as hexadecimal digits.", pattern="[0-9a-f]{64}",
+               required=True),
+    ),
+)  # fmt: skip
+"""One row for each slide of a release whose source is known; it stands beside the tables, not in MANIFEST.json."""

@@ -6,9 +6,19 @@ registration dossier, the datasheet) is filled from it. What is not said stays u
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AnyUrl,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    StringConstraints,
+    model_validator,
+)
 
 PRODUCT_FILE = "product.yaml"
 """Where a release holds it."""
@@ -33,11 +43,26 @@ def _number(value: str) -> str:
     return value
 
 
+def _iri(value: str) -> str:
+    """An address whose host and port can be read; of a URN the pattern says all."""
+    if not value.startswith("urn:"):
+        try:
+            AnyUrl(value)
+        except ValueError:
+            raise ValueError("must be an address such as https://hospital.example/data") from None
+    return value
+
+
 Words = Annotated[str, StringConstraints(min_length=1, max_length=20_000, strip_whitespace=True)]
 Day = Annotated[date, PlainValidator(_date), PlainSerializer(str)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Iri = Annotated[
-    str, StringConstraints(pattern=r"^(https?://[^\s\"<>\\^`{|}]+|urn:[a-z0-9][a-z0-9-]{0,31}:[^\s\"<>\\^`{|}]+)$")
+    str,
+    StringConstraints(
+        pattern=r"^(https?://([A-Za-z0-9._~!$&'()*+,;=:%-]*@)?[^\s\x00-\x1f\x7f\"<>\\^`{|}/?#@]+([/?#][^\s\"<>\\^`{|}]*)?"
+        r"|urn:[a-z0-9][a-z0-9-]{0,31}:[^\s\"<>\\^`{|}]+)$"
+    ),
+    AfterValidator(_iri),
 ]
 Amount = Annotated[str, AfterValidator(_number)]
 Duo = Annotated[str, StringConstraints(pattern=r"^DUO_[0-9]{7}$")]
@@ -199,6 +224,19 @@ class SampleRows(_Part):
     approved_by: Words
 
 
+class Years(_Part):
+    """First and last year of what a product holds: dates of a release are moved, so its tables cannot tell."""
+
+    first: Annotated[int, Field(ge=1900, le=2100)]
+    last: Annotated[int, Field(ge=1900, le=2100)]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.last < self.first:
+            raise ValueError("`last` must not be before `first`")
+        return self
+
+
 class ProductFile(_Part):
     """A product, as its holder describes it.
 
@@ -215,6 +253,7 @@ class ProductFile(_Part):
         contact: whom to ask.
         published: day of publication; without it the day of the newest input.
         updated: how often new versions come.
+        covers: years that the data is of.
         region: that the data is from, such as 浙江省/宁波市.
         industry: code and name by GB/T 4754, such as ``Q 卫生和社会工作``.
         source: see :data:`Source`.
@@ -244,6 +283,7 @@ class ProductFile(_Part):
     contact: Contact | None = None
     published: Day | None = None
     updated: Frequency | None = None
+    covers: Years | None = None
     region: Words | None = None
     industry: Words | None = None
     source: Source | None = None

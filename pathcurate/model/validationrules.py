@@ -57,6 +57,8 @@ _ALL: tuple[Rule, ...] = (
     Rule("PC-LNK-005", _W, "Every linked slide has a report in the release, where it holds all reports of its units.",
          "Import the missing reports and link again, or say in `limitations` of products/NAME.yaml that they are missing.",
          _RELEASE, ("TC609-0204", _WHOLE)),
+    Rule("PC-LNK-006", _E, "Every slide has one commitment to its source, and no other slide has one.", _BUILD, _RELEASE,
+         ("TC609-0206", _AGREE)),
     # Splits
     Rule("PC-SPL-001", _E, "No patient, group of possibly one person, or case is on two sides of the split.",
          "Build the release again: `split` in the recipe keeps patients together. Do not edit the column.", _TABLES,
@@ -167,6 +169,8 @@ _ALL: tuple[Rule, ...] = (
     Rule("PC-WSP-005", _E, "Every mapping is there.", _SETTINGS, ("workspace",)),
     Rule("PC-WSP-006", _E, "Every file below products/ is of its form, and named as its product.",
          "Correct the file; `pathcurate validate` shows where.", ("workspace",)),
+    Rule("PC-WSP-007", _E, "Where sites name their rights, the document that authorises each of them is there.", _SETTINGS,
+         ("workspace",)),
     # Recipe
     Rule("PC-RCP-001", _E, "The recipe can be read: form, columns, values.", "Correct the recipe where it says.",
          ("recipe", "workspace"), (), RecipeError.exit_code),

@@ -1,13 +1,15 @@
-"""The family of registries: where a release is entered by its digest and its history is kept."""
+"""The family of registries: where releases, contracts and deliveries are entered, and their history is kept."""
 
 import builtins
+from collections.abc import Sequence
 from typing import Protocol
 
-from pathcurate.model.product import Entry, Event
+from pathcurate.model.lifecycle import Machine
+from pathcurate.model.product import Command, Entry, Event, Opened, Step, Subject
 
 
 class Registry(Protocol):
-    """What a registry offers, wherever it is kept."""
+    """What a registry offers, wherever it is kept. What moves a subject from where to where is ``lifecycle.yaml``'s."""
 
     def register(self, entry: Entry) -> tuple[Entry, bool]:
         """Enter a version; again gives the stored entry.
@@ -19,14 +21,46 @@ class Registry(Protocol):
             DigestMismatchError: the version is registered with other content, or the content as another version.
         """
 
+    def open(self, opened: Opened) -> Step:
+        """Enter a contract or a delivery; again gives what is stored.
+
+        Raises:
+            DigestMismatchError: its id is taken by another.
+            PlanIncompleteError: what it belongs to is in no state for that.
+        """
+
+    def transition(self, command: Command) -> Step:
+        """Move a subject, and those that the command moves with it; again changes nothing.
+
+        Raises:
+            DigestMismatchError: its key was used for another command, or another subject has what it claims.
+            LockedError: somebody was faster.
+            PlanIncompleteError: the subject is in no state for that.
+        """
+
+    def refuse(self, command: Command, missing: Sequence[str]) -> None:
+        """Keep in the history that a command was refused, and which evidence was missing."""
+
     def get(self, product: str, version: str) -> Entry | None:
         """The entry of a version, None if it is not registered."""
 
+    def subject(self, machine: Machine, name: str) -> Subject | None:
+        """A release, contract or delivery, None if it is not there."""
+
+    def subjects(self, machine: Machine, *, parent: str | None = None) -> builtins.list[Subject]:
+        """All of one kind, or those that belong to one."""
+
     def list(self) -> builtins.list[Entry]:
-        """All entries, by product and version."""
+        """All releases, by product and version."""
 
     def history(self, product: str, version: str) -> builtins.list[Event]:
-        """What happened to a version, oldest first; empty if it is not registered."""
+        """What happened to a version, its contracts and deliveries, oldest first; empty if it is not registered."""
+
+    def head(self) -> tuple[int, str]:
+        """How many events there are, and the digest of the last: what signatures vouch for."""
+
+    def digest_at(self, seq: int) -> str | None:
+        """The digest of an event, None if there is none of that number."""
 
     def verify(self) -> builtins.list[str]:
         """What was changed outside of this program, as sentences; empty if nothing was."""

@@ -1,12 +1,9 @@
 """Stage: checks a release, a table, a recipe, a workspace or a registry, by what is on disk alone."""
 
-import contextlib
-import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from urllib.parse import quote
 
 from pathcurate import yamlsource
 from pathcurate.errors import InputOutputError, UsageError
@@ -16,7 +13,7 @@ from pathcurate.model.validation import NOT_RUN, Breach, Unchecked, Validation, 
 from pathcurate.model.validation import Subject as Kind
 from pathcurate.model.validationrules import EXPIRED_WAIVER, RULES, UNUSED_WAIVER
 from pathcurate.recipefile import load_recipe
-from pathcurate.registries.sql import open_registry
+from pathcurate.registries.sql import look_at_registry
 from pathcurate.releases import is_release
 from pathcurate.tables import read_schema
 from pathcurate.validate import genetics, quality, reciperules, splitrules, workspacerules
@@ -198,17 +195,11 @@ def _workspace(path: Path, choice: Choice) -> tuple[list[Result], Mapping[str, s
 
 
 def _registry(path: Path, _choice: Choice) -> tuple[list[Result], Mapping[str, str]]:
-    """A registry's file, which is only read: an empty database would become a registry."""
-    try:
-        with contextlib.closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)) as connection:
-            is_ours = connection.execute("select 1 from sqlite_master where type = 'table' and name = 'registry'").fetchone()
-    except sqlite3.Error as error:
-        raise InputOutputError(f"{path.name} cannot be read as a database ({type(error).__name__})") from None
-    if is_ours is None:
-        raise UsageError(
-            f"{path.name} is a database, but no registry", "Give the file that `registry` in pathcurate.yaml names."
-        )
-    with open_registry(path) as registry:
+    with look_at_registry(path) as registry:
+        if registry is None:
+            raise UsageError(
+                f"{path.name} is a database, but no registry", "Give the file that `registry` in pathcurate.yaml names."
+            )
         return [breach("PC-RGY-001", fault) for fault in registry.verify()], {}
 
 

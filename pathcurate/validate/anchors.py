@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pathcurate.model.manifest import COMMITMENTS_PATH
 from pathcurate.model.productfile import PRODUCT_FILE
 from pathcurate.model.validation import Breach, KeyPath, Place
 from pathcurate.recipefile import RecipeSource, load_recipe
@@ -45,6 +46,8 @@ class Anchors:
         if found.file == PRODUCT_FILE:
             return self._within(PRODUCT_FILE, found.cause or ())
         path = found.cause
+        if found.file == COMMITMENTS_PATH:
+            return None  # no part of a recipe lets it out
         if found.table is not None and (path == ("columns",) or (path is None and found.rule.startswith(_BY_COLUMN))):
             path = cause_of(self._data(), found.table, found.column)
         elif path == ("disclosure", "k"):

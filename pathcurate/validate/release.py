@@ -9,16 +9,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from pathcurate.digests import (
-    CHECKSUMS_NAME,
-    SM3_NAME,
-    TableIdentity,
-    content_digest,
-    identity_of,
-    parse_checksums,
-    release_digest,
-    sha256_text,
-)
+from pathcurate.checksums import CHECKSUMS_NAME, SM3_NAME, parse_checksums
+from pathcurate.digests import TableIdentity, content_digest, identity_of, release_digest, sha256_text
 from pathcurate.errors import InputOutputError
 from pathcurate.model.attrition import WITHHELD
 from pathcurate.model.deidentified import SPLIT, UNIT_KEYS, UNIT_TABLES
@@ -28,6 +20,7 @@ from pathcurate.model.validation import Breach, Unchecked
 from pathcurate.releases import PROBLEM_WORDS, checksum_problems, manifest_faults, read_manifest
 from pathcurate.tables import read_metadata, read_schema
 from pathcurate.validate import (
+    commitments,
     documentation,
     expiry,
     genetics,
@@ -107,6 +100,7 @@ def check_release(directory: Path, wants: Callable[[str], bool], today: date | N
     listed = parse_checksums(checksums)
     opened = Opened(directory, manifest, listed, {where for where, _ in problems})
     results += _manifest_results(opened, listed, workers)
+    results += commitments.check(opened, workers)
     if problems:
         rules = ("PC-SCH-007", "PC-DIG-005") if SM3_NAME in listed else ("PC-SCH-007",)
         results.append(Unchecked(rules, "files were changed, are missing or do not belong here"))

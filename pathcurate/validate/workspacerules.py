@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-from pathcurate.errors import RecipeError, UsageError
+from pathcurate.errors import InputOutputError, RecipeError, UsageError
 from pathcurate.model.validation import Breach, Unchecked
 from pathcurate.productfile import load_product_file
 from pathcurate.recipefile import load_recipe
+from pathcurate.rights import standings
 from pathcurate.validate.breaches import breach
 from pathcurate.validate.expiry import judged
 from pathcurate.workspace import WORKSPACE_FILE, Workspace, load_workspace
@@ -30,6 +31,7 @@ def check(file: Path, today: date | None) -> Iterator[Breach | Unchecked]:
         yield breach("PC-WSP-004", "no permission list is configured")
     yield from _products(workspace)
     yield from _recipes(workspace)
+    yield from _authorisations(workspace)
     yield from _rights(workspace, today)
 
 
@@ -86,6 +88,21 @@ def _recipes(workspace: Workspace) -> Iterator[Breach | Unchecked]:
         except RecipeError:
             message = f"recipes/{file.name} cannot be read as a recipe; `pathcurate recipe check` shows where"
             yield breach("PC-RCP-001", message, file=f"recipes/{file.name}")
+
+
+def _authorisations(workspace: Workspace) -> Iterator[Breach | Unchecked]:
+    """Whether each site has its document: the day does not matter here, `_rights` looks at that."""
+    if not any(site.rights is not None for site in workspace.sites):
+        yield Unchecked(("PC-WSP-007",), f"{WORKSPACE_FILE} names no rights of any site", applies=False)
+        return
+    try:
+        known = standings(workspace, date.min)
+    except InputOutputError as error:
+        yield breach("PC-WSP-007", error.message)
+        return
+    for code, standing in known.items():
+        if standing.authorisation is None and not standing.is_withdrawn:
+            yield breach("PC-WSP-007", f"rows of site {code} cannot be built in: {standing.fault}")
 
 
 def _rights(workspace: Workspace, today: date | None) -> Iterator[Breach | Unchecked]:

@@ -107,7 +107,7 @@ def built(root: Path) -> int:
     """Build the release of the cohort."""
     workspace = load_workspace(root / "pathcurate.yaml")
     with Embedded(workers=2, temp_directory=root / "spill", memory_limit_bytes=MEMORY) as engine:
-        result = build(workspace, read_recipe(root / "archive.yaml"), actor="bench", engine=engine)
+        result = build(workspace, read_recipe(root / "archive.yaml"), actor="bench", today=NOW.date(), engine=engine)
     return sum(int(entry["rows"]) for entry in result.release.tables.values())
 
 

@@ -18,7 +18,7 @@ from pathcurate.errors import DigestMismatchError
 from pathcurate.manifest import build, hashing
 from pathcurate.releases import checksum_problems, verify_release
 from pathcurate.workspace import load_workspace
-from tests.built import build_release, copy_release
+from tests.built import TODAY, build_release, copy_release
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,8 @@ def test_the_same_bytes_by_any_workers_in_any_time_zone(
     try:
         with Embedded(workers=2, temp_directory=tmp_path / "spill") as engine:
             source = read_recipe(root / "small.yaml")
-            again = build(load_workspace(root / "pathcurate.yaml"), source, actor="other", engine=engine).release.directory
+            workspace = load_workspace(root / "pathcurate.yaml")
+            again = build(workspace, source, actor="other", today=TODAY, engine=engine).release.directory
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -94,6 +95,7 @@ def test_the_same_bytes_by_any_workers_in_any_time_zone(
 
 _KILLED = """
 import sys, time
+from datetime import date
 from pathlib import Path
 from pathcurate import manifest
 from pathcurate.cohort import read_recipe
@@ -103,7 +105,8 @@ def wait(directory, *, sm3):
     time.sleep(60)
 manifest.write_lists = wait
 root = Path(sys.argv[1])
-manifest.build(load_workspace(root / "pathcurate.yaml"), read_recipe(root / "small.yaml"), actor="tester")
+workspace, source = load_workspace(root / "pathcurate.yaml"), read_recipe(root / "small.yaml")
+manifest.build(workspace, source, actor="tester", today=date(2026, 1, 2))
 """
 
 
@@ -121,7 +124,8 @@ def test_a_build_that_is_killed_leaves_no_release(unbuilt: Path, built: Path) ->
         assert running.stdout.readline() == "written\n"
         os.kill(running.pid, signal.SIGKILL)
     assert list((unbuilt / "releases").glob("*/[0-9]*")) == []
-    result = build(load_workspace(unbuilt / "pathcurate.yaml"), read_recipe(unbuilt / "small.yaml"), actor="tester")
+    workspace, source = load_workspace(unbuilt / "pathcurate.yaml"), read_recipe(unbuilt / "small.yaml")
+    result = build(workspace, source, actor="tester", today=TODAY)
     assert result.release.digest == verify_release(built).digest
     assert [path.name for path in result.release.directory.parent.iterdir()] == ["1.0.0"], "nothing half-made is left"
 
@@ -132,5 +136,5 @@ def test_a_full_disk_leaves_no_release(unbuilt: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("pathcurate.manifest.write_lists", full)
     with pytest.raises(OSError, match="No space left"):
-        build(load_workspace(unbuilt / "pathcurate.yaml"), read_recipe(unbuilt / "small.yaml"), actor="tester")
+        build(load_workspace(unbuilt / "pathcurate.yaml"), read_recipe(unbuilt / "small.yaml"), actor="tester", today=TODAY)
     assert list((unbuilt / "releases" / "small").iterdir()) == []

@@ -57,6 +57,7 @@ holder:
 contact: {name: 数据管理员, email: data-steward@pathology.example, phone: "0574-0000000"}
 published: 2026-11-20
 updated: quarterly
+covers: {first: 2019, last: 2025}
 region: 浙江省/宁波市
 industry: Q 卫生和社会工作
 source: collected
@@ -131,7 +132,7 @@ def slide_description() -> Description:
     bare = _bare(recipe, tables)
     return replace(
         bare, title_zh="胸科肿瘤数字病理切片数据集", title_en="Thoracic tumour slides", file=file,
-        published=date(2026, 11, 20), covers=(2019, 2025), counts={"slides": 20_480, "cases": 4870, "patients": 4691},
+        published=date(2026, 11, 20), counts={"slides": 20_480, "cases": 4870, "patients": 4691},
         split={"test": 4096, "train": 14_336, "val": 2048}, size=41_234_567_890_123, has_permissions=True,
         evaluation=replace(bare.evaluation, has_texts=True, sharing="agreement", k_required=5, suppressed_rows=12,
                            suppressed_persons=7, steps=("age in bands of ten years",)),
@@ -150,12 +151,13 @@ def orthopaedic_description() -> Description:
     )
     file = ProductFile.model_validate({
         "product": 1, "name": "hips", "holder": {"name": {"zh": "示例市骨科医院"}}, "published": "2026-10-01",
+        "covers": {"first": 2015, "last": 2025},
         "contact": {"name": "Data office", "url": "https://ortho.example/data"},
         "policy": {"duo": ["DUO_0000042"], "environment": "file", "forbidden": ["reidentify"]},
     })  # fmt: skip
     return replace(
         _bare(recipe, tables), file=file, published=date(2026, 10, 1), has_permissions=True,
-        counts={"slides": 655, "cases": 320, "patients": 290}, split={"test": 62, "train": 250}, covers=(2015, 2025),
+        counts={"slides": 655, "cases": 320, "patients": 290}, split={"test": 62, "train": 250},
     )  # fmt: skip
 
 
@@ -249,7 +251,7 @@ def _bare(recipe: Recipe, tables: tuple[DescribedTable, ...]) -> Description:
     counts = {"slides": tables[0].rows, "cases": 0, "patients": 0}
     return Description(
         product=recipe.name, version=recipe.version, title_zh=recipe.title, title_en=recipe.title, file=None,
-        published=date(2026, 1, 2), covers=None, recipe=recipe, lock=lock, lock_sha256=sha256_text(lock.encode()),
+        published=date(2026, 1, 2), recipe=recipe, lock=lock, lock_sha256=sha256_text(lock.encode()),
         queries={unit.name: f'SELECT "{unit.names[0]}" FROM {unit.name}\n'}, tables=tables, counts=counts, split={},
         size=None, content_digest=sha256_text(recipe.name.encode()),
         inputs={f"deid/{name}": sha256_text(name.encode()) for name in ("reports", "slides")},

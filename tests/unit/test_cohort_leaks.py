@@ -312,7 +312,7 @@ def test_a_run_that_was_killed_leaves_no_cohort_and_the_next_is_whole(
                 run(workspace)
         assert not (cohort / "cohort.json").exists()
         with pytest.raises(PlanIncompleteError):
-            build(workspace, source, actor="tester", no_permissions=True)
+            build(workspace, source, actor="tester", today=NOW.date(), no_permissions=True)
     run(workspace)
     assert {name: (cohort / name).read_bytes() for name in before} == before
     assert not [path for path in cohort.rglob(".*") if path.is_file()]

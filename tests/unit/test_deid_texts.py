@@ -34,6 +34,7 @@ from pathcurate.validate import validate
 from pathcurate.verification import demand_texts, read_seal
 from pathcurate.workspace import Workspace, load_workspace
 from tests.archives import Here
+from tests.built import TODAY
 from tests.canaries import Search
 from tests.clinic import open_clinic, report, slide
 
@@ -145,7 +146,7 @@ def release(workspace: Workspace, engine: Embedded, name: str) -> Path:
         scrub(workspace, engine, None)
     select(workspace, engine, source, now=datetime(2026, 1, 1, tzinfo=UTC))
     scrub(workspace, engine, name)
-    return build(workspace, source, actor="tester", no_permissions=True).release.directory
+    return build(workspace, source, actor="tester", today=TODAY, no_permissions=True).release.directory
 
 
 def released(directory: Path, table: str) -> list[Row]:
@@ -282,7 +283,7 @@ def test_a_release_with_texts_is_refused_while_one_is_missing(tmp_path: Path, en
     source = read_recipe(file)
     select(workspace, engine, source, now=datetime(2026, 1, 1, tzinfo=UTC))
     with pytest.raises(PlanIncompleteError, match="no texts were scrubbed"):
-        build(workspace, source, actor="tester", no_permissions=True)
+        build(workspace, source, actor="tester", today=TODAY, no_permissions=True)
 
 
 def test_a_released_text_says_what_its_columns_say(both: tuple[Workspace, Path, Path]) -> None:

@@ -30,7 +30,7 @@ from pathcurate.resources import shipped
 from pathcurate.tables import read_parquet
 from pathcurate.validate import Choice, validate
 from pathcurate.workspace import load_workspace
-from tests.built import NOW, Rows, build_release, copy_release, rewrite_manifest
+from tests.built import NOW, TODAY, Rows, build_release, copy_release, rewrite_manifest
 
 STANDARD = read_standard()
 REPOSITORY = Path(__file__).parents[2]
@@ -405,7 +405,7 @@ def test_the_same_version_by_another_profile_is_another_release(tmp_path: Path) 
     release = build_release(tmp_path / "w", rows=rows, recipe=CASES, profile="public")
     workspace = load_workspace(tmp_path / "w" / "pathcurate.yaml")
     source = read_recipe(tmp_path / "w" / "small.yaml")
-    again = build(workspace, source, actor="tester")
+    again = build(workspace, source, actor="tester", today=TODAY)
     assert (again.is_new, again.release.directory) == (False, release)
     file = tmp_path / "own.yaml"
     shipped_profile = (REPOSITORY / "pathcurate" / "profiles" / "public.yaml").read_text()
@@ -413,7 +413,7 @@ def test_the_same_version_by_another_profile_is_another_release(tmp_path: Path) 
     settings = tmp_path / "w" / "pathcurate.yaml"
     settings.write_text(settings.read_text().replace("profile: public", f"profile: {file}"))
     with pytest.raises(VersionError, match="exists with other content"):
-        build(load_workspace(settings), source, actor="tester")
+        build(load_workspace(settings), source, actor="tester", today=TODAY)
 
 
 def test_a_workspace_may_bring_its_own_standard(tmp_path: Path) -> None:
@@ -433,7 +433,7 @@ def test_a_release_of_before_profiles_is_found_again(tmp_path: Path) -> None:
     release.rename(tmp_path / "built")
     rewrite_manifest(copy_release(tmp_path / "built", release), json.dumps(manifest))
     workspace = load_workspace(tmp_path / "w" / "pathcurate.yaml")
-    assert not build(workspace, read_recipe(tmp_path / "w" / "small.yaml"), actor="tester").is_new
+    assert not build(workspace, read_recipe(tmp_path / "w" / "small.yaml"), actor="tester", today=TODAY).is_new
 
 
 def test_a_default_release_is_only_evaluated(tmp_path: Path) -> None:

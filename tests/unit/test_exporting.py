@@ -410,6 +410,6 @@ def test_the_command_says_what_it_wrote_and_what_is_lost(wide: Path, tmp_path: P
     document = json.loads(done.stdout)
     assert (document["form"], document["digest"]) == ("csv", read_release(wide).digest)
     assert document["losses"][0].startswith("Types: every cell is text")
-    again = pathcurate("manifest", "export", wide, "--to", "tc609", "--output", tmp_path / "out")
+    again = pathcurate("manifest", "export", wide, "--to", "tc609", "-o", tmp_path / "out")
     assert (again.returncode, again.stdout) == (2, "")
     assert "out is there already" in again.stderr

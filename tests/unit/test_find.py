@@ -22,6 +22,7 @@ from pathcurate.model.slide import SLIDE_KEYS, SLIDES
 from pathcurate.tables import column_values, read_parquet
 from pathcurate.vault import broken_event
 from pathcurate.workspace import Workspace
+from tests.built import TODAY
 from tests.canaries import Search
 from tests.clinic import CANARIES, FULL_REPORT, FULL_SLIDE, report, slide
 from tests.drawn import identity, key, link, open_catalog
@@ -77,7 +78,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
             recipe.write_text(_RECIPE.replace("COLUMNS", columns).replace("name: found", f"name: {name}"))
             source = read_recipe(recipe)
             select(workspace, engine, source, now=datetime(2026, 1, 1, tzinfo=UTC))
-            build(workspace, source, actor="tester", no_permissions=True)
+            build(workspace, source, actor="tester", today=TODAY, no_permissions=True)
     return workspace
 
 

@@ -386,7 +386,7 @@ def test_an_erasure_finds_page_and_answers(desk: Desk) -> None:
 def test_a_release_tells_how_often_its_labels_are_wrong(desk: Desk) -> None:
     desk.answer(said(desk.export(per_class=100).rows, "right"))
     source = read_recipe(desk.workspace.root / "breast.yaml")
-    release = build(desk.workspace, source, actor="tester", no_permissions=True).release
+    release = build(desk.workspace, source, actor="tester", today=NOW.date(), no_permissions=True).release
     path = release.directory / QUALITY_PATH
     told = json.loads(path.read_bytes())
     assert told["recipe_sha256"] == source.sha256
@@ -403,7 +403,7 @@ def test_figures_of_another_recipe_are_left_out_and_others_do_not_validate(desk:
     changes = [{"recipe_sha256": "sha256:" + "0" * 64}, {"reviewer": NAME}, {"classes": [{"unit": "S-1"}]}, {"cohort": NAME}]
     for change in changes:
         path.write_text(json.dumps({**told, **change}))
-        release = build(desk.workspace, source, actor="tester", no_permissions=True).release
+        release = build(desk.workspace, source, actor="tester", today=NOW.date(), no_permissions=True).release
         is_other = "recipe_sha256" in change
         assert (release.directory / QUALITY_PATH).exists() != is_other
         assert ("PC-SCH-007" in {finding.rule for finding in validate(release.directory).findings}) != is_other

@@ -14,7 +14,7 @@ from pathcurate.model.finding import Severity, worst
 from pathcurate.releases import verify_release
 from pathcurate.validate import validate
 from pathcurate.workspace import load_workspace
-from tests.built import NOW, build_release
+from tests.built import NOW, TODAY, build_release
 
 Build = Callable[..., BuildResult]
 
@@ -40,7 +40,7 @@ def again(release: Path) -> Build:
         workspace, source = load_workspace(root / "pathcurate.yaml"), read_recipe(root / "small.yaml")
         with Embedded(workers=1, temp_directory=root / "spill") as engine:
             select(workspace, engine, source, now=NOW)
-        return build(workspace, source, actor="tester")
+        return build(workspace, source, actor="tester", today=TODAY)
 
     return build_again
 

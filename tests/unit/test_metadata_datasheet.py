@@ -143,7 +143,7 @@ def test_what_nobody_counted_is_not_told_as_none() -> None:
     events = replace(orthopaedic_description(), counts={"slides": 0, "cases": 0, "patients": 290})
     assert "计数单位为临床事件，共 312。患者 290。数据年份" in datasheet(events, "zh")
     assert "The unit is one event, of which there are 312 (patients 290). The data" in datasheet(events, "en")
-    assert "计数单位为切片，共 0。没有数据表说明年份" in datasheet(bare_description(), "zh")
+    assert "计数单位为切片，共 0。产品说明文件未说明数据年份" in datasheet(bare_description(), "zh")
 
 
 def test_both_tell_the_same_numbers() -> None:

@@ -180,9 +180,14 @@ def test_wrong_labels_are_measured_only_where_somebody_reviewed_them() -> None:
         assert by_code(replace(base, labels_quality=unknown))["0304"].status == "not_assessed"
 
 
-def test_age_of_the_data_is_told_by_its_years_alone() -> None:
+def test_years_of_the_data_are_what_the_holder_says_and_never_measured() -> None:
     description = slide_description()
-    assert figure(description, "years_old") == (1, None)
-    unknown = by_code(replace(description, covers=None))["0303"]
-    assert unknown.status == "attested"
-    assert by_code(replace(description, covers=None, file=None))["0303"].status == "not_assessed"
+    assert description.file is not None
+    found = by_code(description)["0303"]
+    assert (found.status, found.figures) == ("attested", ())
+    assert [(said.what, said.says) for said in found.attested] == [("covers", "2019 – 2025"), ("updated", "quarterly")]
+    assert "years" not in by_code(description)["0102"].figures[0].lacking
+    silent = replace(description, file=description.file.model_copy(update={"covers": None}))
+    assert [said.what for said in by_code(silent)["0303"].attested] == ["updated"]
+    assert "years" in by_code(silent)["0102"].figures[0].lacking
+    assert by_code(replace(description, file=None))["0303"].status == "not_assessed"

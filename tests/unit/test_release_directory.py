@@ -10,17 +10,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pathcurate import manifest
+from pathcurate.checksums import SM3_NAME, verify_sm3, write_sm3
 from pathcurate.cohort import read_recipe
-from pathcurate.digests import SM3_NAME, canonical_json, verify_sm3, write_sm3
+from pathcurate.digests import canonical_json
 from pathcurate.errors import DigestMismatchError, InputOutputError, UsageError, VersionError
 from pathcurate.manifest import build, commitment, written
+from pathcurate.model.manifest import COMMITMENTS_PATH
+from pathcurate.model.productfile import ProductFile
 from pathcurate.model.slide import SLIDES
+from pathcurate.productfile import load_product_file
 from pathcurate.pseudonyms import commitment_key, internal, product
 from pathcurate.releases import read_release, verify_copy, verify_release, verify_sm3_list
 from pathcurate.tables import Catalog, from_rows
 from pathcurate.vault import open_vault
 from pathcurate.workspace import load_workspace
-from tests.built import build_release, copy_release, reseal, rewrite_manifest
+from tests.built import TODAY, build_release, copy_release, reseal, rewrite_manifest
 
 TABLES = """\
 recipe: 1
@@ -76,7 +81,7 @@ def test_parts_are_no_part_of_what_a_release_is(tables: Path, tmp_path: Path, mo
     shutil.copytree(tables.parents[2], root)
     shutil.rmtree(root / "releases")
     monkeypatch.setattr(written, "PART_ROWS", 5)
-    result = build(load_workspace(root / "pathcurate.yaml"), read_recipe(root / "small.yaml"), actor="tester")
+    result = build(load_workspace(root / "pathcurate.yaml"), read_recipe(root / "small.yaml"), actor="tester", today=TODAY)
     whole, parted = read_release(tables), verify_release(result.release.directory)
     assert parted.manifest["content_digest"] == whole.manifest["content_digest"]
     assert [part.path for part in parted.parts("slides")] == [f"data/slides/part-0000{n}.parquet" for n in range(3)]
@@ -124,14 +129,29 @@ def test_a_release_may_list_its_files_by_sm3(tables: Path, tmp_path: Path) -> No
     shutil.copytree(tables.parents[2], root)
     shutil.rmtree(root / "releases")
     workspace = load_workspace(root / "pathcurate.yaml")
-    directory = build(workspace, read_recipe(root / "small.yaml"), actor="tester", sm3=True).release.directory
+    directory = build(workspace, read_recipe(root / "small.yaml"), actor="tester", today=TODAY, sm3=True).release.directory
     verify_sm3_list(directory)
+    for asked in (True, False):
+        assert not build(workspace, read_recipe(root / "small.yaml"), actor="tester", today=TODAY, sm3=asked).is_new
     assert SM3_NAME in (directory / "manifest-sha256.txt").read_text(), "the first list vouches for the second"
     (directory / "quality" / "attrition.json").chmod(0o644)
     (directory / "quality" / "attrition.json").write_bytes(b"{}")
     reseal(directory)
     with pytest.raises(DigestMismatchError, match=r"quality/attrition\.json was changed"):
         verify_sm3_list(directory)
+
+
+def test_a_release_that_was_built_without_sm3_does_not_get_it_later(tables: Path, tmp_path: Path) -> None:
+    root = tmp_path / "w"
+    shutil.copytree(tables.parents[2], root)
+    workspace, source = load_workspace(root / "pathcurate.yaml"), read_recipe(root / "small.yaml")
+    directory = root / "releases" / "small" / "1.0.0"
+    with pytest.raises(VersionError, match=r"without manifest-sm3\.txt, and a release is never added to") as caught:
+        build(workspace, source, actor="tester", today=TODAY, sm3=True)
+    assert "--sm3" in str(caught.value.hint)
+    assert not (directory / SM3_NAME).exists()
+    assert verify_release(directory).digest == read_release(tables).digest
+    assert not build(workspace, source, actor="tester", today=TODAY).is_new
 
 
 # --- what people say of the product -----------------------------------------------------------------------------------
@@ -144,18 +164,42 @@ def test_the_product_file_goes_out_and_is_a_part_of_the_version(tables: Path, tm
     file = root / "products" / "small.yaml"
     file.write_text("product: 1\nname: small\npublished: 2026-03-04\n")
     with pytest.raises(VersionError, match="exists with other content"):
-        build(workspace, source, actor="tester")
+        build(workspace, source, actor="tester", today=TODAY)
     shutil.rmtree(root / "releases")
-    release = build(workspace, source, actor="tester").release
+    release = build(workspace, source, actor="tester", today=TODAY).release
     assert release.manifest["published"] == "2026-03-04"
     assert (release.directory / "product.yaml").read_bytes() == file.read_bytes()
-    assert not build(workspace, source, actor="tester").is_new
+    assert not build(workspace, source, actor="tester", today=TODAY).is_new
     for text, words in (
         ("product: 1\nname: other\n", "is of another product"), ("product: 1\nname: small\nprice: cheap\n", "small.yaml:3:")
     ):  # fmt: skip
         file.write_text(text)
         with pytest.raises(UsageError, match=words):
-            build(workspace, source, actor="tester")
+            build(workspace, source, actor="tester", today=TODAY)
+
+
+def test_what_is_released_is_what_was_read(tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody saves the product file while the release is built: bytes and values are of one reading."""
+    root = tmp_path / "w"
+    shutil.copytree(tables.parents[2], root)
+    shutil.rmtree(root / "releases")
+    file = root / "products" / "small.yaml"
+    first = "\ufeffproduct: 1\nname: small\npublished: 2026-03-04\ncovers: {first: 2019, last: 2021}\n".encode()
+    file.write_bytes(first)
+
+    def load(path: Path, content: bytes | None = None) -> ProductFile:
+        file.write_bytes(b"product: 1\nname: small\npublished: 2025-01-01\n")
+        return load_product_file(path, content)
+
+    monkeypatch.setattr(manifest, "load_product_file", load)
+    release = build(
+        load_workspace(root / "pathcurate.yaml"), read_recipe(root / "small.yaml"), actor="tester", today=TODAY
+    ).release
+    assert (release.directory / "product.yaml").read_bytes() == first
+    assert release.manifest["published"] == "2026-03-04"
+    croissant = json.loads((release.directory / "metadata" / "croissant.json").read_bytes())
+    assert croissant["datePublished"] == "2026-03-04"
+    assert croissant["rai:dataCollectionTimeframe"] == ["2019/2021"]
 
 
 def test_pictures_are_shown_only_as_the_product_file_allows(tables: Path, tmp_path: Path) -> None:
@@ -173,7 +217,7 @@ def test_pictures_are_shown_only_as_the_product_file_allows(tables: Path, tmp_pa
     for number, told in ((0, file.read_text()), (4, file.read_text().replace("{rows: 2,", "{rows: 2, thumbnails: 4,"))):
         shutil.rmtree(root / "releases")
         file.write_text(told)
-        page = build(workspace, source, actor="tester", pictures=pictures).release.directory / "report.html"
+        page = build(workspace, source, actor="tester", today=TODAY, pictures=pictures).release.directory / "report.html"
         text = page.read_text()
         assert text.count("data:image/jpeg") == max(number - 1, 0), "one slide has no picture"
         assert not any(code in text for code in own), "its pictures stand below the product's codes"
@@ -197,7 +241,7 @@ def test_only_who_has_the_key_can_open_what_was_committed_to(tmp_path: Path) -> 
     target = tmp_path / "release"
     (target / "provenance").mkdir(parents=True)
     assert len(commitment.write_commitments(workspace, target, "small", key, pa.chunked_array([codes]))) == 2
-    made = {row["slide_id"]: row for row in pq.read_table(target / commitment.COMMITMENTS_PATH).to_pylist()}
+    made = {row["slide_id"]: row for row in pq.read_table(target / COMMITMENTS_PATH).to_pylist()}
     shown = product(key, "small").codes.code_array("S", codes).to_pylist()
     assert sorted(made) == sorted(shown[:2]), "of the slides that go out and are known, and of no other"
     own = commitment_key(key, "small")

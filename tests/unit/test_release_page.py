@@ -17,7 +17,7 @@ import duckdb
 import pandas as pd
 import pytest
 
-from pathcurate.digests import CHECKSUMS_NAME, write_checksums
+from pathcurate.checksums import CHECKSUMS_NAME, write_checksums
 from pathcurate.htmlreport.release import release_page
 from pathcurate.htmlreport.releaseloading import programs
 from pathcurate.htmlreport.releasewords import evaluation_zh, file_size, step_zh

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pathcurate.digests import CHECKSUMS_NAME
+from pathcurate.checksums import CHECKSUMS_NAME
 from pathcurate.errors import DigestMismatchError, InputOutputError, PathcurateError, UsageError
 from pathcurate.model.manifest import MANIFEST_NAME
 from pathcurate.product import register

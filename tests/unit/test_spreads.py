@@ -4,22 +4,18 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pathcurate.errors import InputOutputError
 from pathcurate.model.column import Column, Identifying, Table, Type
 from pathcurate.model.deidentified import SLIDES_DEID
 from pathcurate.model.description import Spread
 from pathcurate.model.text import TEXTS
-from pathcurate.spreads import MOST_VALUES, ColumnSpread, file_spreads, table_spreads
-from pathcurate.tables import conform, write_parquet
+from pathcurate.spreads import MOST_VALUES, ColumnSpread, table_spreads
+from pathcurate.tables import conform
 
 LEAST = 10
 TABLE = Table(
@@ -197,7 +193,7 @@ def test_ranges_of_whole_numbers_hold_what_they_say(values: list[int]) -> None:
             assert count == LEAST * sum(low <= value <= high for value in values)
 
 
-# --- Where they are read from ------------------------------------------------------------------------------------------
+# --- Layout -------------------------------------------------------------------------------------------------------------
 
 
 def made(rows: int) -> pa.Table:
@@ -218,51 +214,23 @@ def made(rows: int) -> pa.Table:
     return conform(TABLE, pa.table(cells))
 
 
-def test_parts_and_row_groups_change_nothing(tmp_path: Path) -> None:
+def test_pieces_change_nothing() -> None:
     whole = made(3000)
-    paths = []
-    for part, (start, rows) in enumerate(((0, 1000), (1000, 0), (1000, 1700), (2700, 300))):
-        paths.append(tmp_path / f"part-{part}.parquet")
-        write_parquet(paths[-1], whole.slice(start, rows), group_rows=(7, 500, 999, 1)[part])
+    pieces = [whole.slice(start, rows) for start, rows in ((0, 7), (7, 0), (7, 993), (1000, 1700), (2700, 299), (2999, 1))]
+    parted = pa.concat_tables(pieces)
+    assert parted["size"].num_chunks > 1
     expected = table_spreads(TABLE, whole, LEAST)
-    assert file_spreads(TABLE, paths, LEAST) == expected
+    assert table_spreads(TABLE, parted, LEAST) == expected
     assert expected["steps"] == ColumnSpread(750)
     assert expected["day"] == ColumnSpread(3000)
     assert expected["thing_id"] == ColumnSpread(0)
     assert all(expected[name].spread for name in ("colour", "code", "is_good", "size", "scan_year", "age", "mpp"))
 
 
-def test_texts_are_not_even_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = conform(TEXTS, pa.table({"report_id": ["R"] * 30, "language": ["zh"] * 30, "text": ["癌"] * 28 + [None] * 2}))
-    loose = texts.cast(pa.schema([field.with_nullable(True) for field in texts.schema]))
-    write_parquet(tmp_path / "texts.parquet", loose)
-    read: list[str] = []
-    of_file = pq.ParquetFile.iter_batches
-
-    def noted(self: pq.ParquetFile, **asked: Any) -> Any:
-        read.extend(asked["columns"])
-        return of_file(self, **asked)
-
-    monkeypatch.setattr(pq.ParquetFile, "iter_batches", noted)
-    found = file_spreads(TEXTS, [tmp_path / "texts.parquet"], LEAST)
+def test_of_texts_only_the_missing_are_counted() -> None:
+    texts = {"report_id": ["R"] * 30, "language": ["zh"] * 30, "text": ["癌"] * 28 + [None] * 2}
+    found = table_spreads(TEXTS, conform(TEXTS, pa.table(texts)), LEAST)
     assert (found["text"], found["language"].spread) == (ColumnSpread(2), Spread({"zh": 30}, 0))
-    assert set(read) == {"text_column", "language", "removal_count"}
-
-
-def test_without_statistics_the_missing_values_are_counted(tmp_path: Path) -> None:
-    pq.write_table(made(300), tmp_path / "plain.parquet", write_statistics=False)
-    assert file_spreads(TABLE, [tmp_path / "plain.parquet"], LEAST) == table_spreads(TABLE, made(300), LEAST)
-
-
-def test_a_broken_file_is_named_by_its_table_alone(tmp_path: Path) -> None:
-    path = tmp_path / "secret-name.parquet"
-    path.write_bytes(b"PAR1 no more")
-    with pytest.raises(InputOutputError, match="things") as raised:
-        file_spreads(TABLE, [path], LEAST)
-    assert "secret" not in str(raised.value)
-    write_parquet(path, made(5).drop_columns(["colour"]))
-    with pytest.raises(InputOutputError):
-        file_spreads(TABLE, [path], LEAST)
 
 
 def test_no_rows() -> None:

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pathcurate.checksums import CHECKSUMS_NAME
 from pathcurate.cli.main import run
-from pathcurate.digests import CHECKSUMS_NAME
 from pathcurate.errors import RecipeError, UsageError
 from pathcurate.model.evaluation import EVALUATION_PATH
 from pathcurate.model.finding import Severity
@@ -135,6 +135,12 @@ def linked(name: str) -> Damage:
 
 def stray(release: Path) -> None:
     (release / "data" / "patients.csv").write_text(CANARY)
+    reseal(release)
+
+
+def thumbnail(release: Path) -> None:
+    (release / "thumbnails").mkdir()
+    (release / "thumbnails" / "S-0000000000000000.png").write_bytes(b"\x89PNG")
     reseal(release)
 
 
@@ -303,6 +309,7 @@ DAMAGED: dict[str, tuple[Damage, set[str], int]] = {
     "a_stain_outside_the_vocabulary": (changed("stain", first(CANARY)), {"PC-SCH-004"}, 1),
     "a_side_that_is_none": (changed("sex", first(CANARY)), {"PC-SCH-004"}, 1),
     "a_listed_file_that_no_release_has": (stray, {"PC-SCH-007"}, 1),
+    "a_picture_outside_of_the_page": (thumbnail, {"PC-SCH-007"}, 1),
     "a_listed_file_that_is_named_after_a_patient": (named_after_a_patient, {"PC-SCH-007", "PC-PRIV-008"}, 1),
     "a_footer_that_is_not_ours": (
         lambda release: rewrite_table(release, lambda data: data.replace_schema_metadata({CANARY: CANARY})),

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from pathcurate.digests import SM3_NAME, write_sm3
+from pathcurate.checksums import SM3_NAME, write_sm3
 from pathcurate.model.evaluation import EVALUATION_PATH
 from pathcurate.model.finding import Severity
 from pathcurate.model.manifest import MANIFEST_NAME
@@ -402,14 +402,17 @@ def test_a_workspace_with_broken_parts(wide: Path, tmp_path: Path) -> None:
     (root / "recipes" / "good.yaml").write_text(RECIPE)
     settings = root / "pathcurate.yaml"
     settings.write_text(settings.read_text().replace(
-        "{code: NB01}", "{code: NB01, rights: {holder: 示例市病理诊断中心, valid_until: 2026-12-31}}"))  # fmt: skip
+        "{code: NB01}",
+        "{code: NB01, rights: {holder: 示例市病理诊断中心, authorisation: nb01.pdf, valid_until: 2026-12-31}}"))  # fmt: skip
+    (root / "nb01.pdf").write_bytes(b"%PDF-1.7 authorised")
     good = checked(root)
     assert broken(good) == set()
-    assert {"PC-WSP-006", "PC-RCP-001", "PC-EXP-003", "PC-EXP-006"} <= kept(good)
+    assert {"PC-WSP-006", "PC-WSP-007", "PC-RCP-001", "PC-EXP-003", "PC-EXP-006"} <= kept(good)
     (root / "recipes" / "bad.yaml").write_text("recipe: 1\n")
+    (root / "nb01.pdf").unlink()
     (root / "products" / "other.yaml").write_text(PRODUCT)
     result = checked(root, date(2027, 1, 1))
-    assert broken(result) == {"PC-RCP-001", "PC-WSP-006", "PC-EXP-003"}
+    assert broken(result) == {"PC-RCP-001", "PC-WSP-006", "PC-WSP-007", "PC-EXP-003"}
     assert result.exit_code("error", RULES) == 10
 
 
@@ -435,8 +438,8 @@ def test_a_registry_is_replayed(wide: Path, tmp_path: Path) -> None:
 def test_every_rule_is_broken_by_something() -> None:
     elsewhere = {
         "PC-EXP-001", "PC-EXP-002", "PC-EXP-003", "PC-EXP-004", "PC-EXP-005", "PC-EXP-006", "PC-HGR-001", "PC-HGR-002",
-        "PC-WSP-001", "PC-WSP-002", "PC-WSP-003", "PC-WSP-004", "PC-WSP-005", "PC-WSP-006", "PC-RCP-001", "PC-RCP-002",
-        "PC-RCP-003", "PC-RGY-001", "PC-META-007", "PC-META-008",
+        "PC-WSP-001", "PC-WSP-002", "PC-WSP-003", "PC-WSP-004", "PC-WSP-005", "PC-WSP-006", "PC-WSP-007", "PC-RCP-001",
+        "PC-RCP-002", "PC-RCP-003", "PC-RGY-001", "PC-META-007", "PC-META-008",
     }  # fmt: skip
     """Rules whose tests stand above, and in the tests of forms and of workspaces."""
     seen = set().union(*(expected for _, expected, _ in DAMAGED.values())) | {rule for _, rule in BROKEN.values()} - {""}
@@ -458,8 +461,8 @@ def test_every_rule_is_kept_by_something(wide: Path, release: Path, at: Callable
     waiver = Waiver(rule="PC-QLT-006", owner="A", reason="B", until=date(2027, 1, 1))
     good = kept(checked(release, recipe=recipe, recipe_name="small.yaml")) | kept(checked(wide, waivers=(waiver,)))
     good |= kept(checked(wide.parents[2])) | kept(checked(at("r.yaml", _SLIDES + _CRITERION)))
-    # A registry keeps the other one above.
-    assert RULES.keys() - good == {"PC-RGY-001", NOT_RUN}
+    # A registry and a workspace with rights keep the others above.
+    assert RULES.keys() - good == {"PC-RGY-001", "PC-WSP-007", NOT_RUN}
 
 
 def test_rules_are_told_apart_and_say_what_to_do() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.casenumbers import CaseNumbers
 from pathcurate.scrubbers.text.hancontexts import placed_patterns
+from pathcurate.scrubbers.text.hanshort import short_patterns
 from pathcurate.scrubbers.text.known import KnownSearch
 from pathcurate.scrubbers.text.learned import LEARNED, doubtful_names, find_learned_names, is_sure_alone, seek_names
 from pathcurate.scrubbers.text.merging import freed, merged, occurrences
@@ -189,6 +190,7 @@ def go_through(normals: Sequence[str]) -> None:
     """Find out for several texts at once where a pattern may match at all; texts that were gone through are not again."""
     # Patterns that are made of lists are made first: a pattern that comes later lets all be laid out anew.
     placed_patterns()
+    short_patterns()
     prepare(normals)
 
 

@@ -12,7 +12,7 @@ Span = tuple[int, int]
 _DATE = re.compile(
     r"(?:(?:19|20)[0-9]{2}(?:[-./][0-9]{1,2}){1,2}|[0-9]{1,2}[-./][0-9]{1,2}[-./](?:19|20)?[0-9]{2})(?![0-9A-Za-z-])"
 )
-_NO_DAY = re.compile("(?:3[2-9]|[4-9][0-9])-(?:1[3-9]|[2-9][0-9])-[0-9]{2}(?![0-9])")
+_NO_DAY = re.compile("(?:(?:3[2-9]|[4-9][0-9])-(?:1[3-9]|[2-9][0-9])-[0-9]{2}|00-(?:1[3-9]|[2-9][0-9])-[0-9]{2})(?![0-9])")
 """Three pairs of digits of which none can be a month."""
 _LABEL_LENGTH = 14
 _LABEL_BREAK = re.compile(r"[,，。；;:|\n()\[\]/、0-9]")
@@ -71,7 +71,12 @@ _CASE_WORD = re.compile(
 )
 _ACCOUNTED = 9
 _LEAST_ABROAD = 9
-_MOBILE = 11
+_GENE = re.compile("[A-Z]{1,5}-?[0-9]{1,3}[A-Z]?")
+_MOBILE, _LEAST_READ = 11, 7
+_ISSUED = re.compile(r"(?![批次版量度值])[一-鿿][ ]?\Z")
+"""A word right before a number that begins with a 0: 押金条0317, 序0318, 第0173号."""
+_PREFIX_BEFORE = re.compile(r"号[:为是]?[ ]?(?P<v>[一-鿿]{1,5})\Z")
+"""Characters between a label and the year of a number: 登记号渝遗捐2011-0093."""
 _TISSUE = re.compile("[管瘤胞织髓膜腔叶左右上下体以之除另]|年龄|范围")
 _LEAST_OF_A_YEAR = 4
 _DOTS_OF_A_UID = 3
@@ -83,14 +88,17 @@ DEPARTMENT = (
 _BED_BEFORE = re.compile(
     rf"(?P<v>{DEPARTMENT}-?[0-9]{{1,4}}[A-Z]?|(?<![0-9A-Za-z])[A-D]区[0-9]{{1,3}}|(?<![0-9])[0-9]{{1,2}}楼[加+]?[0-9]{{1,3}}|"
     rf"(?<![0-9A-Za-z.+-])[0-9]{{1,2}}[A-Z]-[0-9]{{1,3}}|(?<=ICU)[A-Z]?[0-9]{{1,3}}|"
-    rf"(?<![0-9A-Za-z.+-])(?:[A-Z]{{1,4}}[- ]?)?[加+]?[0-9]{{1,4}}(?:[-加+][0-9]{{1,3}}"
+    rf"(?<![0-9A-Za-z.+-])(?<![0-9] )(?:[A-Z]{{1,4}}[- ]?)?[加+]?[0-9]{{1,4}}(?:[-加+][0-9]{{1,3}}"
     rf"|[A-Z])?|"
     r"(?<![一-鿿])[一二三四五六七八九十]|(?<![一二三四五六七八九十])(?:[二三四五六七八九]?十[一二三四五六七八九]?|[一二三"
     r"四五六七八九]〇?[一二三四五六七八九]))"
     r"[ ]?号?[ ]?(?:病)?\Z"
 )
 _YEAR = 4
-_DOCUMENT_BEFORE = re.compile(r"(?:(?![号见据依案])[一-鿿]){2,8}(?:\([一-鿿]{1,4}\))?(?:(?<=[字鉴检案])|字第?)\Z")
+_FIRST_YEAR, _LAST_YEAR = 5, 35
+"""In two digits: since when laboratories have numbered with the year before a dash, and beyond which no report is."""
+_DOCUMENT_BEFORE = re.compile(r"(?:(?![号见据依案])[一-鿿]){2,8}(?:\([一-鿿]{1,4}\))?(?:(?<=[字鉴检案函决令])|字第?)\Z")
+_OF_MINISTRY = re.compile("国|卫[办健医生]|药监|发改")
 _HAN_DIGITS = str.maketrans("〇零○洞一二三四五六七八九幺两拐勾壹贰叁肆伍陆柒捌玖", "00001234567891279123456789")
 _ORGANISATION_SIGNS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 
@@ -120,7 +128,7 @@ def digits_in(text: str) -> int:
 
 
 def is_day(value: str) -> bool:
-    """Whether a number is written as a day."""
+    """Whether a number is written as a day: of three pairs of digits one may be a month and another a day of one."""
     return bool(_DATE.match(value)) and not _NO_DAY.match(value)
 
 
@@ -153,15 +161,22 @@ def mobile_grouped(match: _Match) -> Span | None:
     return None if is_counted or digits_in(match["v"]) != _MOBILE else match.span("v")
 
 
+def misread(match: _Match) -> Span | None:
+    """Eleven signs of a mobile number of which some were read as letters (l8O 0537 2214), most of them digits still."""
+    return match.span("v") if digits_in(match["v"]) >= _LEAST_READ and not match["v"].isdigit() else None
+
+
 def phone_spaced(match: _Match) -> Span | None:
     """Eleven digits one by one, or in groups as they were dictated, one of them long: no row of shares (10 20 30)."""
     lengths = {len(group) for group in re.split("[ -]+", match["v"])}
     return match.span("v") if lengths == {1} or (len(lengths) > 1 and max(lengths) >= _YEAR) else None
 
 
-def document(match: _Match) -> Span:
-    """The number of a document with what stands before its year: 公鉴(病)字[2024]033号."""
+def document(match: _Match) -> Span | None:
+    """The number of a document with what stands before its year: 公鉴(病)字[2024]033号; none of a ministry."""
     before = _DOCUMENT_BEFORE.search(match.string, max(0, match.start() - 16), match.start())
+    if before and _OF_MINISTRY.search(before[0]):
+        return None
     return before.start() if before else match.start(), match.end()
 
 
@@ -271,15 +286,24 @@ def written_digits(match: _Match) -> Span | None:
     return None if counts else match.span("v")
 
 
+def tag(match: _Match) -> Span | None:
+    """What stands in quotes on a label or container, unless it is a day or a gene's or an antibody's name."""
+    value = match["v"]
+    return None if is_day(value) or _GENE.fullmatch(value) else match.span("v")
+
+
 def alone(match: _Match) -> Span | None:
-    """Five digits between commas, in no list of other numbers and no round one."""
+    """Four or five digits between commas, in no list of other numbers, no round one and no year; or behind a word, with a 0."""
     text, (start, end) = match.string, match.span("v")
     before = text[max(0, start - 3) : start].rstrip(" ")
-    if start and before[-1:] not in {",", "。", ";", "、", "\n"}:
+    is_behind_word = match["v"][0] == "0" and _ISSUED.search(text, max(0, start - 6), start) is not None
+    if start and before[-1:] not in {",", "。", ";", "、", "\n"} and not is_behind_word:
+        return None
+    if match["v"][-2:] == "00" or (end - start == _YEAR and match["v"][:2] in {"19", "20"}):
         return None
     is_followed = re.match(r"[ ]?[,、][ ]?[0-9]{3}", text[end : end + 5])
     is_listed = is_followed or re.search(r"[0-9][,、 ]{1,2}$", text[max(0, start - 3) : start])
-    return None if is_listed or match["v"].endswith("000") else match.span("v")
+    return None if is_listed else match.span("v")
 
 
 def bed(match: _Match) -> Span | None:
@@ -316,11 +340,20 @@ def case_year(match: _Match) -> Span | None:
         return None
     if value == match["v"] and len(number) < _LEAST_OF_A_YEAR:
         return None
-    if len(year) == 2:
-        return match.span("v") if len(number) > 4 or number[:1] == "0" or value != match["v"] else None
+    if len(year) == len("24"):
+        is_told = len(number) > _YEAR or number[:1] == "0" or value != match["v"]
+        return match.span("v") if is_told or _is_of_a_year(year, number) else None
     is_year = len(number) == 4 and number[:2] in {"19", "20"}
-    is_day = len(number) == 4 and is_month_and_day(number)
-    return match.span("v") if year[:2] in {"19", "20"} and not is_year and not is_day else None
+    prefix = _PREFIX_BEFORE.search(match.string, max(0, match.start("v") - 8), match.start("v"))
+    is_day = len(number) == 4 and is_month_and_day(number) and prefix is None
+    if year[:2] not in {"19", "20"} or is_year or is_day:
+        return None
+    return (prefix.start("v") if prefix else match.start("v")), match.end("v")
+
+
+def _is_of_a_year(year: str, number: str) -> bool:
+    """Whether 24-6017 may be the case 6017 of a year of this age: no range (20-1250), whose ends are round."""
+    return _FIRST_YEAR <= int(year) <= _LAST_YEAR and len(number) == _YEAR and number[-2:] not in {"00", "50"}
 
 
 def case_han(match: _Match) -> Span | None:

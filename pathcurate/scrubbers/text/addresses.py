@@ -58,9 +58,9 @@ _CITY = Searched(
     rf"(?P<v>市(?![售级场面内外民])[ ]?{_HAN}{{1,5}}?(?:区|县|镇|街道|乡|市|路|大道)(?:{_DETAIL}|[ ](?=[0-9])){{0,40}})"
 )
 _COUNTY = Searched(
-    rf"(?P<v>(?:县|旗(?<=[前后中左右]旗)|自治州|州(?={_HAN}{{1,4}}[县市])|地区(?={_HAN}{{1,4}}县))[ ]?(?!{_HAN}{{0,9}}(?:医"
+    rf"(?P<v>(?:县|旗(?<=[前后中左右]旗)|盟(?={_HAN}{{1,6}}旗)|自治州|州(?={_HAN}{{1,4}}[县市])|地区(?={_HAN}{{1,4}}县))[ ]?(?!{_HAN}{{0,9}}(?:医"
     rf"院|卫生院))"
-    rf"{_HAN}{{1,6}}?(?:乡|镇|苏木|街道|村|路|县)(?:{_DETAIL}|[ ](?=[0-9])){{0,30}})"
+    rf"{_HAN}{{1,6}}?(?:乡|镇|苏木|街道|村|路|县|(?<=[前后中左右])旗)(?:{_DETAIL}|[ ](?=[0-9])){{0,30}})"
 )
 _LAST_PLACE = re.compile(rf".*{_PLACE_END}", re.DOTALL)
 _STREET = Searched(
@@ -84,7 +84,7 @@ _LIVES = Searched(
 _PARTS_OF_ADDRESSES = (
     (_ADDRESS, "shape.address", (), 0),
     (_CITY, "shape.city", ("市",), 8),
-    (_COUNTY, "shape.county", ("县", "旗", "州"), 8),
+    (_COUNTY, "shape.county", ("县", "旗", "州", "盟"), 8),
     (_STREET, "shape.street", ("路", "街", "大道", "巷", "弄", "胡同", "小区", "花园", "公寓", "新村", "家园", "苑", "社区",
     "大厦", "广场", "大院"), 8),
     (_VILLAGE, "shape.village", ("村", "屯", "庄", "社区", "居委会", "队", "组"), 5),
@@ -107,7 +107,7 @@ _TOWN = re.compile("[镇乡].{1,5}村")
 _SHORTEST, _LONGEST_CITY = 3, 3
 _PLACE_INSIDE = re.compile(rf"(?:{_PROVINCES})|[^本我]市|[县区镇乡村路街]|{_PLACE_END}$")
 _NATIVE = Searched(
-    rf"(?P<v>(?:{_PROVINCES})省?{_HAN}{{2,6}})(?:(?<![工商病男女老妇本中军])人(?=[,。;)])|籍(?=患者|病人|[,。;)]))"
+    rf"(?P<v>(?:{_PROVINCES})省?{_HAN}{{2,6}}|(?![本我外当该各]){_HAN}{{2,3}}(?:县|旗|自治州)(?:{_HAN}{{2,4}})?)(?:(?<![工商病男女老妇本中军])人(?=[,。;)])|籍(?=患者|病人|[,。;)]))"
 )
 _HOME = Searched(
     r"[返回](?P<v>(?!(?:农村|乡下|自己|原来|其|她|他|回|了))[一-鿿]{2,3})(?=老家)|"
@@ -159,8 +159,9 @@ def _as_far_as_a_place(match: re.Match[str], rule: str, before: int) -> Iterator
     run = run_before(match.string, match.start(), 0, before) if before else ""
     if rule == "shape.city" and "省" not in run:
         run = run[-_LONGEST_CITY - bool(_FOUR.search(run)) :]
-    lead = _ADDRESS_LEAD.match(run)
-    name = run[lead.end() :] if lead else run
+    lead, province = _ADDRESS_LEAD.match(run), PROVINCE.search(run)
+    # 送检四川省: the name of a province is where an address begins.
+    name = run[province.start() :] if province else run[lead.end() :] if lead else run
     last = _LAST_PLACE.match(re.split(f"{_NEXT_LABEL}|的", match["v"])[0])
     is_short = len(name) == 1 and rule == "shape.county" and _TOWN.search(match["v"]) is not None
     is_named = last and len(name) + last.end() > _SHORTEST and (not before or len(name) > 1 or is_short)

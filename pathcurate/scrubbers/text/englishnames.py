@@ -69,8 +69,8 @@ _SIGNED = Searched(
     r"|(?<![0-9A-Za-z/.-])(?P<pair>[A-Z]{2,3}[/:][a-z]{2,3})(?=[ ]*(?:[.;,)\n]|\Z)|[ ]{2}|[ ][A-Z0-9])"
 )
 _NOBODY = frozenset(
-    {"ais", "am/pm", "aml", "bcc", "bx", "cap", "cin", "cis", "cll", "ct", "cxr", "dx", "ecg", "egd", "eus", "fna",
-     "gi", "gu", "her", "hx", "icu", "idc", "ihc", "ii", "iii", "ilc", "ish", "iv", "ln", "lvi", "mdm", "mdt", "mmr",
+    {"ais", "am/pm", "aml", "bcc", "bx", "cap", "cin", "cis", "cll", "ct", "cxr", "dob", "dx", "ecg", "egd", "eus", "fna",
+     "gi", "gu", "her", "hx", "icu", "mrn", "nhs", "ref", "tel", "idc", "ihc", "ii", "iii", "ilc", "ish", "iv", "ln", "lvi", "mdm", "mdt", "mmr",
      "mra", "mri", "msi", "mss", "na", "nad", "nb", "neg", "net", "ngs", "nil", "no", "nos", "nst", "ob", "ok", "pcr",
      "pet", "pin", "pni", "pos", "pr", "ps", "rip", "scc", "tnm", "tx", "us", "vi", "vii", "vin", "who", "wnl", "xi",
      "xr", "yes"}

@@ -15,7 +15,7 @@ _FREE = r"(?<![0-9A-Za-z.])"
 _OVER = r"(?![0-9A-Za-z])"
 _IS = (
     r"(?:[ ]?(?:number|num|nos?|nr|ref|id|#)(?![a-z])\.?)?(?:[ ](?:is|was|of|to|returned"
-    r"|on file)(?![a-z]))?[ ]?[:#=.]{0,2}[ ]{0,3}[#(\[\"“]?"
+    r"|on file)(?![a-z]))?(?:[ ]?\((?:last (?:four|4|digits)|ending|partial|masked)[a-z ]{0,10}\))?[ ]?[:#=.]{0,2}[ ]{0,3}[#(\[\"“]?"
 )
 _CODE = (
     r"(?P<v>(?:[a-z]{1,5}[0-9]?[-_/]|[a-z]{1,3}[0-9]?"
@@ -106,12 +106,12 @@ _RULES = (
               r"whatsapp|voicemail|switchboard|landline|hotline|call(?:ed)?(?: me| us| back)?(?: on| at)?|callback"
               r"|reach(?:ed)?(?: (?:at|on))?|(?:ring|dial|text|contact)(?:ed| on| at)?|"
               r"page(?:d)?|number", 7, 7,
-              r"(?:(?:on|at)[ ])?(?P<v>[+(]?[0-9][0-9]{0,4}\)?(?:[ ]?[-./(][ ]?|[)][ ]?"
+              r"(?:(?:on|at)[ ])?(?P<v>[+(]?[0-9][0-9x*]{0,4}\)?(?:[ ]?[-./(][ ]?|[)][ ]?"
               r"|[ ])?(?:[0-9]{1,7}\)?(?:[-./][ ]?|[ ](?=[0-9(]))){0,5}[0-9]{2,9}"
               r"(?:,?[ ]?(?:x|ext\.?|extn\.?|extension|poste|opt(?:ion)?)[ ]?[0-9]{1,6})?)(?![0-9a-z])"),
     _labelled("label.pager_en", Kind.PHONE,
               r"(?:ring|call|dial|text|get) (?:me|us|him|her|them) (?:on|at)|pager|bleep(?:er)?|beeper|ext(?:ension|n)?\.?"
-              r"|fax|tel|phone|ph|x(?=[0-9])|short code|dect|vocera|call|intercom"
+              r"|fax|tel|phone|ph|x(?=[0-9])(?!(?:[1-9]00|1000|[1246]0)(?![0-9]))|short code|dect|vocera|call|intercom"
               r"|dial|ring"
               r"|internal", 3, 3,
               r"\(?(?P<v>[x#]?(?:[0-9]-[0-9]{3,4}|[0-9]{3}-[0-9]{3,4}|[0-9]{3,6}))(?![0-9a-z]|[ ]?(?:cm|mm|ml|cells?|x))"),
@@ -122,7 +122,7 @@ _RULES = (
     _Rule("shape.extension_alone_en", Kind.PHONE,
           re.compile(r"(?<=[@] )(?P<v>ext?n?\.? [0-9]{3,6})(?![0-9A-Za-z])"
                      r"|(?:lab|office|desk|sec(?:retary)?|reception|team|clinic|pager|(?<=[a-z] )on|(?<=[a-z] )at)[ ]"
-                     r"(?P<w>x[0-9]{3,5})(?![0-9A-Za-z])"
+                     r"(?P<w>x[0-9]{3,5}(?<!00))(?![0-9A-Za-z])"
                      r"|(?<=[a-z] )(?:at|on)[ ](?P<u>[2-9]-[0-9]{4})(?=[ ]?[.,;)\n]|[ ]?$)")),
     _shaped("shape.phone_en", Kind.PHONE,
             r"1[-. ](?:\([2-9][0-9]{2}\)|[2-9][0-9]{2})[-. ][0-9]{3}[-. ][0-9]{4}"
@@ -228,6 +228,10 @@ _RULES = (
           re.compile(r"(?<=[a-z], )(?P<v>9[0-9]|1[01][0-9])(?=\))|(?<=\()(?P<w>9[0-9]|1[01][0-9])(?= ?(?:years?|yrs?)[,) ])"
                      r"|(?<![A-Za-z])(?:[Ss]he|[Hh]e|[Pp]t|[Pp]atient)(?:['’]s| is| was) (?P<x>9[0-9]|1[01][0-9])"
                      r"(?=[.,;](?![0-9])| and | but | now |$)")),
+    _Rule("label.handle_en", Kind.ACCOUNT,
+          re.compile(r"(?<![A-Za-z])(?:twitter|instagram|insta|ig|tiktok|facebook|fb|snapchat|telegram|threads|mastodon|bluesky"
+                     r"|linkedin|skype|handle|dm(?:ed)?|tweeted)(?: at| to| as)?[: ]{1,3}(?P<v>@[A-Za-z0-9_.]{2,29}[A-Za-z0-9_])",
+                     re.IGNORECASE)),
     _Rule("label.by_user_en", Kind.ACCOUNT, re.compile(r"(?<![A-Za-z])by (?P<v>[a-z]{4,12}[0-9]{1,4})(?![0-9A-Za-z])")),
     _Rule("shape.age_short_en", Kind.AGE,
           re.compile(r"(?<![0-9A-Za-z./-])(?P<v>9[0-9]|1[01][0-9])(?=[yY](?:[ ]?[,;.)/\n]| ?(?:[MFmf]|male|female|man"

@@ -7,6 +7,7 @@ from functools import cache
 
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.hanforms import chinese_name, is_bounded, next_word
+from pathcurate.scrubbers.text.hanshort import find_short_names
 from pathcurate.scrubbers.text.latinends import name_at
 from pathcurate.scrubbers.text.latinnames import PINYIN
 from pathcurate.scrubbers.text.namewords import (
@@ -63,7 +64,7 @@ _NO_GIVEN = frozenset(
 _DONE = frozenset(
     {"知晓", "知道", "知悉", "知情", "同意", "同行", "明确", "明白", "来电", "来访", "来信", "来人", "来函", "来到", "亲临",
      "到会", "到达", "建议", "立即", "书面", "书写", "指明", "表明", "阅后", "阅毕", "通知", "同台", "在场", "在台", "行文",
-     "言明", "正在", "本人", "本周", "本月", "利用", "良好", "安排", "才能", "当日", "今天", "今日", "昨天", "明天", "清楚"}
+     "言明", "正在", "三方", "双方", "远程", "线上", "在线", "现场", "亲自", "主刀", "会同", "方面", "一行", "一同", "共同", "三人", "二人", "两人", "先后", "当面", "随后", "立刻", "开会", "本人", "本周", "本月", "利用", "良好", "安排", "才能", "当日", "今天", "今日", "昨天", "明天", "清楚"}
 )  # fmt: skip
 _LEAST_OF_A_NAME, _LONGEST_OF_FOUR, _INDENT, _REACH = 2, 4, 4, 40
 
@@ -124,6 +125,7 @@ def find_placed_names(normal: str) -> Iterator[Removal]:
         yield from _signers(normal, first)
     for found in places.signed.finditer(normal):
         yield from _signers(normal, found)
+    yield from find_short_names(normal)
     if "氏" in normal:
         for found in places.clan.finditer(normal):
             yield _removal(normal, *found.span(), Kind.PERSON, "clan.person")
@@ -177,7 +179,9 @@ def _titled(normal: str) -> Iterator[Removal]:
     for found in placed_patterns().title.finditer(normal):
         given = found.end() - _LEAST_OF_A_NAME
         is_verb = next_word(normal, given) > 1 or normal[given : found.end()] in _DONE or begins_word(normal, given)
-        if is_bounded(normal, found.end()) and not is_verb:
+        # 责任医师路遥: what looks like a surname ends another word.
+        is_cut = normal[max(0, found.start() - 1) : found.start() + 1] in name_words().title_ends
+        if is_bounded(normal, found.end()) and not (is_verb or is_cut):
             yield _removal(normal, *found.span(), Kind.STAFF, "title.staff")
     for found in _LATIN_TITLED.finditer(normal):
         if name_at(normal, found.start(), fewest=2) == found.end():
@@ -254,7 +258,11 @@ def _signers(normal: str, found: "re.Match[str]") -> Iterator[Removal]:
     is_far = len(names) == 1 and len(found["indent"]) >= _INDENT
     is_signed = found["date"] is not None or ((is_joined or is_far) and "周" not in names)
     is_titled = any(name[1:] in _NO_GIVEN for name in names)
-    are_names = all(name in lists.both or (name[0] not in lists.common and not begins_word(name, 0)) for name in names)
+    # 应 2024.5.9, as the last words of a text: nothing but somebody's surname.
+    is_last = len(names) == 1 and len(names[0]) == 1 and found["date"] and not normal[found.end() :].strip(" \n。")
+    are_names = is_last or all(
+        name in lists.both or (name[0] not in lists.common and not begins_word(name, 0)) for name in names
+    )
     if is_signed and are_names and not is_titled:
         yield from (_removal(normal, start, end, Kind.STAFF, "line.staff") for start, end in places)
 

@@ -19,6 +19,7 @@ from pathcurate.scrubbers.text.hanforms import (
     has_dot,
     is_both,
     is_free_before,
+    is_title_at,
     likely_name,
     next_word,
     nickname,
@@ -68,6 +69,8 @@ _ON_LABEL = re.compile(r"(?:标签|标[记识注示有]|条码|容器|[袋瓶盒
 _AGED = re.compile("老太(?!太)|老汉|阿[婆公]|大[娘爷妈]")
 _COUNTED = re.compile("[两二三四几各]位[ ]?$")
 _COLONS = frozenset(":=")
+_LISTS = frozenset("、/")
+_CALLED = frozenset({"护士", "医生", "医师", "大夫", "技师", "老师", "主任", "教授"})
 _NO_SURNAME = frozenset("向于时应和都全查与")
 _PEOPLE = frozenset("人员者师士属医官手生家任授名字章刀助诊治夫姐长办主CA")
 _KIN = frozenset("夫妻父母子女儿兄弟姐妹侄婿媳")
@@ -126,6 +129,9 @@ def _removal(normal: str, start: int, end: int, kind: Kind, rule: str) -> Remova
 
 
 def _behind_label(normal: str, place: int, anchor: Anchor) -> Iterator[Removal]:
+    if normal[place : place + 1] == "单":
+        # 与申请单安庆不符: a sheet of paper, and whatever is said of it.
+        return
     gap = _GAP.match(normal, place)
     start = gap.end() if gap else place
     has_colon = gap is not None and gap["colon"] is not None
@@ -248,10 +254,18 @@ def _end_of_latin(normal: str, start: int, *, is_told: bool) -> int | None:
 def _end_behind_weak(normal: str, start: int, kind: Kind, *, is_strong: bool, has_colon: bool) -> int | None:
     """Where a name ends behind a label that words follow as well."""
     end = chinese_name(normal, start)
+    if end == start + 1 and is_title_at(normal, end) and (kind is Kind.PERSON or normal[start] not in _NO_SURNAME):
+        return end
     if (is_strong or has_colon) and normal[start] not in name_words().common | {"周"}:
         alone = surname_alone(normal, start)
         if alone is not None:
             return alone
+    if end is None and normal[start - 2 : start] in _CALLED and normal[start] not in name_words().common:
+        # 内镜护士芮核实确为
+        end = start + 1 if surname_length(normal[start]) and next_word(normal, start + 1) > 1 else None
+        if end is not None and not begins_word(normal, start):
+            return end
+        end = None
     is_name_too = end is not None and (has_colon or is_strong) and is_both(normal, start, end)
     is_word = not is_name_too and (begins_word(normal, start) or (end is not None and _NOT_GIVEN.search(normal, start, end)))
     if is_word:
@@ -352,6 +366,9 @@ def _may_begin(normal: str, start: int, end: int, shortest: int, *, needs_edge: 
         return False
     if name in lists.both and (needs_edge or before in _BY_HAND):
         return True
+    if is_titled and length == 1 and before in _LISTS:
+        # 虞院长、全主任、姬大夫
+        return normal[start : start + _FULL] not in lists.words
     return not (begins_word(normal, start) or _NOT_GIVEN.search(name) or _TITLED.search(normal, max(0, start - 1), end))
 
 

@@ -33,12 +33,12 @@ _NUMBERED = Searched(
     r"(?<=[\u4e00-\u9fff]{2}分)院)(?![区"
     r"内长士校前后])"
 )
-_LONGEST_NAME, _LONGEST_SHORT_NAME, _LONGEST_PLACE = 24, 8, 3
+_LONGEST_NAME, _LONGEST_SHORT_NAME, _LONGEST_PLACE, _LONGEST_LEAD = 24, 8, 3, 3
 _FAMOUS = Searched(
     r"(?P<v>金域|艾迪康|华大基因|爱康国宾|美年大?健康|慈铭|(?:华西|湘雅|协和|齐鲁|瑞金|仁济|西京|盛京|宣武|天坛|浙一|浙二|"
     r"省肿|中肿|北肿|复旦肿瘤|中山肿瘤|"
     r"北大人民|北大一院|南方医|迪安|积水潭|阜外|邵逸夫|长庚|同济|同仁|仁和|仁爱|博爱|安贞|佑安|地坛|海慈|三博|唐都)"
-    r"(?=[一-鿿]{2,3}(?:教授|主任医?师?|专家)|\)|会诊|意见|病理|那边|专家|教授|大夫|医生|复查|手术|就诊|检查|的?切片|蜡块|"
+    r"(?=[一-鿿]{1,3}(?:教授|主任医?师?|专家|老师|医[生师]|大夫|院士)|\)|[一-鿿]{2,3}(?:看过|阅片|复阅|会诊)|会诊|意见|病理|那边|专家|教授|大夫|医生|复查|手术|就诊|检查|的?切片|蜡块|"
     r"检验|诊断(?![为:])|转诊|眼科)|东方肝胆(?!研究)|(?:(?<=上海)|(?<=天津)|(?<=浙江)|(?<=江苏)|(?<=广东)|(?<=北京)|(?<=四川)|(?<=重庆))"
     r"(?:肿瘤|儿童|胸科|肺科)(?=[、,。;)]|会诊|看|住院|手术|病理(?!学)|的?切片|专家|教授)|[省市县区]人医(?![护生])|(?:华山|新华|西南|南方|珠江|鼓楼|友谊|省立)(?=[一-鿿]{2,3}教授))"
 )
@@ -62,7 +62,7 @@ _LEAD = re.compile(
     r".*(?:客户|带来|拿着|送检方|收悉|委托医院|送检单位|委托单位|送检医院|送检|单位|医院[至到转及和、]|就诊于|住院于"
     r"|手术于|收治于|转入|转至|转到|转往|转诊至?|"
     r"来自|送至|送往|外送至?|前往|借自|同意|"
-    r"我院|本院|外院|当地|他院|患者|病人|家属|结合|参考|参阅|根据|依据|会诊|病理科?|切片|蜡块|白片|报告|诊断|外地|当时|"
+    r"(?<!国家)癌症中心质控|按(?=国家)|转出|站点|我院|本院|外院|当地|他院|患者|病人|家属|结合|参考|参阅|根据|依据|会诊|病理科?|切片|蜡块|白片|报告|诊断|外地|当时|"
     r"手术|活检|治疗|检查|就诊|复查|住院|穿刺|门诊|"
     r"化疗|放疗|随访|建议|推荐|提供|标本|来源|出具|签发|名称|邀请|专家|教授|主任|医师|医生|大夫|"
     r"那[个家]|这[个家]|嘱|孕检|于(?![都洪田潜])|在(?!平)|经(?![济开])|向(?!阳)|(?<!协|仁|永|中|泰|安|同|康|人)和(?!平|睦|田|县|静|"
@@ -118,9 +118,9 @@ def find_hospitals(normal: str) -> Iterator[Removal]:
         start = city.start() if city else match.start()
         yield Removal(start, match.end("v"), Kind.HOSPITAL, "shape.hospital_short")
     for match in _OF_A_PLACE.finditer(normal):
-        run = run_before(normal, match.start(), 0, _LONGEST_PLACE)
+        run = run_before(normal, match.start(), 0, _LONGEST_PLACE + _LONGEST_LEAD)
         lead = _LEAD.match(run)
-        name = run[lead.end() :] if lead else run
+        name = run[max(lead.end() if lead else 0, len(run) - _LONGEST_PLACE) :]
         if match[0][0] == "省" and not PROVINCE.fullmatch(name):
             name = ""  # 不过省肿瘤: no province
         yield Removal(match.start() - len(name), match.end(), Kind.HOSPITAL, "shape.hospital_short")
@@ -140,10 +140,13 @@ def _named(normal: str, ends: Searched, rule: str, longest: int) -> Iterator[Rem
     """Names that end so; where they begin is told by the words that stand before names."""
     floor = 0
     for match in ends.finditer(normal):
-        run = run_before(normal, match.start(), floor, longest)
+        whole = run_before(normal, match.start(), floor, longest + _LONGEST_LEAD)
         floor = match.end()
-        lead = _LEAD.match(run)
-        start = lead.end() if lead else 0
+        lead = _LEAD.match(whole)
+        # A word before the name may begin before what is the longest name: 送检 of 送检四川省泸州市叙永县人民医院.
+        cut = max(0, len(whole) - longest)
+        run = whole[cut:]
+        start = max(0, lead.end() - cut) if lead else 0
         province = PROVINCE.search(run)
         if province and province.start() < start and not re.search("[至到、]", run[province.end() : start]):
             # 北京大学附属医院: what follows a place belongs to the name, whatever it is.

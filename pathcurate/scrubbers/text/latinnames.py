@@ -16,7 +16,7 @@ from pathcurate.text.beginnings import Searched
 _LETTERS = "A-Za-z\u00c0-\u024f\u1e00-\u1eff"
 _ANY_WORD = re.compile(rf"[{_LETTERS}]+")
 _AFTER_LABEL = re.compile(
-    r"[ \t]{0,4}(?:\([^()\n]{0,14}\)[ \t]{0,2})?(?P<colon>[:#=>|][ \t]*(?:\n[ \t]*)?|,?[ \t]*\n[ \t]*)?"
+    r"[ \t]{0,4}(?:\([^()\n]{0,14}\)[ \t]{0,2})?(?P<colon>[:#=>|][ \t]*(?:\n[ \t]*)?|[-–—][ ]|,?[ \t]*\n[ \t]*)?"
 )
 _CAPITAL = "A-Z\u00c0-\u00de"
 # Between a role and the name of who has it: the pathologist, Sunil; PC 4417 Hughes; interpreter present: Linh Tran.
@@ -34,10 +34,11 @@ _AFTER_HINT = re.compile(
 )
 _INITIALS = re.compile(
     r"[ ]{0,2}[:=/]?[ ]{0,2}(?P<v>[A-Z]{2,3}(?:/[A-Za-z]{2,3})?|[a-z]{2,3})(?=[ ]?(?:[.,;/)\n]|[ ]{2}|$)"
-    r"|[ ](?:on )?[0-9]{1,2}[-/.]|[ ](?:typed|transcribed|checked|proofed)[ ])(?!\.[a-z])"
+    r"|[ ](?:on )?[0-9]{1,2}[-/.]|[ ](?:and|&)[ ][A-Z]{2,3}(?![A-Za-z])|[ ](?:typed|transcribed|checked|proofed)[ ])(?!\.[a-z])"
 )
+_SECOND_INITIALS = re.compile(r"[ ](?:and|&)[ ](?P<v>[A-Z]{2,3})(?![A-Za-z0-9-])")
 _HAVE_INITIALS = frozenset(
-    {"checked", "cut", "cytotech", "dictated", "embedded", "fellow", "initials", "attending", "prosector", "read",
+    {"checked", "cut", "cut up", "cut-up", "cutting", "microtomy", "embedding", "screener", "histotech", "mla", "cytotech", "dictated", "embedded", "fellow", "initials", "attending", "prosector", "read",
      "reported", "resident", "sec", "secretary", "transcribed", "transcriptionist", "typed", "typist"}
 )  # fmt: skip
 _NO_INITIALS = frozenset(
@@ -47,6 +48,8 @@ _NO_INITIALS = frozenset(
      "lab", "who", "cap", "fda", "nhs", "hpv", "and", "for", "not", "iv", "mr", "dr", "ob", "gyn", "ir", "ed", "dna", "rna",
      "we", "no", "eye", "car", "day", "now"}
 )  # fmt: skip
+_INITIALS_BEHIND = re.compile(r"[ ](?P<v>[A-Z]{2,3})(?=[ ]*(?:[\n;,)|/]|$)|[ ]{2})")
+_NO_INITIALS_BEHIND = _NO_INITIALS | {"do", "mb", "bs", "phd", "frc", "mrc", "bsc", "msc", "dds", "mph", "fs", "dob", "mrn", "hx", "bx", "ln"}
 # Titles that are said of somebody whose name follows; the others of a label need a colon.
 _CALLED_BY_DEGREE = frozenset({"rn", "np", "r.n."})
 _CALLED_LOW = frozenset({"dr", "dr.", "doctor", "prof", "prof."})
@@ -239,6 +242,9 @@ def _behind_label(normal: str, start: int, end: int, kind: Kind) -> Iterator[Rem
     initials = _INITIALS.match(normal, end) if has_initials else None
     if initials and initials["v"].lower() not in _NO_INITIALS:
         yield _removal(normal, *initials.span("v"), Kind.STAFF, "label.initials")
+        second = _SECOND_INITIALS.match(normal, initials.end("v"))
+        if second and second["v"].lower() not in _NO_INITIALS:
+            yield _removal(normal, *second.span("v"), Kind.STAFF, "label.initials")
 
 
 def _of_role(normal: str, start: int, end: int, kind: Kind, rule: str = "") -> Iterator[Removal]:
@@ -251,7 +257,7 @@ def _of_role(normal: str, start: int, end: int, kind: Kind, rule: str = "") -> I
         last = name_at(normal, place, fewest=1, has_comma=False)
         if last is None:
             last = _given_end(normal, place, is_relative=kind is Kind.PERSON)
-        elif not _is_told(normal, place, last, is_aside=gap["comma"] is not None):
+        elif not (_is_told(normal, place, last, is_aside=gap["comma"] is not None) or _is_apposed(normal, gap, place, last)):
             last = None
         if last is None:
             return
@@ -287,6 +293,13 @@ def _is_told(normal: str, start: int, end: int, *, is_aside: bool) -> bool:
     ends = _CLAUSE_ENDS.match(normal, end)
     is_written = not normal[start:end].isupper() and len(words[0]) > 1
     return is_written and (ends is not None or (not is_aside and _CLAUSE_GOES_ON.match(normal, end) is not None))
+
+
+def _is_apposed(normal: str, gap: "re.Match[str]", start: int, end: int) -> bool:
+    """Whether a given name and a word stand between commas behind a role: the urology CNS, Hope Green, was told."""
+    words = [word.lower() for word in _ANY_WORD.findall(normal[start:end])]
+    is_given_first = len(words) == len(("Hope", "Green")) and words[0] in english_words().given | GIVEN_WORDS
+    return gap["comma"] is not None and is_given_first and normal.startswith(",", end)
 
 
 def _hinted(normal: str, end: int) -> Iterator[Removal]:
@@ -384,6 +397,7 @@ def _labelled(
         return
     if not gap["colon"] and _is_cut(normal, end):
         return
+    end = _with_initials(normal, end) if gap["colon"] and " " not in normal[start:end] else end
     yield _removal(normal, start, end, kind, _RULES[kind])
     for _ in range(0 if kind is Kind.PATIENT else _MOST_SIGNERS):
         further = _FURTHER.match(normal, end)
@@ -394,6 +408,12 @@ def _labelled(
             return
         yield _removal(normal, place, following, kind, _RULES[kind])
         end = following
+
+
+def _with_initials(normal: str, end: int) -> int:
+    """Where a name ends with the initials behind its surname: Prosector: Lim WX, Smith JA."""
+    found = _INITIALS_BEHIND.match(normal, end)
+    return found.end() if found and found["v"].lower() not in _NO_INITIALS_BEHIND else end
 
 
 def _plain_end(normal: str, start: int) -> int | None:

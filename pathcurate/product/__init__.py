@@ -1,0 +1,318 @@
+"""Stage: a release becomes a product: it is entered by its digest, checked, signed, registered, offered, and withdrawn.
+
+Every verb asks the guards of :mod:`pathcurate.product.guards` first; a refusal is kept in the history and says which
+evidence is lacking and how to supply it. Given again, a verb changes nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pathcurate.digests import file_sha256
+from pathcurate.errors import DigestMismatchError, PathcurateError, PlanIncompleteError, UsageError
+from pathcurate.lifecycle import lifecycle
+from pathcurate.model.certificate import Certificate
+from pathcurate.model.lifecycle import Machine
+from pathcurate.model.product import Command, Entry, State, Step, Subject
+from pathcurate.model.registration import Lack, RecordedSignature, TestResult
+from pathcurate.model.rights import Withdrawal
+from pathcurate.product import statements
+from pathcurate.product.desk import Desk
+from pathcurate.product.evidence import Evidence, gather
+from pathcurate.product.guards import lacks_of, refusal
+from pathcurate.product.holdings import holding
+from pathcurate.product.signatures import lay, role_of, trusted, with_signature
+from pathcurate.registries import Registry
+from pathcurate.releases import Release, verify_release
+from pathcurate.rights.withdrawn import withdraw_site as record_withdrawal
+from pathcurate.signing import Signer
+from pathcurate.storage import private_directory, write_bytes
+from pathcurate.submission import Bundle, write_bundle
+
+Tester = Callable[[Path], TestResult]
+"""Validates a release; another stage does that."""
+Word = Literal["notice", "object", "return"]
+"""What an authority says before it decides: public notice, an objection, sent back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a verb did.
+
+    Attributes:
+        entry: the release as it stands now.
+        also: contracts, deliveries and earlier versions that were moved with it.
+        is_new: False if it was so before.
+        lacks: what the next step still lacks; the verb itself was carried out.
+    """
+
+    entry: Entry
+    also: tuple[Subject, ...] = ()
+    is_new: bool = True
+    lacks: tuple[Lack, ...] = ()
+
+
+def register(registry: Registry, directory: Path, *, actor: str, now: datetime) -> tuple[Entry, bool]:
+    """Enter a release; again gives the same answer.
+
+    Args:
+        registry: the registry.
+        directory: the release.
+        actor: who registers it.
+        now: the present, with time zone; it is stored in UTC.
+
+    Returns:
+        The entry, and whether it is new.
+
+    Raises:
+        DigestMismatchError: the release was changed since it was built, or its version is registered with other content.
+        InputOutputError: the directory is no release.
+    """
+    release = verify_release(directory)
+    entry = Entry(
+        product=release.name,
+        version=release.version,
+        release_digest=release.digest,
+        content_digest=str(release.manifest["content_digest"]),
+        state=State.FROZEN,
+        title=str(release.manifest.get("title", "")),
+        counts=dict(release.manifest["counts"]),
+        registered_at=now.astimezone(UTC).isoformat(timespec="seconds"),
+        actor=actor,
+    )
+    return registry.register(entry)
+
+
+def check(desk: Desk, directory: Path, tester: Tester, signer: Signer | None = None) -> Moved:
+    """Validate a release, and keep what came out; with a key, as a signed statement beside it too.
+
+    A release that has passed, by this version of the program, is not checked again.
+
+    Raises:
+        DigestMismatchError: it was changed since it was built.
+        ExpiredError, VersionError, DisclosureRefusedError, PlanIncompleteError: it breaks rules; with the exit code that
+            ``validate`` gives.
+    """
+    release, entry = desk.entered(directory)
+    _demand_state(entry, "check")
+    tested = tester(directory)
+    validation = tested.as_dict()
+    evidence = gather(desk, release, replace(entry, facts={**entry.facts, "validation": validation}))
+    command = desk.command(entry, "check", sets={"validation": validation})
+    _demand(desk, evidence, command)
+    if signer is not None:
+        known = trusted(desk, evidence.trust, signer)
+        statement = statements.test_result(desk, release, tested)
+        lay(desk, release, f"quality.{signer.keyid[:8]}", signer, lambda: statement, evidence.trust)
+        role_of(known, None, known.roles[:1])
+    return _moved(desk, release, desk.registry.transition(command))
+
+
+def sign(desk: Desk, directory: Path, signer: Signer, role: str | None = None) -> Moved:
+    """Sign for a release, as steward or as compliance officer; with the last signature that is needed it is cleared.
+
+    Raises:
+        VaultError: the key is nobody's, or does not count any more.
+        PathcurateError: evidence is lacking: somebody who signs says that it is there.
+    """
+    release, entry = desk.entered(directory)
+    evidence = gather(desk, release, entry)
+    known = trusted(desk, evidence.trust, signer)
+    chosen = role_of(known, role, ("steward", "compliance"))
+    name = f"{'release' if chosen == 'steward' else 'compliance'}.{signer.keyid[:8]}"
+    if any(one["file"] == f"{name}.json" for one in entry.facts.get("signatures", ())) and entry.state != State.VALIDATED:
+        return Moved(entry, is_new=False)
+    _demand_state(entry, "sign")
+    _demand(desk, evidence, desk.command(entry, "sign"))
+    make = statements.product_release if chosen == "steward" else statements.compliance_check
+    _, digest = lay(desk, release, name, signer, lambda: make(desk, evidence), evidence.trust)
+    sets = with_signature(entry, RecordedSignature(chosen, known.name, signer.keyid, f"{name}.json", digest))
+    signed = replace(entry, facts={**entry.facts, **sets})
+    lacks = lacks_of(gather(desk, release, signed), "approve")
+    # The last signature clears the release in the same step: nobody can come in between.
+    command = desk.command(entry, "sign" if lacks else "approve", sets=sets)
+    return replace(_moved(desk, release, desk.registry.transition(command)), lacks=tuple(lacks))
+
+
+def submit(desk: Desk, directory: Path, regime: str, target: Path) -> tuple[Moved, Bundle]:
+    """Write what a person uploads to an authority, and keep its digest.
+
+    Args:
+        desk: whose it is.
+        directory: the release.
+        regime: name of the authority's form.
+        target: folder that the bundle is written to.
+
+    Raises:
+        PathcurateError: evidence is lacking, or the form cannot be filled.
+    """
+    release, entry = desk.entered(directory)
+    _demand_state(entry, "submit")
+    _demand(desk, gather(desk, release, entry), desk.command(entry, "submit"))
+    bundle = write_bundle(release, regime, desk.workspace.root / "forms" / "templates", target)
+    sets = {"submission": {"regime": regime, "bundle": bundle.digest}}
+    return _moved(desk, release, desk.registry.transition(desk.command(entry, "submit", sets=sets))), bundle
+
+
+def told(desk: Desk, directory: Path, word: Word, note: str) -> Moved:
+    """Keep what an authority has said before it decides."""
+    release, entry = desk.entered(directory)
+    command = desk.command(entry, word, sets={"authority_says": {"word": word, "note": note}})
+    return _moved(desk, release, desk.registry.transition(command))
+
+
+def receipt(desk: Desk, directory: Path, certificate: Certificate, file: Path, signer: Signer | None) -> Moved:
+    """Bind an authority's certificate to a release.
+
+    Its file is kept below ``products/certificates/``; number and file can be those of one release only.
+
+    Args:
+        desk: whose it is.
+        directory: the release.
+        certificate: what the certificate says.
+        file: the certificate itself.
+        signer: of whoever answers for that; needed as far as ``trust.yaml`` says.
+
+    Raises:
+        DigestMismatchError: the file is not the one that the certificate names, or is bound to another release.
+        PathcurateError: it has expired, or the signature is lacking.
+    """
+    release, entry = desk.entered(directory)
+    if certificate.release not in {entry.id, release.digest}:
+        raise DigestMismatchError(f"the certificate is of another release than {entry.id}", "Find out whose it is.")
+    if file_sha256(file) != certificate.sha256:
+        raise DigestMismatchError(
+            "the certificate's file is not the one whose digest is named", "Find out which one the authority gave."
+        )
+    held = {name: value for name, value in certificate.as_dict().items() if name != "release"}
+    name = "renew" if entry.state in lifecycle().release.commands["renew"].from_ else "receipt"
+    _demand_state(entry, name)
+    evidence = gather(desk, release, replace(entry, facts={**entry.facts, "certificate": held}))
+    claims = (
+        ("certificate", f"{certificate.authority} {certificate.number}"),
+        ("certificate file", certificate.sha256),
+    )
+    command = desk.command(entry, name, sets={"certificate": held}, claims=claims)
+    if entry.facts.get("certificate") == held and entry.state in {State.REGISTERED, State.OFFERED, State.SUSPENDED}:
+        return Moved(entry, is_new=False)
+    _demand(desk, evidence, command)
+    command = replace(command, sets={**command.sets, **_receipt_signed(desk, evidence, certificate, signer)})
+    kept = private_directory(desk.workspace.products / "certificates") / f"{certificate.sha256.removeprefix('sha256:')}.pdf"
+    write_bytes(kept, file.read_bytes())
+    return _moved(desk, release, desk.registry.transition(command))
+
+
+def _receipt_signed(desk: Desk, evidence: Evidence, certificate: Certificate, signer: Signer | None) -> dict[str, object]:
+    needed = evidence.trust.needs("receipt")
+    if signer is None:
+        if needed and evidence.trust.signers:
+            roles = ", ".join(needed)
+            raise PlanIncompleteError(
+                f"a receipt is to be signed by: {roles}",
+                "Give the command again with --key FILE of somebody who has that role.",
+            )
+        return {}
+    known = trusted(desk, evidence.trust, signer)
+    role = role_of(known, None, tuple(needed) or known.roles[:1])
+    name = f"registration.{certificate.sha256.removeprefix('sha256:')[:8]}"
+    statement = statements.registration_receipt(desk, evidence.release, certificate)
+    _, digest = lay(desk, evidence.release, name, signer, lambda: statement, evidence.trust)
+    return dict(with_signature(evidence.entry, RecordedSignature(role, known.name, signer.keyid, f"{name}.json", digest)))
+
+
+def offer(desk: Desk, directory: Path) -> Moved:
+    """Put a registered release on offer; earlier versions on offer are superseded."""
+    return _guarded(desk, directory, "offer")
+
+
+def resume(desk: Desk, directory: Path) -> Moved:
+    """Offer again what was suspended."""
+    return _guarded(desk, directory, "resume")
+
+
+def _guarded(desk: Desk, directory: Path, name: str) -> Moved:
+    release, entry = desk.entered(directory)
+    command = desk.command(entry, name)
+    if entry.state != lifecycle().release.commands[name].to:
+        _demand_state(entry, name)
+        _demand(desk, gather(desk, release, entry), command)
+    return _moved(desk, release, desk.registry.transition(command))
+
+
+def suspend(desk: Desk, name: str, version: str, reason: str) -> Moved:
+    """Take a release off offer for now; its contracts and deliveries are suspended with it."""
+    return _without_directory(desk, name, version, "suspend", reason)
+
+
+def withdraw(desk: Desk, name: str, version: str, reason: str) -> Moved:
+    """Withdraw a release for good: its contracts end, and what was delivered is to be destroyed.
+
+    It needs no directory: a release that is lost can be withdrawn too.
+    """
+    return _without_directory(desk, name, version, "withdraw", reason)
+
+
+def expire(desk: Desk, name: str, version: str, reason: str) -> Moved:
+    """Say of a release that what it rests on has run out."""
+    return _without_directory(desk, name, version, "expire", reason)
+
+
+def _without_directory(desk: Desk, name: str, version: str, verb: str, reason: str) -> Moved:
+    entry = desk.registry.get(name, version)
+    if entry is None:
+        raise UsageError(f"{name} {version} is not registered", "`pathcurate product list` shows what is.")
+    step = desk.registry.transition(desk.command(entry, verb, sets={"reason": reason}))
+    return _after(desk, entry, step)
+
+
+def withdraw_site(desk: Desk, site: str, reason: str) -> tuple[Withdrawal, list[Moved]]:
+    """Withdraw a site: no row of it is built in from now on, and every release that holds some is withdrawn.
+
+    Raises:
+        UsageError: the workspace has no such site.
+    """
+    withdrawal, _ = record_withdrawal(desk.workspace, site, actor=desk.actor, reason=reason, now=desk.now)
+    return withdrawal, [
+        withdraw(desk, entry.product, entry.version, f"site {site}: {reason}") for entry in holding(desk, site)
+    ]
+
+
+# --- What the verbs share ------------------------------------------------------------------------------------------
+
+
+def _demand_state(entry: Entry, name: str) -> None:
+    """Refuse a command that the state forbids before anybody looks for evidence."""
+    table = lifecycle().release
+    if table.target(name, entry.state) is None:
+        needed = " or ".join(table.commands[name].from_)
+        words = table.states[entry.state]
+        raise PlanIncompleteError(
+            f"{entry.product} {entry.version} is {entry.state} ({words.zh}, {words.en}); `{name}` needs it to be {needed}",
+            f"`pathcurate product show {entry.id}` shows how it came there.",
+        )
+
+
+def _demand(desk: Desk, evidence: Evidence, command: Command) -> None:
+    """Refuse a command that lacks evidence, and keep that in the history."""
+    lacks = lacks_of(evidence, command.name)
+    if lacks:
+        desk.registry.refuse(command, sorted({lack.demand for lack in lacks}))
+        raise refusal(evidence, command.name, lacks)
+
+
+def _moved(desk: Desk, release: Release, step: Step) -> Moved:
+    entry = desk.registry.get(release.name, release.version)
+    if entry is None:
+        raise PathcurateError("the registry has lost what it has just kept", "Restore it from a copy.")
+    return Moved(entry, step.also, step.is_new)
+
+
+def _after(desk: Desk, entry: Entry, step: Step) -> Moved:
+    return Moved(desk.registry.get(entry.product, entry.version) or entry, step.also, step.is_new)
+
+
+def contracts_of(desk: Desk, entry: Entry) -> list[Subject]:
+    """The contracts of a release."""
+    return desk.registry.subjects(Machine.CONTRACT, parent=entry.id)

@@ -1,0 +1,112 @@
+"""Many products in one command: each row of a table goes as far as its evidence carries it, and the others go on."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pathcurate.errors import PathcurateError
+from pathcurate.model.certificate import Certificate
+from pathcurate.model.product import Entry, State
+from pathcurate.model.registration import Lack, RowOutcome
+from pathcurate.product import Tester, check, receipt, register, sign, submit
+from pathcurate.product.desk import Desk
+from pathcurate.product.guards import LackingError
+from pathcurate.releases import find_release
+from pathcurate.signing import Signer
+
+_ORDER = (State.FROZEN, State.VALIDATED, State.COMPLIANCE_CHECKED, State.SUBMITTED, State.REGISTERED)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """How far one release is to go.
+
+    Attributes:
+        row: number of the row, from 1.
+        release: as the table names it.
+        regime: form to submit in; None: it is signed, and no more.
+        certificate: and its file, if the authority has given one.
+    """
+
+    row: int
+    release: str
+    regime: str | None = None
+    certificate: tuple[Certificate, Path] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pen:
+    """With what a batch signs, and where it writes.
+
+    Attributes:
+        signers: keys, each with the role that it signs in (None if its owner has one alone).
+        bundles: folder that gets a folder for each release and regime.
+        tester: see :data:`~pathcurate.product.Tester`.
+    """
+
+    signers: Sequence[tuple[Signer, str | None]]
+    bundles: Path
+    tester: Tester
+
+
+def run_batch(desk: Desk, goals: Sequence[Goal], pen: Pen, told: Callable[[RowOutcome], None]) -> list[RowOutcome]:
+    """Bring each release as far as its evidence carries it.
+
+    A row that is where it should be is not touched; one that is refused says what is lacking, and a run after its repair
+    goes on where this one stopped.
+
+    Args:
+        desk: whose they are.
+        goals: the rows.
+        pen: see :class:`Pen`.
+        told: gets each outcome when it is known.
+    """
+    outcomes = []
+    for goal in goals:
+        outcome = _one(desk, goal, pen)
+        told(outcome)
+        outcomes.append(outcome)
+    return outcomes
+
+
+def _one(desk: Desk, goal: Goal, pen: Pen) -> RowOutcome:
+    before = desk.registry.head()[0]
+    lacks: tuple[Lack, ...] = ()
+    entry: Entry | None = None
+    try:
+        directory = find_release(desk.workspace.releases, goal.release, desk.workspace.root)
+        entry, _ = register(desk.registry, directory, actor=desk.actor, now=desk.now)
+        _go(desk, goal, pen, directory, entry)
+    except LackingError as error:
+        lacks = error.lacks
+    except PathcurateError as error:
+        lacks = (Lack("", error.message, error.hint, error.exit_code),)
+    now = desk.registry.get(entry.product, entry.version) if entry is not None else None
+    return RowOutcome(
+        goal.row, goal.release, str(now.state) if now is not None else "", _was_moved(now, before), lacks
+    )  # fmt: skip
+
+
+def _was_moved(entry: Entry | None, before: int) -> bool:
+    return entry is not None and entry.last > before
+
+
+def _go(desk: Desk, goal: Goal, pen: Pen, directory: Path, entry: Entry) -> None:
+    """Every step that is still to be made."""
+    if _is_before(entry, State.VALIDATED):
+        entry = check(desk, directory, pen.tester).entry
+    if _is_before(entry, State.COMPLIANCE_CHECKED):
+        for signer, role in pen.signers:
+            entry = sign(desk, directory, signer, role).entry
+    if goal.regime is not None and _is_before(entry, State.SUBMITTED):
+        target = pen.bundles / f"{entry.product}-{entry.version}-{goal.regime}"
+        entry = submit(desk, directory, goal.regime, target)[0].entry
+    if goal.certificate is not None and _is_before(entry, State.REGISTERED):
+        certificate, file = goal.certificate
+        by = [signer for signer, role in pen.signers if role in {None, "compliance"}]
+        receipt(desk, directory, certificate, file, by[0] if by else None)
+
+
+def _is_before(entry: Entry, state: State) -> bool:
+    """Whether a release has not come so far; one that went another way (withdrawn, expired) has nowhere to go."""
+    return entry.state in _ORDER and _ORDER.index(entry.state) < _ORDER.index(state)

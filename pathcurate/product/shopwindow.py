@@ -1,0 +1,97 @@
+"""The catalogue of what is on offer, as a folder of pages."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pathcurate.catalogentries import entry_of, version_of
+from pathcurate.errors import UsageError
+from pathcurate.htmlreport.catalog import INDEX_NAME, catalog_pages
+from pathcurate.lifecycle import state_words
+from pathcurate.model.catalogentry import CatalogCertificate, CatalogEntry, CatalogVersion
+from pathcurate.model.lifecycle import Machine
+from pathcurate.model.product import Entry, State
+from pathcurate.product.desk import Desk
+from pathcurate.product.evidence import product_file
+from pathcurate.releases import is_release, read_release, verify_release
+from pathcurate.storage import sync_tree
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written: how many products, in how many files."""
+
+    products: int
+    files: int
+
+
+def write_catalog(desk: Desk, target: Path, title: str, *, replace: bool = False) -> Written:
+    """Write the catalogue of all releases on offer; made under a temporary name, and put in its place when it is whole.
+
+    Args:
+        desk: whose releases.
+        target: folder to be made.
+        title: of the catalogue.
+        replace: put it in the place of another catalogue, which must be one.
+
+    Raises:
+        UsageError: there is something in its place.
+        DigestMismatchError: a release on offer was changed.
+    """
+    if target.exists() and not (replace and (target / INDEX_NAME).is_file()):
+        raise UsageError(
+            f"{target} is there already", "Name another folder, or give --force to replace a catalogue; nothing was written."
+        )
+    entries = desk.registry.list()
+    shown = [_entry(desk, entry, entries) for entry in entries if entry.state == State.OFFERED]
+    pages = catalog_pages(shown, title)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=".catalog-"))
+    try:
+        for relpath, content in pages.items():
+            file = temporary / relpath
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(content)
+        sync_tree(temporary)
+        temporary.chmod(0o755)
+        if target.exists():
+            shutil.rmtree(target)
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return Written(len(shown), len(pages))
+
+
+def _entry(desk: Desk, entry: Entry, entries: list[Entry]) -> CatalogEntry:
+    release = verify_release(desk.workspace.releases / entry.product / entry.version)
+    held = entry.facts.get("certificate")
+    file = product_file(desk, release)
+    return entry_of(
+        release,
+        entry.state,
+        certificate=_certificate(held) if held is not None else None,
+        versions=[_version(desk, other) for other in entries if other.product == entry.product],
+        evidence=file.evidence if file is not None else None,
+        apply=f"pathcurate product apply {entry.id}",
+    )
+
+
+def _certificate(held: Mapping[str, Any]) -> CatalogCertificate:
+    until = held["valid_until"]
+    return CatalogCertificate(
+        held["authority"], held["number"], date.fromisoformat(held["issued"]),
+        date.fromisoformat(until) if until is not None else None,
+    )  # fmt: skip
+
+
+def _version(desk: Desk, entry: Entry) -> CatalogVersion:
+    """A line of the product's history; of a version whose directory is gone, what the registry knows."""
+    directory = desk.workspace.releases / entry.product / entry.version
+    if is_release(directory):
+        return version_of(read_release(directory), entry.state)
+    zh, en = state_words(Machine.RELEASE, entry.state)
+    return CatalogVersion(entry.version, entry.state, zh, en, entry.release_digest)

@@ -1,0 +1,118 @@
+"""Whether the registry is what was signed: its chain against itself, and against every head that a signature vouches for.
+
+Somebody who can write to the database can rewrite all of it, consistently. They cannot sign: each attestation names how many
+events there were and the digest of the last, and a chain that was rewritten since has another digest there.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pathcurate.attestations import FOLDER, Attested, check_attestations
+from pathcurate.digests import file_sha256
+from pathcurate.errors import InputOutputError
+from pathcurate.model.product import Entry
+from pathcurate.model.registration import recorded_signatures
+from pathcurate.model.trust import Trust
+from pathcurate.product.desk import Desk
+from pathcurate.registries import Registry
+from pathcurate.releases import Release, checksums_bytes, list_releases, read_release, verify_release
+from pathcurate.signing import release_subject
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryVerdict:
+    """What a registry is worth.
+
+    Attributes:
+        faults: what is wrong, as sentences; empty if nothing is.
+        events: how many there are.
+        heads: how many signed heads were compared.
+        newest: how many events the newest of them vouches for; None if there is none.
+    """
+
+    faults: tuple[str, ...]
+    events: int
+    heads: int
+    newest: int | None
+
+
+def verify_registry(desk: Desk, trust: Trust, others: Sequence[Path] = ()) -> RegistryVerdict:
+    """Replay the chain, and compare it with every signed head of the workspace's releases.
+
+    Args:
+        desk: whose registry.
+        trust: whose signatures count.
+        others: more releases, such as copies that buyers have sent back; their heads count too.
+    """
+    faults = desk.registry.verify()
+    heads: list[int] = []
+    entries = {entry.release_digest: entry for entry in desk.registry.list()} if not faults else {}
+    for directory in (*list_releases(desk.workspace.releases), *others):
+        try:
+            release = read_release(directory)
+            attested = attestations_of(directory, release, trust)
+        except InputOutputError as error:
+            faults.append(f"{directory.parent.name} {directory.name}: {error.message}")
+            continue
+        name = f"{release.name} {release.version}"
+        for one in attested:
+            if one.counting:
+                faults += [f"{name}: {fault}" for fault in _head_faults(desk.registry, one, heads)]
+        entry = entries.get(release.digest)
+        if entry is not None and directory not in others:
+            faults += [f"{name}: {fault}" for fault in _record_faults(desk, entry, directory, attested)]
+    return RegistryVerdict(tuple(faults), desk.registry.head()[0], len(heads), max(heads, default=None))
+
+
+def attestations_of(directory: Path, release: Release, trust: Trust) -> tuple[Attested, ...]:
+    """What is signed about a release: needs its directory and public keys alone."""
+    subject = release_subject(checksums_bytes(directory))
+    return check_attestations(directory, release.digest, subject.sm3 or "", trust)
+
+
+def verify_copy_signed(directory: Path, trust: Trust) -> tuple[Release, tuple[Attested, ...]]:
+    """A release whose every byte is what was built, and what is signed about it; no registry is asked.
+
+    Raises:
+        DigestMismatchError: a file was changed.
+    """
+    release = verify_release(directory)
+    return release, attestations_of(directory, release, trust)
+
+
+def _head_faults(registry: Registry, one: Attested, heads: list[int]) -> Iterator[str]:
+    said = one.statement.predicate.get("registry") if one.statement is not None else None
+    if not isinstance(said, dict) or not isinstance(said.get("events"), int) or not isinstance(said.get("head"), str):
+        return
+    heads.append(said["events"])
+    found = registry.digest_at(said["events"])
+    if found is None:
+        yield f"{FOLDER}/{one.name} vouches for {said['events']} events, and the registry has fewer: events are missing"
+    elif found != said["head"]:
+        yield f"{FOLDER}/{one.name} vouches for another event {said['events']}: the registry was rewritten since"
+
+
+def _record_faults(desk: Desk, entry: Entry, directory: Path, attested: Iterable[Attested]) -> Iterator[str]:
+    """Signatures that the registry keeps and are gone or other ones, and files that it knows nothing of."""
+    files = {one.name: one for one in attested}
+    recorded = {one.file: one for one in recorded_signatures(entry.facts)}
+    for name, record in recorded.items():
+        if name not in files:
+            yield f"{FOLDER}/{name}, which {record.name} signed, is missing"
+        elif file_sha256(directory / FOLDER / name) != record.sha256:
+            yield f"{FOLDER}/{name} is not what {record.name} signed when it was recorded"
+    for name, one in files.items():
+        if one.faults or not one.counting:
+            reasons = [*one.faults, *(found.fault for found in one.verified if found.fault is not None)]
+            yield f"{FOLDER}/{name} does not count: {'; '.join(reasons)}"
+        elif name not in recorded and not name.startswith("quality."):
+            yield f"{FOLDER}/{name} was never recorded: nobody knows when it was signed"
+    certificate = entry.facts.get("certificate")
+    if certificate is not None:
+        digest = certificate["sha256"].removeprefix("sha256:")
+        kept = desk.workspace.products / "certificates" / f"{digest}.pdf"
+        if not kept.is_file():
+            yield "the file of its certificate is missing from products/certificates/"
+        elif file_sha256(kept) != f"sha256:{digest}":
+            yield "the file of its certificate was exchanged"
