@@ -1,11 +1,21 @@
-"""PC-EXP: what was valid when the release was built, and is not any more. It is the one pack that needs to know the day."""
+"""PC-EXP: what was valid when the release was built, and is not any more. It is the one pack that needs to know the day.
 
+The certificate of registration comes later than the release: its receipt lies among the attestations. Whose signature it
+bears is not asked here, `pathcurate product verify` does that.
+"""
+
+import contextlib
 from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Final
 
+from pathcurate.attestations import FOLDER, read_attestations
+from pathcurate.digests import release_digest
+from pathcurate.errors import InputOutputError
+from pathcurate.model.attestation import REGISTRATION_RECEIPT
 from pathcurate.model.productfile import PRODUCT_FILE
 from pathcurate.model.validation import Breach, Unchecked
+from pathcurate.releases import checksums_bytes
 from pathcurate.validate.breaches import breach
 from pathcurate.validate.opened import Opened
 
@@ -25,11 +35,15 @@ def check(opened: Opened, today: date | None) -> Iterator[Breach | Unchecked]:
     if today is None:
         yield Unchecked(("PC-EXP",), "nobody said which day it is")
         return
+    ends = _certificates(opened)
+    seen = {"PC-EXP-002"} if ends else set()
+    if ends:
+        yield from judged("PC-EXP-002", "the certificate of registration", max(ends), today, file=FOLDER)
     if opened.product is None:
-        yield Unchecked(("PC-EXP",), f"nobody says in {PRODUCT_FILE} what the product rests on, and until when")
+        rules = tuple(rule for rule in (*dict(_PAPERS.values()), "PC-EXP-004", "PC-EXP-006") if rule not in seen)
+        yield Unchecked(rules, f"nobody says in {PRODUCT_FILE} what the product rests on, and until when")
         return
     evidence, policy = opened.product.evidence, opened.product.policy
-    seen = set()
     for name, (rule, what) in _PAPERS.items():
         paper = getattr(evidence, name)
         if paper is not None and paper.valid_until is not None:
@@ -46,6 +60,24 @@ def check(opened: Opened, today: date | None) -> Iterator[Breach | Unchecked]:
             yield Unchecked((rule,), f"{PRODUCT_FILE} names no last day of {what}", applies=False)
     if "PC-EXP-004" not in seen:
         yield Unchecked(("PC-EXP-004",), f"{PRODUCT_FILE} names no last day of use", applies=False)
+
+
+def _certificates(opened: Opened) -> list[date]:
+    """Last days of the certificates whose receipts lie beside the release; a renewed one has a receipt of its own."""
+    digest = release_digest(checksums_bytes(opened.directory)).removeprefix("sha256:")
+    found = []
+    for file in read_attestations(opened.directory):
+        try:
+            statement = file.envelope.statement() if file.envelope is not None else None
+        except InputOutputError:
+            continue  # `product verify` tells of it
+        if statement is None or statement.predicate_type != REGISTRATION_RECEIPT:
+            continue
+        until = statement.predicate.get("validUntil")
+        if digest in {subject.sha256 for subject in statement.subjects} and isinstance(until, str):
+            with contextlib.suppress(ValueError):
+                found.append(date.fromisoformat(until))
+    return found
 
 
 def judged(

@@ -75,7 +75,7 @@ _GENE = re.compile("[A-Z]{1,5}-?[0-9]{1,3}[A-Z]?")
 _MOBILE, _LEAST_READ = 11, 7
 _ISSUED = re.compile(r"(?![批次版量度值])[一-鿿][ ]?\Z")
 """A word right before a number that begins with a 0: 押金条0317, 序0318, 第0173号."""
-_PREFIX_BEFORE = re.compile(r"号[:为是]?[ ]?(?P<v>[一-鿿]{1,5})\Z")
+_PREFIX_BEFORE = re.compile(r"号[:为是]?[ ]?(?P<v>(?![是为系])[一-鿿]{1,5})\Z")
 """Characters between a label and the year of a number: 登记号渝遗捐2011-0093."""
 _TISSUE = re.compile("[管瘤胞织髓膜腔叶左右上下体以之除另]|年龄|范围")
 _LEAST_OF_A_YEAR = 4
@@ -163,7 +163,8 @@ def mobile_grouped(match: _Match) -> Span | None:
 
 def misread(match: _Match) -> Span | None:
     """Eleven signs of a mobile number of which some were read as letters (l8O 0537 2214), most of them digits still."""
-    return match.span("v") if digits_in(match["v"]) >= _LEAST_READ and not match["v"].isdigit() else None
+    value = match["v"].translate(_HAN_DIGITS)
+    return match.span("v") if digits_in(value) >= _LEAST_READ and not match["v"].isdecimal() else None
 
 
 def phone_spaced(match: _Match) -> Span | None:
@@ -293,7 +294,7 @@ def tag(match: _Match) -> Span | None:
 
 
 def alone(match: _Match) -> Span | None:
-    """Four or five digits between commas, in no list of other numbers, no round one and no year; or behind a word, with a 0."""
+    """Four or five digits between commas, no year, none of a list and no round one; or with a 0 behind a word."""
     text, (start, end) = match.string, match.span("v")
     before = text[max(0, start - 3) : start].rstrip(" ")
     is_behind_word = match["v"][0] == "0" and _ISSUED.search(text, max(0, start - 6), start) is not None

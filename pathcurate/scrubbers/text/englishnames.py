@@ -70,8 +70,9 @@ _SIGNED = Searched(
 )
 _NOBODY = frozenset(
     {"ais", "am/pm", "aml", "bcc", "bx", "cap", "cin", "cis", "cll", "ct", "cxr", "dob", "dx", "ecg", "egd", "eus", "fna",
-     "gi", "gu", "her", "hx", "icu", "mrn", "nhs", "ref", "tel", "idc", "ihc", "ii", "iii", "ilc", "ish", "iv", "ln", "lvi", "mdm", "mdt", "mmr",
-     "mra", "mri", "msi", "mss", "na", "nad", "nb", "neg", "net", "ngs", "nil", "no", "nos", "nst", "ob", "ok", "pcr",
+     "gi", "gu", "her", "hx", "icu", "idc", "ihc", "ii", "iii", "ilc", "ish", "iv", "ln", "lvi", "mdm", "mdt", "mmr",
+     "mra", "mri", "mrn", "msi", "mss", "na", "nad", "nb", "neg", "net", "ngs", "nhs", "nil", "no", "nos", "nst",
+     "ob", "ok", "pcr",
      "pet", "pin", "pni", "pos", "pr", "ps", "rip", "scc", "tnm", "tx", "us", "vi", "vii", "vin", "who", "wnl", "xi",
      "xr", "yes"}
 )  # fmt: skip

@@ -15,7 +15,8 @@ _FREE = r"(?<![0-9A-Za-z.])"
 _OVER = r"(?![0-9A-Za-z])"
 _IS = (
     r"(?:[ ]?(?:number|num|nos?|nr|ref|id|#)(?![a-z])\.?)?(?:[ ](?:is|was|of|to|returned"
-    r"|on file)(?![a-z]))?(?:[ ]?\((?:last (?:four|4|digits)|ending|partial|masked)[a-z ]{0,10}\))?[ ]?[:#=.]{0,2}[ ]{0,3}[#(\[\"“]?"
+    r"|on file)(?![a-z]))?(?:[ ]?\((?:last (?:four|4|digits)|ending|partial|masked)[a-z ]{0,10}\))?"
+    r"[ ]?[:#=.]{0,2}[ ]{0,3}[#(\[\"“]?"
 )
 _CODE = (
     r"(?P<v>(?:[a-z]{1,5}[0-9]?[-_/]|[a-z]{1,3}[0-9]?"
@@ -229,8 +230,9 @@ _RULES = (
                      r"|(?<![A-Za-z])(?:[Ss]he|[Hh]e|[Pp]t|[Pp]atient)(?:['’]s| is| was) (?P<x>9[0-9]|1[01][0-9])"
                      r"(?=[.,;](?![0-9])| and | but | now |$)")),
     _Rule("label.handle_en", Kind.ACCOUNT,
-          re.compile(r"(?<![A-Za-z])(?:twitter|instagram|insta|ig|tiktok|facebook|fb|snapchat|telegram|threads|mastodon|bluesky"
-                     r"|linkedin|skype|handle|dm(?:ed)?|tweeted)(?: at| to| as)?[: ]{1,3}(?P<v>@[A-Za-z0-9_.]{2,29}[A-Za-z0-9_])",
+          re.compile(r"(?<![A-Za-z])(?:twitter|instagram|insta|ig|tiktok|facebook|fb|snapchat|telegram|threads|mastodon"
+                     r"|bluesky|linkedin|skype|handle|dm(?:ed)?|tweeted)(?: at| to| as)?[: ]{1,3}"
+                     r"(?P<v>@[A-Za-z0-9_.]{2,29}[A-Za-z0-9_])",
                      re.IGNORECASE)),
     _Rule("label.by_user_en", Kind.ACCOUNT, re.compile(r"(?<![A-Za-z])by (?P<v>[a-z]{4,12}[0-9]{1,4})(?![0-9A-Za-z])")),
     _Rule("shape.age_short_en", Kind.AGE,

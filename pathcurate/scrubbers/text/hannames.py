@@ -345,10 +345,9 @@ def _may_begin(normal: str, start: int, end: int, shortest: int, *, needs_edge: 
     lists = name_words()
     name, length = normal[start:end], end - start
     surname = surname_length(name)
-    if not surname or length > surname + 2 or (length == surname and length > 1 and shortest > 1):
-        return False
     is_masked = len(HAN_SIGN.findall(name)) != length
-    if is_masked and not (MASKED.fullmatch(name, surname) and length > 1):
+    is_other = is_masked and not (MASKED.fullmatch(name, surname) and length > 1)
+    if not surname or is_other or length > surname + 2 or (length == surname and length > 1 and shortest > 1):
         return False
     before = normal[start - 1 : start] if start else ""
     is_edge = not before or not HAN_SIGN.match(before)

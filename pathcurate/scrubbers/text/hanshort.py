@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from pathcurate.model.removal import Kind, Removal
+from pathcurate.scrubbers.text.englishwords import is_eponym, is_given
 from pathcurate.scrubbers.text.hanforms import MAY_PRECEDE
 from pathcurate.scrubbers.text.latinnames import PINYIN
 from pathcurate.scrubbers.text.namewords import HAN, begins_word, folded_name, name_words
@@ -27,7 +28,13 @@ _ROLES = (
 )
 _SAYS = "称|嘱|自述|表示|答复|回复|认为|同意|要求|建议|反馈|解释|说明|阅后|看后|复片|复阅|来电|回电|已知|签收"
 _SAID = (
-    "(?:[说讲问来去已也在把拿带送取接收转让帮给找看查改补签回推陪领]|反馈|处理|通知|确认|联系|负责|同意|要求|安排|建议|核对|核实|打电话|电话)"
+    "(?:[说讲问来去已也在把拿带送取接收转让帮给找看查改补签回推陪领]|反馈|处理|通知|确认|联系|负责|同意|要求|"
+    "安排|建议|核对|核实|打电话|电话)"
+)
+_LAST_LINE = re.compile(rf"\n[ —-]{{0,4}}(?P<name>[{HAN}])[ 。]{{0,2}}\s*\Z")
+_LONGEST_LAST_LINE = 16
+_LATIN_GIVEN = Searched(
+    rf"[秘师生员医者由请@士托找叫问](?P<name>[A-Z][a-z]{{2,11}})(?=[ ]?[,;。、)/\n]|$|{_SAID}|{_ROLES}|[ ]?#?[0-9]{{4}})"
 )
 _HAN_SIGN = re.compile(f"[{HAN}]")
 _LOGIN = Searched(r"[a-z](?<![0-9A-Za-z@._/\\-][a-z])[a-z]{1,6}_[a-z]{1,15}(?![0-9A-Za-z_./@:=-])")
@@ -60,9 +67,7 @@ class _Short:
 def short_patterns() -> _Short:
     """The patterns, made of the lists of names when they are first needed."""
     lists = name_words()
-    single, rare, given = (
-        "".join(sorted(signs)) for signs in (lists.single, lists.single - lists.common, lists.given)
-    )
+    single, rare, given = ("".join(sorted(signs)) for signs in (lists.single, lists.single - lists.common, lists.given))
     ends = r"(?=[ ]?(?:[,。;:、)/\n]|$)"
     return _Short(
         called=Searched(
@@ -97,6 +102,19 @@ def short_patterns() -> _Short:
 
 def find_short_names(normal: str) -> Iterator[Removal]:
     """People who are named by little, in no order; places may overlap."""
+    yield from _called(normal)
+    yield from _beside_roles(normal)
+    yield from _set_apart(normal)
+    for found in _LOGIN.finditer(normal) if "_" in normal else ():
+        if _is_login(found[0]):
+            yield Removal(*found.span(), Kind.ACCOUNT, "shape.login")
+    for found in _LATIN_GIVEN.finditer(normal):
+        if is_given(found["name"].lower()) and not is_eponym(found["name"].lower()):
+            yield _removal(normal, *found.span("name"), "called.staff")
+
+
+def _called(normal: str) -> Iterator[Removal]:
+    """陈工, 何姐, 小马哥; and who did one thing: 辛签。"""
     patterns = short_patterns()
     for found in patterns.called.finditer(normal):
         if _is_called(normal, found):
@@ -105,6 +123,11 @@ def find_short_names(normal: str) -> Iterator[Removal]:
         is_word = found["name"] in _NOT_CALLED or begins_word(normal, found.start())
         if _is_behind(normal, found.start(), _EDGES) and not is_word:
             yield _removal(normal, *found.span("name"), "called.staff")
+
+
+def _beside_roles(normal: str) -> Iterator[Removal]:
+    """Surnames alone: behind an act (初诊 郁/复诊 邬), before what they say (毛称), or of two people (权、花二人)."""
+    patterns = short_patterns()
     for found in patterns.has_role.finditer(normal):
         if found["gap"] or found["name"] not in _THINGS:
             yield from _surnames(normal, found.start("name"), found.end("more"))
@@ -113,15 +136,18 @@ def find_short_names(normal: str) -> Iterator[Removal]:
         is_word = found["name"] in _OFTEN_WORDS or begins_word(normal, start)
         if _is_behind(normal, start, _CLAUSE_EDGES) and not is_word:
             yield _removal(normal, start, end, "says.staff")
-    for found in (one for pattern in patterns.set_apart for one in pattern.finditer(normal)):
-        yield _removal(normal, *found.span("name"), "role.staff")
     for found in patterns.together.finditer(normal):
-        if _is_behind(normal, found.start(), _EDGES):
+        if _is_behind(normal, found.start(), _EDGES | {")"}):
             yield from _surnames(normal, *found.span())
-    if "_" in normal:
-        for found in _LOGIN.finditer(normal):
-            if _is_login(found[0]):
-                yield Removal(*found.span(), Kind.ACCOUNT, "shape.login")
+
+
+def _set_apart(normal: str) -> Iterator[Removal]:
+    """A surname alone where nothing else stands: in brackets behind a role, in the last cell, on the last line."""
+    for found in (one for pattern in short_patterns().set_apart for one in pattern.finditer(normal)):
+        yield _removal(normal, *found.span("name"), "role.staff")
+    last = _LAST_LINE.search(normal, max(0, len(normal) - _LONGEST_LAST_LINE))
+    if last and last["name"] in name_words().single:
+        yield _removal(normal, *last.span("name"), "line.staff")
 
 
 def _removal(normal: str, start: int, end: int, rule: str) -> Removal:
@@ -141,7 +167,7 @@ def _is_behind(normal: str, start: int, edges: frozenset[str]) -> bool:
 
 
 def _is_called(normal: str, found: "re.Match[str]") -> bool:
-    """Whether 陈工 or 何姐 stands where somebody does: behind a sign, behind 由, behind what a relative or a colleague is."""
+    """Whether 陈工 or 何姐 stands where somebody does: behind a sign, 由, or what a relative or a colleague is."""
     start = found.start()
     is_apart = _is_behind(normal, start, _EDGES | _ASKS)
     is_free = is_apart or (not found["name"] and normal[start - 1] in MAY_PRECEDE | _BESIDE_KIN)

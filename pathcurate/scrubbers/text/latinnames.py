@@ -34,12 +34,15 @@ _AFTER_HINT = re.compile(
 )
 _INITIALS = re.compile(
     r"[ ]{0,2}[:=/]?[ ]{0,2}(?P<v>[A-Z]{2,3}(?:/[A-Za-z]{2,3})?|[a-z]{2,3})(?=[ ]?(?:[.,;/)\n]|[ ]{2}|$)"
-    r"|[ ](?:on )?[0-9]{1,2}[-/.]|[ ](?:and|&)[ ][A-Z]{2,3}(?![A-Za-z])|[ ](?:typed|transcribed|checked|proofed)[ ])(?!\.[a-z])"
+    r"|[ ](?:on )?[0-9]{1,2}[-/.]|[ ](?:and|&)[ ][A-Z]{2,3}(?![A-Za-z])"
+    r"|[ ](?:typed|transcribed|checked|proofed)[ ])(?!\.[a-z])"
 )
 _SECOND_INITIALS = re.compile(r"[ ](?:and|&)[ ](?P<v>[A-Z]{2,3})(?![A-Za-z0-9-])")
 _HAVE_INITIALS = frozenset(
-    {"checked", "cut", "cut up", "cut-up", "cutting", "microtomy", "embedding", "screener", "histotech", "mla", "cytotech", "dictated", "embedded", "fellow", "initials", "attending", "prosector", "read",
-     "reported", "resident", "sec", "secretary", "transcribed", "transcriptionist", "typed", "typist"}
+    {"checked", "cut", "cut up", "cut-up", "cutting", "microtomy", "embedding", "screener", "histotech", "mla", "cytotech",
+     "dictated", "embedded", "fellow", "initials", "attending", "prosector", "read", "reported", "resident",
+     "sec", "secretary", "transcribed",
+     "transcriptionist", "typed", "typist"}
 )  # fmt: skip
 _NO_INITIALS = frozenset(
     {"us", "me", "him", "her", "it", "the", "an", "ihc", "ish", "pcr", "fna", "ct", "mri", "hpf", "fish", "my", "our",
@@ -49,7 +52,9 @@ _NO_INITIALS = frozenset(
      "we", "no", "eye", "car", "day", "now"}
 )  # fmt: skip
 _INITIALS_BEHIND = re.compile(r"[ ](?P<v>[A-Z]{2,3})(?=[ ]*(?:[\n;,)|/]|$)|[ ]{2})")
-_NO_INITIALS_BEHIND = _NO_INITIALS | {"do", "mb", "bs", "phd", "frc", "mrc", "bsc", "msc", "dds", "mph", "fs", "dob", "mrn", "hx", "bx", "ln"}
+_NO_INITIALS_BEHIND = _NO_INITIALS | frozenset(
+    {"do", "mb", "bs", "phd", "frc", "mrc", "bsc", "msc", "dds", "mph", "fs", "dob", "mrn", "hx", "bx", "ln"}
+)
 # Titles that are said of somebody whose name follows; the others of a label need a colon.
 _CALLED_BY_DEGREE = frozenset({"rn", "np", "r.n."})
 _CALLED_LOW = frozenset({"dr", "dr.", "doctor", "prof", "prof."})

@@ -1,0 +1,269 @@
+"""Processes that want the same at once, that are killed, and that find the disk full: one wins, and the chain is whole."""
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from pathcurate.errors import InputOutputError, LockedError
+from pathcurate.model.lifecycle import Machine
+from pathcurate.model.product import Command, Entry
+from pathcurate.registries.sql import open_registry, opening
+from tests.postgres import Server, postgres  # noqa: F401 -- a fixture among them
+from tests.registered import (  # noqa: F401 -- fixtures among them
+    Place,
+    active,
+    command,
+    contract,
+    delivery,
+    entry,
+    faults,
+    no_sync,
+    offered,
+    place,
+)
+
+# ruff: noqa: F811 -- a test's argument has the name of the fixture
+
+
+def _apart(function: str, *arguments: object) -> Any:
+    """What a function of this file gives in a process of its own: what forks must have no threads."""
+    program = (
+        f"import pickle, sys; from tests.unit.test_registry_races import {function} as run; "
+        "sys.stdout.buffer.write(pickle.dumps(run(*pickle.load(sys.stdin.buffer))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=Path(__file__).parents[2], input=pickle.dumps(arguments), capture_output=True,
+        check=False, timeout=200,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    return pickle.loads(done.stdout)  # noqa: S301 -- of this test's own process
+
+
+# --- At once ---------------------------------------------------------------------------------------------------------
+
+
+def _do(place: Place, job: Entry | Command, barrier: Any, queue: Any) -> None:
+    barrier.wait()
+    try:
+        with open_registry(place) as registry:
+            if isinstance(job, Entry):
+                stored, is_new = registry.register(job)
+                queue.put((is_new, stored.actor))
+            else:
+                step = registry.transition(job)
+                queue.put((step.is_new, step.subject.state))
+    except Exception as error:  # noqa: BLE001 -- whatever it is, the test must hear of it
+        queue.put((type(error).__name__, str(error)))
+
+
+def race(place: Place, jobs: list[Entry | Command]) -> list[tuple[Any, str]]:
+    """Processes that begin at once."""
+    context = multiprocessing.get_context("fork")
+    barrier, queue = context.Barrier(len(jobs)), context.Queue()
+    processes = [context.Process(target=_do, args=(place, job, barrier, queue)) for job in jobs]
+    for process in processes:
+        process.start()
+    results = [queue.get(timeout=120) for _ in processes]
+    for process in processes:
+        process.join(timeout=60)
+    return results
+
+
+def test_of_eight_processes_exactly_one_registers(place: Place) -> None:
+    # The registry is not there yet: they race to make it, too.
+    results = _apart("race", place, [entry(actor=f"process {number}") for number in range(8)])
+    assert sorted(str(is_new) for is_new, _ in results) == ["False"] * 7 + ["True"], results
+    assert len({actor for _, actor in results}) == 1
+    with open_registry(place) as registry:
+        assert len(registry.history("thorax", "1.0.0")) == 1
+        assert registry.verify() == []
+
+
+def test_processes_that_register_different_versions_make_one_chain(place: Place) -> None:
+    versions = [f"1.{minor}.0" for minor in range(6)]
+    results = _apart("race", place, [entry(version=version) for version in versions])
+    assert all(is_new is True for is_new, _ in results), results
+    with open_registry(place) as registry:
+        assert [found.version for found in registry.list()] == versions
+        assert registry.verify() == []
+
+
+@pytest.mark.parametrize("count", [2, 20])
+def test_of_processes_that_decide_on_the_same_sight_one_wins(place: Place, count: int) -> None:
+    with open_registry(place) as registry:
+        seen = registry.register(entry())[0].last
+    jobs = [command("check", seen=seen, says={"process": number}) for number in range(count)]
+    results = _apart("race", place, jobs)
+    won = [state for is_new, state in results if is_new is True]
+    assert won == ["validated"], results
+    assert [name for name, _ in results if name is not True] == ["LockedError"] * (count - 1)
+    with open_registry(place) as registry:
+        assert [found.action for found in registry.history("thorax", "1.0.0")] == ["register", "check"]
+        assert registry.verify() == []
+
+
+@pytest.mark.parametrize("count", [2, 20])
+@pytest.mark.parametrize("key", ["", "k1"])
+def test_the_same_command_at_once_is_done_once(place: Place, count: int, key: str) -> None:
+    with open_registry(place) as registry:
+        registry.register(entry())
+    results = _apart("race", place, [command("check", key=key, sets={"quality": 1})] * count)
+    assert sorted(results) == [(False, "validated")] * (count - 1) + [(True, "validated")]
+    with open_registry(place) as registry:
+        assert registry.head()[0] == 2
+        assert registry.verify() == []
+
+
+def test_of_two_releases_that_claim_one_certificate_at_once_one_gets_it(place: Place) -> None:
+    products = ("bone", "liver", "lung", "skin")
+    with open_registry(place) as registry:
+        for product in products:
+            registry.register(entry(product))
+            for name in ("check", "approve", "submit"):
+                registry.transition(command(name, f"{product}@1.0.0"))
+    jobs = [command("receipt", f"{product}@1.0.0", claims=[("certificate", "C-1")]) for product in products]
+    results = _apart("race", place, jobs)
+    assert sorted(str(name) for name, _ in results) == ["DigestMismatchError"] * 3 + ["True"], results
+    with open_registry(place) as registry:
+        assert sorted(found.state for found in registry.list()) == ["registered"] + ["submitted"] * 3
+        assert registry.verify() == []
+
+
+def test_a_registry_that_another_holds_is_locked(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_registry(place) as registry:
+        registry.register(entry())
+    monkeypatch.setattr(opening, "BUSY_SECONDS", 0.1)
+    with contextlib.ExitStack() as stack:
+        registry = stack.enter_context(open_registry(place))
+        if isinstance(place, Path):
+            holder = stack.enter_context(contextlib.closing(sqlite3.connect(place, isolation_level=None)))
+            holder.execute("begin immediate")
+        else:
+            holder = stack.enter_context(Server(Path(place.directory), place.port or 0).connect())
+            holder.execute("begin")
+            holder.execute("select * from registry for update")
+        with pytest.raises(LockedError, match="held by another process"):
+            registry.register(entry(version="3.0.0"))
+        assert registry.get("thorax", "1.0.0") is not None  # reading goes on
+        assert registry.verify() == []
+        holder.execute("rollback")
+        assert registry.register(entry(version="3.0.0"))[1]
+
+
+# --- Killed ----------------------------------------------------------------------------------------------------------
+
+
+def _killed_at(place: Place, statement: int, act: Callable[[Place], None]) -> bool:
+    """Whether a process got to the end before the statement of that number, after which it is killed."""
+    child = os.fork()
+    if not child:
+        seen = 0
+
+        def count(*_: object) -> None:
+            nonlocal seen
+            seen += 1
+            if seen == statement:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        from sqlalchemy import Engine
+
+        event.listen(Engine, "after_cursor_execute", count)
+        try:
+            act(place)
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFEXITED(status)
+
+
+def _withdraw(place: Place) -> None:
+    with open_registry(place) as registry:
+        registry.transition(command("withdraw"))
+
+
+def _make(place: Place) -> None:
+    with open_registry(place) as registry:
+        registry.register(entry())
+
+
+def kill(place: Place, act: str) -> list[tuple[list[str], int, set[str]]]:
+    """After each statement at which a process is killed: faults, events, and states of all subjects."""
+    found = []
+    for statement in range(1, 200):
+        ended = _killed_at(place, statement, {"withdraw": _withdraw, "make": _make}[act])
+        with open_registry(place) as registry:
+            states = {subject.state for machine in Machine for subject in registry.subjects(machine)}
+            found.append((registry.verify(), registry.head()[0], states))
+        if ended:
+            return found
+        if act == "make" and found[-1][1] == 0 and isinstance(place, Path):
+            place.unlink()  # so that the next begins as this one
+    raise AssertionError("it never ended")
+
+
+def test_a_transition_that_is_killed_anywhere_is_done_whole_or_not_at_all(place: Place) -> None:
+    with open_registry(place) as registry:
+        offered(registry)
+        active(registry, "c1")
+        registry.open(delivery("d1", "c1"))
+        before = registry.head()[0]
+    found = _apart("kill", place, "withdraw")
+    assert len(found) > 10
+    assert {faults for (faults, _, _) in ((str(one[0]), *one[1:]) for one in found)} == {"[]"}
+    undone, done = (before, {"offered", "active", "prepared"}), (before + 3, {"withdrawn", "terminated"})
+    states = [one[1:] for one in found]
+    assert states[0] == undone
+    assert states[-1] == done
+    assert set(map(str, states)) == {str(undone), str(done)} or all(one in (undone, done) for one in states)
+
+
+def test_a_registry_whose_making_is_killed_anywhere_can_be_made_again(place: Place) -> None:
+    found = _apart("kill", place, "make")
+    assert all(faults == [] for faults, _, _ in found)
+    assert found[-1][1:] == (1, {"frozen"})
+
+
+# --- Full ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_full_disk_is_an_error_and_nothing_is_half_written(tmp_path: Path) -> None:
+    path = tmp_path / "registry.db"
+    with open_registry(path) as registry:
+        offered(registry)
+        active(registry, "c1")
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            pages = connection.execute("pragma page_count").fetchone()[0]
+
+        def fill(connection: sqlite3.Connection, _record: object) -> None:
+            connection.execute(f"pragma max_page_count = {pages}")
+
+        event.listen(registry._engine, "connect", fill)
+        head = registry.head()
+        for number in range(50):
+            try:
+                registry.transition(command("renew", says={"number": number, "text": "x" * 500}))
+            except InputOutputError as error:
+                assert "database or disk is full" in error.message
+                break
+            head = registry.head()
+        else:
+            raise AssertionError("the disk never was full")
+        with pytest.raises(InputOutputError, match="is full"):
+            registry.transition(command("withdraw", says={"text": "x" * 9000}))
+        assert registry.head() == head
+        assert registry.subject(Machine.CONTRACT, "c1").state == "active"
+        assert registry.verify() == []
+    assert faults(path) == []
+    with open_registry(path) as registry:  # with room again
+        assert registry.transition(command("withdraw")).is_new
