@@ -78,9 +78,7 @@ def _certificate(directory: Path) -> None:
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
         .sign(key, hashes.SHA256())
     )  # fmt: skip
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     (directory / "server.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     (directory / "server.key").write_bytes(private)
     (directory / "server.key").chmod(0o600)
@@ -145,7 +143,9 @@ def postgres(request: pytest.FixtureRequest) -> Server:
 def _wait(process: "subprocess.Popen[bytes]", directory: Path, port: int) -> None:
     for _ in range(600):
         try:
-            with psycopg.connect(host=str(directory), port=port, user=USER, dbname="postgres", autocommit=True) as connection:
+            with psycopg.connect(
+                host=str(directory), port=port, user=USER, dbname="postgres", autocommit=True
+            ) as connection:
                 connection.execute("create database registry")
                 return
         except psycopg.OperationalError:

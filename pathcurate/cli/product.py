@@ -11,7 +11,7 @@ from pathcurate.cli.session import Session, common_options, count_lines
 
 @click.group("product")
 def command() -> None:
-    """Register releases as products, sign, offer and withdraw them."""
+    """Register, sign, offer and withdraw products."""
 
 
 for _command in (
@@ -109,7 +109,7 @@ def list_command(session: Session, state: str | None) -> None:
 @click.argument("product")
 @common_options
 def show_command(session: Session, product: str) -> None:
-    """Show a product, what was signed, and what its next step lacks.
+    """Show a product, who signed it, and what it lacks.
 
     PRODUCT is NAME@VERSION, or NAME for its highest version.
 

@@ -196,7 +196,7 @@ def catalog_command(session: Session, target: Path, title: str, *, force: bool) 
 
     \b
     Example:
-      pathcurate product catalog --html catalog
+      pathcurate product catalog --html offers
     """
     from pathcurate.product.shopwindow import write_catalog
 

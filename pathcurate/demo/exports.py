@@ -109,6 +109,13 @@ def _table(heads: Iterable[str], rows: Iterable[Iterable[str]], delimiter: str =
 _BASES = {"consent": "知情同意", "waiver": "伦理豁免", "expired": "consent", "other_purpose": "consent"}
 
 
+def write_authorisations(directory: Path, sites: Iterable[str]) -> None:
+    """The paper on which each site's data is used."""
+    for site in sites:
+        file = directory / "hospital" / site / "authorisation.txt"
+        file.write_text(f"（示例）{site} 数据授权使用书：同意将本机构的去标识化病理数据用于科研。\n", "utf-8")
+
+
 def write_permissions(directory: Path, patients: Sequence[Patient]) -> None:
     """The list of consents and waivers, and the list of those who opted out."""
     rows = []

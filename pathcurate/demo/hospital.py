@@ -16,7 +16,7 @@ from typing import Any
 from pathcurate.demo.archive import SlideFile, plan_slides, slide_answer, write_others, write_slide
 from pathcurate.demo.cases import Case, Patient, Report, make_cases, make_reports, texts
 from pathcurate.demo.events import Event, make_events
-from pathcurate.demo.exports import write_events, write_exports, write_permissions, write_workspace
+from pathcurate.demo.exports import write_authorisations, write_events, write_exports, write_permissions, write_workspace
 from pathcurate.demo.radiology import Film, write_film
 from pathcurate.demo.registers import write_drawings, write_registers
 from pathcurate.demo.specialities import SITE, make_specialities
@@ -77,6 +77,7 @@ def make_hospital(directory: Path, *, seed: int = 1) -> Hospital:
     write_workspace(directory)
     write_exports(directory, reports)
     write_events(directory, followup, third.events)
+    write_authorisations(directory, SITES)
     write_permissions(directory, patients)
     for index, slide in enumerate(slides):
         write_slide(directory, slide, seed * 1000 + index)

@@ -31,7 +31,7 @@ from pathcurate.placeholders import Place, Style
 from pathcurate.pseudonyms import Pseudonyms, internal, moved_between, moves_between, product
 from pathcurate.sqlplan.outputs import key_of
 from pathcurate.sqlplan.relations import unit_key
-from pathcurate.tables import column_values, conform, from_rows, read_parquet
+from pathcurate.tables import column_values, conform, from_rows, read_parquet, read_schema
 from pathcurate.text.conceptdigest import concept_sha
 from pathcurate.verification import demand_texts
 from pathcurate.workspace import Workspace
@@ -305,13 +305,24 @@ class Contents:
         return placeholders.style(self._layer, move, names=texts.names, language=language or "zh")
 
 
-def rows_of(workspace: Workspace, recipe: Recipe, name: str, going: pa.Table) -> pa.Table:
-    """The rows of a table that goes out which belong to units that go out, by internal pseudonym."""
+def rows_of(
+    workspace: Workspace, recipe: Recipe, name: str, going: pa.Table, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """The rows of a table that goes out which belong to units that go out, by internal pseudonym.
+
+    Args:
+        workspace: the workspace.
+        recipe: the recipe.
+        name: the table.
+        going: the rows of the units' table.
+        columns: those that are wanted of another table, at least; None for all.
+    """
     if name == recipe.unit_table:
         return going
-    rows = read_parquet(workspace.cohorts / recipe.name / "tables" / f"{name}.parquet")
-    by_event = INDEX_EVENT.name in rows.column_names
+    path = workspace.cohorts / recipe.name / "tables" / f"{name}.parquet"
+    by_event = INDEX_EVENT.name in read_schema(path).names
     belongs, unit = (INDEX_EVENT.name, "event_id") if by_event else (key_of(name, recipe.outputs[name]),) * 2
+    rows = read_parquet(path, tuple(dict.fromkeys((belongs, *columns))) if columns is not None else None)
     return rows.filter(pc.is_in(rows[belongs], pc.unique(going[unit]).drop_null()))
 
 

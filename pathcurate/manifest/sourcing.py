@@ -43,7 +43,7 @@ def counts_by_site(workspace: Workspace, recipe: Recipe, released: pa.Table) -> 
         counts[site] |= of_units
     for name in dict.fromkeys((recipe.unit_table, *recipe.outputs)):
         if "site" in DEID_TABLES[name]:
-            rows = rows_of(workspace, recipe, name, released)
+            rows = rows_of(workspace, recipe, name, released, DEID_TABLES[name].key[:1])
             for site, number in _rows_by_site(workspace, name, rows):
                 counts[site]["rows"] += number
     if recipe.unit == "patient":

@@ -27,7 +27,7 @@ from pathcurate.product.signatures import lay, role_of, trusted, with_signature
 from pathcurate.registries import Registry
 from pathcurate.releases import Release, verify_release
 from pathcurate.rights.withdrawn import withdraw_site as record_withdrawal
-from pathcurate.signing import Signer
+from pathcurate.signing import Signer, Verified, lacking
 from pathcurate.storage import private_directory, write_bytes
 from pathcurate.submission import Bundle, write_bundle
 
@@ -88,12 +88,10 @@ def register(registry: Registry, directory: Path, *, actor: str, now: datetime) 
 def check(desk: Desk, directory: Path, tester: Tester, signer: Signer | None = None) -> Moved:
     """Validate a release, and keep what came out; with a key, as a signed statement beside it too.
 
-    A release that has passed, by this version of the program, is not checked again.
-
     Raises:
         DigestMismatchError: it was changed since it was built.
-        ExpiredError, VersionError, DisclosureRefusedError, PlanIncompleteError: it breaks rules; with the exit code that
-            ``validate`` gives.
+        PlanIncompleteError: it breaks rules, or its state is another.
+        VaultError: the key is nobody's, or does not count any more.
     """
     release, entry = desk.entered(directory)
     _demand_state(entry, "check")
@@ -103,10 +101,9 @@ def check(desk: Desk, directory: Path, tester: Tester, signer: Signer | None = N
     command = desk.command(entry, "check", sets={"validation": validation})
     _demand(desk, evidence, command)
     if signer is not None:
-        known = trusted(desk, evidence.trust, signer)
+        trusted(desk, evidence.trust, signer)
         statement = statements.test_result(desk, release, tested)
         lay(desk, release, f"quality.{signer.keyid[:8]}", signer, lambda: statement, evidence.trust)
-        role_of(known, None, known.roles[:1])
     return _moved(desk, release, desk.registry.transition(command))
 
 
@@ -137,7 +134,7 @@ def sign(desk: Desk, directory: Path, signer: Signer, role: str | None = None) -
 
 
 def submit(desk: Desk, directory: Path, regime: str, target: Path) -> tuple[Moved, Bundle]:
-    """Write what a person uploads to an authority, and keep its digest.
+    """Write what a person uploads to an authority, and keep its digest; the same again gives the same answer.
 
     Args:
         desk: whose it is.
@@ -149,8 +146,9 @@ def submit(desk: Desk, directory: Path, regime: str, target: Path) -> tuple[Move
         PathcurateError: evidence is lacking, or the form cannot be filled.
     """
     release, entry = desk.entered(directory)
-    _demand_state(entry, "submit")
-    _demand(desk, gather(desk, release, entry), desk.command(entry, "submit"))
+    if entry.state != State.SUBMITTED or entry.facts.get("submission", {}).get("regime") != regime:
+        _demand_state(entry, "submit")
+        _demand(desk, gather(desk, release, entry), desk.command(entry, "submit"))
     bundle = write_bundle(release, regime, desk.workspace.root / "forms" / "templates", target)
     sets = {"submission": {"regime": regime, "bundle": bundle.digest}}
     return _moved(desk, release, desk.registry.transition(desk.command(entry, "submit", sets=sets))), bundle
@@ -198,10 +196,26 @@ def receipt(desk: Desk, directory: Path, certificate: Certificate, file: Path, s
     if entry.facts.get("certificate") == held and entry.state in {State.REGISTERED, State.OFFERED, State.SUSPENDED}:
         return Moved(entry, is_new=False)
     _demand(desk, evidence, command)
+    # Before anything is signed: the registry would refuse it too, but the signature would lie there.
+    _demand_own(desk, entry, certificate)
     command = replace(command, sets={**command.sets, **_receipt_signed(desk, evidence, certificate, signer)})
     kept = private_directory(desk.workspace.products / "certificates") / f"{certificate.sha256.removeprefix('sha256:')}.pdf"
     write_bytes(kept, file.read_bytes())
     return _moved(desk, release, desk.registry.transition(command))
+
+
+def _demand_own(desk: Desk, entry: Entry, certificate: Certificate) -> None:
+    """Refuse a certificate whose number or file is that of another release."""
+    for other in desk.registry.list():
+        held = other.facts.get("certificate")
+        if held is None or other.id == entry.id:
+            continue
+        number = (held["authority"], held["number"]) == (certificate.authority, certificate.number)
+        if number or held["sha256"] == certificate.sha256:
+            raise DigestMismatchError(
+                f"this certificate{'' if number else ' file'} is bound to the release {other.id} already",
+                f"It cannot be that of {entry.id} as well; nothing was done.",
+            )
 
 
 def _receipt_signed(desk: Desk, evidence: Evidence, certificate: Certificate, signer: Signer | None) -> dict[str, object]:
@@ -216,6 +230,11 @@ def _receipt_signed(desk: Desk, evidence: Evidence, certificate: Certificate, si
         return {}
     known = trusted(desk, evidence.trust, signer)
     role = role_of(known, None, tuple(needed) or known.roles[:1])
+    if lacking((Verified(signer.keyid, known.name, (role,)),), needed):
+        raise UsageError(
+            "trust.yaml asks for more than one signature on a receipt, which can have one alone",
+            "Correct `thresholds: {receipt: …}` in it.",
+        )
     name = f"registration.{certificate.sha256.removeprefix('sha256:')[:8]}"
     statement = statements.registration_receipt(desk, evidence.release, certificate)
     _, digest = lay(desk, evidence.release, name, signer, lambda: statement, evidence.trust)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pathcurate.errors import PathcurateError
+from pathcurate.errors import PathcurateError, PlanIncompleteError
 from pathcurate.model.certificate import Certificate
 from pathcurate.model.product import Entry, State
 from pathcurate.model.registration import Lack, RowOutcome
@@ -14,7 +14,8 @@ from pathcurate.product.guards import LackingError
 from pathcurate.releases import find_release
 from pathcurate.signing import Signer
 
-_ORDER = (State.FROZEN, State.VALIDATED, State.COMPLIANCE_CHECKED, State.SUBMITTED, State.REGISTERED)
+_ORDER = (State.FROZEN, State.VALIDATED, State.COMPLIANCE_CHECKED, State.SUBMITTED)
+_ENDED = frozenset({State.RETURNED, State.WITHDRAWN, State.EXPIRED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Goal:
         row: number of the row, from 1.
         release: as the table names it.
         regime: form to submit in; None: it is signed, and no more.
-        certificate: and its file, if the authority has given one.
+        certificate: and its file, if the authority has given one: then that is bound, and nothing else is done.
     """
 
     row: int
@@ -75,8 +76,12 @@ def _one(desk: Desk, goal: Goal, pen: Pen) -> RowOutcome:
     entry: Entry | None = None
     try:
         directory = find_release(desk.workspace.releases, goal.release, desk.workspace.root)
-        entry, _ = register(desk.registry, directory, actor=desk.actor, now=desk.now)
-        _go(desk, goal, pen, directory, entry)
+        if goal.certificate is not None:
+            by = [signer for signer, role in pen.signers if role in {None, "compliance"}]
+            entry = receipt(desk, directory, *goal.certificate, by[0] if by else None).entry
+        else:
+            entry, _ = register(desk.registry, directory, actor=desk.actor, now=desk.now)
+            _go(desk, goal, pen, directory, entry)
     except LackingError as error:
         lacks = error.lacks
     except PathcurateError as error:
@@ -92,21 +97,27 @@ def _was_moved(entry: Entry | None, before: int) -> bool:
 
 
 def _go(desk: Desk, goal: Goal, pen: Pen, directory: Path, entry: Entry) -> None:
-    """Every step that is still to be made."""
+    """Every step that is still to be made.
+
+    Raises:
+        PlanIncompleteError: the release went another way, on which the table cannot lead it.
+    """
+    if entry.state in _ENDED:
+        raise PlanIncompleteError(f"it is {entry.state}", f"`pathcurate product show {entry.id}` shows how it came there.")
     if _is_before(entry, State.VALIDATED):
         entry = check(desk, directory, pen.tester).entry
-    if _is_before(entry, State.COMPLIANCE_CHECKED):
-        for signer, role in pen.signers:
+    for signer, role in pen.signers:
+        if _is_before(entry, State.COMPLIANCE_CHECKED):
             entry = sign(desk, directory, signer, role).entry
-    if goal.regime is not None and _is_before(entry, State.SUBMITTED):
+    if goal.regime is None:
+        return
+    if _is_before(entry, State.SUBMITTED):
         target = pen.bundles / f"{entry.product}-{entry.version}-{goal.regime}"
-        entry = submit(desk, directory, goal.regime, target)[0].entry
-    if goal.certificate is not None and _is_before(entry, State.REGISTERED):
-        certificate, file = goal.certificate
-        by = [signer for signer, role in pen.signers if role in {None, "compliance"}]
-        receipt(desk, directory, certificate, file, by[0] if by else None)
+        submit(desk, directory, goal.regime, target)
+    elif (regime := entry.facts.get("submission", {}).get("regime")) != goal.regime:
+        raise PlanIncompleteError(f"it was submitted in the form {regime}", "A release is submitted in one form.")
 
 
 def _is_before(entry: Entry, state: State) -> bool:
-    """Whether a release has not come so far; one that went another way (withdrawn, expired) has nowhere to go."""
+    """Whether a release has not come so far."""
     return entry.state in _ORDER and _ORDER.index(entry.state) < _ORDER.index(state)

@@ -5,20 +5,27 @@ the paper has not run out, and that what the machine can measure was measured.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Final
 
 from pathcurate.errors import DisclosureRefusedError, ExpiredError, PathcurateError, PlanIncompleteError
 from pathcurate.lifecycle import lifecycle
+from pathcurate.model.attestation import COMPLIANCE_CHECK, PRODUCT_RELEASE
 from pathcurate.model.lifecycle import Machine
 from pathcurate.model.productfile import Paper
 from pathcurate.model.registration import Lack, recorded_signatures
+from pathcurate.model.trust import Command, Role
 from pathcurate.model.validation import GRAVEST_FIRST
 from pathcurate.product.evidence import Evidence
 from pathcurate.signing import lacking
 
 LEAST_LEVEL: Final = 3
 """Of GB/T 42460-2023: the risk of re-identification lies below the threshold of how the data is shared."""
+_SIGNED_BY: Final[Mapping[str, Role]] = {PRODUCT_RELEASE: "steward", COMPLIANCE_CHECK: "compliance"}
+"""Kind of statement to the role in which it is signed."""
+_ALSO_SIGNED: Final[tuple[Command, ...]] = ("submit", "offer")
+"""Steps for which ``trust.yaml`` may ask that more have signed the release than clears it."""
 _MISSING, _EXPIRED, _REFUSED = PlanIncompleteError.exit_code, ExpiredError.exit_code, DisclosureRefusedError.exit_code
 
 
@@ -53,7 +60,11 @@ _ERRORS: Mapping[int, type[LackingError]] = {_EXPIRED: EvidenceExpiredError, _RE
 def lacks_of(evidence: Evidence, command: str) -> list[Lack]:
     """What a command lacks; empty if nothing."""
     demands = lifecycle().table(Machine.RELEASE).commands[command].demands
-    return [lack for demand in demands for lack in _GUARDS[demand](evidence, demand)]
+    lacks = [lack for demand in demands for lack in _GUARDS[demand](evidence, demand)]
+    for step in _ALSO_SIGNED:
+        if step == command:
+            lacks += [one for one in _unsigned(evidence, "signatures", evidence.trust.needs(step)) if one not in lacks]
+    return lacks
 
 
 def refusal(evidence: Evidence, command: str, lacks: Sequence[Lack]) -> LackingError:
@@ -144,7 +155,7 @@ def _source_legality(evidence: Evidence, demand: str) -> Iterator[Lack]:
 
 def _rights(evidence: Evidence, demand: str) -> Iterator[Lack]:
     how = "Write `rights: {holder: …, authorisation: …, valid_until: …}` for the site into pathcurate.yaml."
-    if all(standing.authorisation is None for standing in evidence.standings.values()):
+    if all(standing.holder is None for standing in evidence.standings.values()):
         yield Lack(demand, "no site says who holds the rights in its data, and on what paper it is used", how, _MISSING)
         return
     if evidence.sources is None:
@@ -161,9 +172,19 @@ def _rights(evidence: Evidence, demand: str) -> Iterator[Lack]:
 
 
 def _signatures(evidence: Evidence, demand: str) -> Iterator[Lack]:
+    yield from _unsigned(evidence, demand, evidence.trust.needs("sign"))
+
+
+def _unsigned(evidence: Evidence, demand: str, needed: Mapping[Role, int]) -> Iterator[Lack]:
+    """Who has still to sign. Whoever has several roles has signed in that which the statement is of, and in no other."""
     recorded = {one.file for one in recorded_signatures(evidence.entry.facts)}
-    given = [one for found in evidence.attested if found.name in recorded for one in found.counting]
-    for role, number in lacking(given, evidence.trust.needs("sign")).items():
+    given = [
+        replace(one, roles=(role,))
+        for found in evidence.attested if found.name in recorded and found.statement is not None
+        for role in (_SIGNED_BY.get(found.statement.predicate_type),) if role is not None
+        for one in found.counting if role in one.roles
+    ]  # fmt: skip
+    for role, number in lacking(given, needed).items():
         how = f"Somebody with the role {role} in trust.yaml runs `pathcurate product sign {evidence.entry.id} --key FILE`."
         yield Lack(demand, f"{number} more signature{'s' if number > 1 else ''} as {role}", how, _MISSING)
 

@@ -13,6 +13,9 @@ from pathcurate.rights.splitting import split_amount
 _COUNTED = {"slide": "slides", "case": "cases", "patient": "patients", "series": "series"}
 """Unit of a price to what is counted for it; for one of the whole release, a month or a query, slides are."""
 
+_MOST_DIGITS = 30
+"""Before or behind the point: 1e999999999 would take all memory."""
+
 
 def statement_of(desk: Desk, entry: Entry, amount: str, currency: str, level: str) -> tuple[tuple[Part, ...], str]:
     """Split an amount that was paid for a release between its sites.
@@ -28,15 +31,15 @@ def statement_of(desk: Desk, entry: Entry, amount: str, currency: str, level: st
         The parts, whose sum is the amount to the smallest unit, and what was counted.
 
     Raises:
-        UsageError: the amount is no number, or no site has any of what is counted.
+        UsageError: the amount is no number, or one that nobody pays, or no site has any of what is counted.
         PlanIncompleteError: nothing says of which sites the release is made.
     """
     try:
         paid = Decimal(amount)
     except InvalidOperation:
         paid = Decimal("NaN")
-    if not paid.is_finite():
-        raise UsageError("the amount is no number", "Write it as 12500.00.")
+    if not paid.is_finite() or abs(paid.adjusted()) > _MOST_DIGITS:
+        raise UsageError("the amount is no number that anybody pays", "Write it as 12500.00.")
     of = level or _of_price(desk, entry)
     sources = read_sources(desk.workspace, entry.product, entry.version, entry.release_digest)
     return split_amount(paid, currency, sources.counts(of), sources.shares()), of

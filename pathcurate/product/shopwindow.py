@@ -16,6 +16,7 @@ from pathcurate.model.catalogentry import CatalogCertificate, CatalogEntry, Cata
 from pathcurate.model.lifecycle import Machine
 from pathcurate.model.product import Entry, State
 from pathcurate.product.desk import Desk
+from pathcurate.product.endings import shown_state
 from pathcurate.product.evidence import product_file
 from pathcurate.releases import is_release, read_release, verify_release
 from pathcurate.storage import sync_tree
@@ -32,6 +33,8 @@ class Written:
 def write_catalog(desk: Desk, target: Path, title: str, *, replace: bool = False) -> Written:
     """Write the catalogue of all releases on offer; made under a temporary name, and put in its place when it is whole.
 
+    One that rests on something that has run out is not shown, whether or not somebody has told the registry.
+
     Args:
         desk: whose releases.
         target: folder to be made.
@@ -47,7 +50,7 @@ def write_catalog(desk: Desk, target: Path, title: str, *, replace: bool = False
             f"{target} is there already", "Name another folder, or give --force to replace a catalogue; nothing was written."
         )
     entries = desk.registry.list()
-    shown = [_entry(desk, entry, entries) for entry in entries if entry.state == State.OFFERED]
+    shown = [_entry(desk, entry, entries) for entry in entries if shown_state(desk, entry) == State.OFFERED]
     pages = catalog_pages(shown, title)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=".catalog-"))

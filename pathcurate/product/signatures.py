@@ -5,13 +5,16 @@ from collections.abc import Callable, Mapping
 from pathcurate.attestations import FOLDER, read_attestations, write_attestation
 from pathcurate.digests import sha256_text
 from pathcurate.errors import DigestMismatchError, UsageError, VaultError
-from pathcurate.model.attestation import Envelope, Statement
+from pathcurate.model.attestation import REGISTRATION_RECEIPT, Envelope, Statement
 from pathcurate.model.product import Entry
 from pathcurate.model.registration import RecordedSignature, recorded_signatures
 from pathcurate.model.trust import Role, Trust, TrustedSigner
 from pathcurate.product.desk import Desk
 from pathcurate.releases import Release
 from pathcurate.signing import Signer, sign, verify
+
+_WHEN = frozenset({"at", "registry"})
+"""Members of a predicate that say when it was signed."""
 
 
 def trusted(desk: Desk, trust: Trust, signer: Signer) -> TrustedSigner:
@@ -59,7 +62,8 @@ def lay(
     A run that was cut off after it had signed goes on with what it signed.
 
     Raises:
-        DigestMismatchError: what is there is no signature of this key for this release.
+        DigestMismatchError: what is there is no signature of this key for this release, or of another statement: of another
+            kind, or a receipt of other content. A paper that was renewed since makes no other statement.
     """
     there = {file.name: file for file in read_attestations(release.directory)}.get(f"{name}.json")
     if there is None:
@@ -70,6 +74,7 @@ def lay(
         there.envelope is not None
         and any(one.keyid == signer.keyid and one.fault is None for one in verify(there.envelope, trust))
         and release.digest.removeprefix("sha256:") in {one.sha256 for one in there.envelope.statement().subjects}
+        and _says_the_same(there.envelope.statement(), statement())
     )
     if not is_good or there.envelope is None:
         raise DigestMismatchError(
@@ -77,6 +82,13 @@ def lay(
             "Find out who has put it there, and take it away; nothing was signed.",
         )
     return there.envelope, sha256_text(there.envelope.as_bytes())
+
+
+def _says_the_same(there: Statement, wanted: Statement) -> bool:
+    if there.predicate_type != REGISTRATION_RECEIPT:
+        return there.predicate_type == wanted.predicate_type
+    said, meant = ({key: value for key, value in one.predicate.items() if key not in _WHEN} for one in (there, wanted))
+    return wanted.predicate_type == REGISTRATION_RECEIPT and said == meant
 
 
 def with_signature(entry: Entry, new: RecordedSignature) -> Mapping[str, object]:

@@ -4,13 +4,15 @@ Somebody who can write to the database can rewrite all of it, consistently. They
 events there were and the digest of the last, and a chain that was rewritten since has another digest there.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 from pathcurate.attestations import FOLDER, Attested, check_attestations
 from pathcurate.digests import file_sha256
 from pathcurate.errors import InputOutputError
+from pathcurate.model.attestation import REGISTRATION_RECEIPT
 from pathcurate.model.product import Entry
 from pathcurate.model.registration import recorded_signatures
 from pathcurate.model.trust import Trust
@@ -18,6 +20,12 @@ from pathcurate.product.desk import Desk
 from pathcurate.registries import Registry
 from pathcurate.releases import Release, checksums_bytes, list_releases, read_release, verify_release
 from pathcurate.signing import release_subject
+
+_RECEIPT: Final = (
+    ("authority", "authority"), ("certificateNo", "number"), ("scheme", "scheme"), ("issuedAt", "issued"),
+    ("validUntil", "valid_until"),
+)  # fmt: skip
+"""Members of a signed receipt, and of the fact that the registry keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,7 @@ def verify_registry(desk: Desk, trust: Trust, others: Sequence[Path] = ()) -> Re
     """
     faults = desk.registry.verify()
     heads: list[int] = []
-    entries = {entry.release_digest: entry for entry in desk.registry.list()} if not faults else {}
+    entries = {(entry.product, entry.version): entry for entry in desk.registry.list()} if not faults else {}
     for directory in (*list_releases(desk.workspace.releases), *others):
         try:
             release = read_release(directory)
@@ -59,8 +67,12 @@ def verify_registry(desk: Desk, trust: Trust, others: Sequence[Path] = ()) -> Re
         for one in attested:
             if one.counting:
                 faults += [f"{name}: {fault}" for fault in _head_faults(desk.registry, one, heads)]
-        entry = entries.get(release.digest)
-        if entry is not None and directory not in others:
+        entry = entries.get((release.name, release.version))
+        if entry is None or directory in others:
+            continue
+        if entry.release_digest != release.digest:
+            faults.append(f"{name} is not the release that was registered: its list of files was changed")
+        else:
             faults += [f"{name}: {fault}" for fault in _record_faults(desk, entry, directory, attested)]
     return RegistryVerdict(tuple(faults), desk.registry.head()[0], len(heads), max(heads, default=None))
 
@@ -116,3 +128,12 @@ def _record_faults(desk: Desk, entry: Entry, directory: Path, attested: Iterable
             yield "the file of its certificate is missing from products/certificates/"
         elif file_sha256(kept) != f"sha256:{digest}":
             yield "the file of its certificate was exchanged"
+        for one in files.values():
+            if one.counting and one.statement is not None and one.statement.predicate_type == REGISTRATION_RECEIPT:
+                yield from _receipt_faults(one.name, one.statement.predicate, certificate)
+
+
+def _receipt_faults(name: str, signed: Mapping[str, Any], held: Mapping[str, Any]) -> Iterator[str]:
+    """Events that came after the newest signed head are vouched for by nobody, but what a receipt says is."""
+    if signed.get("certificateSha256") == held["sha256"] and any(signed.get(key) != held[own] for key, own in _RECEIPT):
+        yield f"{FOLDER}/{name} says something else of its certificate than the registry"

@@ -24,8 +24,8 @@ _PLACEHOLDER = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
 _FILLED = re.compile(r"xl/(?:worksheets/sheet\d+|sharedStrings)\.xml")
 _NUMBER = "序号"
 """Stands for the number of a repeated row, where no name is called so."""
-_MOST_CELLS = 500_000
-_MOST_REPEATED = 100
+_MOST_CELLS = 200_000
+_MOST_REPEATED = 10
 _LONGEST_CELL = 32_767
 _EXACT = 10**15
 """Excel keeps 15 digits of a number."""
@@ -105,21 +105,21 @@ def _look(parts: Parts, notes: Notes) -> None:
 
 def _fill(book: Workbook, root: Place, notes: Notes) -> bool:
     """Fill all sheets; whether there was anything to fill."""
-    found, repeated = False, 0
+    found = False
     for sheet in book.worksheets:
         held = {row: names for row in range(1, sheet.max_row + 1) if (names := list(_names(sheet, row, notes)))}
         found = found or bool(held)
+        plan = {row: _entries(root, names, notes) for row, names in held.items()}
+        more = [len(entries) - 1 for entries in plan.values() if len(entries) > 1]
+        if len(more) > _MOST_REPEATED or (sheet.max_row + sum(more)) * sheet.max_column > _MOST_CELLS:
+            raise UsageError(
+                f"{notes.template} repeats more than {_MOST_REPEATED} rows of a sheet, or to over {_MOST_CELLS:,} cells",
+                "Repeat one row for each list, and a shorter list.",
+            )
         # From the bottom: rows that are put in move only what is done.
-        for row in sorted(held, reverse=True):
-            entries = _entries(root, held[row], notes)
-            repeated += len(entries) > 1
-            if (len(entries) + sheet.max_row) * sheet.max_column > _MOST_CELLS or repeated > _MOST_REPEATED:
-                raise UsageError(
-                    f"{notes.template} would have more than {_MOST_CELLS:,} cells, or repeats more than {_MOST_REPEATED} rows",
-                    "Repeat one row for each list, and a shorter list.",
-                )
-            copy_row(book, sheet, row, len(entries) - 1)
-            for number, entry in enumerate(entries):
+        for row in sorted(plan, reverse=True):
+            copy_row(book, sheet, row, len(plan[row]) - 1)
+            for number, entry in enumerate(plan[row]):
                 _fill_row(sheet, row + number, root, entry, number + 1 if entry else None, notes)
     return found
 

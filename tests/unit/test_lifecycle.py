@@ -27,7 +27,9 @@ def test_every_state_is_reached_and_left(machine: Machine) -> None:
         new = {found for name in table.commands for state in reached if (found := table.target(name, state))} - reached
     before = {"draft"} if machine is Machine.RELEASE else set()  # of what is built and not entered
     assert reached == set(table.states) - before
-    left = {state for transition in table.commands.values() for state in transition.from_ if transition.to not in (SAME, state)}
+    left = {
+        state for transition in table.commands.values() for state in transition.from_ if transition.to not in (SAME, state)
+    }
     assert set(table.states) - left - before == LAST[machine]
 
 
@@ -93,4 +95,6 @@ def test_links_and_parents_must_be_there() -> None:
     with pytest.raises(ValidationError, match="no command `vanish`"):
         Lifecycle.model_validate({**good, "release": _machine(commands={"leave": linked})})
     with pytest.raises(ValidationError, match="no state `nowhere`"):
-        Lifecycle.model_validate({**good, "contract": _machine(opens={"command": "a", "to": "there", "parent": ["nowhere"]})})
+        Lifecycle.model_validate(
+            {**good, "contract": _machine(opens={"command": "a", "to": "there", "parent": ["nowhere"]})}
+        )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from pathcurate.errors import InputOutputError
 from pathcurate.registries.sql import look_at_registry, open_registry
@@ -30,7 +31,6 @@ def filled(path: Path) -> Path:
         for version in ("1.0.0", "1.1.0"):
             registry.register(entry(version=version))
     return path
-
 
 
 def test_the_file_is_for_its_owner_only(path: Path) -> None:
@@ -92,10 +92,10 @@ def test_another_database(path: Path, table: str) -> None:
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize(("version", "message"), [(2, "Update pathcurate"), (0, "no registry"), ("x", "no registry")])
+@pytest.mark.parametrize(("version", "message"), [(3, "Update pathcurate"), (0, "no registry"), ("x", "no registry")])
 def test_another_schema_version(filled: Path, version: object, message: str) -> None:
     with tampering(filled) as connection:
-        connection.execute("update registry set schema_version = ?", (version,))
+        connection.execute(text("update registry set schema_version = :version"), {"version": version})
     with pytest.raises(InputOutputError, match=message):
         open_registry(filled)
 
@@ -150,3 +150,23 @@ def test_a_directory_that_cannot_be_written(unprivileged: Path) -> None:
     unprivileged.chmod(0o555)
     with pytest.raises(InputOutputError, match="cannot be made: Permission denied"):
         open_registry(unprivileged / "registry.db")
+
+
+def test_who_only_looks_changes_nothing(filled: Path, path: Path) -> None:
+    content = filled.read_bytes()
+    with look_at_registry(filled) as registry:
+        assert registry is not None
+        assert [found.version for found in registry.list()] == ["1.0.0", "1.1.0"]
+        assert registry.verify() == []
+    assert filled.read_bytes() == content
+    path.write_bytes(b"")
+    for nothing in (path, path.with_name("nowhere.db"), path.parent / "nowhere" / "r.db"):
+        with look_at_registry(nothing) as registry:
+            assert registry is None
+    assert path.read_bytes() == b""
+    assert [found.name for found in path.parent.iterdir()] == [path.name]
+    for content in (b"x", b"not a database at all\n" * 50):
+        path.write_bytes(content)
+        with pytest.raises(InputOutputError, match="cannot be used"), look_at_registry(path):
+            pass
+        assert path.read_bytes() == content

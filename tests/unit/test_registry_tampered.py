@@ -164,7 +164,9 @@ def test_an_added_event_is_named_and_stops_the_next(filled: Place) -> None:
 
 
 def changed_facts(connection: Connection, version: str, **changed: object) -> None:
-    stored = connection.execute(text("select facts from subjects where version = :version"), {"version": version}).scalar_one()
+    stored = connection.execute(
+        text("select facts from subjects where version = :version"), {"version": version}
+    ).scalar_one()
     facts = rfc8785.dumps({**json.loads(stored), **changed}).decode()
     run(connection, "update subjects set facts = :facts where version = :version", facts=facts, version=version)
 

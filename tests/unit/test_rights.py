@@ -252,7 +252,7 @@ def test_the_list_is_as_open_as_its_directory(above: int, mode: int, opened: Ope
 
 
 def product(name: str, policy: date | None = None, **papers: Paper) -> ProductFile:
-    return ProductFile(product=1, name=name, evidence=Evidence(**papers), policy=Policy(valid_until=policy))  # type: ignore[arg-type]
+    return ProductFile(product=1, name=name, evidence=Evidence(**papers), policy=Policy(valid_until=policy))
 
 
 def day(days: int) -> date:

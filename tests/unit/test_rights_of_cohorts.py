@@ -8,14 +8,19 @@ from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
+import pyarrow as pa
 import pytest
 
 from pathcurate.cohort import CohortResult, read_recipe, select
+from pathcurate.engines import Engine
 from pathcurate.engines.embedded import Embedded
-from pathcurate.errors import DisclosureRefusedError, InputOutputError, RecipeError
+from pathcurate.engines.spark import Connect
+from pathcurate.errors import DisclosureRefusedError, InputOutputError, PlanIncompleteError, RecipeError
 from pathcurate.goingback import PastWorkspace
 from pathcurate.manifest import BuildResult, build
+from pathcurate.manifest.sourcing import counts_by_site
 from pathcurate.rights.sources import read_sources, sources_path
 from pathcurate.rights.withdrawn import WITHDRAWN_SITES, withdraw_site
 from pathcurate.tables import read_parquet
@@ -98,7 +103,7 @@ def drawn(root: Path, *, lists: bool = False, **sites: str) -> Workspace:
     return with_rights(root, **sites)
 
 
-def run(workspace: Workspace, engine: Embedded, *, dry_run: bool = False, **changes: Any) -> CohortResult:
+def run(workspace: Workspace, engine: Engine, *, dry_run: bool = False, **changes: Any) -> CohortResult:
     content: dict[str, Any] = {"recipe": 1, "name": "r", "version": "1.0.0", "title": "t", "unit": "slide"} | changes
     content |= {} if "tables" in changes else {"columns": [f"{content['unit']}_id"]}
     file = workspace.root / "r.yaml"
@@ -153,6 +158,17 @@ def test_rows_of_an_expired_site_reach_no_cohort(
         assert facts["rights"] == {"is_asked": True, "left_out": dict(result.sites_left_out)}
         assert facts["has_permissions"] == lists
         assert "1 site is left out" in (result.directory / "attrition.html").read_text(encoding="utf-8")
+
+
+def test_a_cluster_leaves_out_whom_this_process_does(tmp_path: Path, connect_server: str, engine: Embedded) -> None:
+    workspace = drawn(tmp_path, NB01=IN, NB02=OUT)
+    tables = {"slides": {"columns": ["slide_id"]}, "events": {"columns": ["event_id"], "rows": "of_patients"}}
+    here = run(workspace, engine, tables=tables)
+    with Connect(connect_server, temp_directory=tmp_path / "spill") as cluster:
+        there = run(workspace, cluster, tables=tables)
+    assert kept(there) == kept(here) == ["S1", "S3"]
+    assert (there.tables, there.sites_left_out) == (here.tables, here.sites_left_out) == ({"slides": 2, "events": 2}, ANY)
+    assert there.attrition == here.attrition
 
 
 def test_rows_of_other_tables_go_out_of_authorised_sites_only(tmp_path: Path, engine: Embedded) -> None:
@@ -363,6 +379,18 @@ def test_a_release_is_of_authorised_sites_and_says_how_their_rights_stood(again:
     path.write_text("half")
     assert not again(**later).is_new
     assert read_sources(opened(result), "small", "2.0.0", release.digest).sites["NB01"].standing.holder == "B"
+
+
+def test_series_are_counted_at_their_site_and_rows_that_are_not_there_are_refused(tmp_path: Path, engine: Embedded) -> None:
+    workspace = drawn(tmp_path, NB01="", NB02="")
+    result = run(workspace, engine, unit="series")
+    recipe, none = result.recipe.recipe, {"slides": 0, "cases": 0}
+    assert counts_by_site(workspace, recipe, result.rows) == {
+        "NB01": {**none, "patients": 2, "series": 2, "rows": 2}, "NB02": {**none, "patients": 1, "series": 1, "rows": 1},
+    }  # fmt: skip
+    strange = pa.table({"series_id": ["I-0000000000000099"], "patient_id": ["P-0000000000000001"]})
+    with pytest.raises(PlanIncompleteError, match=r"rows that deid/series\.parquet does not"):
+        counts_by_site(workspace, recipe, strange)
 
 
 def test_a_cohort_that_was_selected_before_the_last_day_is_not_built_after_it(again: Callable[..., BuildResult]) -> None:

@@ -33,10 +33,7 @@ def sqlite_engine(path: Path) -> Engine:
         raise InputOutputError(
             f"registry {path} cannot be made: {error.strerror}", "Check `registry` in pathcurate.yaml."
         ) from None
-    # SQLite takes a file that is shorter than its smallest page for an empty database, and would write over it.
-    # A link to nowhere is no file; SQLite refuses it.
-    if path.is_file() and 0 < path.stat().st_size < _LEAST_PAGE:
-        raise InputOutputError(f"registry {path} cannot be used: file is not a database", RESTORE)
+    _refuse_fragment(path)
     # mode=rw: a file that was taken away while the registry is open must be an error, not a new, empty registry.
     address = ("file://" if path.is_absolute() else "file:") + quote(os.fsencode(path)) + "?mode=rw"
 
@@ -61,12 +58,20 @@ def _beginning(engine: Engine) -> Engine:
     return engine
 
 
+def _refuse_fragment(path: Path) -> None:
+    # SQLite takes a file that is shorter than its smallest page for an empty database, and would write over it.
+    # A link to nowhere is no file; SQLite refuses it.
+    if path.is_file() and 0 < path.stat().st_size < _LEAST_PAGE:
+        raise InputOutputError(f"registry {path} cannot be used: file is not a database", RESTORE)
+
+
 def copied_engine(path: Path) -> Engine:
     """The engine of a copy of a file in memory: whatever is done with it, the file stays as it is.
 
     Raises:
         InputOutputError: the file cannot be read as a database.
     """
+    _refuse_fragment(path)
     memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     try:
         address = f"file:{quote(os.fsencode(path.absolute()))}?mode=ro"

@@ -24,6 +24,7 @@ _NEXT_LABEL = (
 # Hospitals
 
 PROVINCE = re.compile(_PROVINCES)
+_WHOLE_PROVINCE = re.compile(rf"(?:{_PROVINCES})(?:省|自治区)")
 _RUN = re.compile(r"[0-9\u3400-\u4dbf\u4e00-\u9fff]*$")
 _DETAIL = r"[\u3400-\u4dbf\u4e00-\u9fff0-9A-Za-z·#□-]"
 _PLACE_END = (
@@ -161,7 +162,7 @@ def _as_far_as_a_place(match: re.Match[str], rule: str, before: int) -> Iterator
     run = run_before(match.string, match.start(), 0, before) if before else ""
     if rule == "shape.city" and "省" not in run:
         run = run[-_LONGEST_CITY - bool(_FOUR.search(run)) :]
-    lead, province = _ADDRESS_LEAD.match(run), PROVINCE.search(run)
+    lead, province = _ADDRESS_LEAD.match(run), _WHOLE_PROVINCE.search(run)
     # 送检四川省: the name of a province is where an address begins.
     name = run[province.start() :] if province else run[lead.end() :] if lead else run
     last = _LAST_PLACE.match(re.split(f"{_NEXT_LABEL}|的", match["v"])[0])
