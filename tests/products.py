@@ -2,13 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -27,7 +28,6 @@ from pathcurate.model.registration import TestResult
 from pathcurate.model.trust import ED25519, TrustedSigner
 from pathcurate.product import Moved, Tester
 from pathcurate.product.desk import Desk
-from pathcurate.registries import Registry
 from pathcurate.registries.sql import open_registry
 from pathcurate.registryaddress import RegistryAddress
 from pathcurate.releases import find_release, read_release
@@ -39,6 +39,7 @@ from pathcurate.vault import create_vault
 from pathcurate.verification import input_states, write_seal
 from pathcurate.workspace import Workspace, load_workspace
 from tests.built import PRODUCT, Rows, copy_release, reseal
+from tests.registered import no_sync as no_sync
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 TODAY = NOW.date()
@@ -143,8 +144,7 @@ def renamed(root: Path, name: str, version: str = "1.0.0") -> Path:
     return directory
 
 
-@dataclass(frozen=True, slots=True)
-class People:
+class People(NamedTuple):
     """Keys in memory, entered into trust.yaml."""
 
     steward: Ed25519Signer
@@ -157,8 +157,6 @@ def key() -> Ed25519Signer:
 
 def enter(root: Path, name: str, roles: Sequence[str], signer: Ed25519Signer | None = None, **days: date) -> Ed25519Signer:
     """Let somebody's signatures count; their key."""
-    from base64 import b64encode
-
     signer = signer or key()
     public = b64encode(signer.public).decode()
     facts: dict[str, Any] = {"since": TODAY - timedelta(days=400), **days}
@@ -207,7 +205,9 @@ class House:
             target = self.root / "submissions" / f"{directory.parent.name}-{directory.name}-{regime}"
             return product.submit(desk, directory, regime, target)[0]
 
-    def receipt(self, release: str = "", *, signer: Ed25519Signer | None = None, pdf: Path | None = None, **parts: Any) -> Moved:
+    def receipt(
+        self, release: str = "", *, signer: Ed25519Signer | None = None, pdf: Path | None = None, **parts: Any
+    ) -> Moved:
         name = release or self.release
         given, file = self.certificate(name, pdf=pdf, **parts)
         with self.desk() as desk:
@@ -296,28 +296,49 @@ def tree(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
 
-def _made(root: Path) -> Path:
-    make_workspace(root)
-    build_in(root)
-    return root
+class Houses:
+    """Workspaces whose ``small@1.0.0`` has come to a state; each is brought there once, and copied."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: dict[str, House] = {}
+
+    def at(self, state: str, to: Path) -> House:
+        """A copy of the one whose release is in a state; of ``new`` ones it is not registered."""
+        house = self._at(state)
+        shutil.copytree(house.root, to)
+        return House(to, house.people)
+
+    def _at(self, state: str) -> House:
+        if state not in self._made:
+            root = self._folder / state
+            if state == "new":
+                make_workspace(root)
+                build_in(root)
+                people = People(enter(root, "Li Hua", ["steward"]), enter(root, "王芳", ["compliance"]))
+                self._made[state] = House(root, people)
+            else:
+                before, step = _STEPS[state]
+                self._made[state] = self.at(before, root)
+                step(self._made[state])
+        return self._made[state]
+
+
+_STEPS: Mapping[str, tuple[str, Callable[[House], object]]] = {
+    "frozen": ("new", House.register), "validated": ("frozen", House.check),
+    "compliance_checked": ("validated", lambda house: [house.sign(one) for one in house.people]),
+    "submitted": ("compliance_checked", House.submit), "registered": ("submitted", House.receipt),
+    "offered": ("registered", House.offer),
+}  # fmt: skip
+At = Callable[[str], House]
 
 
 @pytest.fixture(scope="session")
-def made_house(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The workspace that others are copies of; nobody may change it."""
-    return _made(tmp_path_factory.mktemp("products") / "w")
+def houses(tmp_path_factory: pytest.TempPathFactory) -> Houses:
+    return Houses(tmp_path_factory.mktemp("products"))
 
 
 @pytest.fixture
-def house(made_house: Path, tmp_path: Path, no_sync: None) -> House:
-    """A workspace of the test's own, with a steward and a compliance officer."""
-    return copy_house(made_house, tmp_path / "w")
-
-
-def copy_house(made: Path, to: Path) -> House:
-    shutil.copytree(made, to)
-    people = People(enter(to, "Li Hua", ["steward"]), enter(to, "王芳", ["compliance"]))
-    return House(to, people)
-
-
-Making = Callable[[Registry], object]
+def at(houses: Houses, tmp_path: Path, no_sync: None) -> At:
+    """A workspace of the test's own whose release is in a state."""
+    return lambda state: houses.at(state, tmp_path / "w")
