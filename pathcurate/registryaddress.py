@@ -80,7 +80,7 @@ def _content(file: Path) -> str:
             f"the file of the registry's password, {file}, cannot be read: {error.strerror}",
             "Check `registry` in pathcurate.yaml.",
         ) from None
-    with os.fdopen(handle, "rb") as opened:
+    try:
         state = os.fstat(handle)
         if not stat.S_ISREG(state.st_mode):
             raise UsageError(f"the registry's password is to be in {file}, which is no file", "Name a file.")
@@ -88,7 +88,9 @@ def _content(file: Path) -> str:
             raise VaultError(
                 f"the file of the registry's password, {file}, is open to others", f"Run `chmod 600 {file}` as its owner."
             )
-        content = opened.read(_MOST_BYTES + 1)
+        content = os.read(handle, _MOST_BYTES + 1)
+    finally:
+        os.close(handle)
     try:
         text = content.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:

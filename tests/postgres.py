@@ -8,6 +8,8 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -114,6 +116,23 @@ def _start(directory: Path) -> tuple[Server, "subprocess.Popen[bytes]"]:
     return Server(directory, port), process
 
 
+@contextmanager
+def started() -> Iterator[Server]:
+    """A server that runs for a while."""
+    # Not in pytest's own directory, which others cannot enter and whose name is too long for a socket.
+    directory = Path(tempfile.mkdtemp(prefix="pg-"))
+    process = None
+    try:
+        server, process = _start(directory)
+        _wait(process, directory, server.port)
+        yield server
+    finally:
+        if process is not None:
+            process.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
+            process.wait(timeout=60)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
 _SERVER = pytest.StashKey[Server]()
 
 
@@ -124,18 +143,9 @@ def postgres(request: pytest.FixtureRequest) -> Server:
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
     config = request.config
     if _SERVER not in config.stash:
-        # Not in pytest's own directory, which others cannot enter and whose name is too long for a socket.
-        directory = Path(tempfile.mkdtemp(prefix="pg-"))
-        config.add_cleanup(lambda: shutil.rmtree(directory, ignore_errors=True))
-        server, process = _start(directory)
-
-        def stop() -> None:
-            process.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
-            process.wait(timeout=60)
-
-        config.add_cleanup(stop)
-        _wait(process, directory, server.port)
-        config.stash[_SERVER] = server
+        stack = ExitStack()
+        config.add_cleanup(stack.close)
+        config.stash[_SERVER] = stack.enter_context(started())
     config.stash[_SERVER].clear()
     return config.stash[_SERVER]
 

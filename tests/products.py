@@ -39,7 +39,7 @@ from pathcurate.vault import create_vault
 from pathcurate.verification import input_states, write_seal
 from pathcurate.workspace import Workspace, load_workspace
 from tests.built import PRODUCT, Rows, copy_release, reseal
-from tests.registered import no_sync as no_sync
+from tests.registered import no_sync  # noqa: F401 -- a fixture
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 TODAY = NOW.date()
@@ -217,7 +217,7 @@ class House:
         """What an authority gives for a release: a PDF of its own."""
         release = release or self.release
         facts: dict[str, Any] = {"number": f"A-{release}", "authority": "示例交易所", "issued": TODAY, **parts}
-        file = pdf or a_pdf(self.root / "post" / f"{release}-{facts['number']}.pdf".replace("/", "-"))
+        file = pdf or a_pdf(self.root.parent / "post" / f"{release}-{facts['number']}.pdf".replace("/", "-"))
         return certificate_of(file, release=release, scheme="zj-data-ip", **facts), file
 
     def offer(self, release: str = "") -> Moved:
@@ -339,6 +339,6 @@ def houses(tmp_path_factory: pytest.TempPathFactory) -> Houses:
 
 
 @pytest.fixture
-def at(houses: Houses, tmp_path: Path, no_sync: None) -> At:
+def at(houses: Houses, tmp_path: Path, no_sync: None) -> At:  # noqa: F811
     """A workspace of the test's own whose release is in a state."""
     return lambda state: houses.at(state, tmp_path / "w")

@@ -28,7 +28,7 @@ from pathcurate.model.recipe.declared import LABEL_EVIDENCE
 from pathcurate.model.recipe.levels import LEVEL_KEYS, NUMBERS
 from pathcurate.profiles import check_recipe, load_profile
 from pathcurate.recipefile import RecipeSource, load_recipe
-from pathcurate.sqlplan.compiler import Plan, Step, compile_recipe, kept_columns
+from pathcurate.sqlplan.compiler import UNLISTED, Plan, Step, compile_recipe, kept_columns
 from pathcurate.sqlplan.labels import KEPT
 from pathcurate.sqlplan.outputs import units_sql
 from pathcurate.sqlplan.relations import unit_key
@@ -200,10 +200,10 @@ class _Selection:
         self.evidence: pa.Table = arrow_schema(LABEL_EVIDENCE).empty_table()
         self.tail: dict[int, int] = {}
         permission, *others = self.plan.steps
-        if rights.is_asked:
-            lists = permission.label if workspace.permissions else "No permission list is configured"
-            permission = replace(permission, label=f"{lists}; {rights.words}")
-        self.steps: list[Step] = [permission, *others]
+        # Without lists the step is taken for the sake of the sites alone.
+        lists = permission.label if workspace.permissions else UNLISTED
+        label = f"{lists}; {rights.words}" if rights.left_out else lists
+        self.steps: list[Step] = [replace(permission, label=label), *others]
         self._unit_key = unit_key(recipe.unit)
 
     def decide(self) -> None:

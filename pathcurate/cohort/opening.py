@@ -55,7 +55,7 @@ class Authorised:
     def words(self) -> str:
         """How many sites are left out, for people."""
         number = len(self.left_out)
-        sites = "no site is" if not number else "1 site is" if number == 1 else f"{number} sites are"
+        sites = "1 site is" if number == 1 else f"{number} sites are"
         return f"{sites} left out for want of a valid authorisation"
 
 

@@ -79,7 +79,6 @@ def _entry(desk: Desk, entry: Entry, entries: list[Entry]) -> CatalogEntry:
         certificate=_certificate(held) if held is not None else None,
         versions=[_version(desk, other) for other in entries if other.product == entry.product],
         evidence=file.evidence if file is not None else None,
-        apply=f"pathcurate product apply {entry.id}",
     )
 
 

@@ -17,6 +17,8 @@ from pathcurate.sqlplan.relations import DAY0, Relations, unit_key, unit_number
 
 DEMOGRAPHICS = {"sex": "varchar", "age_band": "varchar", "site": "varchar", "year": "bigint"}
 """What attrition counts by, with its SQL type."""
+UNLISTED = "No permission list is configured: nobody was left out for want of one"
+"""Label of the step that asks for permissions, where nothing says who has one."""
 _CODES = {number: code for code, number in NUMBERS.items()}
 
 
@@ -154,8 +156,7 @@ def _demographic(relations: Relations, name: str) -> str:
 
 def _permission(recipe: Recipe, parts: Parts, *, with_permissions: bool) -> _Test:
     if not with_permissions:
-        label = "No permission list is configured: nobody was left out"
-        return _Test(Step("permission", label, recipe.unit, "permission"), "true", "", "true")
+        return _Test(Step("permission", UNLISTED, recipe.unit, "permission"), "true", "", "true")
     passes, missing = permission(recipe, parts)
     step = Step("permission", f"Permitted for {recipe.purpose}, today, and nobody opted out", recipe.unit, "permission")
     return _Test(step, passes, f"({missing} and not {passes})" if recipe.unit == "slide" else "", passes)

@@ -32,9 +32,6 @@ _EXACT = 10**15
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # What Excel would take for a sign by its code (ISO/IEC 29500-1, 22.9.2.19).
 _CODED = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
-_MERGES = re.compile(rb"(<mergeCells\b[^>]*>)(.*?)(</mergeCells>)", re.DOTALL)
-_MERGE = re.compile(rb"<mergeCell\b[^>]*/>")
-_SHEET = re.compile(r"xl/worksheets/sheet\d+\.xml")
 _SHAPES = re.compile(rb"<(?:xdr:)?(?:sp|cxnSp|grpSp)\b")
 _LOST = {
     "xl/ctrlProps/": "form controls", "xl/slicers/": "slicers", "xl/threadedComments/": "threads of comments",
@@ -86,7 +83,7 @@ def fill_xlsx(template: bytes, values: Values, name: str = "template.xlsx") -> F
     except _BROKEN as error:
         kind = type(error).__name__
     else:
-        return Filled(packed(_sorted(out.getvalue()), parts), notes.findings)
+        return Filled(packed(out.getvalue(), parts), notes.findings)
     # Outside of the except block: errors of openpyxl quote cells.
     raise UsageError(
         f"{name} cannot be filled ({kind})", "Open it in Excel and save it again, without what is unusual in it."
@@ -225,17 +222,3 @@ def _put(cell: Cell, text: str, notes: Notes) -> None:
     cell.data_type = "s"
     if text.startswith(_FORMULA):
         cell.quotePrefix = True
-
-
-def _sorted(data: bytes) -> bytes:
-    """The file with the merged cells of each sheet in one order: openpyxl holds them in a set."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as archive, zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as target:
-        for name in archive.namelist():
-            content = archive.read(name)
-            if _SHEET.fullmatch(name):
-                content = _MERGES.sub(
-                    lambda found: found[1] + b"".join(sorted(_MERGE.findall(found[2]))) + found[3], content, count=1
-                )
-            target.writestr(name, content)
-    return out.getvalue()

@@ -82,7 +82,7 @@ def test_addresses_that_can_be(tmp_path: Path, text: str, shown: str, authentic:
         ("postgresql://steward:${vault:x}@host/db", "a secret is never written here"),
         ("postgresql://steward:@host/db", "a secret is never written here"),
         ("postgresql://steward:${env:a-b}@host/db", "the name of a variable"),
-        ("postgresql://${env:X}@host/db", "stands for the password only"),
+        ("postgresql://${env:X}@host/db", "a secret is never written here"),
         ("postgresql://u@host/${env:X}", "stands for the password only"),
         ("postgresql+psycopg://u@host/db", "is written postgresql://"),
         ("postgresql://u@host", "is written postgresql://"), ("postgresql://u@host/", "is written postgresql://"),
@@ -231,10 +231,7 @@ def test_a_server_that_is_another_is_refused(here: Session, tmp_path: Path) -> N
     file.write_text(file.read_text().replace("127.0.0.1", "localhost"))  # a name that its certificate does not have
     with pytest.raises(InputOutputError, match="cannot be used"), here.registry(here.workspace()):
         pass
-    file.write_text(file.read_text().replace("verify-full", "require"))
-    with pytest.raises(InputOutputError, match="cannot be used"), here.registry(here.workspace()):
-        pass  # with a root certificate, libpq checks for `require` as well who signed
-    file.write_text(file.read_text().replace("&sslrootcert=tls/ca.crt", ""))
+    file.write_text(file.read_text().replace("verify-full", "require"))  # encrypted, to whoever it is
     with here.registry(here.workspace()):
         pass
     assert [status for status, _ in registry_checks(here)] == ["ok", "warning"]
@@ -248,7 +245,7 @@ def test_a_server_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.Monke
         silent.listen()
         port = silent.getsockname()[1]
         address = RegistryAddress.parse(f"postgresql://u@127.0.0.1:{port}/db", tmp_path)
-        with pytest.raises(InputOutputError, match="registry db on 127.0.0.1 cannot be used") as refused:
+        with pytest.raises(InputOutputError, match=r"registry db on 127\.0\.0\.1 cannot be used") as refused:
             open_registry(address, CANARY)
         assert (refused.value.exit_code, CANARY in "".join(traceback.format_exception(refused.value))) == (3, False)
     with pytest.raises(InputOutputError, match="cannot be used"):  # nobody listens there any more
@@ -290,6 +287,7 @@ def test_a_user_who_may_only_read(postgres: Server) -> None:
     with postgres.connect() as connection:
         connection.execute("drop role if exists auditor")
         connection.execute("create role auditor login")
+        connection.execute("grant usage on schema public to auditor")
         connection.execute("grant select on all tables in schema public to auditor")
     auditor = RegistryAddress.parse(
         f"postgresql://auditor@:{postgres.port}/registry?host={postgres.directory}", Path(tempfile.gettempdir())

@@ -1,12 +1,11 @@
 """A registry that version 0.9.0 made becomes one of today, and what was signed of it stays true.
 
-``tests/fixtures/registries/0.9.0.db`` was made with that version's own ``open_registry`` and ``register`` on an empty file with
-pages of 512 bytes, so that it is small: four versions, with the values that :func:`was_entered` repeats.
+``tests/fixtures/registries/0.9.0.db`` was made with that version's own ``open_registry`` and ``register`` on an empty file
+with pages of 512 bytes, so that it is small: four versions, with the values that :func:`was_entered` repeats.
 """
 
 import contextlib
 import json
-import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -186,11 +185,11 @@ def read_only(unprivileged: Path) -> Path:
 
 
 def test_one_that_cannot_be_written_says_what_to_do(read_only: Path) -> None:
-    with pytest.raises(InputOutputError, match="made by an earlier version .*readonly") as refused:
+    with pytest.raises(InputOutputError, match=r"made by an earlier version .*readonly") as refused:
         open_registry(read_only)
     assert "Let somebody who may write it" in refused.value.hint
     with look_at_registry(read_only) as registry:
         assert registry is not None
         assert registry.verify() == []
-    assert os.listdir(read_only.parent) == ["registry.db"]
+    assert list(read_only.parent.iterdir()) == [read_only]
     assert read_only.read_bytes() == OLD.read_bytes()

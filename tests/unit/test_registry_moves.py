@@ -136,7 +136,7 @@ def test_withdrawal_ends_contracts_and_deliveries(traded: Place) -> None:
         assert said["in-force"] == {"because": "release thorax@1.0.0: withdraw"}
         assert said["d-started"] == {"because": "contract in-force: terminate"}
         for opened in (contract("late"), delivery("late", "in-force")):
-            with pytest.raises(PlanIncompleteError, match="is (withdrawn|terminated); this needs it to be"):
+            with pytest.raises(PlanIncompleteError, match=r"is (withdrawn|terminated); this needs it to be"):
                 registry.open(opened)
         again = registry.transition(command("withdraw"))
         assert (again.is_new, again.also) == (False, ())
@@ -153,7 +153,7 @@ def test_suspension_stops_what_runs_and_nothing_else(traded: Place) -> None:
             "d-completed": "completed", "d-destroyed": "destroyed", "d-prepared": "suspended", "d-settled": "settled",
             "d-started": "suspended",
         }  # fmt: skip
-        with pytest.raises(PlanIncompleteError, match="release thorax@1.0.0 is suspended; this needs it to be offered"):
+        with pytest.raises(PlanIncompleteError, match=r"release thorax@1\.0\.0 is suspended; this needs it to be offered"):
             registry.transition(command("resume", "in-force", Machine.CONTRACT))
         registry.transition(command("resume"))
         with pytest.raises(PlanIncompleteError, match="contract in-force is suspended"):
@@ -280,7 +280,7 @@ def test_one_certificate_is_of_one_release(place: Place) -> None:
         registry.transition(given)
         assert not registry.transition(given).is_new
         head = registry.head()
-        with pytest.raises(DigestMismatchError, match="certificate is bound to the release thorax@1.0.0 already"):
+        with pytest.raises(DigestMismatchError, match=r"bound to the release thorax@1\.0\.0 already"):
             registry.transition(replace(given, subject="bone@1.0.0"))
         assert registry.head() == head
         bone = registry.get("bone", "1.0.0")
@@ -296,7 +296,7 @@ def test_one_certificate_is_of_one_release(place: Place) -> None:
 
 def test_what_is_not_there_is_said(place: Place) -> None:
     with open_registry(place) as registry:
-        with pytest.raises(UsageError, match="release `thorax@1.0.0` is not registered"):
+        with pytest.raises(UsageError, match=r"release `thorax@1\.0\.0` is not registered"):
             registry.transition(command("check"))
         registry.register(entry())
         with pytest.raises(UsageError, match="a release has no command `sell`"):

@@ -136,7 +136,7 @@ class Registered(RuleBasedStateMachine):
 
     @precondition(lambda self: self.model.things)
     @rule(
-        data=st.data(), any_name=st.booleans(), sets=st.sampled_from([{}, {}, {"certificate": "C-1"}, {"price": {"fen": 5}}]),
+        data=st.data(), any_name=st.booleans(), sets=st.sampled_from([{}, {}, {"terms": "T-1"}, {"price": {"fen": 5}}]),
         says=st.sampled_from([{}, {"because": "so"}]), claims=st.sampled_from([[], [], [("certificate", "C-1")]]),
     )  # fmt: skip
     def transition(

@@ -227,6 +227,7 @@ def test_what_is_unknown_or_not_given_is_told_once_each() -> None:
     [
         "{{ 'a' * 9999999999 }}",
         "{{ (10 ** 10) ** 10 }}",
+        "{{ (7 * 7) }}",
         "{{ range(9) }}",
         "{{ 数据名称.upper() }}",
         "{{ 数据名称 | attr('__class__') }}",
@@ -253,11 +254,14 @@ def test_a_template_can_do_nothing_but_name_values(attack: str) -> None:
         fill_docx(word(attack), VALUES, "t.docx")
 
 
-@pytest.mark.parametrize("name", ["__class__", "__init__.__globals__", "_found", "child", "text", "items", "7 * 7"])
+@pytest.mark.parametrize(
+    "name", ["__class__", "__init__.__globals__", "_found", "child", "text", "items", "changed", "previtem"]
+)
 def test_pythons_names_are_no_names(name: str) -> None:
     names = f"数据名称.{name}", f"登记主体['{name}']", name, f"loop.{name}"
-    filled = fill_docx(word(*(f"{{{{ {each} }}}}" for each in names)), VALUES)
-    assert paragraphs(filled) == [""] * 4
+    looped = f"{{% for 权 in 权利类型 %}}{{{{ loop.{name} }}}}{{% endfor %}}"
+    filled = fill_docx(word(*(f"{{{{ {each} }}}}" for each in names), looped), VALUES)
+    assert paragraphs(filled) == [""] * 5
     assert {rule for rule, _ in rules(filled)} == {"unknown_name"}
 
 
@@ -498,6 +502,8 @@ def test_the_same_template_and_values_give_the_same_bytes_in_any_process(tmp_pat
     environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": str(Path(__file__).parents[2])}
     there = subprocess.run(command, capture_output=True, check=True, env=environment).stdout.decode().split()
     assert there == [hashlib.sha256(content).hexdigest() for content in here]
+    core = "docProps/core.xml"
+    assert part(fill_xlsx(_EXCEL, values).content, core) == part(_EXCEL, core)
     for content in here:
         # Nothing in it is of today: whenever it is made, it is the same.
         with zipfile.ZipFile(io.BytesIO(content)) as archive:

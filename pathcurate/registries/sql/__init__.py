@@ -30,7 +30,7 @@ from pathcurate.model.product import Command, Entry, Event, Opened, State, Step,
 from pathcurate.registries.sql.ledger import Ledger, by_id, find, holds, wrong_state
 from pathcurate.registries.sql.migration import migrate
 from pathcurate.registries.sql.opening import WRITES, copied_engine, postgresql_engine, sqlite_engine
-from pathcurate.registries.sql.replay import chain_faults, claim_faults, subject_faults
+from pathcurate.registries.sql.replay import chain_faults, claim_faults, payloads, subject_faults
 from pathcurate.registries.sql.rows import (
     FIRST_PREVIOUS,
     MALFORMED,
@@ -400,4 +400,5 @@ class SqlRegistry:
             events = connection.execute(select(EVENTS).order_by(EVENTS.c.seq)).all()
             subjects = connection.execute(select(SUBJECTS)).all()
             claims = connection.execute(select(CLAIMS)).all()
-        return [*chain_faults(events, count, head), *subject_faults(events, subjects), *claim_faults(events, claims)]
+        read = payloads(events)
+        return [*chain_faults(events, count, head), *subject_faults(read, subjects), *claim_faults(read, claims)]

@@ -1,13 +1,16 @@
 """What verify looks for: the events of a registry are played again, and what stands in its tables must come of it."""
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from sqlalchemy import Row
 
 from pathcurate.digests import canonical_json
 from pathcurate.registries.sql.rows import FIRST_PREVIOUS, MALFORMED, payload_of, recomputed
+
+Read: TypeAlias = tuple[Row[Any], Mapping[str, Any] | None]
+"""An event and what it says."""
 
 _COLUMNS = ("product", "version", "parent", "state", "facts", "opened_at", "actor", "last")
 
@@ -35,12 +38,26 @@ def _numbered(first: int, last: int) -> str:
     return f"event {first} is" if first == last else f"events {first} to {last} are"
 
 
-def subject_faults(events: Sequence[Row[Any]], subjects: Sequence[Row[Any]]) -> Iterator[str]:
+def payloads(events: Sequence[Row[Any]]) -> list[Read]:
+    """Events with what they say, None if that cannot be read."""
+    return [(row, _payload(row)) for row in events]
+
+
+def _payload(row: Row[Any]) -> Mapping[str, Any] | None:
+    try:
+        return payload_of(row)
+    except (KeyError, *MALFORMED):
+        return None
+
+
+def subject_faults(events: Sequence[Read], subjects: Sequence[Row[Any]]) -> Iterator[str]:
     """Subjects that are not what their events made of them."""
     played: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in events:
+    for row, payload in events:
         try:
-            _play(played, row)
+            if payload is None:
+                raise ValueError("it cannot be read")
+            _play(played, row, payload)
         except (KeyError, *MALFORMED):
             played.setdefault((row.machine, row.subject), {"seqs": [row.seq]})["broken"] = True
     for subject in sorted(
@@ -55,8 +72,7 @@ def subject_faults(events: Sequence[Row[Any]], subjects: Sequence[Row[Any]]) -> 
         yield f"event {made['seqs'][0]}: the {machine} that it made is missing"
 
 
-def _play(played: dict[tuple[str, str], dict[str, Any]], row: Row[Any]) -> None:
-    payload = payload_of(row)
+def _play(played: dict[tuple[str, str], dict[str, Any]], row: Row[Any], payload: Mapping[str, Any]) -> None:
     made = played.get((row.machine, row.subject))
     if made is None:
         made = played[row.machine, row.subject] = {
@@ -99,12 +115,13 @@ def _different_facts(stored: Any, made: dict[str, Any]) -> list[str]:
 _NO = object()
 
 
-def claim_faults(events: Sequence[Row[Any]], claims: Sequence[Row[Any]]) -> Iterator[str]:
+def claim_faults(events: Sequence[Read], claims: Sequence[Row[Any]]) -> Iterator[str]:
     """Claims that no event made, or that are gone."""
     made: dict[tuple[str, str], tuple[str, str, int]] = {}
-    for row in events:
+    for row, payload in events:
+        if payload is None:
+            continue
         try:
-            payload = payload_of(row)
             listed = [("release", payload["sets"]["release_digest"])] if row.key is None else payload.get("claims", ())
             made |= dict.fromkeys(((kind, value) for kind, value in listed), (row.machine, row.subject, row.seq))
         except (KeyError, *MALFORMED):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 from sqlalchemy import Row
 
@@ -40,19 +40,48 @@ class EventRow(NamedTuple):
 
 
 def event_digest(row: Mapping[str, Any]) -> str:
-    """The digest of an event: of the canonical JSON of all its columns but the digest, the payload as JSON in it."""
+    """The digest of an event: of the canonical JSON of all its columns but the digest, the payload as JSON in it.
+
+    Args:
+        row: columns by name; the payload is canonical JSON, and so stands in the whole as it is.
+    """
     left_out = {"digest", *(_SINCE_2 if row.get("key") is None else ())}
-    parts = {name: value for name, value in row.items() if name not in left_out}
-    return sha256_text(canonical_json({**parts, "payload": json.loads(row["payload"])}))
+    parts = (
+        f'"{name}":{row[name] if name == "payload" else canonical_json(row[name]).decode()}'
+        for name in sorted(row) if name not in left_out
+    )  # fmt: skip
+    return sha256_text(f"{{{','.join(parts)}}}".encode())
 
 
 def recomputed(row: Row[Any] | EventRow) -> str | None:
     """The digest that the event should have, None if a column holds what no event can."""
     try:
-        is_canonical = canonical_json(json.loads(row.payload)) == row.payload.encode()
-        return event_digest(row._asdict()) if is_canonical else None
+        return event_digest(row._asdict()) if _is_canonical(row.payload) else None
     except (*MALFORMED, AttributeError):
         return None
+
+
+def _is_canonical(payload: str) -> bool:
+    value = _STRICT.decode(payload)
+    # Canonical JSON has its keys in the order of UTF-16, which is that of code points below the surrogates. A registry
+    # has hundreds of thousands of events, and this is ten times as fast.
+    found = _SORTED.encode(value) if max(payload) < "\ud800" else canonical_json(value).decode()
+    return found == payload
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(f"canonical JSON of an event holds no {text}")
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if abs(number) >= 2**53:
+        _refuse("integer of 2**53 or more")
+    return number
+
+
+_STRICT = json.JSONDecoder(parse_float=_refuse, parse_constant=_refuse, parse_int=_whole)
+_SORTED = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
 
 
 def payload_of(row: Row[Any] | EventRow) -> Mapping[str, Any]:

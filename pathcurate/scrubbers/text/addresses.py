@@ -49,7 +49,8 @@ _NO_ADDRESS = re.compile(
 )
 _POSTCODE = Searched(
     r"(?:邮[ ]?编|邮政编码|邮码|Zip(?: ?[Cc]ode)?|ZIP|Postcode|postcode|Postal [Cc]ode)[ ]{0,3}[:=]?[ ]{0,3}"
-    r"(?P<v>[0-9]{5,6}(?:-[0-9]{4})?|[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2})(?![0-9A-Za-z])"
+    r"(?P<v>[0-9]{5,6}(?:-[0-9]{4})?|[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2})(?![0-9A-Za-z])|"
+    rf"(?P<w>[1-9](?<![0-9A-Za-z.-][1-9])[0-9]{{5}}[ ]?)(?=(?:{_PROVINCES})|{_HAN}{{2,4}}市{_HAN})"
 )
 _ADDRESS = Searched(
     rf"(?P<v>(?:{_PROVINCES})(?:省|市|自治区|壮族自治区|回族自治区|维吾尔自治区|特别行政区|特区)?+[ ]?"
@@ -59,7 +60,7 @@ _CITY = Searched(
     rf"(?P<v>市(?![售级场面内外民])[ ]?{_HAN}{{1,5}}?(?:区|县|镇|街道|乡|市|路|大道)(?:{_DETAIL}|[ ](?=[0-9])){{0,40}})"
 )
 _COUNTY = Searched(
-    rf"(?P<v>(?:县|旗(?<=[前后中左右]旗)|盟(?={_HAN}{{1,6}}旗)|自治州|"
+    rf"(?P<v>(?:县|区(?<![病灶院园社辖校叶靶发地片]区)(?={_HAN}{{1,5}}(?:镇|街道|乡))|旗(?<=[前后中左右]旗)|盟(?={_HAN}{{1,6}}旗)|自治州|"
     rf"州(?={_HAN}{{1,4}}[县市])|地区(?={_HAN}{{1,4}}县))[ ]?(?!{_HAN}{{0,9}}(?:医"
     rf"院|卫生院))"
     rf"{_HAN}{{1,6}}?(?:乡|镇|苏木|街道|村|路|县|(?<=[前后中左右])旗)(?:{_DETAIL}|[ ](?=[0-9])){{0,30}})"
@@ -86,7 +87,7 @@ _LIVES = Searched(
 _PARTS_OF_ADDRESSES = (
     (_ADDRESS, "shape.address", (), 0),
     (_CITY, "shape.city", ("市",), 8),
-    (_COUNTY, "shape.county", ("县", "旗", "州", "盟"), 8),
+    (_COUNTY, "shape.county", ("县", "旗", "州", "盟", "区"), 8),
     (_STREET, "shape.street", ("路", "街", "大道", "巷", "弄", "胡同", "小区", "花园", "公寓", "新村", "家园", "苑", "社区",
     "大厦", "广场", "大院"), 8),
     (_VILLAGE, "shape.village", ("村", "屯", "庄", "社区", "居委会", "队", "组"), 5),
@@ -137,9 +138,9 @@ def find_addresses(normal: str) -> Iterator[Removal]:
         if holds(normal, needs):
             for match in pattern.finditer(normal):
                 yield from _as_far_as_a_place(match, rule, before)
-    if holds(normal, ("邮", "ode", "Zip", "ZIP")):
+    if holds(normal, ("邮", "ode", "Zip", "ZIP", "市", "省", "京", "沪", "津", "渝")):
         for match in _POSTCODE.finditer(normal):
-            yield Removal(*match.span("v"), Kind.ADDRESS, "label.postcode")
+            yield Removal(*match.span(match.lastgroup or "v"), Kind.ADDRESS, "label.postcode")
 
 
 def _where_somebody_lives(normal: str) -> Iterator[Removal]:

@@ -125,7 +125,7 @@ _RULES = (
                      r"|(?:lab|office|desk|sec(?:retary)?|reception|team|clinic|pager|(?<=[a-z] )on|(?<=[a-z] )at)[ ]"
                      r"(?P<w>x[0-9]{3,5}(?<!00))(?![0-9A-Za-z])"
                      r"|(?<=[a-z] )(?:at|on)[ ](?P<u>[2-9]-[0-9]{4})(?=[ ]?[.,;)\n]|[ ]?$)")),
-    _shaped("shape.phone_masked_en", Kind.PHONE, r"(?:[0-9]{3,5}[ -]){1,2}[0-9]{0,3}[xX*]{1,4}[0-9]{1,4}"),
+    _shaped("shape.phone_masked_en", Kind.PHONE, r"(?:[0-9]{3,5}[ -]){1,2}(?:[0-9]{1,3}[xX*]{1,4}[0-9]{1,3}|[xX*]{3,4}[0-9]{0,2})"),
     _shaped("shape.phone_en", Kind.PHONE,
             r"1[-. ](?:\([2-9][0-9]{2}\)|[2-9][0-9]{2})[-. ][0-9]{3}[-. ][0-9]{4}"
             r"|[2-9][0-9]{2}(?:\.|-|/|\)[ ]?|[ ])[2-9][0-9]{2}[-.][0-9]{4}(?:,?[ ]?(?:x|ext\.?|extn\.?|extension"

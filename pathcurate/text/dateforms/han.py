@@ -15,10 +15,10 @@ _BEFORE: Final = re.compile(
 """What stands before 月; from there on a text is read, as it occurs in few places."""
 _BEHIND: Final = re.compile(
     rf"月(?: ?(?P<d>{DAY})(?: ?(?P<u>[日号])(?!龄)|{_LAST_DAY}|(?P<n>(?= ?(?:[,.。;)\]、:\n行因于在送收做晚早夜来转出取签"
-    rf"发办寄入住]|上午|下午|凌晨|中午|\Z)))))?"
+    rf"发办寄入住借还]|复[查诊片]|手术|活检|穿刺|切除|就诊|冰冻|上午|下午|凌晨|中午|\Z)))))?"
 )
 _DONE_ON: Final = re.compile(
-    r" ?(?:[送收做签发办寄取]|[晚早夜][上间]?[0-9一二三四五六七八九十]|[上下]午|凌晨|中午|入院|出院|来[院诊])(?!次|例)"
+    r" ?(?:[送收做签发办寄取借还]|复[查诊片]|手术|活检|穿刺|切除|就诊|冰冻|[晚早夜][上间]?[0-9一二三四五六七八九十]|[上下]午|凌晨|中午|入院|出院|来[院诊])(?!次|例)"
 )
 _LOOKBACK: Final = 14
 _MONTH_ENDS: Final = frozenset("0123456789一二三四五六七八九十元正 ")
