@@ -125,14 +125,17 @@ def build_in(root: Path, *, version: str = "1.0.0", permissions: bool = True) ->
     return build(workspace, source, actor="builder", today=TODAY, no_permissions=not permissions).release.directory
 
 
-def renamed(root: Path, name: str, version: str = "1.0.0") -> Path:
-    """A release of its own, made of ``small@1.0.0``: other name or version, other digest, the same tables and sources."""
+def renamed(root: Path, name: str, version: str = "1.0.0", **deid: int | None) -> Path:
+    """A release of its own, made of ``small@1.0.0``: other name or version, other digest, the same tables and sources.
+
+    What ``deid`` says is what its manifest says of disclosure.
+    """
     workspace = load_workspace(root / "pathcurate.yaml")
     old = read_release(workspace.releases / "small" / "1.0.0")
     directory = copy_release(old.directory, workspace.releases / name / version)
     shutil.rmtree(directory / "attestations", ignore_errors=True)
     manifest = json.loads((directory / MANIFEST_NAME).read_bytes())
-    manifest |= {"product": name, "version": version}
+    manifest |= {"product": name, "version": version, "deid": {**manifest["deid"], **deid}}
     manifest["urn"] = manifest["urn"].replace(":small:", f":{name}:").replace("1.0.0", version)
     (directory / MANIFEST_NAME).write_text(json.dumps(manifest, ensure_ascii=False), encoding="utf-8")
     reseal(directory)

@@ -137,6 +137,9 @@ def show_command(session: Session, product: str) -> None:
     if held is not None:
         until = f", valid until {held['valid_until']}" if held["valid_until"] else ""
         lines.append(f"  certificate {held['number']} of {held['authority']}, {held['issued']}{until}")
+    if (quality := entry.facts.get("quality")) is not None:
+        score = f" ({quality['score']})" if quality["score"] else ""
+        lines.append(f"  quality  {quality['grade']}{score} by {quality['assessor']}, {quality['issued']}")
     for step in steps:
         lines.append(f"  next: {step.command}" + (", which still needs" if step.lacks else ""))
         lines += [line for lack in step.lacks for line in (f"    - {lack.what}", f"      {lack.how}")]

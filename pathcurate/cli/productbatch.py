@@ -35,7 +35,7 @@ def receive_many(session: Session, table: Path, folder: Path, signer: "Signer | 
     certificates, findings = read_certificates(table.absolute(), folder.absolute(), today=session.now.date())
     plain = [path for path in sorted(folder.absolute().rglob("*")) if path.is_file() and not path.is_symlink()]
     files = {file_sha256(path): path for path in plain}
-    goals = [Goal(number, one.release, one.scheme, (one, files[one.sha256])) for number, one in enumerate(certificates, 1)]
+    goals = [Goal(0, one.release, certificate=(one, files[one.sha256])) for one in certificates]
     return _run(session, goals, findings, [(signer, None)] if signer is not None else [], Path())
 
 
@@ -60,7 +60,7 @@ def _run(
         {"done": len(done), "changed": changed, "refused": refused,
          "rows": [asdict(one) for one in outcomes], "findings": [finding.as_dict() for finding in findings]},
         [f"{counted(len(done), 'product')} done, {changed} of them in this run; {refused} refused",
-         *(f"  {finding.message}" for finding in findings)],
+         *(f"  {finding.subject}: {finding.message}" for finding in findings)],
     )  # fmt: skip
     return int(refused > 0)
 
@@ -68,7 +68,8 @@ def _run(
 def _row_lines(outcome: "RowOutcome") -> Iterator[str]:
     state = outcome.state or "not registered"
     what = "refused" if outcome.lacks else "done" if outcome.is_changed else "as it was"
-    yield f"  row {outcome.row:>3}  {outcome.release:<40} {state:<20} {what}"
+    row = f"row {outcome.row:>3}  " if outcome.row else ""
+    yield f"  {row}{outcome.release:<40} {state:<20} {what}"
     for lack in outcome.lacks:
         yield f"           - {lack.what}"
         if lack.how:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +18,9 @@ from pathcurate.cli.productdesk import (
     tested,
 )
 from pathcurate.cli.session import Session, common_options
+
+if TYPE_CHECKING:
+    from pathcurate.model.registration import Assessment
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 
@@ -116,6 +120,8 @@ def submit_command(session: Session, release: str, regime: str, target: Path) ->
 @click.option("--says", type=click.Choice(["notice", "object", "return"]),
               help="What the authority says before it decides: public notice, an objection, sent back.")  # fmt: skip
 @click.option("--note", default="", help="Its words.")
+@click.option("--grade", help="It is no certificate, but a report on the data's quality: the grade that it gives.")
+@click.option("--score", default="", help="With --grade: the score that it gives.")
 @click.option("--table", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="Of many: a table of releases, numbers, days and files (CSV or Excel).")  # fmt: skip
 @click.option("--folder", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Where the table's files lie.")
@@ -134,6 +140,8 @@ def receipt_command(
     valid_until: datetime | None,
     says: str | None,
     note: str,
+    grade: str | None,
+    score: str,
     table: Path | None,
     folder: Path | None,
     key: Path | None,
@@ -142,13 +150,14 @@ def receipt_command(
     """Keep what an authority has said, or its certificate.
 
     RELEASE is a directory, NAME@VERSION, or NAME for its highest version. A certificate is bound to the release's digest:
-    one file and one number belong to one release alone. With --table and --folder many are entered at once.
+    one file and one number belong to one release alone. With --table and --folder many are entered at once. With --grade
+    it is a report of somebody who has assessed the quality of the data.
 
     \b
     Example:
       pathcurate product receipt demo_he_2023 --certificate cert.pdf --number A1 --authority 示例交易所 --issued 2026-11-20
     """
-    from pathcurate.product import receipt, told
+    from pathcurate.product import assess, receipt, told
 
     signer = signer_of(key, passphrase_file)
     if table is not None:
@@ -166,6 +175,11 @@ def receipt_command(
             return 0
         if certificate is None or number is None or authority is None or issued is None:
             raise click.UsageError("A certificate needs --certificate, --number, --authority and --issued.")
+        if grade is not None:
+            given_grade = _assessment(grade, score, authority, number, issued, certificate)
+            moved = assess(desk, directory, given_grade, certificate.absolute())
+            show_moved(session, moved, [f"  quality {grade} by {authority}, {given_grade.sha256}"])
+            return 0
         from pathcurate.certificates import certificate_of
         from pathcurate.releases import read_release
 
@@ -177,6 +191,16 @@ def receipt_command(
         moved = receipt(desk, directory, given, certificate.absolute(), signer)
     show_moved(session, moved, [f"  certificate {given.number} of {given.authority}, {given.sha256}"])
     return 0
+
+
+def _assessment(grade: str, score: str, assessor: str, number: str, issued: datetime, file: Path) -> "Assessment":
+    from pathcurate.digests import sha256_text
+    from pathcurate.model.certificate import is_line
+    from pathcurate.model.registration import Assessment
+
+    if not all(is_line(text) for text in (grade, assessor, number)) or not (score == "" or is_line(score)):
+        raise click.UsageError("--grade, --score, --authority and --number are one line each.")
+    return Assessment(grade, assessor, number, issued.date(), sha256_text(file.read_bytes()), score)
 
 
 @click.command("offer")

@@ -24,6 +24,7 @@ from pathcurate.model.series import SERIES
 from pathcurate.model.slide import FILES, SLIDES
 from pathcurate.pseudonyms import Layer, Pseudonyms
 from pathcurate.releases import Release
+from pathcurate.rights.withdrawn import read_withdrawals
 from pathcurate.slidefiles import LayerCodes
 from pathcurate.storage import path_text
 from pathcurate.tables import Catalog, column_values, read_parquet
@@ -343,12 +344,13 @@ class _Choice:
 
 
 def _opted_out(workspace: Workspace) -> set[tuple[str, str | None]]:
-    """Whom today's lists forbid to give away: subject and code."""
+    """Whom today's lists forbid to give away, and sites that were withdrawn: subject and code."""
+    gone: set[tuple[str, str | None]] = {("site", one.site) for one in read_withdrawals(workspace)}
     path = workspace.vault / "criteria" / "permissions.parquet"
     if not path.is_file():
-        return set()
+        return gone
     rows = read_parquet(path, ("subject", "subject_code", "opt_out")).to_pylist()
-    return {(row["subject"], row["subject_code"]) for row in rows if row["opt_out"]}
+    return gone | {(row["subject"], row["subject_code"]) for row in rows if row["opt_out"]}
 
 
 def _drawn(workspace: Workspace, catalog: Catalog) -> dict[str, tuple[bytes, ...]]:

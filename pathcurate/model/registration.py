@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 
@@ -76,6 +77,34 @@ class RecordedSignature:
 def recorded_signatures(facts: Mapping[str, Any]) -> tuple[RecordedSignature, ...]:
     """The signatures among the facts of a release."""
     return tuple(RecordedSignature(**one) for one in facts.get("signatures", ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What somebody else has said of the data's quality, after TC609-5-2025-04 or another scheme.
+
+    Attributes:
+        grade: such as ``优`` or ``A``, as they write it.
+        assessor: who they are.
+        number: of their report.
+        issued: its day.
+        sha256: of its file, as ``sha256:`` and 64 digits.
+        score: that they gave, as they write it; empty if none.
+    """
+
+    grade: str
+    assessor: str
+    number: str
+    issued: date
+    sha256: str
+    score: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        """As plain JSON values."""
+        return {
+            "grade": self.grade, "score": self.score, "assessor": self.assessor, "number": self.number,
+            "issued": self.issued.isoformat(), "sha256": self.sha256,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

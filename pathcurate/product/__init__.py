@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pathcurate.digests import file_sha256
+from pathcurate.digests import sha256_text
 from pathcurate.errors import DigestMismatchError, PathcurateError, PlanIncompleteError, UsageError
 from pathcurate.lifecycle import lifecycle
 from pathcurate.model.certificate import Certificate
 from pathcurate.model.lifecycle import Machine
 from pathcurate.model.product import Command, Entry, State, Step, Subject
-from pathcurate.model.registration import Lack, RecordedSignature, TestResult
+from pathcurate.model.registration import Assessment, Lack, RecordedSignature, TestResult
 from pathcurate.model.rights import Withdrawal
 from pathcurate.product import statements
 from pathcurate.product.desk import Desk
@@ -180,7 +180,8 @@ def receipt(desk: Desk, directory: Path, certificate: Certificate, file: Path, s
     release, entry = desk.entered(directory)
     if certificate.release not in {entry.id, release.digest}:
         raise DigestMismatchError(f"the certificate is of another release than {entry.id}", "Find out whose it is.")
-    if file_sha256(file) != certificate.sha256:
+    content = file.read_bytes()  # once: it is kept as it was looked at
+    if sha256_text(content) != certificate.sha256:
         raise DigestMismatchError(
             "the certificate's file is not the one whose digest is named", "Find out which one the authority gave."
         )
@@ -200,7 +201,7 @@ def receipt(desk: Desk, directory: Path, certificate: Certificate, file: Path, s
     _demand_own(desk, entry, certificate)
     command = replace(command, sets={**command.sets, **_receipt_signed(desk, evidence, certificate, signer)})
     kept = private_directory(desk.workspace.products / "certificates") / f"{certificate.sha256.removeprefix('sha256:')}.pdf"
-    write_bytes(kept, file.read_bytes())
+    write_bytes(kept, content)
     return _moved(desk, release, desk.registry.transition(command))
 
 
@@ -239,6 +240,25 @@ def _receipt_signed(desk: Desk, evidence: Evidence, certificate: Certificate, si
     statement = statements.registration_receipt(desk, evidence.release, certificate)
     _, digest = lay(desk, evidence.release, name, signer, lambda: statement, evidence.trust)
     return dict(with_signature(evidence.entry, RecordedSignature(role, known.name, signer.keyid, f"{name}.json", digest)))
+
+
+def assess(desk: Desk, directory: Path, assessment: Assessment, file: Path) -> Moved:
+    """Keep what somebody else has said of the quality of a release; the newest counts, earlier ones stay in the history.
+
+    Raises:
+        DigestMismatchError: the file is not the report whose digest is named, or is that of another release.
+        PlanIncompleteError: the release was never checked, or has ended.
+    """
+    release, entry = desk.entered(directory)
+    _demand_state(entry, "assess")
+    content = file.read_bytes()
+    if sha256_text(content) != assessment.sha256:
+        raise DigestMismatchError("the report's file is not the one whose digest is named", "Find out which one is right.")
+    claims = (("quality report", assessment.sha256),)
+    command = desk.command(entry, "assess", sets={"quality": assessment.as_dict()}, claims=claims)
+    kept = private_directory(desk.workspace.products / "reports") / f"{assessment.sha256.removeprefix('sha256:')}"
+    write_bytes(kept, content)
+    return _moved(desk, release, desk.registry.transition(command))
 
 
 def offer(desk: Desk, directory: Path) -> Moved:

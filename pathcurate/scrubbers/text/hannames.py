@@ -89,8 +89,8 @@ _FAMILIAR = re.compile(
     rf"(?=[ ]{{0,4}}(?:[。,;、)/\n]|$)|[ ]{{1,4}}[{HAN}])"
 )
 _SIGNED_SHORT = re.compile(
-    r"(?:(?P<surname>[A-Z][a-z]{1,5})|[B-DF-HJ-NP-TW-Z]{3})(?![0-9A-Za-z+(-])(?=[ ]*(?:$|"
-    r"[\n。/])|[ ]{2}|[ ][12][0-9]{3}[-/.])"
+    r"(?:(?P<surname>[A-Z][a-z]{1,5})(?:[ ][A-Z]{1,2})?|[B-DF-HJ-NP-TW-Z]{3})(?![0-9A-Za-z+(-])(?=[ ]*(?:$|"
+    r"[\n。/])|[ ]{2}|[ ][12][0-9]{3}[-/.]|(?<=[a-z] [A-Z]{2})[ ]?[,;)|])"
 )
 _NO_INITIALS = frozenset(
     {"CMV", "HPV", "HBV", "HCV", "HSV", "TCT", "LCT", "PCR", "NGS", "MRD", "GCT", "RCC", "TTF", "LCH", "MDS", "MPN", "PTC",
@@ -231,7 +231,7 @@ def _short_signature(normal: str, start: int) -> int | None:
     found = _SIGNED_SHORT.match(normal, start)
     if found is None:
         return None
-    word = found[0].lower()
+    word = (found["surname"] or found[0]).lower()
     is_surname = found["surname"] is not None and word in name_words().pinyin and word not in name_words().latin
     is_initials = found["surname"] is None and not (word in medical_latin() or found[0] in _NO_INITIALS)
     return found.end() if is_surname or is_initials else None
@@ -488,7 +488,7 @@ def _masked_names(normal: str) -> Iterator[Removal]:
     """Names that the sender has hidden in part: 李**, 张某某."""
     for found in _HIDDEN.finditer(normal):
         start = found.start()
-        if normal[start - 1 : start].isascii():
+        if normal[start - 1 : start].isascii() or normal.startswith("式", found.end()):
             continue
         surname = 2 if start > 0 and normal[start - 2 : start] in name_words().compound else 1
         first = start - surname
