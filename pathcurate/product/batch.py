@@ -78,7 +78,8 @@ def _one(desk: Desk, goal: Goal, pen: Pen) -> RowOutcome:
         directory = find_release(desk.workspace.releases, goal.release, desk.workspace.root)
         if goal.certificate is not None:
             by = [signer for signer, role in pen.signers if role in {None, "compliance"}]
-            entry = receipt(desk, directory, *goal.certificate, by[0] if by else None).entry
+            _, entry = desk.entered(directory)
+            receipt(desk, directory, *goal.certificate, by[0] if by else None)
         else:
             entry, _ = register(desk.registry, directory, actor=desk.actor, now=desk.now)
             _go(desk, goal, pen, directory, entry)

@@ -49,9 +49,7 @@ def test_words_beside_roles_stay(text: str) -> None:
     assert short_names(text) == set()
 
 
-@pytest.mark.parametrize(
-    ("text", "login"), [("dai_xm 于14:20修改", "dai_xm"), ("Printed by path_wangyu @", "path_wangyu")]
-)
+@pytest.mark.parametrize(("text", "login"), [("dai_xm 于14:20修改", "dai_xm"), ("Printed by path_wangyu @", "path_wangyu")])
 def test_a_login_made_of_a_name_is_an_account(text: str, login: str) -> None:
     assert [(text[one.start : one.end], one.kind) for one in find_short_names(text)] == [(login, Kind.ACCOUNT)]
 
@@ -93,3 +91,9 @@ def test_places_lie_inside_the_text(text: str) -> None:
 @pytest.mark.parametrize("unit", ["陈、", "初诊 ", "小马哥", "签", "(", "\n陈:", "—— 陈", "a_", "14:50,陈"])
 def test_a_hostile_text_costs_what_its_length_costs(unit: str) -> None:
     assert is_proportional(lambda text: list(find_short_names(text)), lambda length: unit * (length // len(unit)))
+
+
+def test_a_name_written_by_its_sound_goes_on_to_the_verb() -> None:
+    text = f"{NUMBER}腹痛2小时急诊,敖日格乐主刀,左输卵管妊娠破裂"
+    removals = TextScrubber(SiteRules("NB01")).removals([text], KnownValues(), language="zh", year=2024)[0]
+    assert "敖日格乐" in {text[one.start : one.end] for one in removals}

@@ -70,6 +70,7 @@ _AGED = re.compile("老太(?!太)|老汉|阿[婆公]|大[娘爷妈]")
 _COUNTED = re.compile("[两二三四几各]位[ ]?$")
 _COLONS = frozenset(":=")
 _LISTS = frozenset("、/")
+_PAPERS = frozenset("单费章")
 _CALLED = frozenset({"护士", "医生", "医师", "大夫", "技师", "老师", "主任", "教授"})
 _NO_SURNAME = frozenset("向于时应和都全查与")
 _PEOPLE = frozenset("人员者师士属医官手生家任授名字章刀助诊治夫姐长办主CA")
@@ -129,8 +130,8 @@ def _removal(normal: str, start: int, end: int, kind: Kind, rule: str) -> Remova
 
 
 def _behind_label(normal: str, place: int, anchor: Anchor) -> Iterator[Removal]:
-    if normal[place : place + 1] == "单":
-        # 与申请单安庆不符: a sheet of paper, and whatever is said of it.
+    if normal[place : place + 1] in _PAPERS and not is_title_at(normal, place + 1):
+        # 与申请单安庆不符, 会诊费另计: a sheet of paper, and whatever is said of it.
         return
     gap = _GAP.match(normal, place)
     start = gap.end() if gap else place

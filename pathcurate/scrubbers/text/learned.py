@@ -216,7 +216,15 @@ def _before_title(plain: str, start: int, end: int) -> int:
         end -= 1
     if end - start == _FULL and name[_FULL - 1] in _ACTS and surname_length(name) == 1:
         end -= 1
+    if end - start >= _FULL and name_words().sounds.issuperset(name) and _is_cut_short(plain, end):
+        end += 1
     return next((place for place in range(start + 1, end) if is_title_at(plain, place)), end)
+
+
+def _is_cut_short(plain: str, end: int) -> bool:
+    """Whether one more character of a name written by its sound stands before a word that may follow one: 敖日格乐主刀."""
+    is_sign = is_han(plain[end : end + 1]) and not next_word(plain, end) and not begins_word(plain, end)
+    return is_sign and next_word(plain, end + 1) > 1
 
 
 def _score_as_name(likely: _Likely) -> float:
@@ -224,7 +232,8 @@ def _score_as_name(likely: _Likely) -> float:
     if _is_never_a_name(likely.plain[likely.start : likely.last]):
         return _NEVER
     is_sign = likely.last - likely.start == 1
-    if is_sign and _is_spaced_out(likely.plain, likely.start):
+    # 李-佛美尼综合征 is called after two.
+    if is_sign and (_is_spaced_out(likely.plain, likely.start) or likely.plain.startswith("-", likely.last)):
         return _NEVER
     return likely.score - _OF_A_SIGN * is_sign - _OF_A_WORD * _is_word(likely.plain, likely.start, likely.last)
 
