@@ -27,8 +27,9 @@ from pathcurate.product.signatures import lay, role_of, trusted, with_signature
 from pathcurate.registries import Registry
 from pathcurate.releases import Release, verify_release
 from pathcurate.rights.withdrawn import withdraw_site as record_withdrawal
+from pathcurate.roles import shared_directory
 from pathcurate.signing import Signer, Verified, lacking
-from pathcurate.storage import private_directory, write_bytes
+from pathcurate.storage import write_bytes
 from pathcurate.submission import Bundle, write_bundle
 
 Tester = Callable[[Path], TestResult]
@@ -200,8 +201,8 @@ def receipt(desk: Desk, directory: Path, certificate: Certificate, file: Path, s
     # Before anything is signed: the registry would refuse it too, but the signature would lie there.
     _demand_own(desk, entry, certificate)
     command = replace(command, sets={**command.sets, **_receipt_signed(desk, evidence, certificate, signer)})
-    kept = private_directory(desk.workspace.products / "certificates") / f"{certificate.sha256.removeprefix('sha256:')}.pdf"
-    write_bytes(kept, content)
+    kept = shared_directory(desk.workspace.products / "certificates") / f"{certificate.sha256.removeprefix('sha256:')}.pdf"
+    write_bytes(kept, content, 0o640)
     return _moved(desk, release, desk.registry.transition(command))
 
 
@@ -222,7 +223,7 @@ def _demand_own(desk: Desk, entry: Entry, certificate: Certificate) -> None:
 def _receipt_signed(desk: Desk, evidence: Evidence, certificate: Certificate, signer: Signer | None) -> dict[str, object]:
     needed = evidence.trust.needs("receipt")
     if signer is None:
-        if needed and evidence.trust.signers:
+        if needed:
             roles = ", ".join(needed)
             raise PlanIncompleteError(
                 f"a receipt is to be signed by: {roles}",
@@ -256,8 +257,8 @@ def assess(desk: Desk, directory: Path, assessment: Assessment, file: Path) -> M
         raise DigestMismatchError("the report's file is not the one whose digest is named", "Find out which one is right.")
     claims = (("quality report", assessment.sha256),)
     command = desk.command(entry, "assess", sets={"quality": assessment.as_dict()}, claims=claims)
-    kept = private_directory(desk.workspace.products / "reports") / f"{assessment.sha256.removeprefix('sha256:')}"
-    write_bytes(kept, content)
+    kept = shared_directory(desk.workspace.products / "reports") / f"{assessment.sha256.removeprefix('sha256:')}"
+    write_bytes(kept, content, 0o640)
     return _moved(desk, release, desk.registry.transition(command))
 
 

@@ -170,7 +170,7 @@ def test_the_tables_of_other_systems_are_looked_at_like_exports(tmp_path: Path) 
 
 def change_registry(workspace: Path) -> None:
     with sqlite3.connect(workspace / "registry.db") as database:
-        database.execute("update entries set title = ?", (CANARY,))
+        database.execute("update subjects set facts = replace(facts, 'title', ?)", (CANARY,))
     database.close()
 
 

@@ -147,7 +147,8 @@ def test_suspension_stops_what_runs_and_nothing_else(traded: Place) -> None:
     with open_registry(traded) as registry:
         registry.transition(command("suspend"))
         assert states(registry, Machine.CONTRACT) == {
-            "applied": "applied", "in-force": "suspended", "rejected": "rejected", "run-out": "expired", "signed": "suspended"
+            "applied": "applied", "in-force": "suspended", "rejected": "rejected", "run-out": "expired",
+            "signed": "suspended",
         }  # fmt: skip
         assert states(registry, Machine.DELIVERY) == {
             "d-completed": "completed", "d-destroyed": "destroyed", "d-prepared": "suspended", "d-settled": "settled",

@@ -58,7 +58,7 @@ def faults(folder: Path, text: str) -> list[str]:
 
 def test_every_key_arrives(tmp_path: Path) -> None:
     read = workspace(tmp_path, FULL)
-    assert (read.name, read.root, read.registry_path) == ("demo", tmp_path, tmp_path / "shared/registry.db")
+    assert (read.name, read.root, read.registry) == ("demo", tmp_path, tmp_path / "shared/registry.db")
     assert (read.settings.deid.profile, read.settings.engine) == ("strict", "embedded")
     first, second = read.sites
     assert (first.code, first.name) == ("NB01", "示例市病理诊断中心")
@@ -92,7 +92,7 @@ def test_every_key_arrives(tmp_path: Path) -> None:
 def test_the_least_workspace_and_its_places(tmp_path: Path) -> None:
     read = workspace(tmp_path, HEAD)
     assert (read.sites, read.permissions, read.settings.engine) == ((), (), "embedded")
-    assert read.registry_path == tmp_path / "registry.db"
+    assert read.registry == tmp_path / "registry.db"
     places = [read.recipes, read.catalog, read.vault, read.deid, read.cohorts, read.releases, read.products]
     assert [place.relative_to(read.root).as_posix() for place in places] == [
         "recipes", "catalog", "vault", "deid", "cohorts", "releases", "products",
@@ -112,7 +112,7 @@ def test_a_site_by_its_code(tmp_path: Path) -> None:
     [("sqlite:///a/b.db", "a/b.db"), ("sqlite:////srv/r.db", "/srv/r.db"), ("/srv/r.db", "/srv/r.db"), ("r", "r")],
 )
 def test_a_registry_is_a_path_or_an_sqlite_address(tmp_path: Path, registry: str, expected: str) -> None:
-    assert workspace(tmp_path, f"{HEAD}registry: {registry}").registry_path == tmp_path / expected
+    assert workspace(tmp_path, f"{HEAD}registry: {registry}").registry == tmp_path / expected
 
 
 @pytest.mark.parametrize(
@@ -185,10 +185,12 @@ def test_a_registry_is_a_path_or_an_sqlite_address(tmp_path: Path, registry: str
            ["3:9: error: `engine` must be embedded, or a Spark Connect server written sc://host:port"])
           for engine in ("spark", "sc://spark", "sc://spark:0", "sc://u:p@spark:15002", "sc://spark:15002/;token=x", "4")),
         (HEAD + "registry: postgresql+psycopg://u@h/d",
-         ["3:11: error: a PostgreSQL registry is not supported in this version"]),
+         ["3:11: error: a registry on a server is written postgresql://USER@HOST:PORT/DATABASE"]),
         (HEAD + "registry: sqlite://", ["3:11: error: an SQLite registry is written sqlite:///FILE"]),
-        (HEAD + "registry: mysql://h/d", ["3:11: error: an address in place of a path is not supported in this version"]),
-        (HEAD + "registry: '${env:URL}'", ["3:11: error: a secret (${...}) is not supported in this version"]),
+        (HEAD + "registry: mysql://h/d",
+         ["3:11: error: a registry on a server is written postgresql://USER@HOST:PORT/DATABASE"]),
+        (HEAD + "registry: '${env:URL}'",
+         ["3:11: error: a reference ${...} stands for the password of a registry on a server"]),
         (HEAD + "sites:\n", ["3:1: error: no value is given here"]),
         ("", ["1:1: error: the file is empty"]),
         (HEAD + "sites: [{code: AA}, {code: BB}, {code: AA}]",

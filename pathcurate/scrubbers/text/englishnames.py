@@ -87,7 +87,8 @@ _NO_INITIALS = _NOBODY | frozenset(
 # What stands between a name and a number is no surname.
 _NUMBERED_BY = frozenset(
     {"acc", "chi", "crn", "csn", "dob", "dva", "empi", "fin", "gmc", "har", "hcn", "hn", "hosp", "hrn", "ic", "id",
-     "imc", "ip", "mr", "mrn", "nhi", "nhs", "no", "npi", "nric", "op", "phn", "pps", "ppsn", "ramq", "ohip", "ddn", "sin", "ssn", "tel", "uhid",
+     "imc", "ip", "mr", "mrn", "nhi", "nhs", "no", "npi", "nric", "op", "phn", "pps", "ppsn", "ramq", "ohip", "ddn",
+     "sin", "ssn", "tel", "uhid",
      "umrn", "unit", "ur", "urn"}
 )  # fmt: skip
 _IS_LAST = re.compile(r"[ ]*(?:[.,;)\n/]|\Z)|[ ]\(")

@@ -125,7 +125,8 @@ _RULES = (
                      r"|(?:lab|office|desk|sec(?:retary)?|reception|team|clinic|pager|(?<=[a-z] )on|(?<=[a-z] )at)[ ]"
                      r"(?P<w>x[0-9]{3,5}(?<!00))(?![0-9A-Za-z])"
                      r"|(?<=[a-z] )(?:at|on)[ ](?P<u>[2-9]-[0-9]{4})(?=[ ]?[.,;)\n]|[ ]?$)")),
-    _shaped("shape.phone_masked_en", Kind.PHONE, r"(?:[0-9]{3,5}[ -]){1,2}(?:[0-9]{1,3}[xX*]{1,4}[0-9]{1,3}|[xX*]{3,4}[0-9]{0,2})"),
+    _shaped("shape.phone_masked_en", Kind.PHONE,
+            r"(?:[0-9]{3,5}[ -]){1,2}(?:[0-9]{1,3}[xX*]{1,4}[0-9]{1,3}|[xX*]{3,4}[0-9]{0,2})"),
     _shaped("shape.phone_en", Kind.PHONE,
             r"1[-. ](?:\([2-9][0-9]{2}\)|[2-9][0-9]{2})[-. ][0-9]{3}[-. ][0-9]{4}"
             r"|[2-9][0-9]{2}(?:\.|-|/|\)[ ]?|[ ])[2-9][0-9]{2}[-.][0-9]{4}(?:,?[ ]?(?:x|ext\.?|extn\.?|extension"
@@ -222,8 +223,8 @@ _RULES = (
             r"|[1-9][A-Z][A-Z0-9][0-9]-?[A-Z][A-Z0-9][0-9]-?[A-Z]{2}[0-9]{2}"),
     _Rule("label.age_en", Kind.AGE,
           re.compile(r"(?:(?<![A-Za-z])[Aa](?:ge|GE)(?:d|D)?[ ]?(?:of[ ]|at death[ ]?|[:=])?[ ]{0,3}"
-                     r"|(?<=[a-z]), (?=[0-9]{2,3}, (?:died|the |a |an |who|was|of |from |retired|resident|widow|in |living|lives|found"
-                     r"|presented|[a-z]+ed |[a-z]{4,} (?:of|by|from|in|at|to|with) ))|"
+                     r"|(?<=[a-z]), (?=[0-9]{2,3}, (?:died|the |a |an |who|was|of |from |retired|resident|widow|in "
+                     r"|living|lives|found|presented|[a-z]+ed |[a-z]{4,} (?:of|by|from|in|at|to|with) ))|"
                      r"(?:is|turned|was|turning)[ ](?=[0-9]{2,3} years))(?P<v>9[0-9]|1[01][0-9])(?![0-9%A-Za-z]|\.[0-9]"
                      r"|[-/][0-9])")),
     _Rule("shape.age_aside_en", Kind.AGE,

@@ -212,7 +212,8 @@ _TOWNS = (
 _CODES = (
     r"(?:,?[ ](?:[0-9]{5}(?:-[0-9]{4})?|[1-9][0-9]{5}|[A-Z]{1,2}[0-9][A-Z0-9]?[ ][0-9][A-Z]{2}"
     r"|[A-Z][0-9]{1,2}W?[ ][0-9A-Z]{4}"
-    r"|[A-Z][0-9][A-Z][ ]?[0-9][A-Z][0-9]|[0-9]{4}(?![0-9])|(?<=Dublin )[0-9]{1,2}W?|(?<=London )[NESW][EWC]?[0-9]{1,2}(?![0-9A-Za-z])))?"
+    r"|[A-Z][0-9][A-Z][ ]?[0-9][A-Z][0-9]|[0-9]{4}(?![0-9])|(?<=Dublin )[0-9]{1,2}W?"
+    r"|(?<=London )[NESW][EWC]?[0-9]{1,2}(?![0-9A-Za-z])))?"
 )
 """Codes of posts: of the United States, India, the United Kingdom, Ireland, Canada, Australia."""
 _CITY_STATE = re.compile(
@@ -220,7 +221,8 @@ _CITY_STATE = re.compile(
     rf",?[ ]{{1,3}}[0-9]{{5}}(?:-[0-9]{{4}})?)(?![0-9])"
 )
 _STREET_EN = re.compile(
-    rf"(?P<v>(?:(?:Flat|Apt\.?|Unit|Suite|Room|Lot)[ ][0-9A-Z]{{1,4}},[ ])?[0-9](?<![0-9A-Za-z./-][0-9])(?:[0-9]{{0,3}}/[0-9])?[0-9]{{0,5}}[A-Za-z]?,?[ ](?:[NSEW]\.?[ ]|(?:North"
+    rf"(?P<v>(?:(?:Flat|Apt\.?|Unit|Suite|Room|Lot)[ ][0-9A-Z]{{1,4}},[ ])?"
+    rf"[0-9](?<![0-9A-Za-z./-][0-9])(?:[0-9]{{0,3}}/[0-9])?[0-9]{{0,5}}[A-Za-z]?,?[ ](?:[NSEW]\.?[ ]|(?:North"
     rf"|South|East|"
     rf"West)[ ])?(?:(?:[A-Z][A-Za-z'.-]{{0,20}}|[0-9]{{1,3}}(?:st|nd|rd|th))[ ]){{1,4}}?"
     r"(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Drive|Dr|Lane|Ln|Court|Ct|Place|Pl|Way|Terrace|Circle|Cir|Parkway|"

@@ -59,6 +59,10 @@ _NO_INITIALS_BEHIND = _NO_INITIALS | frozenset(
 _CALLED_BY_DEGREE = frozenset({"rn", "np", "r.n."})
 _CALLED_LOW = frozenset({"dr", "dr.", "doctor", "prof", "prof."})
 _CALLED_SMALL = _CALLED_LOW | {"drs", "drs.", "mr", "mr.", "mrs", "mrs.", "miss", "ms."}
+_GREETINGS = frozenset(
+    {"morning", "good morning", "afternoon", "good afternoon", "evening", "good evening", "hi", "hello", "hey", "dear"}
+)
+_GREETED = re.compile("[,!]|[ ]?[—–-][ ]")
 _SIGN_OFFS = frozenset(
     {"cheers", "ta", "regards", "kind regards", "best wishes", "thanks", "many thanks", "yours", "yours sincerely", "rgds",
      "best", "br", "bw", "kr", "warm regards", "best regards", "with thanks", "thx", "thank you", "love", "thanks again",
@@ -85,6 +89,7 @@ _SPOKEN = re.compile(
     r"|aged?[ ]"
     r"|hospital n|chart n|[0-9]))"
 )
+_TWO_WORDS = re.compile(r"(?P<given>[A-Z][a-z]{2,14})[ ][A-Z][a-z]{2,14}(?=,[ ])")
 _FURTHER = re.compile(r"(?:[ ]?[;/&][ ]?|[ ]and[ ])(?:(?:Dr|Prof)\.?[ ])?(?=[A-Z])")
 _OFFICE = (
     r"(?:Sister|Matron|Reg|SpR|GP|BMS|MLA|CNS|BCN|HCA|ODP|ANP|CNM|RN|PA|NP|MTA|MLS|MLT|APP?|ST[1-8]|FY?[12]|PGY-?[1-8])[ ]"
@@ -188,7 +193,7 @@ def _beside(normal: str, start: int, end: int, what: str) -> Iterator[Removal]:
         yield from _behind(normal, _AFTER_NAMED.match(normal, end), Kind.PERSON, "named.person", fewest=2)
         yield from _hinted(normal, end)
     elif what == "hint":
-        yield from _hinted(normal, end)
+        yield from _hinted(normal, end, is_greeting=label in _GREETINGS)
         if label in _SIGN_OFFS:
             yield from _signed_off(normal, end)
     elif what.startswith("title"):
@@ -260,9 +265,11 @@ def _of_role(normal: str, start: int, end: int, kind: Kind, rule: str = "") -> I
     place = _behind_role(normal, gap.end())
     for _ in range(_MOST_SIGNERS):
         last = name_at(normal, place, fewest=1, has_comma=False)
-        if last is None:
+        if last is None and gap["comma"] is not None:
+            last = _apposed_end(normal, place)
+        elif last is None:
             last = _given_end(normal, place, is_relative=kind is Kind.PERSON)
-        elif not (_is_told(normal, place, last, is_aside=gap["comma"] is not None) or _is_apposed(normal, gap, place, last)):
+        elif not _is_told(normal, place, last, is_aside=gap["comma"] is not None):
             last = None
         if last is None:
             return
@@ -300,14 +307,15 @@ def _is_told(normal: str, start: int, end: int, *, is_aside: bool) -> bool:
     return is_written and (ends is not None or (not is_aside and _CLAUSE_GOES_ON.match(normal, end) is not None))
 
 
-def _is_apposed(normal: str, gap: "re.Match[str]", start: int, end: int) -> bool:
-    """Whether a given name and a word stand between commas behind a role: the urology CNS, Hope Green, was told."""
-    words = [word.lower() for word in _ANY_WORD.findall(normal[start:end])]
-    is_given_first = len(words) == len(("Hope", "Green")) and words[0] in english_words().given | GIVEN_WORDS
-    return gap["comma"] is not None and is_given_first and normal.startswith(",", end)
+def _apposed_end(normal: str, start: int) -> int | None:
+    """Where a given name and a word end that stand between commas behind a role: the urology CNS, Hope Green, was told."""
+    found = _TWO_WORDS.match(normal, start)
+    if found is None:
+        return _given_end(normal, start, is_relative=False)
+    return found.end() if found["given"].lower() in english_words().given | GIVEN_WORDS else None
 
 
-def _hinted(normal: str, end: int) -> Iterator[Removal]:
+def _hinted(normal: str, end: int, *, is_greeting: bool = False) -> Iterator[Removal]:
     """``Hi Rob``, ``alias "Alex"``: one given name behind a word that other words may follow as well."""
     found = _AFTER_HINT.match(normal, end)
     if found is None or is_called_after(normal, found.end()):
@@ -316,7 +324,8 @@ def _hinted(normal: str, end: int) -> Iterator[Removal]:
     is_told = normal.startswith(_WHO, found.end()) and not is_word(word)
     if word in _ALGORITHMS:
         return
-    if is_given(word) or is_told or (word in GIVEN_WORDS and normal.startswith(" at ", found.end())):
+    is_greeted = normal.startswith(" at ", found.end()) or (is_greeting and _GREETED.match(normal, found.end()) is not None)
+    if is_given(word) or is_told or (word in GIVEN_WORDS and is_greeted):
         yield _removal(normal, *found.span("v"), Kind.PERSON, "hint.person")
 
 

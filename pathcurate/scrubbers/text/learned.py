@@ -212,19 +212,18 @@ def _behind_relation(plain: str, start: int, end: int) -> int:
 def _before_title(plain: str, start: int, end: int) -> int:
     """Where a name ends that was found with a title (何女士) or with the word behind it (范统签, 孟想三方)."""
     name = plain[start:end]
-    if len(name) == _FULL + 1 and surname_length(name) == 1 and name[-1] not in name_words().sounds:
+    is_too_long = len(name) == _FULL + 1 and surname_length(name) == 1 and name[-1] not in name_words().sounds
+    if is_too_long and not _goes_on(plain, start, end):
         end -= 1
     if end - start == _FULL and name[_FULL - 1] in _ACTS and surname_length(name) == 1:
         end -= 1
-    if end - start >= _FULL and name_words().sounds.issuperset(name) and _is_cut_short(plain, end):
-        end += 1
     return next((place for place in range(start + 1, end) if is_title_at(plain, place)), end)
 
 
-def _is_cut_short(plain: str, end: int) -> bool:
-    """Whether one more character of a name written by its sound stands before a word that may follow one: 敖日格乐主刀."""
-    is_sign = is_han(plain[end : end + 1]) and not next_word(plain, end) and not begins_word(plain, end)
-    return is_sign and next_word(plain, end + 1) > 1
+def _goes_on(plain: str, start: int, end: int) -> bool:
+    """Whether the last character is of a name written by its sound: a word that follows names begins behind it."""
+    is_sounded = name_words().sounds.issuperset(plain[start : end - 1])
+    return is_sounded and not next_word(plain, end - 1) and next_word(plain, end) > 1
 
 
 def _score_as_name(likely: _Likely) -> float:

@@ -468,7 +468,8 @@ _ENGLISH = (
              "id"),
     _english("label.plate_en", Kind.ACCOUNT,
              r"(?:licen[sc]e plate|number plate|plate|vehicle registration|vehicle tag|rego)(?:" + _NO + r")?",
-             _EN_SEP + r"(?P<v>(?:[a-z]{2}·[ ]?)?[a-z0-9]{1,4}[- ]?[a-z0-9]{2,5})(?![0-9a-z])", "plate", "vehicle", "rego", least=2),
+             _EN_SEP + r"(?P<v>(?:[a-z]{2}·[ ]?)?[a-z0-9]{1,4}[- ]?[a-z0-9]{2,5})(?![0-9a-z])", "plate",
+             "vehicle", "rego", least=2),
 )  # fmt: skip
 
 ENGLISH_LABEL = Searched(
