@@ -46,7 +46,7 @@ TODAY = NOW.date()
 ETHICS = "ethics: {number: 示例伦审1, date: 2025-12-01, valid_until: 2027-01-01}"
 FILE = PRODUCT.replace("ethics: {number: 示例伦审1, valid_until: 2126-01-01}", ETHICS)
 PAPER = "it may be used"
-_SITES = """\
+SITES = """\
 workspace: 1
 name: two
 sites:
@@ -86,7 +86,7 @@ def _rows(patients: int = 12) -> Rows:
 
 
 def make_workspace(
-    root: Path, *, profile: str = "enclave", permissions: bool = True, file: str = FILE, sites: str = _SITES
+    root: Path, *, profile: str = "enclave", permissions: bool = True, file: str = FILE, sites: str = SITES
 ) -> Path:
     """A workspace with de-identified tables, papers and a product file; its root. :func:`build_in` makes a release."""
     for name in ("products", "docs"):

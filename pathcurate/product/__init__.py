@@ -20,7 +20,7 @@ from pathcurate.model.registration import Assessment, Lack, RecordedSignature, T
 from pathcurate.model.rights import Withdrawal
 from pathcurate.product import statements
 from pathcurate.product.desk import Desk
-from pathcurate.product.evidence import Evidence, gather
+from pathcurate.product.evidence import Evidence, approval_of, gather
 from pathcurate.product.guards import lacks_of, refusal
 from pathcurate.product.holdings import holding
 from pathcurate.product.signatures import lay, role_of, trusted, with_signature
@@ -130,7 +130,7 @@ def sign(desk: Desk, directory: Path, signer: Signer, role: str | None = None) -
     signed = replace(entry, facts={**entry.facts, **sets})
     lacks = lacks_of(gather(desk, release, signed), "approve")
     # The last signature clears the release in the same step: nobody can come in between.
-    command = desk.command(entry, "sign" if lacks else "approve", sets=sets)
+    command = desk.command(entry, "sign" if lacks else "approve", sets={**sets, **approval_of(desk, evidence)})
     return replace(_moved(desk, release, desk.registry.transition(command)), lacks=tuple(lacks))
 
 
@@ -277,7 +277,9 @@ def _guarded(desk: Desk, directory: Path, name: str) -> Moved:
     command = desk.command(entry, name)
     if entry.state != lifecycle().release.commands[name].to:
         _demand_state(entry, name)
-        _demand(desk, gather(desk, release, entry), command)
+        evidence = gather(desk, release, entry)
+        _demand(desk, evidence, command)
+        command = replace(command, sets=approval_of(desk, evidence))
     return _moved(desk, release, desk.registry.transition(command))
 
 

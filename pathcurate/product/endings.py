@@ -10,6 +10,7 @@ from pathcurate.model.product import Entry, State
 from pathcurate.model.rights import Due, Ending
 from pathcurate.product import Moved, expire
 from pathcurate.product.desk import Desk
+from pathcurate.product.evidence import file_digest
 from pathcurate.productfile import load_product_file
 from pathcurate.rights import standings
 from pathcurate.rights.ending import due
@@ -49,8 +50,16 @@ def shown_state(desk: Desk, entry: Entry) -> str:
 
 
 def over(desk: Desk, entry: Entry) -> list[Ending]:
-    """What a release rests on that has run out: its certificate, or the ethics approval that its product names today."""
+    """What a release rests on that has run out: its certificate, or the ethics approval.
+
+    The approval is that of the product's file, which is read anew only if it has changed since the release was last signed
+    for or offered.
+    """
     found = [one for one in _certificate(entry) if one.until < desk.today]
+    relied = entry.facts.get("ethics")
+    is_known = relied is not None and relied["file"] == file_digest(desk, entry.product)
+    if is_known and date.fromisoformat(relied["valid_until"]) >= desk.today:
+        return found
     file = desk.workspace.products / f"{entry.product}.yaml"
     try:
         paper = load_product_file(file).evidence.ethics if file.is_file() else None

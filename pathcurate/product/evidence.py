@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 from pathcurate.attestations import Attested, check_attestations
+from pathcurate.digests import file_sha256
 from pathcurate.errors import PlanIncompleteError
 from pathcurate.model.evaluation import EVALUATION_PATH
 from pathcurate.model.product import Entry
@@ -70,6 +71,24 @@ def gather(desk: Desk, release: Release, entry: Entry) -> Evidence:
         check_attestations(release.directory, release.digest, subject.sm3 or "", trust),
         trust, desk.today,
     )  # fmt: skip
+
+
+def approval_of(desk: Desk, evidence: Evidence) -> Mapping[str, Any]:
+    """The last day of the ethics approval that is relied upon, and of which file that was read, as a fact.
+
+    Lists of many products then need not understand every file: one that has not changed says what it said.
+    """
+    paper = evidence.file.evidence.ethics if evidence.file is not None else None
+    digest = file_digest(desk, evidence.release.name)
+    if paper is None or paper.valid_until is None or digest is None:
+        return {}
+    return {"ethics": {"valid_until": str(paper.valid_until), "file": digest}}
+
+
+def file_digest(desk: Desk, product: str) -> str | None:
+    """Of what people say of a product today; None if they say nothing."""
+    path = product_path(desk.workspace.root, product)
+    return file_sha256(path) if path.is_file() else None
 
 
 def _sources(desk: Desk, release: Release) -> SourceStatement | None:

@@ -1,5 +1,6 @@
 """The catalogue of what is on offer, as a folder of pages."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import Any
 
 from pathcurate.catalogentries import entry_of, version_of
 from pathcurate.errors import UsageError
-from pathcurate.htmlreport.catalog import INDEX_NAME, catalog_pages
+from pathcurate.htmlreport.catalog import INDEX_NAME, JSON_NAME, catalog_pages
 from pathcurate.lifecycle import state_words
 from pathcurate.model.catalogentry import CatalogCertificate, CatalogEntry, CatalogVersion
 from pathcurate.model.lifecycle import Machine
@@ -45,7 +46,7 @@ def write_catalog(desk: Desk, target: Path, title: str, *, replace: bool = False
         UsageError: there is something in its place.
         DigestMismatchError: a release on offer was changed.
     """
-    if target.exists() and not (replace and (target / INDEX_NAME).is_file()):
+    if os.path.lexists(target) and not (replace and _is_catalog(target)):
         raise UsageError(
             f"{target} is there already", "Name another folder, or give --force to replace a catalogue; nothing was written."
         )
@@ -67,6 +68,17 @@ def write_catalog(desk: Desk, target: Path, title: str, *, replace: bool = False
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return Written(len(shown), len(pages))
+
+
+def _is_catalog(target: Path) -> bool:
+    """Whether a folder holds what :func:`write_catalog` writes, and nothing else: a site has an index too."""
+    if target.is_symlink() or not target.is_dir():
+        return False
+    names = {path.name for path in target.iterdir()}
+    pages = target / "products"
+    return {INDEX_NAME, JSON_NAME} <= names <= {INDEX_NAME, JSON_NAME, pages.name} and (
+        pages.name not in names or all(path.suffix == ".html" and path.is_file() for path in pages.iterdir())
+    )
 
 
 def _entry(desk: Desk, entry: Entry, entries: list[Entry]) -> CatalogEntry:

@@ -1,7 +1,6 @@
 """Fifty-four products by one table: three are refused, are repaired, and a second run touches those three alone."""
 # ruff: noqa: F811 -- fixtures are imported by their names
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,12 +88,12 @@ def test_fifty_four_of_which_three_are_refused_and_repaired(many: tuple[House, P
     assert len(outcomes) - len(refused) == 51
     assert {one.state for one in outcomes if not one.lacks} == {State.SUBMITTED}
     assert all(one.is_changed for one in outcomes if not one.lacks)
+    is_changed = "dataset_33/1.0.0 is not what was built: metadata/policy.odrl.jsonld was changed since it was built"
     told = {name: (one.state, [(lack.what, lack.exit_code) for lack in one.lacks]) for name, one in refused.items()}
     assert told == {
         "dataset_07@1.0.0": ("validated", [("the approval of the ethics committee is not named", 12)]),
         "dataset_21@1.0.0": ("validated", [("rows of site NB03: its authorisation was valid until 2026-01-01", 6)]),
-        "dataset_33@1.0.0": ("", [("dataset_33/1.0.0 is not what was built: metadata/policy.odrl.jsonld was changed since it "
-                                   "was built", 4)]),
+        "dataset_33@1.0.0": ("", [(is_changed, 4)]),
     }  # fmt: skip
     assert all(lack.how for one in refused.values() for lack in one.lacks)
     assert [one.row for one in refused.values()] == [8, 22, 34]  # as a spreadsheet counts them
@@ -125,7 +124,7 @@ def test_a_batch_that_was_killed_goes_on(at: At, monkeypatch: pytest.MonkeyPatch
     house = at("new")
     goals = goals_of(*(f"{renamed(house.root, name).parent.name}@1.0.0" for name in ("a", "b", "c")))
     real = SqlRegistry.transition
-    for number in (1, 2, 4, 7, 9):  # in the middle of whatever it is doing then
+    for number in (1, 2, 4, 6):  # in the middle of whatever it is doing then
         left = [number]
 
         def until_killed(self: SqlRegistry, command: Command, left: list[int] = left) -> Step:
@@ -160,7 +159,8 @@ def test_a_row_that_cannot_go_on_lets_the_others_go(at: At) -> None:
         Pen(pen_of(house).signers, house.root.parent / "out", tester),  # type: ignore[arg-type]
     )  # fmt: skip
     assert [(one.state, one.is_changed, [lack.exit_code for lack in one.lacks]) for one in outcomes] == [
-        ("withdrawn", False, [12]), ("", False, [2]), ("frozen", True, [12]), ("submitted", True, []), ("offered", False, []),
+        ("withdrawn", False, [12]), ("", False, [2]), ("frozen", True, [12]), ("submitted", True, []),
+        ("offered", False, []),
     ]  # fmt: skip
     assert "it is withdrawn" in outcomes[0].lacks[0].what
     assert "there is no release `unknown@1.0.0`" in outcomes[1].lacks[0].what
@@ -223,4 +223,4 @@ def test_a_release_whose_folder_is_closed_is_one_rows_trouble(at: At, monkeypatc
     monkeypatch.setattr(SqlRegistry, "transition", cannot)
     outcomes = run(house, goals_of("other@1.0.0", "small@1.0.0"))
     assert [(one.state, len(one.lacks)) for one in outcomes] == [("frozen", 1), ("submitted", 0)]
-    assert os.listdir(house.root.parent / "out") == ["small-1.0.0-zj-data-ip"]
+    assert [path.name for path in (house.root.parent / "out").iterdir()] == ["small-1.0.0-zj-data-ip"]

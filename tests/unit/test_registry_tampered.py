@@ -75,15 +75,14 @@ def test_the_database_itself_refuses_to_change_events(filled: Place) -> None:
         ("version", "9.9.9"), ("digest", OTHER), ("previous", OTHER),
     ],
 )  # fmt: skip
-def test_an_edited_event_is_named(filled: Place, column: str, value: object) -> None:
-    for seq in (1, 3, 5):
-        with tampering(filled) as connection:
-            before = connection.execute(text(f"select {column} from events where seq = {seq}")).scalar_one()
-            run(connection, f"update events set {column} = :value where seq = :seq", value=value, seq=seq)
-        assert f"event {seq} was changed" in faults(filled)
-        with tampering(filled) as connection:
-            run(connection, f"update events set {column} = :value where seq = :seq", value=before, seq=seq)
-    assert faults(filled) == []
+def test_an_edited_event_is_named(filled: Place, column: str, value: str) -> None:
+    with tampering(filled) as connection:
+        for seq in (1, 3, 5):
+            unlike = value + str(seq) if column in ("digest", "previous", "key") else value
+            run(connection, f"update events set {column} = :value where seq = :seq", value=unlike, seq=seq)
+    assert [fault for fault in faults(filled) if fault.endswith(" was changed")] == [
+        f"event {seq} was changed" for seq in (1, 3, 5)
+    ]
 
 
 def test_bytes_in_place_of_text_are_named(tmp_path: Path, no_sync: None) -> None:
