@@ -57,9 +57,9 @@ def over(desk: Desk, entry: Entry) -> list[Ending]:
     """
     found = [one for one in _certificate(entry) if one.until < desk.today]
     relied = entry.facts.get("ethics")
-    is_known = relied is not None and relied["file"] == file_digest(desk, entry.product)
-    if is_known and date.fromisoformat(relied["valid_until"]) >= desk.today:
-        return found
+    if relied is not None and relied["file"] == file_digest(desk, entry.product):
+        until = date.fromisoformat(relied["valid_until"])
+        return found if until >= desk.today else [*found, Ending("ethics approval", "", "product", entry.id, until)]
     file = desk.workspace.products / f"{entry.product}.yaml"
     try:
         paper = load_product_file(file).evidence.ethics if file.is_file() else None

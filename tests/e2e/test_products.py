@@ -145,8 +145,8 @@ def test_the_whole_way_of_a_product(hall: Hall) -> None:
         (["sign", "small"], 2), (["submit", "small"], 2), (["receipt", "small"], 2), (["withdraw"], 2),
         (["withdraw", "small", "--site", "NB01", "--reason", "x"], 2), (["show", "smal"], 2), (["check", "other"], 2),
         (["statement", "small", "--amount", "1e999999999"], 2), (["statement", "small", "--amount", "1.001"], 2),
-        (["register", "small", "--table", "{beside}/w/consent.csv"], 2), (["withdraw", "--site", "XX99", "--reason", "x"], 2),
-        (["receipt", "--table", "{beside}/w/consent.csv"], 2), (["submit", "small", "--regime", "x", "--to", "y"], 12),
+        (["register", "small", "--table", "{beside}/w/consent.csv"], 2),
+        (["withdraw", "--site", "XX99", "--reason", "x"], 2), (["receipt", "--table", "{beside}/w/consent.csv"], 2), (["submit", "small", "--regime", "x", "--to", "y"], 12),
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_says_so_and_changes_nothing(words: list[str], code: int, hall: Hall) -> None:
@@ -167,13 +167,10 @@ def test_a_refusal_says_what_is_lacking_and_how_to_supply_it(hall: Hall) -> None
     hall.ok("check", "small")
     file = hall.root / "products" / "small.yaml"
     text = file.read_text("utf-8")
-    file.write_text(
-        text.replace("2126-01-01}\n  impact", "2020-01-01}\n  impact").replace("source: original\n", ""), "utf-8"
+    expired = ENDLESS.replace(
+        ETHICS.replace("2027", "2126"), "ethics: {number: E, date: 2019-01-01, valid_until: 2020-01-01}"
     )
-    done = hall("sign", "small", *hall.key("steward"))
-    assert done.returncode == 2 or done.returncode == 6
-    file.write_text(text.replace(ETHICS.replace("2027", "2126"), "ethics: {number: E, date: 2019-01-01, valid_until: 2020-01-01}")
-                    .replace("source: original\n", ""), "utf-8")  # fmt: skip
+    file.write_text(expired.replace("source: original\n", ""), "utf-8")
     done = hall("sign", "small", *hall.key("steward"))
     assert done.returncode == 6
     assert "the approval of the ethics committee was valid until 2020-01-01" in done.stderr
@@ -262,7 +259,7 @@ def test_two_stewards_at_once(hall: Hall) -> None:
     hall.ok("check", "small")
     where = ["-w", str(hall.root)]
     sign = [["product", "sign", "small", *hall.key(role), *where] for role in ("steward", "compliance")]
-    results = at_once(*sign, *sign)
+    results = at_once(*sign)
     assert {code for code, _ in results} <= {0, 14}, results
     assert 0 in {code for code, _ in results}
     for command in sign:
@@ -270,7 +267,7 @@ def test_two_stewards_at_once(hall: Hall) -> None:
     assert hall.state() == "compliance_checked"
     hall.ok("submit", "small", "--regime", "zj-data-ip", "--to", hall.beside / "sub")
     hall.ok(*hall.letter("small", "ZJ-1"))
-    results = at_once(*[["product", "offer", "small", *where]] * 3)
+    results = at_once(*[["product", "offer", "small", *where]] * 2)
     assert {code for code, _ in results} <= {0, 14}, results
     hall.ok("offer", "small")
     history = [event["action"] for event in hall.json("history", "small")["events"]]

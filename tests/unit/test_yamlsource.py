@@ -277,3 +277,25 @@ def test_suggestions_ignore_case_and_stay_silent_when_far() -> None:
 def test_json_is_yaml() -> None:
     data = {"a": [1, 2.5, True, None, "病\n\"'"], "b": {"c": {}, "d": []}}
     assert load(json.dumps(data), "f.json", UsageError).data == data
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["postgresql://u:pa@Geheim@h/db", "postgresql://u:p a Geheim@h/db", "postgresql://u:Ge'Geheim@h/db",
+     "postgres://u@h/db?password=Geheim", "postgresql+psycopg://u@h/db?sslpassword=Geheim&x=1", "s3://u:Geheim@h/b"],
+)  # fmt: skip
+def test_a_password_in_an_address_is_never_shown(tmp_path: Path, address: str) -> None:
+    file = tmp_path / "w.yaml"
+    file.write_text(f'a: "{address}"\n', "utf-8")
+    document = load(file, "w.yaml", UsageError)
+    shown = render(document, [document.problem(("a",), f"`{address}` is not allowed")])
+    assert "Geheim" not in shown
+    assert "*****" in shown
+
+
+def test_where_a_password_is_to_be_found_is_no_secret(tmp_path: Path) -> None:
+    file = tmp_path / "w.yaml"
+    file.write_text("a: 1\n", "utf-8")
+    document = load(file, "w.yaml", UsageError)
+    message = "write postgresql://steward:${env:NAME}@host/db"
+    assert message in render(document, [document.problem(("a",), message)])
