@@ -55,6 +55,9 @@ sites:
   - code: NB02
     rights: {holder: 示例市第二医院, authorisation: docs/nb02.pdf, valid_until: 2027-06-30, share: 0.25}
 """
+ENDLESS_FILE = FILE.replace(ETHICS, ETHICS.replace("2027", "2126"))
+"""For the command line, where it is today, whenever that is."""
+ENDLESS_SITES = SITES.replace("2027", "2126")
 _RECIPE = """\
 recipe: 1
 name: small
@@ -86,14 +89,20 @@ def _rows(patients: int = 12) -> Rows:
 
 
 def make_workspace(
-    root: Path, *, profile: str = "enclave", permissions: bool = True, file: str = FILE, sites: str = SITES
+    root: Path,
+    *,
+    profile: str = "enclave",
+    permissions: bool = True,
+    file: str = FILE,
+    sites: str = SITES,
+    name: str = "small",
 ) -> Path:
     """A workspace with de-identified tables, papers and a product file; its root. :func:`build_in` makes a release."""
-    for name in ("products", "docs"):
-        (root / name).mkdir(parents=True)
+    for folder in ("products", "docs"):
+        (root / folder).mkdir(parents=True)
     for site in ("nb01", "nb02"):
         (root / "docs" / f"{site}.pdf").write_text(PAPER)
-    (root / "products" / "small.yaml").write_text(file, encoding="utf-8")
+    (root / "products" / f"{name}.yaml").write_text(file.replace("name: small", f"name: {name}"), encoding="utf-8")
     lists = "permissions: [{path: consent.csv}]\n" if permissions else ""
     (root / "pathcurate.yaml").write_text(f"{sites}deid: {{profile: {profile}}}\n{lists}", encoding="utf-8")
     (root / "consent.csv").write_text("病案号\n", encoding="utf-8")
@@ -101,11 +110,11 @@ def make_workspace(
     record_permission_lists(workspace)
     vault = create_vault(workspace.vault)
     rows = _rows()
-    for name, table in DEID_TABLES.items():
-        write_parquet(workspace.deid / f"{name}.parquet", from_rows(table, rows.get(name, ())))
-    for name, table in CRITERIA_TABLES.items():
-        known = [{key: row.get(key) for key in table.names if key == table.key[0]} for row in rows.get(name, ())]
-        write_parquet(vault.criteria / f"{name}.parquet", from_rows(table, known))
+    for each, table in DEID_TABLES.items():
+        write_parquet(workspace.deid / f"{each}.parquet", from_rows(table, rows.get(each, ())))
+    for each, table in CRITERIA_TABLES.items():
+        known = [{key: row.get(key) for key in table.names if key == table.key[0]} for row in rows.get(each, ())]
+        write_parquet(vault.criteria / f"{each}.parquet", from_rows(table, known))
     waiver = {"subject": "site", "basis": "waiver", "purposes": ["research"], "data_kinds": ["slides", "reports"],
               "opt_out": False}  # fmt: skip
     codes = from_rows(PERMISSION_CODES, [{**waiver, "subject_code": site} for site in ("NB01", "NB02")])
@@ -114,11 +123,11 @@ def make_workspace(
     return root
 
 
-def build_in(root: Path, *, version: str = "1.0.0", permissions: bool = True) -> Path:
-    """Build a version of ``small`` in a workspace; its directory."""
+def build_in(root: Path, *, version: str = "1.0.0", permissions: bool = True, name: str = "small") -> Path:
+    """Build a version of a product in a workspace; its directory."""
     workspace = load_workspace(root / "pathcurate.yaml")
-    file = root / "small.recipe.yaml"
-    file.write_text(_RECIPE.replace("1.0.0", version), encoding="utf-8")
+    file = root / f"{name}.recipe.yaml"
+    file.write_text(_RECIPE.replace("1.0.0", version).replace("name: small", f"name: {name}"), encoding="utf-8")
     source = read_recipe(file)
     with Embedded(workers=1, temp_directory=root / "spill") as engine:
         select(workspace, engine, source, now=NOW)

@@ -31,6 +31,7 @@ from pathcurate.text.reportrow import COLUMNS
 from pathcurate.text.sitewords import load_words
 from pathcurate.workspace import load_workspace
 from tests.archives import Here
+from tests.products import ENDLESS_FILE, ENDLESS_SITES, a_pdf, build_in, make_workspace
 
 CHECKOUT = Path(__file__).parents[1]
 HEAVY = ("pandas", "pyarrow", "duckdb", "numpy", "openslide", "pydicom", "sqlalchemy", "jsonschema", "pydantic", "jinja2")
@@ -57,6 +58,11 @@ _LATER = {
     ("vault", "rotate"),
 }  # fmt: skip
 """Commands whose example needs what commands that are listed behind them make, or leaves nothing for them."""
+_TO_MARKET = (
+    "register", "list", "show", "check", "sign", "submit", "receipt", "offer", "history", "verify", "due", "statement",
+    "catalog", "suspend", "resume", "withdraw", "keys new", "keys list", "keys retire",
+)  # fmt: skip
+"""Commands of products, in the order in which one comes to the market and is taken from it."""
 
 
 def example(path: tuple[str, ...]) -> list[str]:
@@ -91,7 +97,8 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
         examples = {("init",): capture(directory, example(("init",))[1:])}
         demo = directory / "demo-hospital"
         shutil.copytree(directory / "hospital", demo)
-        for path in sorted(LEAVES[1:], key=_LATER.__contains__):
+        examples |= of_products(directory)
+        for path in sorted([path for path in LEAVES if path not in examples], key=_LATER.__contains__):
             if path == ("deid", "review", "export"):
                 capture(directory / "hospital", ["deid", "apply", "--texts", "all"])
             if path == ("labels", "review", "export"):
@@ -106,6 +113,28 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
         )
         told = [capture(directory, [*command, "-w", "demo-hospital"])[1] for command in of_demo]
         return Shown(examples, "".join([examples[("init",)][1], *told]))
+
+
+def of_products(directory: Path) -> dict[tuple[str, ...], tuple[int, str]]:
+    """The examples that need a product with all its evidence, keys and a certificate."""
+    root = make_workspace(directory / "products", file=ENDLESS_FILE, sites=ENDLESS_SITES, name="demo_he_2023")
+    build_in(root, name="demo_he_2023")
+    a_pdf(root / "cert.pdf")
+    for file in (root / "steward.pass", root / "compliance.pass", directory / "li-hua.pass"):
+        file.touch(0o600)
+        file.write_text("correct horse battery")
+    for role in ("steward", "compliance"):
+        made = ["--role", role, "--out", f"../{role}.pem", "--passphrase-file", f"{role}.pass"]
+        assert capture(root, ["product", "keys", "new", role, *made])[0] == 0
+        (directory / f"{role}.pem").rename(root / f"{role}.pem")
+    shown = {}
+    for name in _TO_MARKET:
+        path = ("product", *name.split())
+        if name == "submit":
+            sign = ["--key", "compliance.pem", "--passphrase-file", "compliance.pass"]
+            assert capture(root, ["product", "sign", "demo_he_2023", *sign])[0] == 0
+        shown[path] = capture(root, example(path)[1:])
+    return shown
 
 
 # --- Help ------------------------------------------------------------------------------------------------------------

@@ -389,7 +389,10 @@ def _run_everything(workspace: Path, inputs: Path, run: Run) -> Corpus:
         ),
         ("validate", release), ("validate", str(workspace)), ("validate", recipe),
         ("validate", str(workspace / "deid" / "slides.parquet")), ("product", "register", release), ("product", "list"),
-        ("findings", "list"), ("product", "show", "canary"), ("find", "--help"),
+        ("findings", "list"), ("product", "check", "canary"), ("product", "show", "canary"),
+        ("product", "history", "canary"), ("product", "verify"), ("product", "verify", "canary"), ("product", "due"),
+        ("product", "statement", "canary", "--amount", "100.00"), ("product", "keys", "list"),
+        ("product", "catalog", "--html", str(workspace / "offers"), "--force"), ("find", "--help"),
         ("find", f"@{inputs}/number.txt", "--to-review"), ("run", recipe),
         ("run", told), ("deid", "apply", "--texts", "all"), ("deid", "verify"), ("deid", "plan"),
         ("deid", "verify", str(workspace / "releases")), ("validate", str(workspace / "releases" / "told" / "1.0.0")),
@@ -400,9 +403,12 @@ def _run_everything(workspace: Path, inputs: Path, run: Run) -> Corpus:
         ("vault", "people", "add", "Li", "Zhang", "--role", "approver"),
         ("audit", "report"), ("forget", "--patient", f"@{inputs}/number.txt"), ("run", "--requests"),
     ]  # fmt: skip
-    first = run([("scan",), waive], "-v")
-    assert [code for _, code in first] == [0, 0], first
-    printed.append(first[0][0])
+    (inputs / "pass").touch(0o600)
+    (inputs / "pass").write_text("correct horse battery")
+    key = (f"{inputs}/key.pem", "--passphrase-file", f"{inputs}/pass")
+    first = run([("scan",), waive, ("product", "keys", "new", "Li", "--role", "steward", "--out", *key)], "-v")
+    assert [code for _, code in first] == [0, 0, 0], first
+    printed += [first[0][0], first[2][0]]
     listed.append(first[1][0])
     # Twice, because the second run of a command finds what the first one left.
     for mode in ("-v", "--json"):
@@ -428,9 +434,14 @@ def _run_everything(workspace: Path, inputs: Path, run: Run) -> Corpus:
     refused = [
         ("permissions", "import"), ("cohort", recipe), ("run", recipe), ("find", str(RECORDED["patient_id"])),
         ("find", str(RECORDED["patient_name"]), f"-{RECORDED['id_number']}", "--to-review"),
+        # And so have those of products: this one is for inside alone, and nobody has brought a paper.
+        ("product", "sign", "canary", "--key", *key), ("product", "receipt", "canary", "--says", "notice"),
+        ("product", "submit", "canary", "--regime", "zj-data-ip", "--to", str(workspace / "submission")),
+        ("product", "offer", "canary"), ("product", "resume", "canary"),
+        ("product", "suspend", "canary", "--reason", "test"), ("product", "withdraw", "--site", "QX01", "--reason", "test"), ("product", "check", "canary"),
     ]  # fmt: skip
     outcomes = run(refused, "-v")
-    assert [code for _, code in outcomes] == [13, 13, 13, 13, 2], outcomes
+    assert [code for _, code in outcomes] == [13, 13, 13, 13, 2, 13, 12, 12, 12, 12, 12, 0, 12], outcomes
     printed += [output for output, _ in outcomes]
     return Corpus(workspace, inputs, "\n".join(printed), "\n".join(listed), exit_codes)
 

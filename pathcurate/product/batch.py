@@ -75,7 +75,7 @@ def _one(desk: Desk, goal: Goal, pen: Pen) -> RowOutcome:
     lacks: tuple[Lack, ...] = ()
     entry: Entry | None = None
     try:
-        directory = find_release(desk.workspace.releases, goal.release, desk.workspace.root)
+        directory = find_release(desk.workspace.releases, _name_of(desk, goal.release), desk.workspace.root)
         if goal.certificate is not None:
             by = [signer for signer, role in pen.signers if role in {None, "compliance"}]
             _, entry = desk.entered(directory)
@@ -91,6 +91,11 @@ def _one(desk: Desk, goal: Goal, pen: Pen) -> RowOutcome:
     return RowOutcome(
         goal.row, goal.release, str(now.state) if now is not None else "", _was_moved(now, before), lacks
     )  # fmt: skip
+
+
+def _name_of(desk: Desk, release: str) -> str:
+    """``NAME@VERSION`` of what a table names, perhaps by the digest of what is registered."""
+    return next((entry.id for entry in desk.registry.list() if entry.release_digest == release), release)
 
 
 def _was_moved(entry: Entry | None, before: int) -> bool:

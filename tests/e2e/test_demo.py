@@ -188,7 +188,7 @@ def test_a_full_disk_and_killed_runs_end_elsewhere_like_an_undisturbed_one(finis
     assert "Traceback" not in done.stderr
     assert not _release(other).exists()
     moments = random.Random(20261121)
-    for _ in range(4):
+    for _ in range(3):
         process = subprocess.Popen(
             [sys.executable, "-m", "pathcurate", *_RUN, "-w", str(other), "-q"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=other,

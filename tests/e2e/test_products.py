@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,14 +12,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import openpyxl
+import pyarrow.parquet as pq
 import pytest
 
 from pathcurate.registries.sql import open_registry
+from pathcurate.roles import user_name
+from tests.canaries import Search
 from tests.commandline import Done, pathcurate
-from tests.products import ETHICS, FILE, SITES, a_pdf, build_in, make_workspace, renamed
+from tests.products import ENDLESS_FILE, ENDLESS_SITES, ETHICS, a_pdf, build_in, make_workspace, renamed
 
-# On the command line it is today, whenever that is.
-ENDLESS = FILE.replace(ETHICS, ETHICS.replace("2027", "2126"))
 SECRETS = {"steward": "correct horse battery", "compliance": "staple 示例 clerk"}
 TODAY = datetime.now(UTC).astimezone().date()
 
@@ -63,7 +65,7 @@ class Hall:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Hall:
     """A workspace with a release, and two people who have keys."""
     beside = tmp_path_factory.mktemp("hall")
-    root = make_workspace(beside / "w", file=ENDLESS, sites=SITES.replace("2027", "2126"))
+    root = make_workspace(beside / "w", file=ENDLESS_FILE, sites=ENDLESS_SITES)
     build_in(root)
     hall = Hall(root)
     for role, secret in SECRETS.items():
@@ -146,7 +148,8 @@ def test_the_whole_way_of_a_product(hall: Hall) -> None:
         (["withdraw", "small", "--site", "NB01", "--reason", "x"], 2), (["show", "smal"], 2), (["check", "other"], 2),
         (["statement", "small", "--amount", "1e999999999"], 2), (["statement", "small", "--amount", "1.001"], 2),
         (["register", "small", "--table", "{beside}/w/consent.csv"], 2),
-        (["withdraw", "--site", "XX99", "--reason", "x"], 2), (["receipt", "--table", "{beside}/w/consent.csv"], 2), (["submit", "small", "--regime", "x", "--to", "y"], 12),
+        (["withdraw", "--site", "XX99", "--reason", "x"], 2),
+        (["receipt", "--table", "{beside}/w/consent.csv"], 2), (["submit", "small", "--regime", "x", "--to", "y"], 12),
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_says_so_and_changes_nothing(words: list[str], code: int, hall: Hall) -> None:
@@ -167,7 +170,7 @@ def test_a_refusal_says_what_is_lacking_and_how_to_supply_it(hall: Hall) -> None
     hall.ok("check", "small")
     file = hall.root / "products" / "small.yaml"
     text = file.read_text("utf-8")
-    expired = ENDLESS.replace(
+    expired = ENDLESS_FILE.replace(
         ETHICS.replace("2027", "2126"), "ethics: {number: E, date: 2019-01-01, valid_until: 2020-01-01}"
     )
     file.write_text(expired.replace("source: original\n", ""), "utf-8")
@@ -230,6 +233,30 @@ def test_a_table_of_products_and_a_folder_of_certificates(hall: Hall) -> None:
     assert hall.json("show", "small")["facts"]["certificate"]["number"] == "ZJ-small"
     hall.ok("verify")
     assert not (Path.cwd() / "b-1.0.0-zj-data-ip").exists()
+
+
+def test_nothing_of_a_row_and_nobodys_secret_leaves_with_a_product(hall: Hall) -> None:
+    """Values of the release's rows are in its tables and in the sample that is approved, and nowhere else."""
+    (hall.root / "docs" / "nb02.pdf").write_text("授权书 龘靐齉签字", encoding="utf-8")
+    cleared(hall)
+    hall.ok("submit", "small", "--regime", "zj-data-ip", "--to", hall.root / "out" / "sub")
+    hall.ok(*hall.letter("small", "ZJ-1"))
+    hall.ok("offer", "small")
+    hall.ok("catalog", "--html", hall.root / "out" / "catalog")
+    release = hall.root / "releases" / "small" / "1.0.0"
+    rows = pq.read_table(release / "data" / "slides.parquet", columns=["slide_id", "case_id", "patient_id", "group_id"])
+    codes = {
+        f"{name} {number}": str(value) for name in rows.column_names for number, value in enumerate(rows[name].to_pylist())
+    }
+    search = Search({**codes, "document": "龘靐齉", "passphrase": SECRETS["steward"], "other": SECRETS["compliance"]})
+    assert search.in_tree(release / "data")  # it sees them where they are
+    (hall.root / "out" / "attestations").mkdir()
+    for path in (hall.root / "registry.db", *(release / "attestations").iterdir()):
+        shutil.copy(path, hall.root / "out" / "attestations")
+    found = search.in_tree(hall.root / "out")
+    assert {path for path in found if "sample/" not in str(path)} == set()
+    events = hall.json("history", "small")["events"]
+    assert {event["actor"] for event in events} == {user_name(os.getuid())}
 
 
 def test_a_site_is_withdrawn_with_all_that_holds_rows_of_it(hall: Hall) -> None:

@@ -46,10 +46,10 @@ names = st.builds(
     lambda stem, extension: os.fsencode(stem) + os.fsencode(extension), *map(st.sampled_from, (STEMS, EXTENSIONS))
 )
 places = st.builds(lambda folder, name: os.path.join(os.fsencode(folder), name), st.sampled_from(FOLDERS), names)  # noqa: PTH118
-trees = st.dictionaries(places, st.sampled_from(CONTENTS), max_size=12)
+trees = st.dictionaries(places, st.sampled_from(CONTENTS), max_size=16)
 
-quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-quicker = settings(quick, max_examples=12)
+quick = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quicker = settings(quick, max_examples=8)
 
 
 @contextmanager

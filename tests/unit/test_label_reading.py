@@ -22,19 +22,24 @@ from pathcurate.storage import LocalRoot, Root
 from tests.makers.labels import MODULES, ROTATIONS, WEAR, paint_symbols, paint_worn
 
 NUMBER = "S24-012345-A1"
-LEAST = {"data_matrix": 34, "qr": 34, "aztec": 34, "pdf417": 28, "code128": 24, "code39": 12}
-"""Of 36 worn labels; a plain call of the decoder reads 30, 30, 30, 8, 13 and 4."""
+LEAST = {"data_matrix": 17, "qr": 17, "aztec": 17, "pdf417": 15, "code128": 13, "code39": 7}
+"""Of 18 worn labels; a plain call of the decoder reads 15, 15, 15, 5, 8 and 1."""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", MODULES)
 def test_worn_labels_are_read_and_none_is_misread(kind: str) -> None:
-    cases = enumerate(product(MODULES[kind], ROTATIONS, WEAR))
-    found = [read_symbols(paint_worn(kind, NUMBER, module, turn, wear, seed)) for seed, (module, turn, wear) in cases]
+    steps = product(*map(enumerate, (MODULES[kind], ROTATIONS, WEAR)))
+    # Every second: each size is met at each rotation, and either of them in both states of wear.
+    cases = [(seed, values) for seed, values in enumerate(steps) if not sum(step for step, _ in values) % 2]
+    found = [
+        read_symbols(paint_worn(kind, NUMBER, module, turn, wear, seed))
+        for seed, ((_, module), (_, turn), (_, wear)) in cases
+    ]
     read = [symbol for symbol in found if symbol is not None]
     assert {(symbol.text, symbol.source) for symbol in read} == {(NUMBER, kind)}
     assert all(0 < symbol.confidence <= 1 for symbol in read)
-    assert len(found) == 36
+    assert len(found) == 18
     assert len(read) >= LEAST[kind]
 
 

@@ -221,6 +221,19 @@ def test_a_table_binds_what_waits_for_it_and_renews_what_is_on_offer(at: At) -> 
     assert faults_of(house) == ()
 
 
+def test_a_table_may_name_a_release_by_its_digest(at: At) -> None:
+    house = at("submitted")
+    given, file = house.certificate()
+    digest = house.entry().release_digest
+    goals = [Goal(1, one, certificate=(replace(given, release=one), file)) for one in (digest, "sha256:" + "a" * 64)]
+    with house.desk() as desk:
+        first, second = run_batch(
+            desk, goals, Pen([(house.people.compliance, None)], Path(), lambda _: PASSED), lambda _: None
+        )
+    assert (first.state, first.is_changed, first.lacks) == ("registered", True, ())
+    assert [lack.exit_code for lack in second.lacks] == [2]
+
+
 def test_now_is_what_the_desk_says(at: At) -> None:
     house = at("submitted")
     house.now = NOW + timedelta(days=800)

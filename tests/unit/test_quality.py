@@ -43,7 +43,7 @@ def judged(thumbnail: Thumbnail) -> Judged:
 
 @pytest.fixture(scope="module")
 def sample() -> list[Judged]:
-    return [judged(paint_thumbnail(FIRST_SEED + number)) for number in range(200)]
+    return [judged(paint_thumbnail(FIRST_SEED + number)) for number in range(160)]
 
 
 def rates(pairs: list[tuple[bool, bool]]) -> tuple[float, float]:
@@ -144,9 +144,9 @@ def test_copies_are_alike_and_slides_of_one_stain_are_not() -> None:
     pairs = [hash_distance(*pair) for pair in combinations(hashes, 2)]
     assert len(pairs) > 1_000
     assert min(pairs) > SAME_THUMBNAIL
-    for factor, quality_ in ((0.5, 60), (0.73, 50), (1, 40), (2, 80)):
-        copies = (thumbnail_hash(encoded(slide, factor, quality_)) for slide in slides)
-        assert max(hash_distance(*pair) for pair in zip(hashes, copies, strict=True)) <= SAME_THUMBNAIL
+    for turn, (factor, quality_) in enumerate(((0.5, 60), (0.73, 50), (1, 40), (2, 80))):
+        copies = (thumbnail_hash(encoded(slide, factor, quality_)) for slide in slides[turn::4])
+        assert max(hash_distance(*pair) for pair in zip(hashes[turn::4], copies, strict=True)) <= SAME_THUMBNAIL
 
 
 def test_distance_counts_bits() -> None:

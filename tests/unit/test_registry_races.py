@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +35,36 @@ from tests.registered import (  # noqa: F401 -- fixtures among them
 # ruff: noqa: F811 -- a test's argument has the name of the fixture
 
 
-def _apart(function: str, *arguments: object, module: str = "tests.unit.test_registry_races") -> Any:
-    """What a function of a test file gives in a process of its own: what forks must have no threads."""
-    program = (
-        f"import pickle, sys; from {module} import {function} as run; "
-        "sys.stdout.buffer.write(pickle.dumps(run(*pickle.load(sys.stdin.buffer))))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=Path(__file__).parents[2], input=pickle.dumps(arguments), capture_output=True,
-        check=False, timeout=200,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr.decode()
-    return pickle.loads(done.stdout)  # noqa: S301 -- of this test's own process
+_APART = """
+import pickle, sys
+from tests.unit import test_registry_races as races
+while True:
+    try:
+        function, arguments = pickle.load(sys.stdin.buffer)
+    except EOFError:
+        break
+    sys.stdout.buffer.write(pickle.dumps(getattr(races, function)(*arguments)))
+    sys.stdout.buffer.flush()
+"""
+
+
+@pytest.fixture(scope="module")
+def apart() -> Iterator[Callable[..., Any]]:
+    """What a function of this file gives in a process of its own: what forks must have no threads. One does for all."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _APART], cwd=Path(__file__).parents[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        source, sink = child.stdout, child.stdin
+
+        def run(function: str, *arguments: object) -> Any:
+            sink.write(pickle.dumps((function, arguments)))
+            sink.flush()
+            return pickle.load(source)  # noqa: S301 -- of this test's own process
+
+        yield run
+        sink.close()
 
 
 # --- At once ---------------------------------------------------------------------------------------------------------
@@ -79,9 +97,9 @@ def race(place: Place, jobs: list[Entry | Command]) -> list[tuple[Any, str]]:
     return results
 
 
-def test_of_eight_processes_exactly_one_registers(place: Place) -> None:
+def test_of_eight_processes_exactly_one_registers(place: Place, apart: Callable[..., Any]) -> None:
     # The registry is not there yet: they race to make it, too.
-    results = _apart("race", place, [entry(actor=f"process {number}") for number in range(8)])
+    results = apart("race", place, [entry(actor=f"process {number}") for number in range(8)])
     assert sorted(str(is_new) for is_new, _ in results) == ["False"] * 7 + ["True"], results
     assert len({actor for _, actor in results}) == 1
     with open_registry(place) as registry:
@@ -89,9 +107,9 @@ def test_of_eight_processes_exactly_one_registers(place: Place) -> None:
         assert registry.verify() == []
 
 
-def test_processes_that_register_different_versions_make_one_chain(place: Place) -> None:
+def test_processes_that_register_different_versions_make_one_chain(place: Place, apart: Callable[..., Any]) -> None:
     versions = [f"1.{minor}.0" for minor in range(6)]
-    results = _apart("race", place, [entry(version=version) for version in versions])
+    results = apart("race", place, [entry(version=version) for version in versions])
     assert all(is_new is True for is_new, _ in results), results
     with open_registry(place) as registry:
         assert [found.version for found in registry.list()] == versions
@@ -99,11 +117,11 @@ def test_processes_that_register_different_versions_make_one_chain(place: Place)
 
 
 @pytest.mark.parametrize("count", [2, 20])
-def test_of_processes_that_decide_on_the_same_sight_one_wins(place: Place, count: int) -> None:
+def test_of_processes_that_decide_on_the_same_sight_one_wins(place: Place, count: int, apart: Callable[..., Any]) -> None:
     with open_registry(place) as registry:
         seen = registry.register(entry())[0].last
     jobs = [command("check", seen=seen, says={"process": number}) for number in range(count)]
-    results = _apart("race", place, jobs)
+    results = apart("race", place, jobs)
     won = [state for is_new, state in results if is_new is True]
     assert won == ["validated"], results
     assert [name for name, _ in results if name is not True] == ["LockedError"] * (count - 1)
@@ -113,17 +131,17 @@ def test_of_processes_that_decide_on_the_same_sight_one_wins(place: Place, count
 
 
 @pytest.mark.parametrize("key", ["", "k1"])
-def test_the_same_command_at_once_is_done_once(place: Place, key: str) -> None:
+def test_the_same_command_at_once_is_done_once(place: Place, key: str, apart: Callable[..., Any]) -> None:
     with open_registry(place) as registry:
         registry.register(entry())
-    results = _apart("race", place, [command("check", key=key, sets={"quality": 1})] * 4)
+    results = apart("race", place, [command("check", key=key, sets={"quality": 1})] * 4)
     assert sorted(results) == [(False, "validated")] * 3 + [(True, "validated")]
     with open_registry(place) as registry:
         assert registry.head()[0] == 2
         assert registry.verify() == []
 
 
-def test_of_two_releases_that_claim_one_certificate_at_once_one_gets_it(place: Place) -> None:
+def test_of_two_releases_that_claim_one_certificate_at_once_one_gets_it(place: Place, apart: Callable[..., Any]) -> None:
     products = ("bone", "liver", "lung", "skin")
     with open_registry(place) as registry:
         for product in products:
@@ -131,7 +149,7 @@ def test_of_two_releases_that_claim_one_certificate_at_once_one_gets_it(place: P
             for name in ("check", "approve", "submit"):
                 registry.transition(command(name, f"{product}@1.0.0"))
     jobs = [command("receipt", f"{product}@1.0.0", claims=[("certificate", "C-1")]) for product in products]
-    results = _apart("race", place, jobs)
+    results = apart("race", place, jobs)
     assert sorted(str(name) for name, _ in results) == ["DigestMismatchError"] * 3 + ["True"], results
     with open_registry(place) as registry:
         assert sorted(found.state for found in registry.list()) == ["registered"] + ["submitted"] * 3
@@ -218,20 +236,20 @@ def make(place: Place) -> list[Found]:
     return [_state(place) for statement in range(1, 30, 3) if not _killed_at(statement, act)]
 
 
-def test_a_withdrawal_that_is_killed_anywhere_is_done_whole_or_not_at_all(place: Place) -> None:
+def test_a_withdrawal_that_is_killed_anywhere_is_done_whole_or_not_at_all(place: Place, apart: Callable[..., Any]) -> None:
     with open_registry(place) as registry:
         offered(registry)
         active(registry, "c1")
         registry.open(delivery("d1", "c1"))
         before = registry.head()[0]
-    found = _apart("withdraw", place)
+    found = apart("withdraw", place)
     assert len(found) > 10
     assert found[:-1] == [([], before, ["active", "offered", "prepared"])] * (len(found) - 1)
     assert found[-1] == ([], before + 3, ["terminated", "withdrawn"])
 
 
-def test_a_registry_whose_making_is_killed_can_be_made_again(place: Place) -> None:
-    found = _apart("make", place)
+def test_a_registry_whose_making_is_killed_can_be_made_again(place: Place, apart: Callable[..., Any]) -> None:
+    found = apart("make", place)
     assert len(found) > 3
     assert {str(one) for one in found} <= {str(([], 0, [])), str(([], 1, ["frozen"]))}
     with open_registry(place) as registry:

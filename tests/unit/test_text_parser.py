@@ -150,7 +150,7 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     "filling", ["a", ":", "\n", "：", "癌", " ", ".", "性别：", "诊断", "a b: ", "\0", "[", "【】", "(", "病 "]
 )
 def test_hostile_text_does_not_hang(write: Write, filling: str) -> None:
-    path = write("S23-00001.txt", ("病理诊断" + filling * 100_000)[: 1 << 20])
+    path = write("S23-00001.txt", ("病理诊断" + filling * 40_000)[: 1 << 20])
     began = time.monotonic()
     parse(path)
     text.detects(path.read_bytes()[:4096])

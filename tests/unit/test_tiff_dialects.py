@@ -34,7 +34,7 @@ Write = Callable[..., Path]
 
 LONG = jpeg((64, 64), 1) + bytes(range(256)) * 200
 """A picture that makes the XML of a Philips slide longer than what is read of it."""
-_FUZZ_SECONDS = 1.5
+_FUZZ_SECONDS = 0.7
 
 
 @dataclass
@@ -521,7 +521,7 @@ def test_flipped_bytes_and_cuts_are_survived(name: str, ome: Write) -> None:
     tried = 0
     tracemalloc.start()
     try:
-        while time.monotonic() < until:
+        while tried < 21 or time.monotonic() < until:
             changed = bytearray(data)
             for _ in range(rng.randint(1, 12)):
                 at = min(len(data) - 1, rng.choice(marks) + rng.randrange(512))

@@ -110,9 +110,10 @@ _TOWN = re.compile("[镇乡].{1,5}村")
 _SHORTEST, _LONGEST_CITY = 3, 3
 _PLACE_INSIDE = re.compile(rf"(?:{_PROVINCES})|[^本我]市|[县区镇乡村路街]|{_PLACE_END}$")
 _NATIVE = Searched(
-    rf"(?P<v>(?:{_PROVINCES})省?{_HAN}{{2,6}}|"
-    rf"(?![本我外当该各]){_HAN}{{2,3}}(?:县|旗|自治州)(?:{_HAN}{{2,4}})?)(?:(?<![工商病男女老妇本中军])人(?=[,。;)])|籍(?=患者|病人|[,。;)]))"
+    rf"(?P<v>(?:{_PROVINCES})省?{_HAN}{{2,6}})(?:(?<![工商病男女老妇本中军])人(?=[,。;)])|籍(?=患者|病人|[,。;)]))"
 )
+_NATIVE_COUNTY = Searched(rf"(?:县|旗(?<=[前后中左右]旗)|自治州)(?:{_HAN}{{2,4}})?(?=人[,。;)])")
+_COUNTY_BEFORE = re.compile(f"(?![本我外当该各]){_HAN}{{2,3}}\\Z")
 _HOME = Searched(
     r"[返回](?P<v>(?!(?:农村|乡下|自己|原来|其|她|他|回|了))[一-鿿]{2,3})(?=老家)|"
     r"[,。;(在于](?P<w>[一-鿿]{2,3}(?:路|街|镇|村|小区))(?=附近(?:居住|住|租住|人))"
@@ -154,6 +155,9 @@ def _where_somebody_lives(normal: str) -> Iterator[Removal]:
                 yield Removal(*match.span("v"), Kind.ADDRESS, "label.lives")
     for match in _HOME.finditer(normal):
         yield Removal(*match.span("v" if match["v"] else "w"), Kind.ADDRESS, "shape.home")
+    for match in _NATIVE_COUNTY.finditer(normal):
+        if county := _COUNTY_BEFORE.search(normal, max(0, match.start() - 3), match.start()):
+            yield Removal(county.start(), match.end(), Kind.ADDRESS, "shape.native")
     for match in _NATIVE.finditer(normal):
         yield Removal(*match.span("v"), Kind.ADDRESS, "shape.native")
 

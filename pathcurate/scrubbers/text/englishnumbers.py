@@ -232,10 +232,10 @@ _RULES = (
                      r"|(?<![A-Za-z])(?:[Ss]he|[Hh]e|[Pp]t|[Pp]atient)(?:['’]s| is| was) (?P<x>9[0-9]|1[01][0-9])"
                      r"(?=[.,;](?![0-9])| and | but | now |$)")),
     _Rule("label.handle_en", Kind.ACCOUNT,
-          re.compile(r"(?<![A-Za-z])(?:twitter|instagram|insta|ig|tiktok|facebook|fb|snapchat|telegram|threads|mastodon"
-                     r"|bluesky|linkedin|skype|handle|dm(?:ed)?|tweeted)(?: at| to| as)?[: ]{1,3}"
-                     r"(?P<v>@[A-Za-z0-9_.]{2,29}[A-Za-z0-9_])",
-                     re.IGNORECASE)),
+          re.compile(r"(?P<v>@(?:(?<=witter @)|(?<=witter: @)|(?<=nstagram @)|(?<=nstagram: @)|(?<=IG @)|(?<=IG: @)"
+                     r"|(?<=ikTok @)"
+                     r"|(?<=acebook @)|(?<=acebook: @)|(?<=andle @)|(?<=andle: @)|(?<=weeted at @)|(?<=luesky @)|(?<=DM @))"
+                     r"[A-Za-z0-9_.]{2,29}[A-Za-z0-9_])")),
     _Rule("label.by_user_en", Kind.ACCOUNT, re.compile(r"(?<![A-Za-z])by (?P<v>[a-z]{4,12}[0-9]{1,4})(?![0-9A-Za-z])")),
     _Rule("shape.age_short_en", Kind.AGE,
           re.compile(r"(?<![0-9A-Za-z./-])(?P<v>9[0-9]|1[01][0-9])(?=[yY](?:[ ]?[,;.)/\n]| ?(?:[MFmf]|male|female|man"

@@ -9,7 +9,7 @@ from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.englishwords import is_eponym, is_given
 from pathcurate.scrubbers.text.hanforms import MAY_PRECEDE
 from pathcurate.scrubbers.text.latinnames import PINYIN
-from pathcurate.scrubbers.text.namewords import HAN, begins_word, folded_name, name_words
+from pathcurate.scrubbers.text.namewords import DOTS, HAN, begins_word, folded_name, name_words
 from pathcurate.text.beginnings import Searched
 
 _EDGES = frozenset(" \t|\n:,;、/(。")
@@ -36,6 +36,13 @@ _LONGEST_LAST_LINE = 16
 _LATIN_GIVEN = Searched(
     rf"[秘师生员医者由请@士托找叫问](?P<name>[A-Z][a-z]{{2,11}})(?=[ ]?[,;。、)/\n]|$|{_SAID}|{_ROLES}|[ ]?#?[0-9]{{4}})"
 )
+# Peoples and citizens; makers stand before the name of a country as well: (美国).
+_FAR = "韩国|日本|哈萨克斯坦|俄罗斯|美国|英国|法国|德国|加拿大|澳大利亚|马来西亚|新加坡|巴西|印度"
+_NEAR = "越南|老挝|缅甸|泰国|朝鲜|尼泊尔|巴基斯坦|蒙古国?|菲律宾|印度尼西亚|印尼|尼日利亚|加纳|埃及"
+_PEOPLES = (
+    "(?:维吾尔|维|哈萨克|哈|蒙古|蒙|藏|柯尔克孜|塔吉克|乌孜别克|锡伯|彝|傣|哈尼|景颇|佤|拉祜|苗|壮|侗|瑶|白|土家|朝鲜|满|回|羌|黎|畲)族"
+    rf"|(?:{_FAR}|{_NEAR})(?:籍|人|国籍)|(?:{_NEAR})\)"
+)
 _HAN_SIGN = re.compile(f"[{HAN}]")
 _LOGIN = Searched(r"[a-z](?<![0-9A-Za-z@._/\\-][a-z])[a-z]{1,6}_[a-z]{1,15}(?![0-9A-Za-z_./@:=-])")
 _OFFICES = frozenset({"path", "bl", "blk", "doc", "dr", "user", "tech", "lis", "his", "ris", "pacs", "yk"})
@@ -53,6 +60,7 @@ class _Short:
         says: 毛称术中见肿物, and 阮:同意 as a line of a chat begins.
         set_apart: 查房(崔), Dr. 贝, 14:50,揭, — 孟, the last cell of a row.
         together: 权、花二人.
+        of_people: 阿卜杜热合曼,维吾尔族; NGUYEN VAN AN(越南).
     """
 
     called: Searched
@@ -61,13 +69,16 @@ class _Short:
     says: tuple[Searched, ...]
     set_apart: tuple[Searched, ...]
     together: Searched
+    of_people: Searched
 
 
 @cache
 def short_patterns() -> _Short:
     """The patterns, made of the lists of names when they are first needed."""
     lists = name_words()
-    single, rare, given = ("".join(sorted(signs)) for signs in (lists.single, lists.single - lists.common, lists.given))
+    single, rare, given, sounds = (
+        "".join(sorted(signs)) for signs in (lists.single, lists.single - lists.common, lists.given, lists.sounds)
+    )
     ends = r"(?=[ ]?(?:[,。;:、)/\n]|$)"
     return _Short(
         called=Searched(
@@ -97,6 +108,10 @@ def short_patterns() -> _Short:
             Searched(rf"\|[ ]?(?P<name>[{rare}])(?=[ ]?(?:\n|$))"),
         ),
         together=Searched(rf"[{single}](?:[、和与及][{single}]){{1,3}}(?=[二两三四][人位])"),
+        of_people=Searched(
+            rf"(?P<name>[{sounds}]{{3,12}}(?:[{DOTS}][{sounds}]{{2,10}})?|[A-Z]{{2,12}}(?:[ ][A-Z]{{2,12}}){{1,3}})"
+            rf"[ ]?[,( ][ ]?(?:[男女][,、 ])?(?:{_PEOPLES})"
+        ),
     )
 
 
@@ -136,6 +151,9 @@ def _beside_roles(normal: str) -> Iterator[Removal]:
         is_word = found["name"] in _OFTEN_WORDS or begins_word(normal, start)
         if _is_behind(normal, start, _CLAUSE_EDGES) and not is_word:
             yield _removal(normal, start, end, "says.staff")
+    for found in patterns.of_people.finditer(normal):
+        if _is_behind(normal, found.start(), _EDGES):
+            yield Removal(*found.span("name"), Kind.PATIENT, "people.patient", folded_name(found["name"]))
     for found in patterns.together.finditer(normal):
         if _is_behind(normal, found.start(), _EDGES | {")"}):
             yield from _surnames(normal, *found.span())
