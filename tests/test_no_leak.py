@@ -438,7 +438,8 @@ def _run_everything(workspace: Path, inputs: Path, run: Run) -> Corpus:
         ("product", "sign", "canary", "--key", *key), ("product", "receipt", "canary", "--says", "notice"),
         ("product", "submit", "canary", "--regime", "zj-data-ip", "--to", str(workspace / "submission")),
         ("product", "offer", "canary"), ("product", "resume", "canary"),
-        ("product", "suspend", "canary", "--reason", "test"), ("product", "withdraw", "--site", "QX01", "--reason", "test"), ("product", "check", "canary"),
+        ("product", "suspend", "canary", "--reason", "test"),
+        ("product", "withdraw", "--site", "QX01", "--reason", "test"), ("product", "check", "canary"),
     ]  # fmt: skip
     outcomes = run(refused, "-v")
     assert [code for _, code in outcomes] == [13, 13, 13, 13, 2, 13, 12, 12, 12, 12, 12, 0, 12], outcomes

@@ -20,7 +20,7 @@ from pathcurate.model.registration import Assessment, Lack, RecordedSignature, T
 from pathcurate.model.rights import Withdrawal
 from pathcurate.product import statements
 from pathcurate.product.desk import Desk
-from pathcurate.product.evidence import Evidence, approval_of, gather
+from pathcurate.product.evidence import Evidence, approval_of, gather, once_signed
 from pathcurate.product.guards import lacks_of, refusal
 from pathcurate.product.holdings import holding
 from pathcurate.product.signatures import lay, role_of, trusted, with_signature
@@ -128,7 +128,7 @@ def sign(desk: Desk, directory: Path, signer: Signer, role: str | None = None) -
     _, digest = lay(desk, release, name, signer, lambda: make(desk, evidence), evidence.trust)
     sets = with_signature(entry, RecordedSignature(chosen, known.name, signer.keyid, f"{name}.json", digest))
     signed = replace(entry, facts={**entry.facts, **sets})
-    lacks = lacks_of(gather(desk, release, signed), "approve")
+    lacks = lacks_of(once_signed(evidence, signed), "approve")
     # The last signature clears the release in the same step: nobody can come in between.
     command = desk.command(entry, "sign" if lacks else "approve", sets={**sets, **approval_of(desk, evidence)})
     return replace(_moved(desk, release, desk.registry.transition(command)), lacks=tuple(lacks))

@@ -95,6 +95,8 @@ def _one(desk: Desk, goal: Goal, pen: Pen) -> RowOutcome:
 
 def _name_of(desk: Desk, release: str) -> str:
     """``NAME@VERSION`` of what a table names, perhaps by the digest of what is registered."""
+    if not release.startswith("sha256:"):
+        return release
     return next((entry.id for entry in desk.registry.list() if entry.release_digest == release), release)
 
 

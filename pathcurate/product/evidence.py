@@ -6,7 +6,7 @@ was relied upon goes into the signed statement. Of a product without that file, 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -62,15 +62,24 @@ def gather(desk: Desk, release: Release, entry: Entry) -> Evidence:
         InputOutputError: something cannot be read.
     """
     trust = load_trust(desk.trust_file) if desk.trust_file.exists() else Trust(trust=LANGUAGE)
-    subject = release_subject(checksums_bytes(release.directory))
     evaluation = release.directory / EVALUATION_PATH
     return Evidence(
         release, entry, product_file(desk, release), json.loads(evaluation.read_bytes()) if evaluation.is_file() else {},
         _sources(desk, release),
         standings(desk.workspace, desk.today),
-        check_attestations(release.directory, release.digest, subject.sm3 or "", trust),
+        _attested(release, trust),
         trust, desk.today,
     )  # fmt: skip
+
+
+def once_signed(evidence: Evidence, entry: Entry) -> Evidence:
+    """The same evidence when something more has been signed; no paper is read again, for the signature is of these."""
+    return replace(evidence, entry=entry, attested=_attested(evidence.release, evidence.trust))
+
+
+def _attested(release: Release, trust: Trust) -> tuple[Attested, ...]:
+    subject = release_subject(checksums_bytes(release.directory))
+    return check_attestations(release.directory, release.digest, subject.sm3 or "", trust)
 
 
 def approval_of(desk: Desk, evidence: Evidence) -> Mapping[str, Any]:
