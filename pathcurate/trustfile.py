@@ -21,7 +21,7 @@ _HEAD = """\
 # checks a release needs a copy that they trust. Private keys stay with their owners, outside the workspace.
 # `pathcurate product keys new|list|retire` edits it; your comments stay.
 trust: 1
-# How many persons of each role must sign before a step (check, sign, submit, receipt, offer, withdraw). A person counts
+# How many persons of each role must sign before a step (sign, submit, receipt, offer). A person counts
 # once, whatever their keys, and fills one role. Steps that are not named have these:
 # thresholds:
 #   sign: {steward: 1, compliance: 1}

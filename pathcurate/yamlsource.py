@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from pathcurate.errors import PathcurateError
+from pathcurate.masking import masked
 from pathcurate.terminaltext import blank, visible
 
 MAX_BYTES = 1 << 20
@@ -35,14 +36,6 @@ KeyPath = tuple[Step, ...]
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # PyYAML's own idea of a line, so that its line numbers hold
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # YAML 1.2, 5.1
-# What stands for a password in an address; a reference to one is no secret. One of a database may hold what is not escaped.
-_REFERENCE = r"(?!\$\{(?:env|file):[^{}]*\}@)"
-_SECRET = re.compile(
-    rf"""(postgres\w*(?:\+\w+)?://[^\s@:]*:){_REFERENCE}(.+)(?=@)|([?&]\w*(?:pass|secret)\w*=)([^\s&"']+)"""
-    rf"""|(://[^\s@:"']*:){_REFERENCE}([^\s@"']+)(?=@)""",
-    re.IGNORECASE,
-)
-
 _CONSTANTS: dict[str, bool | None] = dict.fromkeys(("", "~", "null", "Null", "NULL"))
 _CONSTANTS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(("false", "False", "FALSE"), False)
 _NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...] = (
@@ -174,7 +167,7 @@ def render(document: Document, problems: Iterable[Problem]) -> str:
     """
     ordered = sorted(set(problems), key=lambda problem: (problem.file, problem.line, problem.column, problem.message))
     text = "\n".join(_render_one(document, problem) for problem in ordered)
-    return _SECRET.sub(lambda found: next(found[at] + "*" * len(found[at + 1]) for at in (1, 3, 5) if found[at]), text)
+    return masked(text)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -20,8 +20,8 @@ FLOORS = {
     },
     3: {"readers", "parsers", "scrubbers", "engines", "registries"},
     2: {
-        "attestations", "catalogentries", "certificates", "checksums", "lifecycle", "registrationtable", "registryaddress",
-        "signing", "submission", "trustfile",
+        "attestations", "catalogentries", "certificates", "checksums", "lifecycle", "masking", "registrationtable",
+        "registryaddress", "signing", "submission", "trustfile",
         "blanking", "codelists", "contracts", "copying", "delimited", "demo", "dicomtexts", "diff", "digests", "disclosure",
         "filerules", "findingformats", "findings", "firstarray", "htmlreport", "htmltable", "ifd",
         "glassrow", "images", "leaksearch", "lookup", "mapping", "objectstore", "pacing", "roots",

@@ -230,7 +230,7 @@ def offer_command(session: Session, release: str) -> None:
 def suspend_command(session: Session, product: str, reason: str) -> None:
     """Take a product off offer for now.
 
-    PRODUCT is NAME@VERSION, or NAME for its highest version. Its contracts and deliveries rest until `resume`.
+    PRODUCT is NAME@VERSION, or NAME for its highest version. Its contracts and deliveries rest with it.
 
     \b
     Example:

@@ -22,7 +22,7 @@ MOST_NAME = 100
 
 Role = Literal["steward", "compliance", "registry"]
 """Who keeps a product, who answers for its lawfulness, who keeps the registry."""
-Command = Literal["check", "sign", "submit", "receipt", "offer", "withdraw"]
+Command = Literal["sign", "submit", "receipt", "offer"]
 """Steps of a release that can ask for signatures."""
 Threshold = Annotated[Mapping[Role, Annotated[int, Field(strict=True, ge=1, le=9)]], Field(min_length=1)]
 """How many persons of each role must have signed."""

@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pathcurate.digests import sha256_text
+from pathcurate.digests import canonical_json, sha256_text
 from pathcurate.errors import DigestMismatchError, PathcurateError, PlanIncompleteError, UsageError
 from pathcurate.lifecycle import lifecycle
 from pathcurate.model.certificate import Certificate
-from pathcurate.model.lifecycle import Machine
 from pathcurate.model.product import Command, Entry, State, Step, Subject
 from pathcurate.model.registration import Assessment, Lack, RecordedSignature, TestResult
 from pathcurate.model.rights import Withdrawal
@@ -91,7 +90,7 @@ def check(desk: Desk, directory: Path, tester: Tester, signer: Signer | None = N
 
     Raises:
         DigestMismatchError: it was changed since it was built.
-        PlanIncompleteError: it breaks rules, or its state is another.
+        PlanIncompleteError: it breaks rules, or its state is another. What had passed before has then failed.
         VaultError: the key is nobody's, or does not count any more.
     """
     release, entry = desk.entered(directory)
@@ -100,6 +99,9 @@ def check(desk: Desk, directory: Path, tester: Tester, signer: Signer | None = N
     validation = tested.as_dict()
     evidence = gather(desk, release, replace(entry, facts={**entry.facts, "validation": validation}))
     command = desk.command(entry, "check", sets={"validation": validation})
+    if tested.exit_code and entry.state == State.VALIDATED:
+        # Signatures would otherwise clear it on the strength of an earlier result.
+        desk.registry.transition(replace(command, name="fail"))
     _demand(desk, evidence, command)
     if signer is not None:
         trusted(desk, evidence.trust, signer)
@@ -190,11 +192,7 @@ def receipt(desk: Desk, directory: Path, certificate: Certificate, file: Path, s
     name = "renew" if entry.state in lifecycle().release.commands["renew"].from_ else "receipt"
     _demand_state(entry, name)
     evidence = gather(desk, release, replace(entry, facts={**entry.facts, "certificate": held}))
-    claims = (
-        ("certificate", f"{certificate.authority} {certificate.number}"),
-        ("certificate file", certificate.sha256),
-    )
-    command = desk.command(entry, name, sets={"certificate": held}, claims=claims)
+    command = desk.command(entry, name, sets={"certificate": held}, claims=_claims(certificate))
     if entry.facts.get("certificate") == held and entry.state in {State.REGISTERED, State.OFFERED, State.SUSPENDED}:
         return Moved(entry, is_new=False)
     _demand(desk, evidence, command)
@@ -206,16 +204,19 @@ def receipt(desk: Desk, directory: Path, certificate: Certificate, file: Path, s
     return _moved(desk, release, desk.registry.transition(command))
 
 
+def _claims(certificate: Certificate) -> tuple[tuple[str, str], ...]:
+    """What no other release may have: the number of the authority, and the file."""
+    number = sha256_text(canonical_json([certificate.authority, certificate.number]))
+    return ("certificate", number), ("certificate file", certificate.sha256)
+
+
 def _demand_own(desk: Desk, entry: Entry, certificate: Certificate) -> None:
-    """Refuse a certificate whose number or file is that of another release."""
-    for other in desk.registry.list():
-        held = other.facts.get("certificate")
-        if held is None or other.id == entry.id:
-            continue
-        number = (held["authority"], held["number"]) == (certificate.authority, certificate.number)
-        if number or held["sha256"] == certificate.sha256:
+    """Refuse a certificate whose number or file is, or once was, that of another release."""
+    for kind, value in _claims(certificate):
+        holder = desk.registry.claimed(kind, value)
+        if holder not in {None, entry.id}:
             raise DigestMismatchError(
-                f"this certificate{'' if number else ' file'} is bound to the release {other.id} already",
+                f"this {kind} is bound to the release {holder} already",
                 f"It cannot be that of {entry.id} as well; nothing was done.",
             )
 
@@ -353,8 +354,3 @@ def _moved(desk: Desk, release: Release, step: Step) -> Moved:
 
 def _after(desk: Desk, entry: Entry, step: Step) -> Moved:
     return Moved(desk.registry.get(entry.product, entry.version) or entry, step.also, step.is_new)
-
-
-def contracts_of(desk: Desk, entry: Entry) -> list[Subject]:
-    """The contracts of a release."""
-    return desk.registry.subjects(Machine.CONTRACT, parent=entry.id)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Final
 
-from pathcurate.errors import DisclosureRefusedError, ExpiredError, PathcurateError, PlanIncompleteError
+from pathcurate.errors import DisclosureRefusedError, ExpiredError, PlanIncompleteError
 from pathcurate.lifecycle import lifecycle
 from pathcurate.model.attestation import COMPLIANCE_CHECK, PRODUCT_RELEASE
 from pathcurate.model.lifecycle import Machine
@@ -29,7 +29,7 @@ _ALSO_SIGNED: Final[tuple[Command, ...]] = ("submit", "offer")
 _MISSING, _EXPIRED, _REFUSED = PlanIncompleteError.exit_code, ExpiredError.exit_code, DisclosureRefusedError.exit_code
 
 
-class LackingError(PathcurateError):
+class LackingError(Exception):
     """A command was refused for want of evidence. Those that are raised are of its subclasses, by exit code.
 
     Args:

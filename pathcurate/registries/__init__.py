@@ -44,6 +44,9 @@ class Registry(Protocol):
     def get(self, product: str, version: str) -> Entry | None:
         """The entry of a version, None if it is not registered."""
 
+    def claimed(self, kind: str, value: str) -> str | None:
+        """The id of the subject that has claimed what no other may have; None if none has."""
+
     def subject(self, machine: Machine, name: str) -> Subject | None:
         """A release, contract or delivery, None if it is not there."""
 

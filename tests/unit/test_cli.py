@@ -339,9 +339,9 @@ def test_a_registry_that_was_changed_from_outside_is_not_shown(tmp_path: Path) -
     assert shown("product", "register", str(release), "-w", str(workspace))[0] == 0
     assert shown("product", "list", "-w", str(workspace))[0] == 0
     with contextlib.closing(sqlite3.connect(workspace / "registry.db")) as connection:
-        connection.execute("update entries set title = 'another'")
+        connection.execute("update subjects set state = 'offered'")
         connection.commit()
     for command in (("list",), ("show", release.parent.name)):
         code, _, err = shown("product", *command, "-w", str(workspace))
         assert code == 4
-        assert "changed from outside" in err
+        assert "changed outside of pathcurate" in err

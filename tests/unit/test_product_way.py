@@ -236,3 +236,16 @@ def test_somebody_who_was_faster_wins(at: At) -> None:
     assert told.value.exit_code == 14
     assert release.name == "small"
     assert house.state() is State.OFFERED
+
+
+def test_a_release_that_fails_a_later_check_is_not_cleared_by_signatures(at: At) -> None:
+    house = at("validated")
+    with pytest.raises(PlanIncompleteError, match="breaks rules"):
+        house.check(tester=lambda _: FAILED)
+    assert house.state() == State.FROZEN
+    assert actions(house.events())[-2:] == ["fail", "!check"]
+    with pytest.raises(PlanIncompleteError, match="needs it to be validated"):
+        house.sign(house.people.steward)
+    house.check()
+    assert signed(house).entry.state == State.COMPLIANCE_CHECKED
+    assert house.faults() == []

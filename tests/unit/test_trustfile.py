@@ -149,7 +149,7 @@ def test_only_the_entry_that_is_meant_is_touched(write: Write) -> None:
 
 
 def test_a_file_without_signers_gets_its_first(write: Write) -> None:
-    for text in ("trust: 1\n", "trust: 1", "trust: 1\nthresholds: {check: {steward: 1}}\n# end"):
+    for text in ("trust: 1\n", "trust: 1", "trust: 1\nthresholds: {submit: {steward: 1}}\n# end"):
         file = write("trust.yaml", text)
         assert add_signer(file, LI_ENTRY).signers == (LI_ENTRY,)
         assert file.read_text().startswith(text)

@@ -336,6 +336,13 @@ class SqlRegistry:
         subject = self.subject(Machine.RELEASE, release_id(product, version))
         return None if subject is None else as_entry(subject, self._name)
 
+    def claimed(self, kind: str, value: str) -> str | None:
+        """The id of the subject that has claimed what no other may have; None if none has."""
+        chosen = select(CLAIMS.c.subject).where(CLAIMS.c.kind == kind, CLAIMS.c.value == value)
+        with self._transaction() as connection:
+            found: str | None = connection.execute(chosen).scalar()
+        return found
+
     def subject(self, machine: Machine, name: str) -> Subject | None:
         """A release, contract or delivery, None if it is not there."""
         with self._transaction() as connection:

@@ -10,7 +10,7 @@ from pathcurate.text.dateforms.forms import CN_DIGITS, CN_NUMBERS, MID_MONTH, Fo
 
 _LAST_DAY: Final = rf"(?={JOIN}{DAY}(?:{JOIN}{DAY}){{0,3}} ?[日号])"
 _BEFORE: Final = re.compile(
-    rf"(?<![0-9])(?:(?P<y>(?:19|20)[0-9]{{2}}|(?<![.])[0-9]{{2}})(?P<w> ?)年 ?)?(?P<m>{MONTH})(?P<v> ?)\Z"
+    rf"(?<![0-9])(?:(?P<y>(?:19|20)[0-9]{{2}}|(?<![.])[0-9]{{2}})(?P<w> ?)年 ?)?(?<![每隔])(?P<m>{MONTH})(?P<v> ?)\Z"
 )
 """What stands before 月; from there on a text is read, as it occurs in few places."""
 _BEHIND: Final = re.compile(
@@ -18,7 +18,8 @@ _BEHIND: Final = re.compile(
     rf"发办寄入住借还]|复[查诊片]|手术|活检|穿刺|切除|就诊|冰冻|上午|下午|凌晨|中午|\Z)))))?"
 )
 _DONE_ON: Final = re.compile(
-    r" ?(?:[送收做签发办寄取借还]|复[查诊片]|手术|活检|穿刺|切除|就诊|冰冻|[晚早夜][上间]?[0-9一二三四五六七八九十]|[上下]午|凌晨|中午|入院|出院|来[院诊])(?!次|例)"
+    r" ?(?:[送收做签发办寄取借还]|复[查诊片]|手术|活检|穿刺|切除|就诊|冰冻|[晚早夜][上间]?[0-9一二三四五六七八九十]|"
+    r"[上下]午|凌晨|中午|入院|出院|来[院诊])(?!次|例)"
 )
 _LOOKBACK: Final = 14
 _MONTH_ENDS: Final = frozenset("0123456789一二三四五六七八九十元正 ")
