@@ -259,7 +259,8 @@ def test_a_check_that_fails_after_one_that_passed_is_kept_as_a_refusal(at: At) -
         house.check(tester=lambda _: FAILED)
     assert refused.value.exit_code == 12
     assert house.events()[-1].payload == {"refused": ["validation"]}
-    assert house.entry().facts["validation"] == PASSED.as_dict()
+    assert house.entry().facts["validation"] == FAILED.as_dict()
+    assert house.state() == "frozen"
 
 
 # --- What a release was built with --------------------------------------------------------------------------------------

@@ -316,4 +316,4 @@ def test_a_person_with_two_keys_counts_once() -> None:
 def test_steps_that_are_not_named_need_what_they_need_by_default() -> None:
     trust = Trust.model_validate({"trust": 1, "thresholds": {"offer": {"steward": 2}, "receipt": {"registry": 1}}})
     assert trust.needs("sign") == DEFAULT_THRESHOLDS["sign"] == {"steward": 1, "compliance": 1}
-    assert (trust.needs("offer"), trust.needs("receipt"), trust.needs("check")) == ({"steward": 2}, {"registry": 1}, {})
+    assert (trust.needs("offer"), trust.needs("receipt"), trust.needs("submit")) == ({"steward": 2}, {"registry": 1}, {})
