@@ -38,7 +38,7 @@ NAME, PHONE, NUMBER = "欧阳靖远", "13800138000", "10086001"
 OTHER = "mirko ostrander"
 HOSTILE = (
     "</script><script>alert(1)</script><img src=x onerror=alert(2)>编号 =cmd|' /C calc'!A0，"
-    "\u202e倒置\u202c，+WX20245513，-B778812，@SUM(1)。"
+    "\u202e次序颠倒\u202c，+WX20245513，-B778812，@SUM(1)。"
 )
 TEXTS = {
     1: f"患者{NAME}，住院号{NUMBER}，电话{PHONE}，2023年3月1日送检。\n"
@@ -202,7 +202,7 @@ def test_hostile_texts_stay_text(desk: Desk) -> None:
     assert sheet.page.count("</script>") == 1
     assert "<img" not in sheet.page
     assert "\u202e" not in sheet.page
-    assert "[U+202E]倒置[U+202C]" in sheet.page
+    assert "[U+202E]次序颠倒[U+202C]" in sheet.page
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', sheet.page)
     assert policy
     assert "default-src 'none'" in policy[1]

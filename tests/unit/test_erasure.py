@@ -300,7 +300,7 @@ def test_an_erasure_that_is_killed_and_run_again_ends_in_the_same_state(
         monkeypatch.undo()
         if forgotten.is_unfinished(desk.workspace.vault):
             assert desk.pathcurate("link") == 12, "no other command works meanwhile"
-            checks = doctor._workspace(desk.workspace, datetime.now(UTC))
+            checks = doctor._workspace(desk.workspace, datetime.now(UTC), {})
             assert [check.status for check in checks if check.name == "erasure"] == ["error"]
             assert finish(desk.workspace)
         else:

@@ -8,6 +8,7 @@ import contextlib
 import json
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from pathcurate.model.product import Entry
 from pathcurate.registries.sql import look_at_registry, open_registry, opening
 from tests.registered import command, entry, no_sync, offered, tampering  # noqa: F401 -- a fixture among them
 from tests.unit.test_registry_files import unprivileged  # noqa: F401 -- a fixture
-from tests.unit.test_registry_races import _apart, _killed_at
+from tests.unit.test_registry_races import _killed_at, apart  # noqa: F401 -- a fixture among them
 
 # ruff: noqa: F811 -- a test's argument has the name of the fixture
 
@@ -148,8 +149,8 @@ def migrate_with_kills(path: Path) -> list[tuple[list[str], bool]]:
     raise AssertionError("it never ended")
 
 
-def test_a_migration_that_is_killed_anywhere_leaves_the_old_registry_whole(old: Path) -> None:
-    found = _apart("migrate_with_kills", old, module="tests.unit.test_registry_migration")
+def test_a_migration_that_is_killed_anywhere_leaves_the_old_registry_whole(old: Path, apart: Callable[..., Any]) -> None:
+    found = apart("migrate_with_kills", old, module="tests.unit.test_registry_migration")
     assert len(found) > 15
     assert found == [(["entries", "events", "registry"], False)] * (len(found) - 1) + [
         (["claims", "events", "registry", "subjects"], True)
@@ -159,8 +160,8 @@ def test_a_migration_that_is_killed_anywhere_leaves_the_old_registry_whole(old: 
         assert registry.verify() == []
 
 
-def test_two_processes_that_migrate_at_once(old: Path) -> None:
-    results = _apart("race", old, [entry("skin", f"{number}.0.0") for number in range(4)])
+def test_two_processes_that_migrate_at_once(old: Path, apart: Callable[..., Any]) -> None:
+    results = apart("race", old, [entry("skin", f"{number}.0.0") for number in range(4)])
     assert [is_new for is_new, _ in results] == [True] * 4, results
     with open_registry(old) as registry:
         assert len(registry.list()) == 8

@@ -37,20 +37,20 @@ from tests.registered import (  # noqa: F401 -- fixtures among them
 
 _APART = """
 import pickle, sys
-from tests.unit import test_registry_races as races
+from importlib import import_module
 while True:
     try:
-        function, arguments = pickle.load(sys.stdin.buffer)
+        module, function, arguments = pickle.load(sys.stdin.buffer)
     except EOFError:
         break
-    sys.stdout.buffer.write(pickle.dumps(getattr(races, function)(*arguments)))
+    sys.stdout.buffer.write(pickle.dumps(getattr(import_module(module), function)(*arguments)))
     sys.stdout.buffer.flush()
 """
 
 
 @pytest.fixture(scope="module")
 def apart() -> Iterator[Callable[..., Any]]:
-    """What a function of this file gives in a process of its own: what forks must have no threads. One does for all."""
+    """What a function of a test file gives in a process of its own: what forks must have no threads. One does for all."""
     with subprocess.Popen(
         [sys.executable, "-c", _APART], cwd=Path(__file__).parents[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:
@@ -58,8 +58,8 @@ def apart() -> Iterator[Callable[..., Any]]:
         assert child.stdout is not None
         source, sink = child.stdout, child.stdin
 
-        def run(function: str, *arguments: object) -> Any:
-            sink.write(pickle.dumps((function, arguments)))
+        def run(function: str, *arguments: object, module: str = "tests.unit.test_registry_races") -> Any:
+            sink.write(pickle.dumps((module, function, arguments)))
             sink.flush()
             return pickle.load(source)  # noqa: S301 -- of this test's own process
 
