@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,8 @@ from pathcurate.cli.productdesk import directory_of, entry_of, reading_desk
 from pathcurate.cli.session import Session, common_options, count_lines, counted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pathcurate.attestations import Attested
 
 
@@ -37,8 +39,16 @@ def history_command(session: Session, product: str) -> None:
         became = str(said.get("to", said.get("state")))
         if "refused" in said:
             became = f"refused, lacking {', '.join(said['refused'])}"
-        lines.append(f"{event.seq:>6}  {event.at}  {event.action + about:<22} {became:<20} {event.actor}")
+        lines.append(f"{event.seq:>6}  {event.at}  {event.action + about:<22} {became:<20} {event.actor}{_words(said)}")
     session.show({"product": entry.product, "version": entry.version, "events": [asdict(one) for one in events]}, lines)
+
+
+def _words(said: "Mapping[str, Any]") -> str:
+    """What an event says for people: who signed in which role, the reason, the authority's words."""
+    sets = said.get("sets", {})
+    signed = [f"signed as {one['role']} by {one['name']}" for one in sets.get("signatures", ())[-1:]]
+    words = [*signed, sets.get("reason", ""), sets.get("authority_says", {}).get("note", "")]
+    return "".join(f"  {word}" for word in words if word)
 
 
 @click.command("verify")

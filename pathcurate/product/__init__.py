@@ -181,6 +181,8 @@ def receipt(desk: Desk, directory: Path, certificate: Certificate, file: Path, s
         PathcurateError: it has expired, or the signature is lacking.
     """
     release, entry = desk.entered(directory)
+    if certificate.issued > desk.today:
+        raise UsageError(f"the certificate is of {certificate.issued}, which is to come", "Check the day of issue.")
     if certificate.release not in {entry.id, release.digest}:
         raise DigestMismatchError(f"the certificate is of another release than {entry.id}", "Find out whose it is.")
     content = file.read_bytes()  # once: it is kept as it was looked at
@@ -333,7 +335,7 @@ def _demand_state(entry: Entry, name: str) -> None:
         words = table.states[entry.state]
         raise PlanIncompleteError(
             f"{entry.product} {entry.version} is {entry.state} ({words.zh}, {words.en}); `{name}` needs it to be {needed}",
-            f"`pathcurate product show {entry.id}` shows how it came there.",
+            f"`pathcurate product show {entry.id}` shows how it came there, and what comes next.",
         )
 
 

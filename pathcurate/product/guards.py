@@ -111,6 +111,11 @@ def _say(evidence: Evidence, key: str) -> str:
     return f"Write `{key}` into products/{evidence.release.name}.yaml, and give the command again."
 
 
+def _renew(evidence: Evidence, key: str) -> str:
+    file = f"products/{evidence.release.name}.yaml"
+    return f"Write number, date and last day of the renewed one into `evidence.{key}` of {file}, and give the command again."
+
+
 def _paper(evidence: Evidence, demand: str, key: str, what: str, wanted: tuple[str, ...]) -> Iterator[Lack]:
     """A paper with its number and date, which has not run out."""
     paper: Paper | None = getattr(evidence.file.evidence, key) if evidence.file is not None else None
@@ -121,9 +126,7 @@ def _paper(evidence: Evidence, demand: str, key: str, what: str, wanted: tuple[s
     for name in wanted:
         if getattr(paper, name) is None:
             yield Lack(demand, f"{what} has no `{name}`", _say(evidence, f"evidence.{key}.{name}"), _MISSING)
-    yield from _run_out(
-        demand, what, paper.valid_until, evidence.today, _say(evidence, f"evidence.{key} of the renewed one")
-    )
+    yield from _run_out(demand, what, paper.valid_until, evidence.today, _renew(evidence, key))
     if paper.date is not None and paper.date > evidence.today:
         yield Lack(demand, f"{what} is of {paper.date}, which is to come", _say(evidence, f"evidence.{key}.date"), _MISSING)
 

@@ -70,25 +70,30 @@ def lay(
         envelope = sign(statement(), [signer])
         write_attestation(release.directory, name, envelope)
         return envelope, sha256_text(envelope.as_bytes())
-    is_good = (
+    is_own = (
         there.envelope is not None
         and any(one.keyid == signer.keyid and one.fault is None for one in verify(there.envelope, trust))
         and release.digest.removeprefix("sha256:") in {one.sha256 for one in there.envelope.statement().subjects}
-        and _says_the_same(there.envelope.statement(), statement())
     )
-    if not is_good or there.envelope is None:
+    if not is_own or there.envelope is None or there.envelope.statement().predicate_type != statement().predicate_type:
         raise DigestMismatchError(
             f"{FOLDER}/{name}.json of {release.name} {release.version} is not what this key signed for this release",
             "Find out who has put it there, and take it away; nothing was signed.",
+        )
+    if not _says_the_same(there.envelope.statement(), statement()):
+        raise DigestMismatchError(
+            f"the owner of this key has signed the same paper with other words before ({FOLDER}/{name}.json)",
+            "What was signed stands: give the same number and days, or enter a corrected certificate of the authority.",
         )
     return there.envelope, sha256_text(there.envelope.as_bytes())
 
 
 def _says_the_same(there: Statement, wanted: Statement) -> bool:
-    if there.predicate_type != REGISTRATION_RECEIPT:
-        return there.predicate_type == wanted.predicate_type
+    """Whether two statements of one kind agree: receipts in all but when they were signed, others always do."""
+    if wanted.predicate_type != REGISTRATION_RECEIPT:
+        return True
     said, meant = ({key: value for key, value in one.predicate.items() if key not in _WHEN} for one in (there, wanted))
-    return wanted.predicate_type == REGISTRATION_RECEIPT and said == meant
+    return said == meant
 
 
 def with_signature(entry: Entry, new: RecordedSignature) -> Mapping[str, object]:

@@ -4,7 +4,8 @@ Somebody who can write to the database can rewrite all of it, consistently. They
 events there were and the digest of the last, and a chain that was rewritten since has another digest there.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +27,9 @@ _RECEIPT: Final = (
     ("validUntil", "valid_until"),
 )  # fmt: skip
 """Members of a signed receipt, and of the fact that the registry keeps."""
+
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,8 @@ def verify_registry(desk: Desk, trust: Trust, others: Sequence[Path] = ()) -> Re
             faults.append(f"{name} is not the release that was registered: its list of files was changed")
         else:
             faults += [f"{name}: {fault}" for fault in _record_faults(desk, entry, directory, attested)]
+    current = {entry.facts["certificate"]["sha256"] for entry in entries.values() if "certificate" in entry.facts}
+    faults += _kept_faults(desk, current)
     return RegistryVerdict(tuple(faults), desk.registry.head()[0], len(heads), max(heads, default=None))
 
 
@@ -91,6 +97,16 @@ def verify_copy_signed(directory: Path, trust: Trust) -> tuple[Release, tuple[At
     """
     release = verify_release(directory)
     return release, attestations_of(directory, release, trust)
+
+
+def _kept_faults(desk: Desk, looked_at: Collection[str]) -> Iterator[str]:
+    """Earlier certificates and reports that were exchanged: each lies under the digest of its bytes."""
+    for folder in ("certificates", "reports"):
+        for file in sorted((desk.workspace.products / folder).glob("*")):
+            if f"sha256:{file.stem}" in looked_at or not _DIGEST.fullmatch(file.stem) or not file.is_file():
+                continue
+            if file_sha256(file) != f"sha256:{file.stem}":
+                yield f"a file that is kept in products/{folder}/ was exchanged: {file.stem[:16]}…"
 
 
 def _head_faults(registry: Registry, one: Attested, heads: list[int]) -> Iterator[str]:

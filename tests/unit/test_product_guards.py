@@ -87,7 +87,7 @@ SPOILT: dict[str, tuple[tuple[Do, Do], str, int, str, str]] = {
     "ethics without end": (said(ETHICS, "ethics: {number: E, date: 2025-12-01}"), "ethics", 12,
                            "ethics committee has no `valid_until`", "evidence.ethics.valid_until"),
     "ethics expired": (said("valid_until: 2027-01-01}", "valid_until: 2026-01-01}"), "ethics", 6,
-                       "ethics committee was valid until 2026-01-01", "evidence.ethics of the renewed one"),
+                       "ethics committee was valid until 2026-01-01", "of the renewed one into `evidence.ethics`"),
     "ethics to come": (said("date: 2025-12-01", "date: 2026-01-03"), "ethics", 12, "of 2026-01-03, which is to come",
                        "evidence.ethics.date"),
     "impact assessment missing": (said(f"  {PIA}\n", ""), "impact_assessment", 12,
