@@ -155,7 +155,7 @@ def receipt_command(
 
     \b
     Example:
-      pathcurate product receipt demo_he_2023 --certificate cert.pdf --number A1 --authority 示例交易所 --issued 2026-11-20 --key compliance.pem --passphrase-file compliance.pass
+      pathcurate product receipt demo_he_2023 --certificate cert.pdf --number A1 --authority 示例交易所 --issued 2024-11-20 --key compliance.pem --passphrase-file compliance.pass
     """  # noqa: E501 -- an example is one line
     from pathcurate.product import assess, receipt, told
 
