@@ -24,7 +24,7 @@ from pathcurate.product.guards import lacks_of, refusal
 from pathcurate.product.holdings import holding
 from pathcurate.product.signatures import lay, role_of, trusted, with_signature
 from pathcurate.registries import Registry
-from pathcurate.releases import Release, verify_release
+from pathcurate.releases import verify_release
 from pathcurate.rights.withdrawn import withdraw_site as record_withdrawal
 from pathcurate.roles import shared_directory
 from pathcurate.signing import Signer, Verified, lacking
@@ -107,7 +107,7 @@ def check(desk: Desk, directory: Path, tester: Tester, signer: Signer | None = N
         trusted(desk, evidence.trust, signer)
         statement = statements.test_result(desk, release, tested)
         lay(desk, release, f"quality.{signer.keyid[:8]}", signer, lambda: statement, evidence.trust)
-    return _moved(desk, release, desk.registry.transition(command))
+    return _moved(desk, entry, desk.registry.transition(command))
 
 
 def sign(desk: Desk, directory: Path, signer: Signer, role: str | None = None) -> Moved:
@@ -133,7 +133,7 @@ def sign(desk: Desk, directory: Path, signer: Signer, role: str | None = None) -
     lacks = lacks_of(once_signed(evidence, signed), "approve")
     # The last signature clears the release in the same step: nobody can come in between.
     command = desk.command(entry, "sign" if lacks else "approve", sets={**sets, **approval_of(desk, evidence)})
-    return replace(_moved(desk, release, desk.registry.transition(command)), lacks=tuple(lacks))
+    return replace(_moved(desk, entry, desk.registry.transition(command)), lacks=tuple(lacks))
 
 
 def submit(desk: Desk, directory: Path, regime: str, target: Path) -> tuple[Moved, Bundle]:
@@ -154,14 +154,14 @@ def submit(desk: Desk, directory: Path, regime: str, target: Path) -> tuple[Move
         _demand(desk, gather(desk, release, entry), desk.command(entry, "submit"))
     bundle = write_bundle(release, regime, desk.workspace.root / "forms" / "templates", target)
     sets = {"submission": {"regime": regime, "bundle": bundle.digest}}
-    return _moved(desk, release, desk.registry.transition(desk.command(entry, "submit", sets=sets))), bundle
+    return _moved(desk, entry, desk.registry.transition(desk.command(entry, "submit", sets=sets))), bundle
 
 
 def told(desk: Desk, directory: Path, word: Word, note: str) -> Moved:
     """Keep what an authority has said before it decides."""
-    release, entry = desk.entered(directory)
+    _, entry = desk.entered(directory)
     command = desk.command(entry, word, sets={"authority_says": {"word": word, "note": note}})
-    return _moved(desk, release, desk.registry.transition(command))
+    return _moved(desk, entry, desk.registry.transition(command))
 
 
 def receipt(desk: Desk, directory: Path, certificate: Certificate, file: Path, signer: Signer | None) -> Moved:
@@ -203,7 +203,7 @@ def receipt(desk: Desk, directory: Path, certificate: Certificate, file: Path, s
     command = replace(command, sets={**command.sets, **_receipt_signed(desk, evidence, certificate, signer)})
     kept = shared_directory(desk.workspace.products / "certificates") / f"{certificate.sha256.removeprefix('sha256:')}.pdf"
     write_bytes(kept, content, 0o640)
-    return _moved(desk, release, desk.registry.transition(command))
+    return _moved(desk, entry, desk.registry.transition(command))
 
 
 def _claims(certificate: Certificate) -> tuple[tuple[str, str], ...]:
@@ -253,7 +253,7 @@ def assess(desk: Desk, directory: Path, assessment: Assessment, file: Path) -> M
         DigestMismatchError: the file is not the report whose digest is named, or is that of another release.
         PlanIncompleteError: the release was never checked, or has ended.
     """
-    release, entry = desk.entered(directory)
+    _, entry = desk.entered(directory)
     _demand_state(entry, "assess")
     content = file.read_bytes()
     if sha256_text(content) != assessment.sha256:
@@ -262,7 +262,7 @@ def assess(desk: Desk, directory: Path, assessment: Assessment, file: Path) -> M
     command = desk.command(entry, "assess", sets={"quality": assessment.as_dict()}, claims=claims)
     kept = shared_directory(desk.workspace.products / "reports") / f"{assessment.sha256.removeprefix('sha256:')}"
     write_bytes(kept, content, 0o640)
-    return _moved(desk, release, desk.registry.transition(command))
+    return _moved(desk, entry, desk.registry.transition(command))
 
 
 def offer(desk: Desk, directory: Path) -> Moved:
@@ -283,7 +283,7 @@ def _guarded(desk: Desk, directory: Path, name: str) -> Moved:
         evidence = gather(desk, release, entry)
         _demand(desk, evidence, command)
         command = replace(command, sets=approval_of(desk, evidence))
-    return _moved(desk, release, desk.registry.transition(command))
+    return _moved(desk, entry, desk.registry.transition(command))
 
 
 def suspend(desk: Desk, name: str, version: str, reason: str) -> Moved:
@@ -309,7 +309,7 @@ def _without_directory(desk: Desk, name: str, version: str, verb: str, reason: s
     if entry is None:
         raise UsageError(f"{name} {version} is not registered", "`pathcurate product list` shows what is.")
     step = desk.registry.transition(desk.command(entry, verb, sets={"reason": reason}))
-    return _after(desk, entry, step)
+    return _moved(desk, entry, step)
 
 
 def withdraw_site(desk: Desk, site: str, reason: str) -> tuple[Withdrawal, list[Moved]]:
@@ -347,12 +347,9 @@ def _demand(desk: Desk, evidence: Evidence, command: Command) -> None:
         raise refusal(evidence, command.name, lacks)
 
 
-def _moved(desk: Desk, release: Release, step: Step) -> Moved:
-    entry = desk.registry.get(release.name, release.version)
-    if entry is None:
+def _moved(desk: Desk, entry: Entry, step: Step) -> Moved:
+    """The entry as it stands after a step."""
+    now = desk.registry.get(entry.product, entry.version)
+    if now is None:
         raise PathcurateError("the registry has lost what it has just kept", "Restore it from a copy.")
-    return Moved(entry, step.also, step.is_new)
-
-
-def _after(desk: Desk, entry: Entry, step: Step) -> Moved:
-    return Moved(desk.registry.get(entry.product, entry.version) or entry, step.also, step.is_new)
+    return Moved(now, step.also, step.is_new)

@@ -11,7 +11,7 @@ from pathcurate.model.rights import Due, Ending
 from pathcurate.product import Moved, expire
 from pathcurate.product.desk import Desk
 from pathcurate.product.evidence import file_digest
-from pathcurate.productfile import load_product_file
+from pathcurate.productfile import load_product_file, product_path
 from pathcurate.rights import standings
 from pathcurate.rights.ending import due
 
@@ -60,7 +60,7 @@ def over(desk: Desk, entry: Entry) -> list[Ending]:
     if relied is not None and relied["file"] == file_digest(desk, entry.product):
         until = date.fromisoformat(relied["valid_until"])
         return found if until >= desk.today else [*found, Ending("ethics approval", "", "product", entry.id, until)]
-    file = desk.workspace.products / f"{entry.product}.yaml"
+    file = product_path(desk.workspace.root, entry.product)
     try:
         paper = load_product_file(file).evidence.ethics if file.is_file() else None
     except PathcurateError:
