@@ -16,6 +16,7 @@ KINDS = ("manifest-only", "dataset", "api", "tre-session", "benchmark-sealed")
 """What a product is: its tables alone, with slide files, an interface, a session where the data stays, a sealed test."""
 MOST_PARTS = 10_000
 
+SEMANTIC_VERSION = r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$"
 _DIGEST = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
 _NAME = {"type": "string", "pattern": "^[a-z0-9_]{1,64}$"}
 _PROFILE = {"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,39}$"}
@@ -52,7 +53,7 @@ def _schema(number: int, files: Mapping[str, Any], more: Mapping[str, Any]) -> d
                 "schema": {"const": f"{_SCHEMA}/{number}"},
                 "kind": {"enum": list(KINDS)} if number > 1 else {"const": "manifest-only"},
                 "product": _NAME,
-                "version": {"type": "string", "pattern": r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$"},
+                "version": {"type": "string", "pattern": SEMANTIC_VERSION},
                 "title": {"type": "string"},
                 "previous": {
                     "oneOf": [

@@ -20,14 +20,17 @@ ED25519 = "ed25519"
 MOST_SIGNERS = 1000
 MOST_NAME = 100
 
-Role = Literal["steward", "compliance", "registry"]
-"""Who keeps a product, who answers for its lawfulness, who keeps the registry."""
-Command = Literal["sign", "submit", "receipt", "offer"]
-"""Steps of a release that can ask for signatures."""
+Role = Literal["steward", "compliance", "registry", "recipient"]
+"""Who keeps a product, who answers for its lawfulness, who keeps the registry; who gets a delivery (never in trust.yaml)."""
+Command = Literal["sign", "submit", "receipt", "offer", "approve", "contract", "deliver", "withdraw"]
+"""Steps that can ask for signatures: of a release; of an application and its contract; of a delivery; of a withdrawal."""
 Threshold = Annotated[Mapping[Role, Annotated[int, Field(strict=True, ge=1, le=9)]], Field(min_length=1)]
 """How many persons of each role must have signed."""
 
-DEFAULT_THRESHOLDS: Mapping[Command, Threshold] = {"sign": {"steward": 1, "compliance": 1}, "receipt": {"compliance": 1}}
+DEFAULT_THRESHOLDS: Mapping[Command, Threshold] = {
+    "sign": {"steward": 1, "compliance": 1}, "receipt": {"compliance": 1}, "approve": {"steward": 1, "compliance": 1},
+    "contract": {"steward": 1}, "deliver": {"steward": 1}, "withdraw": {"steward": 1},
+}  # fmt: skip
 
 _SPKI_ED25519 = bytes.fromhex("302a300506032b6570032100")  # RFC 8410, before the 32 bytes of the key
 _FIELD = 2**255 - 19
