@@ -15,11 +15,12 @@ FLOORS = {
     4: {
         "annotations", "scan", "reports", "events", "permissions", "link", "concepts", "deid", "describe", "cohort",
         "manifest", "validate", "copies", "exporting",
-        "product", "custody", "doctor", "reidentify", "trail", "find", "forget", "identities", "materials", "scanner_index",
+        "product", "receiving", "custody", "doctor", "reidentify", "trail", "find", "forget", "identities", "materials", "scanner_index",
         "requests", "erasure", "labels", "ledgers", "codelistcheck",
     },
     3: {"readers", "parsers", "scrubbers", "engines", "registries"},
     2: {
+        "applications", "delivering", "recipientkeys", "recoding", "usematching", "withdrawals",
         "attestations", "catalogentries", "certificates", "checksums", "lifecycle", "masking", "registrationtable",
         "registryaddress", "signing", "submission", "trustfile",
         "blanking", "codelists", "contracts", "copying", "delimited", "demo", "dicomtexts", "diff", "digests", "disclosure",
