@@ -15,13 +15,13 @@ from pathcurate.model.recipe import Recipe
 from pathcurate.model.rights import Source, SourceStatement, Standing
 from pathcurate.releases import Release
 from pathcurate.rights import standings, unauthorised
+from pathcurate.rights.counting import behind_units, not_there
 from pathcurate.rights.sources import read_sources, write_sources
 from pathcurate.sqlplan.relations import unit_key
 from pathcurate.tables import read_parquet
 from pathcurate.workspace import Workspace
 
 Counts = Mapping[str, int]
-_ONLY_VALID = pc.CountOptions(mode="only_valid")
 _SELECT = "Run `pathcurate cohort` again, then build."
 
 
@@ -39,7 +39,7 @@ def counts_by_site(workspace: Workspace, recipe: Recipe, released: pa.Table) -> 
         PlanIncompleteError: a row is not among the de-identified ones.
     """
     counts: dict[str, dict[str, int]] = defaultdict(lambda: {"slides": 0, "cases": 0, "patients": 0, "rows": 0})
-    for site, of_units in _behind_units(workspace, recipe, released):
+    for site, of_units in behind_units(workspace, recipe.unit, recipe.unit_table, released[unit_key(recipe.unit)]).items():
         counts[site] |= of_units
     for name in dict.fromkeys((recipe.unit_table, *recipe.outputs)):
         if "site" in DEID_TABLES[name]:
@@ -52,43 +52,15 @@ def counts_by_site(workspace: Workspace, recipe: Recipe, released: pa.Table) -> 
     return dict(sorted(counts.items()))
 
 
-def _behind_units(workspace: Workspace, recipe: Recipe, released: pa.Table) -> Iterator[tuple[str, dict[str, int]]]:
-    """Slides, cases and patients behind the units of each site; events and series likewise, where they are the units."""
-    # A patient's row says of no site: their cases do.
-    table = "cases" if recipe.unit == "patient" else recipe.unit_table
-    key = unit_key(recipe.unit)
-    wanted = {"case": ("slide_count",), "patient": ("case_id", "slide_count"), "slide": ("case_id",)}.get(recipe.unit, ())
-    rows = read_parquet(workspace.deid / f"{table}.parquet", tuple(dict.fromkeys((key, "site", "patient_id", *wanted))))
-    mine = rows.filter(pc.is_in(rows[key], pc.unique(released[key])))
-    if pc.count_distinct(mine[key]).as_py() != pc.count_distinct(released[key]).as_py():
-        raise _not_there(table)
-    own = recipe.unit_table if recipe.unit in {"series", "event"} else "slides"
-    asked: list[tuple[Any, ...]] = [([], "count_all"), ("patient_id", "count_distinct", _ONLY_VALID)]
-    asked += [("slide_count", "sum")] if "slide_count" in mine.column_names else []
-    asked += [("case_id", "count_distinct", _ONLY_VALID)] if recipe.unit == "slide" else []
-    for row in mine.group_by("site").aggregate(asked).to_pylist():
-        number = row["count_all"]
-        found = {"patients": row["patient_id_count_distinct"], "slides": 0, "cases": 0}
-        if "slide_count" in mine.column_names:
-            found |= {"slides": row["slide_count_sum"] or 0, "cases": number}
-        else:
-            found |= {own: number, "cases": row.get("case_id_count_distinct", 0)}
-        yield row["site"], found
-
-
 def _rows_by_site(workspace: Workspace, name: str, rows: pa.Table) -> Iterator[tuple[str, int]]:
     key = DEID_TABLES[name].key[0]
     known = read_parquet(workspace.deid / f"{name}.parquet", (key, "site"))
     places: Any = pc.index_in(rows[key], value_set=known[key].combine_chunks())
     if places.null_count:
-        raise _not_there(name)
+        raise not_there(name)
     sites: Any = known["site"].take(places)
     for pair in pc.value_counts(sites.combine_chunks()).to_pylist():
         yield pair["values"], pair["counts"]
-
-
-def _not_there(name: str) -> PlanIncompleteError:
-    return PlanIncompleteError(f"the cohort holds rows that deid/{name}.parquet does not", _SELECT)
 
 
 def demand_authorised(workspace: Workspace, today: date, by_site: Mapping[str, Counts]) -> None:
