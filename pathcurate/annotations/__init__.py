@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from pathcurate import __version__
 from pathcurate.annotations import asap, geojson
+from pathcurate.annotations.kept import KeptName, KeptPlan, kept_name, kept_plan, relative_name
 from pathcurate.annotations.shapes import DamagedError, Flaw, Shape
 from pathcurate.annotations.textfile import AnnotationText, source_name
 from pathcurate.annotations.ties import (
@@ -48,7 +49,7 @@ from pathcurate.sources import (
 )
 from pathcurate.sources.forgetting import forget_files
 from pathcurate.storage import path_text
-from pathcurate.tables import Catalog
+from pathcurate.tables import Catalog, column_values
 from pathcurate.workspace import Workspace
 
 _VERSION: Final = 1
@@ -62,6 +63,8 @@ _FLAWS: Final = {
     "no_class": (Severity.WARNING, "shapes without a class"),
     "nucleus_left_out": (Severity.INFO, "cells whose nucleus is drawn too; only the cell was imported"),
     "spline_as_polygon": (Severity.INFO, "splines, imported as the polygons of their points"),
+    "returned_outside": (Severity.ERROR, "shapes that reach beyond their slide, refused"),
+    "returned_class": (Severity.WARNING, "shapes whose class may name a person or a place; they were imported without it"),
 }
 _HINT: Final = ("site", "slide_id", "slide_raw", "source_file")
 _LOOKED_AT: Final = (*_HINT, "source_row", "digest", "x_min", "y_min", "x_max", "y_max")
@@ -101,10 +104,38 @@ def import_annotations(
         InputOutputError: a source is missing or cannot be read.
         UsageError: a file is no annotation file, or damaged; the others are imported.
     """
-    plans = _plans(workspace)
-    catalog, configured = Catalog(workspace.catalog), [plan.file for plan in plans.values()]
-    tie = _Tie(catalog, {file.key: file.shown for file in configured})
-    intake = _intake(tie, lambda file: plans[file.key].rows(), read_forgotten(workspace.vault))
+    return _imported(workspace, only, progress, {})
+
+
+def import_kept(
+    workspace: Workspace,
+    copies: Mapping[KeptName, tuple[str, str]],
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> ImportSummary:
+    """Bring ``annotations`` up to date with kept copies of what recipients sent back; see :func:`import_annotations`.
+
+    Args:
+        workspace: the workspace; the caller holds its lock.
+        copies: each with the site and the slide_id of the original.
+        progress: called with the number of files done and of files to do.
+    """
+    return _imported(workspace, [workspace.root / name.source_file for name in copies], progress, copies)
+
+
+def _imported(
+    workspace: Workspace,
+    only: Sequence[Path],
+    progress: Callable[[int, int], None],
+    copies: Mapping[KeptName, tuple[str, str]],
+) -> ImportSummary:
+    catalog = Catalog(workspace.catalog)
+    kept = {plan.file.key: plan for plan in _kept_plans(workspace, catalog, copies)}
+    plans: dict[FileKey, _Plan | KeptPlan] = {**_plans(workspace), **kept}
+    configured = [plan.file for plan in plans.values()]
+    known = {plan.file.source_file: plan.slide_id for plan in kept.values()}
+    tie = _Tie(catalog, {file.key: file.shown for file in configured}, known)
+    intake = _intake(tie, lambda file: _rows(plans[file.key]), read_forgotten(workspace.vault))
     chosen = choose(configured, only, "annotation") if only else None
     try:
         return import_files(catalog, intake, configured, chosen, progress=progress)
@@ -117,7 +148,7 @@ def import_annotations(
 def forget_annotations(workspace: Workspace, files: Collection[FileKey]) -> int:
     """Undo the import of files; returns and errors as of :func:`~pathcurate.sources.forgetting.forget_files`."""
     catalog = Catalog(workspace.catalog)
-    return forget_files(catalog, _intake(_Tie(catalog, {}), lambda _: (), NOBODY), files)
+    return forget_files(catalog, _intake(_Tie(catalog, {}, {}), lambda _: (), NOBODY), files)
 
 
 def _intake(
@@ -133,26 +164,8 @@ class _Plan:
     file: SourceFile
     format: str
 
-    def rows(self) -> Iterator[SourceRow | Finding]:
-        """Shapes and findings of the file; see :func:`import_annotations` for what it raises."""
-        flaws: Counter[str] = Counter()
-        first: dict[str, int] = {}
-        for shape in self._shapes():
-            rule = shape.rule if isinstance(shape, Flaw) else None if shape.label else "no_class"
-            if rule is not None:
-                flaws[rule] += 1
-                first.setdefault(rule, shape.number)
-            if isinstance(shape, Shape):
-                yield _source_row(self.file, shape)
-        for rule, count in flaws.items():
-            severity, what = _FLAWS[rule]
-            yield Finding(
-                f"annotations.{rule}", severity,
-                f"{what}: {count:,}, the first is shape {first[rule]:,} of {self.file.shown}",
-                stage="annotations", site=self.file.site, table="annotations", subject=self.file.source_file, count=count,
-            )  # fmt: skip
-
-    def _shapes(self) -> Iterator[Shape | Flaw]:
+    def shapes(self) -> Iterator[Shape | Flaw]:
+        """What the file draws; see :func:`import_annotations` for what it raises."""
         source = AnnotationText(self.file)
         found = source.format()
         if self.format not in {"auto", found}:
@@ -164,12 +177,55 @@ class _Plan:
             raise UsageError(f"{self.file.shown} {damage}", "Export it again from the annotation tool.") from None
 
 
-def _plans(workspace: Workspace) -> dict[tuple[str, str], _Plan]:
-    plans: dict[tuple[str, str], _Plan] = {}
+def _rows(plan: _Plan | KeptPlan) -> Iterator[SourceRow | Finding]:
+    """Shapes and findings of a file."""
+    flaws: Counter[str] = Counter()
+    first: dict[str, int] = {}
+    for shape in plan.shapes() if isinstance(plan, _Plan) else plan.shapes(flaws):
+        rule = shape.rule if isinstance(shape, Flaw) else None if shape.label else "no_class"
+        if rule is not None:
+            flaws[rule] += 1
+            first.setdefault(rule, shape.number)
+        if isinstance(shape, Shape):
+            yield _source_row(plan.file, shape)
+    for rule, count in flaws.items():
+        if rule not in _FLAWS:
+            continue
+        severity, what = _FLAWS[rule]
+        where = f", the first is shape {first[rule]:,} of " if rule in first else " in "
+        yield Finding(
+            f"annotations.{rule}", severity, f"{what}: {count:,}{where}{plan.file.shown}",
+            stage="annotations", site=plan.file.site, table="annotations", subject=plan.file.source_file, count=count,
+        )  # fmt: skip
+
+
+def _kept_plans(
+    workspace: Workspace, catalog: Catalog, copies: Mapping[KeptName, tuple[str, str]]
+) -> Iterator[KeptPlan]:  # fmt: skip
+    """How kept copies are read: those that are new, and those that were imported and are still there."""
+    files = catalog.read(SOURCES, columns=("site", "table", "source_file"))
+    files = files.filter(pc.equal(files["table"], pa.scalar(ANNOTATIONS.name)))
+    pairs = zip(column_values(files, "site"), column_values(files, "source_file"), strict=True)
+    sites = {name: site for site, file in pairs if (name := kept_name(file)) is not None}
+    tied: dict[str, str] = {}
+    if sites:
+        rows = catalog.read(ANNOTATIONS, columns=("source_file", "slide_id")).drop_null()
+        found = rows.group_by(["source_file"], use_threads=False).aggregate([("slide_id", "min")])
+        tied = dict(zip(column_values(found, "source_file"), column_values(found, "slide_id_min"), strict=True))
+    for name in sorted({*sites, *copies}, key=lambda one: one.source_file):
+        site, slide_id = copies.get(name) or (sites[name], tied.get(name.source_file))
+        if name in copies or (workspace.root / name.source_file).is_file():
+            yield kept_plan(workspace, name, site, slide_id)
+
+
+def _plans(workspace: Workspace) -> dict[FileKey, _Plan]:
+    plans: dict[FileKey, _Plan] = {}
     for site in workspace.sites:
         for source in site.annotations:
             read_as = digest([__version__, str(_VERSION), source.format]).hex()
             for number, path in enumerate(files_of(source.path, "annotation", site.code), start=1):
+                if relative_name(workspace, path) is not None:
+                    continue
                 # A file is named as its slide is, which is often the case's number or the patient's name.
                 shown = f"file {number} of {source.path.text}"
                 parts = os.fsencode(os.path.relpath(path, workspace.root)).split(b"/")
@@ -215,9 +271,10 @@ def _source_row(file: SourceFile, shape: Shape) -> SourceRow:
 class _Tie:
     """Ties the rows of the table to slides, once in a run."""
 
-    def __init__(self, catalog: Catalog, shown: Mapping[FileKey, str]) -> None:
+    def __init__(self, catalog: Catalog, shown: Mapping[FileKey, str], kept: Mapping[str, str | None]) -> None:
         self._catalog = catalog
         self._shown = shown
+        self._kept = kept
         self.is_done = False
 
     def carried_over(self, rows: pa.Table, _before: pa.Table) -> pa.Table:
@@ -225,7 +282,7 @@ class _Tie:
         before = self._catalog.read(ANNOTATIONS, columns=("annotation_id", *_HINT))
         place: Any = pc.index_in(rows["annotation_id"], before["annotation_id"].combine_chunks())
         known = dict(tied_rows(_with_slides(rows, before["slide_id"].combine_chunks().take(place))))
-        return _tied(rows, {**known, **dict(tied_rows(before))})
+        return _tied(rows, {**known, **dict(tied_rows(before)), **self._returned(row_hints(rows)[0])})
 
     def look(self, catalog: Catalog) -> list[Finding]:
         """Tie all rows to the slides that are there now, and say what is wrong with the table as a whole."""
@@ -252,11 +309,20 @@ class _Tie:
         slides = self._catalog.read(SLIDES, columns=(*NAME_COLUMNS, "width", "height"))
         slides = slides.filter(pc.is_in(slides["site"], value_set=pc.unique(rows["site"])))
         hints, _ = row_hints(rows)
-        ties = find_ties(slides, hints, dict(tied_rows(rows)))
+        earlier = dict(tied_rows(rows))
+        # A recipient's code leads to one slide, whatever files have that name: copies that were scanned, for one.
+        returned = {hint: earlier[hint] for hint in hints if hint in earlier and kept_name(hint.source_file)}
+        found = find_ties(slides, [hint for hint in hints if not kept_name(hint.source_file)], earlier)
+        ties = Ties({**found.slides, **returned, **self._returned(hints)}, found.ambiguous)
         tied = _tied(rows, ties.slides)
         if not tied["slide_id"].equals(rows["slide_id"]):
             self._catalog.replace(ANNOTATIONS, _with_slides(self._catalog.read(ANNOTATIONS), tied["slide_id"]))
         return list(_about_table(tied, ties, slides, self._shown))
+
+    def _returned(self, hints: Iterable[Hint]) -> dict[Hint, str]:
+        """The slides of kept copies that are known."""
+        known = ((hint, self._kept.get(hint.source_file)) for hint in hints)
+        return {hint: slide_id for hint, slide_id in known if slide_id is not None}
 
 
 def _tied(rows: pa.Table, slides: Mapping[Hint, str]) -> pa.Table:
@@ -300,11 +366,14 @@ def _outside(rows: pa.Table, slides: pa.Table) -> "pa.Array[Any]":
     return pc.and_(pa.array(is_out), pc.is_valid(rows["slide_id"]))
 
 
-def _repeated(rows: pa.Table) -> "pa.Array[Any]":
-    """Shapes that an earlier row has on the same slide."""
+def _repeated(rows: pa.Table) -> Any:
+    """Shapes that an earlier row has on the same slide; what recipients send back may be what was sent to them."""
+    files: Any = rows["source_file"].dictionary_encode().combine_chunks()
+    is_own = pa.array([kept_name(file) is None for file in files.dictionary.to_pylist()], pa.bool_()).take(files.indices)
     numbered = rows.select(["slide_id", "digest"]).append_column("place", pa.array(np.arange(rows.num_rows)))
-    first = numbered.group_by(["slide_id", "digest"], use_threads=False).aggregate([("place", "min")])["place_min"]
-    is_later = np.ones(rows.num_rows, np.bool_)
+    own = numbered.filter(is_own)
+    first = own.group_by(["slide_id", "digest"], use_threads=False).aggregate([("place", "min")])["place_min"]
+    is_later = is_own.to_numpy(zero_copy_only=False).copy()
     is_later[first.to_numpy()] = False
     return pc.and_(pa.array(is_later), pc.is_valid(rows["slide_id"]))
 

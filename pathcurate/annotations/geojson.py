@@ -10,19 +10,20 @@ from typing import Any, Final, TextIO
 
 from pathcurate.annotations.geometry import FaultError, read_geometries
 from pathcurate.annotations.jsonstream import JsonStream
+from pathcurate.annotations.said import ANNOTATORS, IMAGES, Said
 from pathcurate.annotations.shapes import DamagedError, Flaw, Shape, clean, colour_of
 
 _GEOMETRIES: Final = frozenset(
     {"Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection"}
 )
+_SHAPES: Final = frozenset({"geometry", "nucleusGeometry", "geometries", "coordinates", "features", "bbox"})
+"""Members in which nothing is said but by shapes; those of features are heard one by one."""
 _LABELS: Final = ("classification", "label", "class", "name", "type")
 _COLOURS: Final = ("color", "colour", "colorRGB")
-_IMAGES: Final = ("image", "imageName", "image_name")
-_ANNOTATORS: Final = ("annotator", "author", "creator", "user")
 _QUPATH_0_2: Final = ("PathAnnotationObject", "PathDetectionObject", "PathCellObject", "PathTileObject", "TMACoreObject")
 _LONGEST_PATH: Final = 4096
 _KEPT: Final = frozenset({"type", "id", "geometry", "properties", "coordinates", "geometries", "isEllipse", "version"}) | {
-    *_IMAGES
+    *IMAGES
 }
 """Members of the outermost object that say something; the others are not held."""
 
@@ -37,23 +38,34 @@ class _About:
 
 
 class _Count:
-    """Numbers the shapes of a file."""
+    """Numbers the shapes of a file, and hears what is said in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, said: Said | None) -> None:
         self.number = 0
+        self.said = said
+
+    def hear(self, item: Mapping[str, Any]) -> None:
+        """Tell what an object says beside its shapes to whoever asked for it."""
+        if self.said is not None:
+            self.said.hear({name: part for name, part in item.items() if name not in _SHAPES})
 
     def next(self) -> int:
         self.number += 1
         return self.number
 
 
-def read_shapes(text: TextIO) -> Iterator[Shape | Flaw]:
+def read_shapes(text: TextIO, said: Said | None = None) -> Iterator[Shape | Flaw]:
     """The shapes of a file, in its order; the features of a collection must stand behind what it says of all of them.
+
+    Args:
+        text: the file.
+        said: filled with what the file says of its slide and of people, wherever it stands; then a shape's own name, which
+            is free text, is no class.
 
     Raises:
         DamagedError: it is no GeoJSON, or is cut off.
     """
-    stream, count = JsonStream(text), _Count()
+    stream, count = JsonStream(text), _Count(said)
     while begin := stream.peek():
         if begin == "[":
             for element in stream.elements():
@@ -77,6 +89,7 @@ def _object(stream: JsonStream, count: _Count) -> Iterator[Shape | Flaw]:
                 yield from _read(element, about, count)
         else:
             value = stream.value()
+            count.hear({name: value})
             if name in _KEPT:
                 kept[name] = value
     if has_features:
@@ -94,6 +107,7 @@ def _read(value: object, about: _About, count: _Count) -> Iterator[Shape | Flaw]
         if not isinstance(item, dict):
             yield Flaw(count.next(), "unknown_type")
             continue
+        count.hear(item)
         inner = item.get("features")
         if item.get("type") == "FeatureCollection" and isinstance(inner, list):
             waiting += reversed(inner)
@@ -110,7 +124,8 @@ def _read(value: object, about: _About, count: _Count) -> Iterator[Shape | Flaw]
 
 def _feature(item: Mapping[str, Any], properties: Mapping[str, Any], about: _About, count: _Count) -> Iterator[Shape | Flaw]:
     is_qupath = "objectType" in properties or "object_type" in properties or item.get("id") in _QUPATH_0_2
-    label, colour, said = _label(properties, is_qupath=is_qupath), _colour(properties), _about(item, about)
+    label = _label(properties, is_qupath=is_qupath, is_named=count.said is None)
+    colour, said = _colour(properties), _about(item, about)
     tool = "qupath" if is_qupath else "geojson"
     if item.get("nucleusGeometry") is not None:
         yield Flaw(count.number + 1, "nucleus_left_out")
@@ -122,10 +137,11 @@ def _feature(item: Mapping[str, Any], properties: Mapping[str, Any], about: _Abo
             yield Shape(number, tool, geometry, label, colour, said.slide_raw, said.annotator, said.version)
 
 
-def _label(properties: Mapping[str, Any], *, is_qupath: bool) -> str | None:
+def _label(properties: Mapping[str, Any], *, is_qupath: bool, is_named: bool) -> str | None:
     """The class: what the tool calls classification, else what others call it, else the shape's own name."""
     # QuPath takes a `type` as another name of the object's type.
-    names = _LABELS[:-1] if is_qupath else _LABELS
+    left_out = {"type"} if is_qupath else set[str]()
+    names = (name for name in _LABELS if name not in left_out and (is_named or name != "name"))
     return next((label for name in names if (label := _name(properties.get(name)))), None)
 
 
@@ -152,8 +168,8 @@ def _about(item: Mapping[str, Any], above: _About) -> _About:
     """What an object and its properties say of all shapes in it."""
     properties = item.get("properties")
     places = (item, properties) if isinstance(properties, dict) else (item,)
-    images = (_image(place.get(name)) for place in places for name in _IMAGES)
-    people = (clean(place.get(name)) for place in places for name in _ANNOTATORS)
+    images = (_image(place.get(name)) for place in places for name in IMAGES)
+    people = (clean(place.get(name)) for place in places for name in ANNOTATORS)
     return _About(
         next(filter(None, images), above.slide_raw),
         next(filter(None, people), above.annotator),

@@ -15,13 +15,16 @@ FAULTS: Final = ("unknown_type", "bad_coordinates", "too_few_points", "self_inte
 """Why a shape is not imported."""
 _MOST: Final = 1_000_000.0
 """A glass of 76 mm has 760,000 pixels of 0.1 µm; and products of such distances in thousandths still fit 64 bits."""
-_UNIT: Final = 1000
+UNIT: Final = 1000
+"""Of :data:`Points`, in a pixel."""
 _RING_LEAST: Final = 3
 _LINE_LEAST: Final = 2
 _RECTANGLE: Final = 4
 _PAIRS_PER_EDGE: Final = 200
 """A drawn outline needs a few; what needs more is made to keep a computer busy. Outlines below 400 corners never do."""
 _CELLS_PER_EDGE: Final = 4
+_FEW: Final = 4000
+"""Sides that may all cross one another."""
 _COLLECTIONS: Final = 1000
 
 
@@ -141,7 +144,7 @@ def _points(value: object) -> Points:
     # Said so that what is no number does not fit either.
     if not (numbers.max() <= _MOST and numbers.min() >= -_MOST):
         raise FaultError("bad_coordinates")
-    rounded: Points = np.rint(numbers * _UNIT).astype(np.int64)
+    rounded: Points = np.rint(numbers * UNIT).astype(np.int64)
     return rounded
 
 
@@ -169,7 +172,7 @@ def _rings(value: object) -> tuple[list[Points], float]:
     area = areas[0] - sum(areas[1:])
     if area <= 0:
         raise FaultError("self_intersecting")
-    return list(rings), area / (2 * _UNIT * _UNIT)
+    return list(rings), area / (2 * UNIT * UNIT)
 
 
 def _ring(value: object) -> tuple[Points, int]:
@@ -203,7 +206,7 @@ def _double_area(ring: Points) -> int:
 
 def _bounds(parts: Sequence[Points]) -> tuple[float, float, float, float]:
     points = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    (left, top), (right, bottom) = (points.min(axis=0) / _UNIT).tolist(), (points.max(axis=0) / _UNIT).tolist()
+    (left, top), (right, bottom) = (points.min(axis=0) / UNIT).tolist(), (points.max(axis=0) / UNIT).tolist()
     return left, top, right, bottom
 
 
@@ -219,7 +222,7 @@ def _closed(rings: Sequence[Points]) -> str:
 
 
 def _text(points: Points) -> str:
-    text = json.dumps((points / _UNIT).tolist(), separators=(",", ":"))
+    text = json.dumps((points / UNIT).tolist(), separators=(",", ":"))
     # Python writes a whole number as 12.0; -0.0 cannot be, because it was a whole number of thousandths.
     return text.replace(".0,", ",").replace(".0]", "]")
 
@@ -264,6 +267,20 @@ def _has_crossing(ring: Points) -> bool:
         one, other = side[place], side[place + step]
         if _cross(begin[one], end[one], begin[other], end[other]):
             return True
+
+
+def is_tangled(begin: Points, end: Points) -> bool:
+    """Whether sides of outlines lie so close to one another that finding where they cross would take too long.
+
+    Args:
+        begin: where each side begins.
+        end: where it ends, row by row.
+    """
+    if len(begin) <= _FEW:
+        return False
+    _, cell = _cells(np.minimum(begin, end), np.maximum(begin, end))
+    _, counts = np.unique(cell, return_counts=True)
+    return int((counts * (counts - 1) // 2).sum()) > _PAIRS_PER_EDGE * len(begin)
 
 
 def _cells(low: Points, high: Points) -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]":

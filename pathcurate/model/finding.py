@@ -210,6 +210,8 @@ ADVICE: Final[Mapping[str, str]] = {
     "annotations.no_slide": "Scan the slide, or name the file as its slide; the next import ties the shapes.",
     "annotations.ambiguous_slide": "Put the files into folders named as the slides' folders, and import again.",
     "annotations.outside_slide": "Check that the file is named as its slide, and that it was drawn at level 0.",
+    "annotations.returned_outside": "Ask the recipient whether it was drawn at level 0 and on this slide; import it again.",
+    "annotations.returned_class": "Ask for classes that name no person and no place, if they are wanted; import it again.",
     "annotations.repeated_shape": "Take the copies or earlier exports of the file out of the source.",
     "permissions.opt_out_unknown": "Compare the numbers with the laboratory's; an opt-out that fits nobody protects nobody.",
     "permissions.unknown_column": "Name the column in a mapping if it is wanted.",
