@@ -180,8 +180,8 @@ class S3Root:
         Raises:
             OSError: see :meth:`open`.
         """
-        client = _client(self)
-        with _errors():
+        client = client_of(self)
+        with plain_errors():
             answer: Mapping[str, Any] = client.list_objects_v2(
                 Bucket=self.bucket, Prefix=prefix, OptionalObjectAttributes=["RestoreStatus"], **options
             )
@@ -199,10 +199,10 @@ class S3Root:
         Raises:
             OSError: see :meth:`open`; ``ESTALE`` if its state is another, ``ERANGE`` if it has no byte at the offset.
         """
-        client = _client(self)
+        client = client_of(self)
         only = {"IfMatch": etag} if etag is not None else {}
         for _ in range(_BODY_ATTEMPTS):
-            with _errors():
+            with plain_errors():
                 answer = client.get_object(
                     Bucket=self.bucket, Key=key, Range=f"bytes={offset}-{offset + length - 1}", **only
                 )
@@ -398,7 +398,7 @@ _clients: dict[tuple[int, S3Root], Any] = {}
 _clients_lock = threading.Lock()
 
 
-def _client(root: S3Root) -> Any:
+def client_of(root: S3Root) -> Any:
     """This process's client for a store: safe for threads, not for forks.
 
     Raises:
@@ -436,7 +436,7 @@ def _new_client(root: S3Root) -> Any:
         # Stores on one's own premises seldom have a host name for every bucket.
         s3={"addressing_style": "path" if root.endpoint else "auto"},
     )
-    with _errors():
+    with plain_errors():
         return session.client("s3", endpoint_url=root.endpoint, region_name=root.region, config=config)
 
 
@@ -457,7 +457,7 @@ def _body(answer: Mapping[str, Any], offset: int, length: int) -> bytes:
 
 
 @contextlib.contextmanager
-def _errors() -> Iterator[None]:
+def plain_errors() -> Iterator[None]:
     """Turns what the client raises into an :class:`OSError` that names no key."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  see _session
 

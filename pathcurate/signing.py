@@ -267,7 +267,7 @@ def load_key(file: Path, passphrase: str) -> Ed25519Signer:
         VaultError: the file cannot be read, is open to others, is not encrypted, holds a key of another kind, or the
             passphrase is another.
     """
-    content = _private_bytes(file, "the key file")
+    content = private_bytes(file, "the key file")
     if b"-----BEGIN ENCRYPTED PRIVATE KEY-----" not in content:
         raise VaultError(
             "the key file is no encrypted PKCS#8 key",
@@ -290,7 +290,7 @@ def read_passphrase(file: Path) -> str:
     Raises:
         VaultError: the file cannot be read, is open to others, or does not hold one line of text.
     """
-    return passphrase_of(_private_bytes(file, "the passphrase file"))
+    return passphrase_of(private_bytes(file, "the passphrase file"))
 
 
 def passphrase_of(content: bytes) -> str:
@@ -319,8 +319,16 @@ def _passphrase_bytes(passphrase: str) -> bytes:
     return secret
 
 
-def _private_bytes(file: Path, what: str) -> bytes:
-    """Content of a file that only its owner can read."""
+def private_bytes(file: Path, what: str) -> bytes:
+    """Content of a file that only its owner can read.
+
+    Args:
+        file: of at most 20,000 bytes.
+        what: it is, for messages.
+
+    Raises:
+        VaultError: it cannot be read, is open to others, no plain file, or too large.
+    """
     try:
         with open(file, "rb", opener=open_regular) as opened:
             mode = stat.S_IMODE(os.fstat(opened.fileno()).st_mode)

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import click
 
-from pathcurate.cli import productkeys, productmoves, productreports
+from pathcurate.cli import (
+    productcontracts,
+    productdeliver,
+    productkeys,
+    productmoves,
+    productreceive,
+    productreports,
+    productwithdrawals,
+)
 from pathcurate.cli.session import Session, common_options, count_lines
 
 
@@ -16,9 +24,16 @@ def command() -> None:
 
 for _command in (
     productmoves.check_command, productmoves.sign_command, productmoves.submit_command, productmoves.receipt_command,
-    productmoves.offer_command, productmoves.suspend_command, productmoves.resume_command, productmoves.withdraw_command,
+    productmoves.offer_command, productmoves.suspend_command, productmoves.resume_command,
+    productwithdrawals.withdraw_command, productwithdrawals.purge_command, productwithdrawals.attest_command,
     productreports.history_command, productreports.verify_command, productreports.due_command,
-    productreports.statement_command, productreports.catalog_command, productkeys.command,
+    productreports.statement_command, productreports.catalog_command, productdeliver.deliver_command,
+    productdeliver.deliveries_command, productdeliver.acknowledge_command, productdeliver.settle_command,
+    productdeliver.settlement_command, productkeys.command, productreceive.receive_command,
+    productcontracts.application_command, productcontracts.apply_command, productcontracts.review_command,
+    productcontracts.approve_command, productcontracts.reject_command, productcontracts.contract_command,
+    productcontracts.accept_command, productcontracts.activate_command, productcontracts.terminate_command,
+    productcontracts.contracts_command,
 ):  # fmt: skip
     command.add_command(_command)
 

@@ -85,6 +85,33 @@ def new_command(
     )  # fmt: skip
 
 
+@command.command("recipient")
+@click.option("--out-dir", required=True, type=click.Path(file_okay=False, path_type=Path),
+              help="Folder for both private keys.")  # fmt: skip
+@click.option("--passphrase-file", metavar="FILE", help="File of mode 0600 with the passphrase, or - for standard input.")
+@common_options
+def recipient_command(session: Session, *, out_dir: Path, passphrase_file: str | None) -> None:
+    """Make the two keys of somebody who applies for data (recipient).
+
+    recipient.pem signs receipts and statements; recipient.age opens what is delivered. Both are encrypted under a passphrase
+    that is asked for twice. What is printed goes into application.yaml. No workspace is needed.
+
+    \b
+    Example:
+      pathcurate product keys recipient --out-dir keys --passphrase-file lab.pass
+    """
+    from pathcurate.recipientkeys import IDENTITY_FILE, SIGNING_FILE, new_recipient_keys
+
+    keys = new_recipient_keys(out_dir.absolute(), passphrase(passphrase_file, is_new=True))
+    files = [out_dir / SIGNING_FILE, out_dir / IDENTITY_FILE]
+    session.show(
+        {"keys": keys.model_dump(mode="json"), "files": [str(one) for one in files]},
+        ["keys:", f"  signing: {keys.signing}", f"  encryption: {keys.encryption}",
+         f"# These lines go into application.yaml. The private keys are {files[0]} and {files[1]}:",
+         "# keep copies of both; nobody else can open what is delivered."],
+    )  # fmt: skip
+
+
 @command.command("list")
 @common_options
 def list_command(session: Session) -> None:

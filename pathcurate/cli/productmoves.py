@@ -261,37 +261,3 @@ def resume_command(session: Session, release: str) -> None:
     with desk_of(session, "product resume") as desk:
         moved = resume(desk, directory_of(desk, release))
     show_moved(session, moved)
-
-
-@click.command("withdraw")
-@click.argument("product", required=False)
-@click.option("--site", help="Withdraw a whole site: no row of it is built in again, and releases that hold some end.")
-@reason_option
-@common_options
-def withdraw_command(session: Session, product: str | None, site: str | None, reason: str) -> None:
-    """Withdraw a product, or a whole site, for good.
-
-    PRODUCT is NAME@VERSION, or NAME for its highest version. Its contracts end, and what was delivered is to be destroyed.
-    This cannot be undone; `suspend` can.
-
-    \b
-    Example:
-      pathcurate product withdraw demo_he_2023@1.0.0 --reason "superseded by an agreement"
-    """
-    from pathcurate.product import withdraw, withdraw_site
-
-    if (product is None) == (site is None):
-        raise click.UsageError("Name a product, or a site with --site.")
-    with desk_of(session, "product withdraw") as desk:
-        if site is not None:
-            withdrawal, ended = withdraw_site(desk, site, reason)
-            session.show(
-                {"site": withdrawal.site, "at": withdrawal.at, "withdrawn": [moved.entry.as_dict() for moved in ended]},
-                [f"site {withdrawal.site} is withdrawn: no row of it is built in from now on",
-                 *(f"  {moved.entry.product} {moved.entry.version} is {moved.entry.state}" for moved in ended),
-                 *([] if ended else ["  no registered release holds rows of it"])],
-            )  # fmt: skip
-            return
-        entry = entry_of(desk, str(product))
-        moved = withdraw(desk, entry.product, entry.version, reason)
-    show_moved(session, moved)

@@ -57,13 +57,21 @@ def _words(said: "Mapping[str, Any]") -> str:
               help="Whose signatures count; without it the workspace's trust.yaml.")  # fmt: skip
 @click.option("--copies", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="More releases whose signed heads count, such as copies that a buyer holds; several times.")  # fmt: skip
+@click.option("--withdrawals", "feed", type=click.Path(exists=True, path_type=Path),
+              help="A feed of withdrawals: refuse a release, or a received delivery, that holds some of it.")  # fmt: skip
 @common_options
-def verify_command(session: Session, release: str | None, trust: Path | None, copies: tuple[Path, ...]) -> None:
-    """Check the registry against what was signed, or one release.
+def verify_command(
+    session: Session, release: str | None, *, trust: Path | None, copies: tuple[Path, ...], feed: Path | None
+) -> None:
+    """Check the registry against what was signed, or one copy.
 
     Without RELEASE the chain of the registry's events is replayed and compared with every signed head in the attestations of
     the workspace's releases. With it, only its directory and public keys are needed: every byte, and every signature. Exit
     code 4 if something was changed.
+
+    With --withdrawals, RELEASE may also be a delivery that `product receive` has unpacked: the keys of its agreement say
+    whose feed counts. Exit code 4 too for a stale copy, and for a feed that is broken, forged, or older than one that the
+    copy honours already.
 
     \b
     Example:
@@ -74,6 +82,13 @@ def verify_command(session: Session, release: str | None, trust: Path | None, co
     from pathcurate.product.verification import verify_copy_signed, verify_registry
     from pathcurate.trustfile import load_trust, trust_path
 
+    if feed is not None:
+        if release is None or copies:
+            raise click.UsageError("--withdrawals goes with RELEASE, and without --copies.")
+        from pathcurate.cli.productstale import verify_feed
+
+        verify_feed(session, release, feed.absolute(), trust.absolute() if trust is not None else None)
+        return
     if release is not None and trust is not None and (Path(release) / "MANIFEST.json").is_file():
         checked, attested = verify_copy_signed(Path(release).absolute(), load_trust(trust.absolute()))
         _show_signed(session, checked.name, checked.version, checked.digest, attested)
@@ -131,7 +146,8 @@ def _show_signed(session: Session, name: str, version: str, digest: str, atteste
 def due_command(session: Session, within: str, *, expire: bool) -> int:
     """List what runs out: certificates, approvals, agreements.
 
-    Also authorisations of sites and last days of policies. Exit code 6 if something has run out already.
+    Also authorisations of sites, last days of policies, and deletions that recipients are to attest. Exit code 6 if
+    something has run out already.
 
     \b
     Example:
@@ -140,13 +156,14 @@ def due_command(session: Session, within: str, *, expire: bool) -> int:
     from dataclasses import asdict
 
     from pathcurate.cli.productdesk import desk_of
+    from pathcurate.product.deletions import endings
     from pathcurate.product.endings import due_of, expire_all
 
     days = re.fullmatch(r"([0-9]{1,4})d?", within)
     if days is None:
         raise click.BadParameter("is a number of days such as 90d", param_hint="'--within'")
     with desk_of(session, "product due") if expire else reading_desk(session) as desk:
-        found = due_of(desk, int(days[1]))
+        found = due_of(desk, int(days[1]), endings(desk))
         moved = expire_all(desk) if expire else []
     lines = [
         f"  {one.until}  {'over' if one.days_left < 0 else f'{one.days_left:>3} d':<6} {one.what:<24} {one.name:<24} "

@@ -195,7 +195,7 @@ class _Selection:
     ) -> None:
         self._workspace, self._engine, self._recipe = workspace, engine, recipe
         self.plan: Plan = compile_recipe(recipe, with_permissions=bool(workspace.permissions) or rights.is_asked)
-        self.opened = Opened(workspace, engine, recipe, now.date(), sealed, rights.left_out)
+        self.opened = Opened(workspace, engine, recipe, now.date(), sealed, rights.left_out, rights.withdrawn)
         self.rows: pa.Table = pa.table({})
         self.evidence: pa.Table = arrow_schema(LABEL_EVIDENCE).empty_table()
         self.tail: dict[int, int] = {}

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import pyarrow as pa
@@ -20,6 +20,7 @@ from pathcurate.model.recipe import Alternative, Criterion, Recipe, Rows
 from pathcurate.rights import has_rights, unauthorised
 from pathcurate.tables import Catalog, from_rows, read_parquet
 from pathcurate.text.conceptdigest import concept_sha
+from pathcurate.withdrawals.subjects import Subject, withdrawn_subjects
 from pathcurate.workspace import Workspace
 
 _PERMISSIONS = Table(
@@ -35,6 +36,8 @@ _PERMISSIONS = Table(
 )
 _OF_SITES = ("slides", "reports", "events", "series", "materials")
 """Tables whose rows are of a site; those of all others are made of them."""
+_OF_PATIENTS = ("slides", "reports", "events", "series", "patients")
+"""Tables that say in which group a patient is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +45,16 @@ class Authorised:
     """What the sites' rights allow to select.
 
     Attributes:
-        is_asked: whether rights decide at all; if not, no site is left out.
+        is_asked: whether rights, or withdrawals, decide at all; if not, nobody is left out.
         left_out: codes of sites whose rows are left out, each with the reason.
         has_any: whether a site is left whose rows are not.
+        withdrawn: whoever has withdrawn, and what was.
     """
 
     is_asked: bool
     left_out: Mapping[str, str]
     has_any: bool
+    withdrawn: frozenset[Subject] = frozenset()
 
     @property
     def words(self) -> str:
@@ -71,12 +76,14 @@ def authorised(workspace: Workspace, today: date) -> Authorised:
 
     Raises:
         InputOutputError: a table or the list of withdrawn sites cannot be read.
+        VaultError: the list of those who have withdrawn is damaged.
     """
+    withdrawn = withdrawn_subjects(workspace)
     if not has_rights(workspace):
-        return NOT_ASKED
+        return replace(NOT_ASKED, is_asked=bool(withdrawn), withdrawn=withdrawn)
     sites = {site for name in _OF_SITES for site in _sites_in(workspace, name)}
     left_out = unauthorised(workspace, today, sites)
-    return Authorised(is_asked=True, left_out=left_out, has_any=not sites or left_out.keys() < sites)
+    return Authorised(is_asked=True, left_out=left_out, has_any=not sites or left_out.keys() < sites, withdrawn=withdrawn)
 
 
 def _sites_in(workspace: Workspace, name: str) -> Iterator[str]:
@@ -102,6 +109,7 @@ class Opened:
         today: the day on which they must hold.
         sealed: digests of the files that the seal vouches for.
         left_out: sites without a valid authorisation.
+        withdrawn: whoever has withdrawn, and what was.
     """
 
     def __init__(
@@ -112,9 +120,10 @@ class Opened:
         today: date,
         sealed: Mapping[str, str],
         left_out: Collection[str] = (),
+        withdrawn: Collection[Subject] = (),
     ) -> None:
         self._workspace, self._engine, self._recipe, self._today = workspace, engine, recipe, today
-        self._sealed, self._left_out = sealed, left_out
+        self._sealed, self._left_out, self._withdrawn = sealed, left_out, withdrawn
         self._open: set[str] = set()
 
     def views(self, names: Iterable[str]) -> None:
@@ -129,14 +138,31 @@ class Opened:
             if name == "permissions":
                 path = self._workspace.criteria / "permissions.parquet"
                 statements = read_parquet(path) if self._workspace.permissions else None
-                self._engine.view(name, todays_permissions(statements, self._recipe, self._today, self._left_out))
+                gone = _opted_out(self._workspace, self._withdrawn)
+                self._engine.view(name, todays_permissions(statements, self._recipe, self._today, self._left_out, gone))
             else:
                 path = paths.get(name) or self._workspace.deid / f"{name.removesuffix('_deid')}.parquet"
                 self._engine.view(name, [path])
             self._open.add(name)
 
 
-def todays_permissions(statements: pa.Table | None, recipe: Recipe, today: date, left_out: Iterable[str] = ()) -> pa.Table:
+def _opted_out(workspace: Workspace, withdrawn: Collection[Subject]) -> Iterator[Subject]:
+    """Whoever has withdrawn as subjects of opt-outs: a patient is guarded by the group that they are in by these tables."""
+    patients = pa.array(sorted(code for kind, code in withdrawn if kind == "patient"), pa.string())
+    for name in _OF_PATIENTS if len(patients) else ():
+        rows = read_parquet(workspace.deid / f"{name}.parquet", ("patient_id", "group_id"))
+        groups = pc.unique(rows["group_id"].filter(pc.is_in(rows["patient_id"], value_set=patients)))
+        yield from (("person", group) for group in groups.to_pylist() if group is not None)
+    yield from (subject for subject in withdrawn if subject[0] in {"person", "case", "slide"})
+
+
+def todays_permissions(
+    statements: pa.Table | None,
+    recipe: Recipe,
+    today: date,
+    left_out: Iterable[str] = (),
+    opted_out: Iterable[Subject] = (),
+) -> pa.Table:
     """What holds today for the recipe's purpose, one row per subject and kind of data; opt-outs hold always.
 
     Args:
@@ -144,8 +170,9 @@ def todays_permissions(statements: pa.Table | None, recipe: Recipe, today: date,
         recipe: the recipe.
         today: the day.
         left_out: sites without a valid authorisation, which count as opted out.
+        opted_out: persons (by group), cases and slides that count as opted out besides.
     """
-    rows = {("site", site, "", True) for site in left_out}
+    rows = {*(("site", site, "", True) for site in left_out), *((*subject, "", True) for subject in opted_out)}
     if statements is None:
         rows |= {("population", "population", kind, False) for kind in PERMISSIONS["data_kinds"].values}
     for row in statements.to_pylist() if statements is not None else ():

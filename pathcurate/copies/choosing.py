@@ -23,8 +23,8 @@ from pathcurate.model.report import REPORTS
 from pathcurate.model.series import SERIES
 from pathcurate.model.slide import FILES, SLIDES
 from pathcurate.pseudonyms import Layer, Pseudonyms
+from pathcurate.recoding.behind import gone_subjects
 from pathcurate.releases import Release
-from pathcurate.rights.withdrawn import read_withdrawals
 from pathcurate.slidefiles import LayerCodes
 from pathcurate.storage import path_text
 from pathcurate.tables import Catalog, column_values, read_parquet
@@ -42,21 +42,26 @@ _KINDS: Mapping[str, str] = {
     "accession": "case", "serial": "device", "station": "device", "institution": "unit",
 }  # fmt: skip
 _LEAST_NAME_SIGNS = 5
+_OFFLINE = "offline"
+_RETURNED = "products/deliveries/"
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which files are asked for; one of them is given.
+    """Which files are asked for; one of ``cohort``, ``release`` and ``codes`` is given.
 
     Attributes:
         cohort: the name of a cohort: all slides of its rows, in the codes of the workspace.
         release: a release: all slides of its rows, in the codes of the product.
         codes: codes of slides and series, or their identifiers in the catalog, as the lines of a list; some may be empty.
+        recipient: with a release: short name of who gets it, in whose codes the copies are. Nothing is chosen then that
+            must not go out any more, nor what the catalog knows no longer: what goes out with the copies says so.
     """
 
     cohort: str | None = None
     release: Release | None = None
     codes: tuple[str, ...] = ()
+    recipient: str | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -103,7 +108,7 @@ class ScrubLayer:
     """The codes that the files get.
 
     Attributes:
-        name: ``internal``, or ``product NAME``.
+        name: ``internal``, ``product NAME`` or ``recipient NAME of PRODUCT``.
         codes: for identifiers that stand in files.
         layer: for dates.
     """
@@ -119,23 +124,37 @@ class ScrubLayer:
         return internal
 
 
-def scrub_layer(key: bytes, release: Release | None) -> ScrubLayer:
-    """The internal layer, or that of a release's product."""
+def scrub_layer(key: bytes, release: Release | None, recipient: str | None = None) -> ScrubLayer:
+    """The internal layer, that of a release's product, or that of one recipient of it."""
     inside = pseudonyms.internal(key)
     if release is None:
         return ScrubLayer("internal", LayerCodes((inside.codes,)), inside)
+    if recipient is not None:
+        own = pseudonyms.recipient(key, release.name, recipient)
+        return ScrubLayer(f"recipient {recipient} of {release.name}", LayerCodes((inside.codes, own.codes)), own)
     outside = pseudonyms.product(key, release.name)
     return ScrubLayer(f"product {release.name}", LayerCodes((inside.codes, outside.codes)), outside)
 
 
-def choose(workspace: Workspace, selection: Selection, key: bytes) -> tuple[ScrubLayer, list[Chosen]]:
+def choose(
+    workspace: Workspace, selection: Selection, key: bytes, *, only_offline: bool = False
+) -> tuple[ScrubLayer, list[Chosen]]:
     """What is asked for, in the order of its codes.
+
+    Args:
+        workspace: the workspace.
+        selection: what is asked for.
+        key: the vault's.
+        only_offline: of that, only whose bytes cannot be read now.
 
     Raises:
         PlanIncompleteError: there is no such cohort.
         UsageError: a code or identifier is nobody's; it is named by its number.
     """
-    return (layer := scrub_layer(key, selection.release)), _Choice(workspace, layer).chosen(selection)
+    layer = scrub_layer(key, selection.release, selection.recipient)
+    given = layer if selection.recipient is None else scrub_layer(key, selection.release)
+    chosen = _Choice(workspace, layer, given).chosen(selection, only_offline=only_offline)
+    return layer, [one for one in chosen if selection.recipient is None or not one.opted_out]
 
 
 def opted_out_of(workspace: Workspace, layer: ScrubLayer, codes: Iterable[str]) -> set[str]:
@@ -150,16 +169,19 @@ def opted_out_of(workspace: Workspace, layer: ScrubLayer, codes: Iterable[str]) 
 class _Choice:
     """Looks up what stands behind codes; the internal codes are those of ``deid/``."""
 
-    def __init__(self, workspace: Workspace, layer: ScrubLayer) -> None:
+    def __init__(self, workspace: Workspace, layer: ScrubLayer, given: ScrubLayer | None = None) -> None:
         self._workspace, self._layer = workspace, layer
+        self._given = given or layer  # in whose codes the release is
         self._catalog = Catalog(workspace.catalog)
         self._inside: Pseudonyms = layer.codes.layers[0]
-        self._opted_out = _opted_out(workspace)
+        self._opted_out = gone_subjects(workspace)
         self._drawn = _drawn(workspace, self._catalog)
         self._shown = read_parquet(workspace.deid / "slides.parquet", ("slide_id", "case_id", "patient_id", "group_id"))
 
-    def chosen(self, selection: Selection) -> list[Chosen]:
+    def chosen(self, selection: Selection, *, only_offline: bool) -> list[Chosen]:
         slides, series = self._wanted(selection)
+        if only_offline:
+            slides, series = slides & self._offline(SLIDES), series & self._offline(SERIES)
         rows = [*self._slides(slides), *self._series(series)]
         return sorted(rows, key=lambda one: one.code)
 
@@ -191,9 +213,9 @@ class _Choice:
         paths = selection.release.paths(UNIT_TABLES[unit])
         given = {code for path in paths for code in column_values(read_parquet(path, (key,)), key)}
         inside = sorted(set(filter(None, column_values(self._shown, UNIT_KEYS[unit]))))
-        outer = self._layer.codes.layers[-1].codes(UNIT_KEYS[unit][0].upper(), inside)
+        outer = self._given.codes.layers[-1].codes(UNIT_KEYS[unit][0].upper(), inside)
         found = {code for code, shown in zip(inside, outer, strict=True) if shown in given}
-        if len(found) < len(given) and unit == "slide":
+        if len(found) < len(given) and unit == "slide" and selection.recipient is None:
             raise PlanIncompleteError(
                 f"{len(given) - len(found):,} slides of the release are not in the catalog any more",
                 "Build a new version of the release, or bring back what it was made of; nothing was written.",
@@ -234,6 +256,17 @@ class _Choice:
                     "Give codes as deid/ has them (S-…, I-…), or identifiers of the catalog, one on each line.",
                 )
         return wanted
+
+    def _offline(self, table: Table) -> set[str]:
+        """Internal codes of slides or series whose bytes cannot be read now, as far as the last scan knows."""
+        key = table.key[0]
+        asked = [name for name in ("status", "storage_state") if name in table.names]
+        data = self._catalog.read(table, columns=(key, *asked))
+        is_away = pa.repeat(pa.scalar(value=False), data.num_rows)
+        for name in asked:
+            is_away = pc.or_(is_away, pc.is_in(data[name], value_set=pa.array([_OFFLINE])))
+        away = column_values(data.filter(is_away), key)
+        return {str(code) for code in self._inside.codes(str(table[key].pseudonym), away)}
 
     def _codes_of(self, table: Table) -> dict[str, str]:
         """Identifier of the catalog to internal code."""
@@ -285,7 +318,7 @@ class _Choice:
             kind, row[f"{kind}_id"], str(self._layer.of(code)), self._layer.of(patient),
             self._layer.of(owner.get("case_id")), self._layer.layer.dates.days(patient or code), row["site"], row["archive"],
             members, format_, row["status"], row["size_bytes"] or 0, known,
-            self._is_opted_out(row["site"], owner.get("case_id"), owner.get("group_id"), patient),
+            self._is_opted_out(row["site"], owner.get("case_id"), owner.get("group_id"), patient, (kind, code)),
             self._drawn.get(row.get("slide_id", ""), ()),
         )  # fmt: skip
 
@@ -339,18 +372,11 @@ class _Choice:
                 values.update({OwnValue(_OF_PERSON[name], str(row[name])): None for name in columns if row[name]})
         return {case: tuple(values) for case, values in found.items()}
 
-    def _is_opted_out(self, site: str, case: str | None, group: str | None, patient: str | None) -> bool:
-        return bool(self._opted_out & {("site", site), ("case", case), ("person", group), ("person", patient)})
-
-
-def _opted_out(workspace: Workspace) -> set[tuple[str, str | None]]:
-    """Whom today's lists forbid to give away, and sites that were withdrawn: subject and code."""
-    gone: set[tuple[str, str | None]] = {("site", one.site) for one in read_withdrawals(workspace)}
-    path = workspace.vault / "criteria" / "permissions.parquet"
-    if not path.is_file():
-        return gone
-    rows = read_parquet(path, ("subject", "subject_code", "opt_out")).to_pylist()
-    return gone | {(row["subject"], row["subject_code"]) for row in rows if row["opt_out"]}
+    def _is_opted_out(
+        self, site: str, case: str | None, group: str | None, patient: str | None, own: tuple[str, str]
+    ) -> bool:
+        asked = {("site", site), ("case", case), ("person", group), ("person", patient), ("patient", patient), own}
+        return not self._opted_out.isdisjoint(asked)
 
 
 def _drawn(workspace: Workspace, catalog: Catalog) -> dict[str, tuple[bytes, ...]]:
@@ -359,7 +385,9 @@ def _drawn(workspace: Workspace, catalog: Catalog) -> dict[str, tuple[bytes, ...
         return {}
     slides: dict[str, set[str | None]] = {}
     for row in catalog.read(ANNOTATIONS, columns=("slide_id", "source_file")).to_pylist():
-        slides.setdefault(row["source_file"], set()).add(row["slide_id"])
+        # What recipients sent back is theirs, and in their codes.
+        if not row["source_file"].startswith(_RETURNED):
+            slides.setdefault(row["source_file"], set()).add(row["slide_id"])
     found: dict[str, list[bytes]] = {}
     for name, of_file in sorted(slides.items()):
         path = workspace.root / name

@@ -38,7 +38,12 @@ CohortCauses = Mapping[str, Mapping[str, int | str]]
 
 
 def compare(
-    before: Contents, after: Contents, *, keys: KeySink | None = None, cohort: CohortCauses | None = None
+    before: Contents,
+    after: Contents,
+    *,
+    keys: KeySink | None = None,
+    cohort: CohortCauses | None = None,
+    has_withdrawn: bool = False,
 ) -> Difference:
     """What changed from one version of a product to another.
 
@@ -47,6 +52,7 @@ def compare(
         after: the later one.
         keys: is given the key of each row that came, went or differs, for each table that has keys.
         cohort: why units came and went, as :func:`pathcurate.diff.causes.cohort_causes` says it.
+        has_withdrawn: whether somebody of the earlier version has withdrawn, and is not in the later one.
 
     Raises:
         UsageError: they are of different products, whose pseudonyms have nothing in common.
@@ -76,7 +82,7 @@ def compare(
         tuple(privacy_changes(before, after)), tuple(quality_changes(before.scorecard, after.scorecard)), tuple(strata),
         {} if is_same else cohort or {},
     )  # fmt: skip
-    return replace(difference, reasons=_reasons(before, after, difference))
+    return replace(difference, reasons=_reasons(before, after, difference, has_withdrawn=has_withdrawn))
 
 
 def check_version(difference: Difference) -> None:
@@ -176,8 +182,9 @@ def _counts(before: Contents, after: Contents, units: Mapping[str, _Units]) -> d
 # --- Reasons -----------------------------------------------------------------------------------------------------
 
 
-def _reasons(before: Contents, after: Contents, difference: Difference) -> tuple[Reason, ...]:
+def _reasons(before: Contents, after: Contents, difference: Difference, *, has_withdrawn: bool) -> tuple[Reason, ...]:
     reasons = [
+        *([Reason(Bump.MAJOR, "withdrawal: what somebody has withdrawn is no longer in it")] if has_withdrawn else []),
         *(Reason(Bump.MAJOR, f"table {name} was removed") for name in difference.tables_removed),
         *(reason for name, table in difference.tables.items() for reason in _table_reasons(name, table)),
         *_guarantee_reasons(before, after),

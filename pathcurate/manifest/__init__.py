@@ -32,6 +32,7 @@ from pathcurate.manifest.evaluation import narrowed, write_suppressed
 from pathcurate.manifest.gathering import Said, describe, published, thumbnails
 from pathcurate.manifest.hashing import digests_by
 from pathcurate.manifest.sourcing import counts_by_site, demand_authorised, state_sources
+from pathcurate.manifest.withdrawn import demand_not_withdrawn
 from pathcurate.manifest.written import footer, table_entry, write_lists, write_table, write_text
 from pathcurate.metadata import documents
 from pathcurate.metadata.jsontext import json_text
@@ -52,6 +53,7 @@ from pathcurate.roles import shared_directory
 from pathcurate.storage import sync_tree
 from pathcurate.vault import append_event, open_vault
 from pathcurate.verification import demand_seal
+from pathcurate.withdrawals.feed import has_left, product_feed, read_feed
 from pathcurate.workspace import Workspace
 
 Pictures = Callable[[Sequence[str]], Mapping[str, bytes]]
@@ -101,7 +103,8 @@ def build(
     Raises:
         UsageError: the product file is not of its form, or of another product.
         DisclosureRefusedError: no permission list is configured and ``no_permissions`` is not given, a row is of a site
-            without a valid authorisation, a criterion tells a true value, or the profile's k cannot be reached.
+            without a valid authorisation or of somebody who has withdrawn, a criterion tells a true value, or the profile's
+            k cannot be reached.
         PlanIncompleteError: the cohort is missing, of another recipe, or older than the de-identified tables.
         VersionError: the version exists with other content or without the list by SM3 that is asked for, or is too small a
             step for what changed since the one before.
@@ -131,6 +134,7 @@ def build(
     cohort = narrowed(workspace, recipe, cohort, built.released, built.evaluation)
     by_site = counts_by_site(workspace, recipe, built.released)
     demand_authorised(workspace, today, by_site)
+    demand_not_withdrawn(workspace, recipe, built.released)
     draft = _draft(workspace, _said(workspace, source, cohort), built)
     parent = workspace.releases / recipe.name
     if (parent / recipe.version).exists():
@@ -274,7 +278,9 @@ def _difference(workspace: Workspace, draft: _Draft) -> _Since | None:
     if not lower:
         return None
     before = verify_release(lower[-1])
-    difference = compare(release_contents(before), _version_contents(draft))
+    feed = read_feed(product_feed(workspace, before.name))
+    left = has_left(feed, f"{before.name}@{before.version}", f"{before.name}@{said.source.recipe.version}")
+    difference = compare(release_contents(before), _version_contents(draft), has_withdrawn=left)
     check_version(difference)
     return _Since(before, difference)
 

@@ -28,7 +28,8 @@ from pathcurate.model.recipe import Recipe
 from pathcurate.model.recipe.declared import INDEX_EVENT, output_table
 from pathcurate.model.text import REMOVALS, TEXT_REPORTS, TEXT_SPANS, TEXT_TABLES, TEXTS
 from pathcurate.placeholders import Place, Style
-from pathcurate.pseudonyms import Pseudonyms, internal, moved_between, moves_between, product
+from pathcurate.pseudonyms import internal, moved_between, moves_between, product
+from pathcurate.recoding.codes import ColumnCodes
 from pathcurate.sqlplan.outputs import key_of
 from pathcurate.sqlplan.relations import unit_key
 from pathcurate.tables import column_values, conform, from_rows, read_parquet, read_schema
@@ -111,7 +112,7 @@ class Contents:
     def __init__(self, workspace: Workspace, recipe: Recipe, profile: Profile, key: bytes, digests: RowDigests) -> None:
         self._workspace, self._recipe, self._profile = workspace, recipe, profile
         self._internal, self._layer = internal(key), product(key, recipe.name)
-        self._codes = {kind: _Codes(kind, self._layer.codes) for kind in PSEUDONYM_KINDS}
+        self._codes = {kind: ColumnCodes(kind, self._layer.codes) for kind in PSEUDONYM_KINDS}
         self._digests, self._standard = digests, load_standard(workspace)
 
     def build(self) -> Built:
@@ -334,34 +335,6 @@ def _owned(rows: pa.Table) -> pa.Table:
 def _owners(rows: pa.Table, key: str) -> Any:
     """By whose offset the days of each row are moved: a slide that belongs to nobody has one of its own."""
     return pc.coalesce(rows["patient_id"], rows[key])
-
-
-class _Codes:
-    """The product's codes of one kind, each made once however many tables hold it.
-
-    Args:
-        kind: of pseudonym.
-        codes: of the product.
-    """
-
-    def __init__(self, kind: str, codes: Pseudonyms) -> None:
-        self._kind, self._codes = kind, codes
-        self._known: Any = pa.array([], pa.string())
-        self._made: Any = pa.array([], pa.string())
-
-    def of(self, values: "pa.ChunkedArray[Any]") -> Any:
-        """The codes of a column of internal ones, missing where they are."""
-        encoded: Any = values.combine_chunks().dictionary_encode()
-        found = encoded.dictionary
-        places: Any = pc.index_in(found, self._known)
-        is_new = places.is_null()
-        new = found.filter(is_new)
-        if len(new):
-            ranks = np.cumsum(np.asarray(is_new), dtype=np.int32) + np.int32(len(self._known) - 1)
-            places = pc.if_else(is_new, pa.array(ranks, pa.int32()), places)
-            self._known = pa.concat_arrays([self._known, new])
-            self._made = pa.concat_arrays([self._made, self._codes.code_array(self._kind, new)])
-        return self._made.take(places).take(encoded.indices)
 
 
 def _moved_rows(

@@ -88,7 +88,7 @@ def policy_document(description: Description, file: ProductFile) -> str:
     })  # fmt: skip
     holder_node = [agent(description, file.holder)] if file.holder else []
     prefixes = ("dct", "foaf", "odrl", "pc", "prov", "rdfs", "xsd")
-    return graph(prefixes, [offer, *holder_node, *_definitions(set(names_in(offer)))])
+    return graph(prefixes, [offer, *holder_node, *definitions(set(names_in(offer)))])
 
 
 def _rule(kind: str, action: str, **more: object) -> Node:
@@ -112,20 +112,21 @@ def _terms(policy: Policy) -> Iterator[tuple[str, DuoTerm]]:
 
 def _constraints(description: Description, policy: Policy) -> Iterator[Node]:
     """What a use must meet, all of it."""
-    if purposes := [_duo(code) for code, term in _terms(policy) if term.allows]:
-        yield _constraint("odrl:purpose", "isAnyOf", [reference(purpose) for purpose in purposes])
+    if purposes := [duo_iri(code) for code, term in _terms(policy) if term.allows]:
+        yield constraint("odrl:purpose", "isAnyOf", [reference(purpose) for purpose in purposes])
     if policy.diseases:
-        yield _constraint("pc:disease", "isAnyOf", [reference(_disease(code)) for code in policy.diseases])
+        yield constraint("pc:disease", "isAnyOf", [reference(disease_iri(code)) for code in policy.diseases])
     limits = dict.fromkeys((left, right) for _, term in _terms(policy) for left, right in term.limits.items())
     for left, right in limits:
-        yield _constraint(left, "isA", reference(right))
-    yield _constraint("pc:environment", "eq", reference(f"pc:{policy.environment}"))
+        yield constraint(left, "isA", reference(right))
+    yield constraint("pc:environment", "eq", reference(f"pc:{policy.environment}"))
     if policy.valid_until is not None:
-        yield _constraint("odrl:dateTime", "lteq", literal(policy.valid_until, "date"))
-    yield _constraint("pc:contentDigest", "eq", description.content_digest)
+        yield constraint("odrl:dateTime", "lteq", literal(policy.valid_until, "date"))
+    yield constraint("pc:contentDigest", "eq", description.content_digest)
 
 
-def _constraint(left: str, operator: str, right: object) -> Node:
+def constraint(left: str, operator: str, right: object) -> Node:
+    """What an operand must be."""
     return {
         "@type": "odrl:Constraint",
         "odrl:leftOperand": reference(left),
@@ -134,11 +135,13 @@ def _constraint(left: str, operator: str, right: object) -> Node:
     }
 
 
-def _duo(code: str) -> str:
+def duo_iri(code: str) -> str:
+    """Names a term of the Data Use Ontology."""
     return f"{DUO}{code.removeprefix('DUO_')}"
 
 
-def _disease(code: str) -> str:
+def disease_iri(code: str) -> str:
+    """Names a disease by its code, in the ontology that has it or else in a name space of ours."""
     system, _, number = code.partition(":")
     if system in _OBO:
         return f"http://purl.obolibrary.org/obo/{system}_{quote(number, safe='')}"
@@ -152,7 +155,7 @@ def _prohibited(policy: Policy) -> dict[str, None]:
 
 
 def _obligations(policy: Policy) -> Iterator[Node]:
-    revoked = _constraint("odrl:event", "eq", reference("pc:revocation"))
+    revoked = constraint("odrl:event", "eq", reference("pc:revocation"))
     yield _rule("Duty", "odrl:delete", **{"odrl:constraint": [revoked]})
     if policy.report_use:
         yield _rule("Duty", "pc:reportUse")
@@ -160,7 +163,7 @@ def _obligations(policy: Policy) -> Iterator[Node]:
         yield _rule("Duty", "odrl:attribute", **{"dct:bibliographicCitation": policy.attribution})
 
 
-def _definitions(used: set[str]) -> Iterator[Node]:
+def definitions(used: set[str]) -> Iterator[Node]:
     """Words of our own and of DUO that a document uses, with what they mean."""
     own = own_terms()
     for kind, terms in (("Action", own.actions), ("LeftOperand", own.operands), ("RightOperand", own.values)):
@@ -169,8 +172,8 @@ def _definitions(used: set[str]) -> Iterator[Node]:
                 within = {"odrl:includedIn": reference("odrl:use")} if kind == "Action" else {}
                 yield {"@id": name, "@type": f"odrl:{kind}", "rdfs:label": spoken(text), **within}
     for code, term in duo_terms().items():
-        if _duo(code) in used:
-            yield {"@id": _duo(code), "rdfs:label": spoken({"zh": term.zh, "en": term.en}), "dct:identifier": code}
+        if duo_iri(code) in used:
+            yield {"@id": duo_iri(code), "rdfs:label": spoken({"zh": term.zh, "en": term.en}), "dct:identifier": code}
 
 
 # --- What speaks against it --------------------------------------------------------------------------------------------
@@ -224,7 +227,8 @@ def _faults_of_permissions(policy: Policy) -> Iterator[str]:
 def _faults_of_the_rest(file: ProductFile) -> Iterator[str]:
     policy = file.policy
     if "pc:commercialUse" in _prohibited(policy) and file.price is not None:
-        by = [code for code, term in _terms(policy) if term.forbids == "pc:commercialUse"] or ["`forbidden: commercial_use`"]
+        by = [code for code, term in _terms(policy) if term.forbids == "pc:commercialUse"]
+        by = by or ["`forbidden: commercial_use`"]
         yield f"{', '.join(by)} allows no commercial use, and the product file asks a price for it"
     if "DUO_0000015" in policy.duo and "train_models" not in policy.forbidden:
         yield "DUO_0000015 allows no development of methods, and `forbidden` does not name `train_models`"

@@ -5,6 +5,7 @@ It is written by outsiders: every text in it may be hostile, and no message repe
 
 from base64 import b64decode
 from datetime import date
+from hashlib import sha256
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -77,6 +78,11 @@ class RecipientKeys(_Part):
     def spki(self) -> bytes:
         """The key for signatures as DER SubjectPublicKeyInfo (RFC 5280)."""
         return b64decode(self.signing)
+
+    @property
+    def keyid(self) -> str:
+        """Names the key for signatures: the SHA-256 of :attr:`spki`, 64 hexadecimal digits."""
+        return sha256(self.spki).hexdigest()
 
 
 class Project(_Part):

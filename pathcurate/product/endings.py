@@ -1,6 +1,6 @@
 """What a product rests on and until when, and what becomes of it on the day after."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 
 from pathcurate.errors import PathcurateError
@@ -19,12 +19,12 @@ _LIVE = frozenset({State.REGISTERED, State.OFFERED, State.SUSPENDED})
 _ENDED = frozenset({State.WITHDRAWN, State.SUPERSEDED})
 
 
-def due_of(desk: Desk, within: int) -> tuple[Due, ...]:
+def due_of(desk: Desk, within: int, others: Iterable[Ending] = ()) -> tuple[Due, ...]:
     """Everything that has run out or will within so many days: papers of products, authorisations of sites, certificates,
-    agreements; what ended first comes first."""
+    agreements, and others, such as deletions that recipients are to attest; what ended first comes first."""
     live = [entry for entry in desk.registry.list() if entry.state not in _ENDED]
     files = [load_product_file(path) for path in sorted(desk.workspace.products.glob("*.yaml"))]
-    others = [*(one for entry in live for one in _certificate(entry)), *_agreements(desk)]
+    others = [*(one for entry in live for one in _certificate(entry)), *_agreements(desk), *others]
     return due(files, standings(desk.workspace, desk.today).values(), others, today=desk.today, within=within)
 
 

@@ -9,7 +9,7 @@ from pathcurate.model.recipe.levels import DATES, NUMBERS, OF_REPORTS, PERSONAL
 from pathcurate.sqlplan.criteria import Criteria, Parts, looks_at_index
 from pathcurate.sqlplan.expressions import all_sql, literal
 from pathcurate.sqlplan.labels import KEPT
-from pathcurate.sqlplan.permission import row_permission
+from pathcurate.sqlplan.permission import row_permission, slide_permission
 from pathcurate.sqlplan.relations import DAY0, Relations, same_specimen, unit_key, unit_number
 
 _KEYS = {"of_patients": "patient_id", "of_cases": "case_id", "of_slides": "slide_id"}
@@ -107,6 +107,9 @@ def output_sql(recipe: Recipe, name: str, *, with_permissions: bool) -> tuple[st
         whose = relations.of(name, (*table.key, *parts.own))
         joins += f" join {whose} as u on " + " and ".join(f"u.{column} = r.{column}" for column in table.key)
         joins += "".join(f" {join}" for join in dict.fromkeys(parts.joins))
+        relations.used["permissions"] = None
+    if with_permissions and "slide_id" in table and recipe.unit != "slide":
+        condition += f" and {slide_permission('d')}"
         relations.used["permissions"] = None
     order = ", ".join([*(f"d.{column}" for column in table.key), *(["i.index_key"] if by_event else [])])
     # A slide or report goes out only as it could be a unit, or stand for its case, itself.

@@ -21,6 +21,8 @@ _BORROWED = {
 
 _SUBJECTS = {"person": "patient_id", "case": "case_id", "site": "site"}
 """What a statement may be about, with the column that names it."""
+_LEAVERS = {**_SUBJECTS, "person": "group_id", "slide": "slide_id"}
+"""Who or what may be opted out: a person as the group of all who may be this one; a slide that was withdrawn."""
 
 
 def permission(recipe: Recipe, parts: Parts) -> tuple[str, str]:
@@ -35,7 +37,7 @@ def permission(recipe: Recipe, parts: Parts) -> tuple[str, str]:
             for the recipe's purpose.
     """
     own = {"patient": ("person",), "event": ("person", "site")}.get(recipe.unit, tuple(_SUBJECTS))
-    not_opted_out = _not_opted_out(parts, own)
+    not_opted_out = _not_opted_out(parts, (*own, *(["slide"] if recipe.unit == "slide" else [])))
     for table in spanned(recipe):
         # A patient has cases at sites: one that is opted out keeps the whole patient out.
         for subject in ("case", "site"):
@@ -67,6 +69,11 @@ def row_permission(recipe: Recipe, parts: Parts, columns: Container[str]) -> str
     return " and ".join([*granted, *_not_opted_out(parts, own)])
 
 
+def slide_permission(row: str) -> str:
+    """SQL that is true where a row's slide was not withdrawn by itself; ``row`` is what the row is called."""
+    return f"{row}.slide_id not in (select p.code from permissions as p where p.subject = 'slide' and p.opt_out)"
+
+
 def _granted(recipe: Recipe, parts: Parts, subjects: Iterable[str]) -> list[str]:
     granted = []
     for kind in data_kinds(recipe):
@@ -90,8 +97,7 @@ def _granted(recipe: Recipe, parts: Parts, subjects: Iterable[str]) -> list[str]
 def _not_opted_out(parts: Parts, subjects: Iterable[str]) -> list[str]:
     conditions = []
     for subject in subjects:
-        # An opt-out of a person names the group of all who may be this person.
-        name, column = f"not_{subject}", "group_id" if subject == "person" else _SUBJECTS[subject]
+        name, column = f"not_{subject}", _LEAVERS[subject]
         parts.ctes.append(_subjects(name, f"p.subject = {literal(subject)} and p.opt_out"))
         parts.joins.append(f"left join {name} on {name}.code = u.{column}")
         parts.own[column] = None

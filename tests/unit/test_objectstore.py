@@ -85,7 +85,7 @@ class Requests:
         self.names: list[str] = []
         self.ranges: list[str] = []
         self.bytes = 0
-        events = objectstore._client(root).meta.events
+        events = objectstore.client_of(root).meta.events
         events.register("before-send.s3", self._sent)
         events.register("after-call.s3", self._answered)
 

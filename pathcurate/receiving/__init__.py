@@ -1,0 +1,1 @@
+"""Stage: what a recipient does with a delivery, without workspace, registry or vault."""
