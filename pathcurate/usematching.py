@@ -138,6 +138,8 @@ def _ethics(application: Application, _policy: Policy) -> _Found:
     paper = application.ethics
     if paper is None or paper.number is None:
         return Answer.NO, "no approval of an ethics committee is named"
+    if paper.date is not None and paper.date > application.period.first:
+        return Answer.NO, f"the approval is of {paper.date}, after the use begins"
     if paper.valid_until is None:
         return Answer.PERSON, "the approval names no last day"
     if paper.valid_until < application.period.last:

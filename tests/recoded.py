@@ -2,9 +2,8 @@
 
 # ruff: noqa: DTZ001  times of laboratories have no zone
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from pathcurate import deid
 from pathcurate.cohort import read_recipe, select
@@ -46,7 +45,8 @@ texts: [diagnosis]
 
 def text_of(number: int) -> str:
     """What the report of a case says."""
-    return f"患者{NAMES[number]}，见{CASES[number]}-A1，2023年3月{number}日送检。（左乳）{WORD}，第{number}例，2023年4月{number}日复查。"
+    told = f"患者{NAMES[number]}，见{CASES[number]}-A1，2023年3月{number}日送检。"
+    return f"{told}（左乳）{WORD}，第{number}例，2023年4月{number}日复查。"
 
 
 def make_clinic(root: Path) -> tuple[Workspace, Release]:
@@ -96,13 +96,3 @@ def release_of(workspace: Workspace, engine: Embedded, recipe: str) -> Release:
     select(workspace, engine, source, now=datetime(2026, 1, 1, tzinfo=UTC))
     made = build(workspace, source, actor="tester", today=TODAY, no_permissions=True)
     return verify_release(made.release.directory)
-
-
-def rows(table: Any) -> list[dict[str, Any]]:
-    """Rows of an Arrow table."""
-    return list(table.to_pylist())
-
-
-def day(text: date) -> int:
-    """A day as a number."""
-    return text.toordinal()

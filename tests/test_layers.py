@@ -20,7 +20,7 @@ FLOORS = {
     },
     3: {"readers", "parsers", "scrubbers", "engines", "registries"},
     2: {
-        "applications", "delivering", "recipientkeys", "recoding", "usematching", "withdrawals",
+        "agreements", "applications", "delivering", "recipientkeys", "recoding", "usematching", "withdrawals",
         "attestations", "catalogentries", "certificates", "checksums", "lifecycle", "masking", "registrationtable",
         "registryaddress", "signing", "submission", "trustfile",
         "blanking", "codelists", "contracts", "copying", "delimited", "demo", "dicomtexts", "diff", "digests", "disclosure",

@@ -12,6 +12,7 @@ from pathcurate.cli import (
     productmoves,
     productreceive,
     productreports,
+    producttrace,
     productwithdrawals,
 )
 from pathcurate.cli.session import Session, common_options, count_lines
@@ -29,7 +30,7 @@ for _command in (
     productreports.history_command, productreports.verify_command, productreports.due_command,
     productreports.statement_command, productreports.catalog_command, productdeliver.deliver_command,
     productdeliver.deliveries_command, productdeliver.acknowledge_command, productdeliver.settle_command,
-    productdeliver.settlement_command, productkeys.command, productreceive.receive_command,
+    productdeliver.settlement_command, productkeys.command, productreceive.receive_command, producttrace.trace_command,
     productcontracts.application_command, productcontracts.apply_command, productcontracts.review_command,
     productcontracts.approve_command, productcontracts.reject_command, productcontracts.contract_command,
     productcontracts.accept_command, productcontracts.activate_command, productcontracts.terminate_command,

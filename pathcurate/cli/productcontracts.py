@@ -32,9 +32,9 @@ _key = click.option("--key", required=True, type=_FILE, help="Private key to sig
 @click.command("application")
 @common_options
 def application_command(session: Session) -> None:
-    """Print a blank application, to be filled in by whoever wants data.
+    """Print a blank application for data.
 
-    It explains each line, in Chinese and in English.
+    Whoever wants data fills it in; it explains each line, in Chinese and in English.
 
     \b
     Example:
@@ -126,7 +126,7 @@ def reject_command(session: Session, contract: str, reason: str) -> None:
 
     \b
     Example:
-      pathcurate product reject demo_he_2023-my_lab --reason "another use than the policy allows"
+      pathcurate product reject demo_he_2023-other_lab --reason "another use than the policy allows"
     """
     from pathcurate.product.applying import reject
     from pathcurate.product.contracts import find_contract
@@ -159,7 +159,7 @@ def contract_command(
 
     \b
     Example:
-      pathcurate product contract demo_he_2023-my_lab --number HT-2026-1 --key steward.pem --passphrase-file steward.pass
+      pathcurate product contract demo_he_2023-my_lab --number 7 --to sent --key steward.pem --passphrase-file steward.pass
     """
     from pathcurate.product.contractpapers import copy_papers, demand_free
     from pathcurate.product.contracts import Terms, find_contract
@@ -193,7 +193,7 @@ def accept_command(
 
     \b
     Example:
-      pathcurate product accept contract --key recipient.pem --passphrase-file recipient.pass
+      pathcurate product accept sent --key recipient.pem --passphrase-file recipient.pass
     """
     from pathcurate.receiving.accepting import accept
     from pathcurate.terminaltext import visible
@@ -227,7 +227,7 @@ def activate_command(session: Session, contract: str, acceptance: Path | None) -
 
     \b
     Example:
-      pathcurate product activate demo_he_2023-my_lab --acceptance contract/acceptance.json
+      pathcurate product activate demo_he_2023-my_lab --acceptance sent/acceptance.json
     """
     from pathcurate.agreements import read_signed
     from pathcurate.product.contracts import activate, find_contract, go_on
@@ -281,7 +281,7 @@ def contracts_command(session: Session, contract: str | None) -> int:
                  for one in desk.registry.subjects(Machine.CONTRACT)]  # fmt: skip
     session.show(
         {"contracts": [{**_document(one), "state": state} for one, state in found]},
-        [f"{one.id:<48} {state:<12} {one.facts.get('valid_until', ''):<11} {_told(one.facts.get('number', ''))}"
+        [f"{one.id:<48} {state:<12} {one.facts.get('valid_until', ''):<11} {_told(one.facts.get('number', ''))}".rstrip()
          for one, state in found] or ["nobody has applied yet; `pathcurate product apply RELEASE` enters an application"],
     )  # fmt: skip
     return 0

@@ -1,7 +1,6 @@
 """``pathcurate product deliver`` and what follows it: receipts, payment, lists."""
 
 import re
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,6 @@ from pathcurate.cli.productdesk import desk_of, passphrase_option, reading_desk,
 from pathcurate.cli.session import Session, common_options, counted
 
 if TYPE_CHECKING:
-    from pathcurate.delivering import Target
-    from pathcurate.model.delivery import VolumeEntry
     from pathcurate.model.product import Subject
     from pathcurate.product.contents import Copies, Prepared
     from pathcurate.product.deliveries import Order
@@ -56,7 +53,8 @@ def deliver_command(
     Example:
       pathcurate product deliver demo_he_2023-lab-1a2b3c4d --to /media/disk --key steward.pem --passphrase-file steward.pass
     """
-    from pathcurate.delivering import announce, target_of
+    from pathcurate.cli.progress import progress
+    from pathcurate.delivering import announce, plan, send, target_of
     from pathcurate.model.delivery import DELIVERY_FILE
     from pathcurate.product.deliveries import complete, documents, order, start
 
@@ -72,9 +70,12 @@ def deliver_command(
             return
         folder = (work.absolute() if work is not None else desk.workspace.root / "deliveries") / made.delivery.id
         prepared = _prepared(session, desk, made, folder, tables_only, without_missing, workers)
+        planned = plan(prepared.members, size=most, is_encrypted=not unencrypted)
         delivery = start(desk, made, prepared)
     # Sending takes hours, and the workspace is not held meanwhile; whoever withdraws is heard before it is announced.
-    volumes = _sent(session, made, prepared, place, folder, most, unencrypted)
+    recipient_key = None if unencrypted else made.agreement.keys.encryption
+    with progress("deliver", "bytes", quiet=session.quiet) as advance:
+        volumes = send(planned, place, recipient_key, folder / "sending", progress=advance)
     with desk_of(session, "product deliver") as desk:
         found = documents(desk, made, delivery, prepared, volumes, signer, is_encrypted=not unencrypted)
         announce(place, folder / "sending", found, volumes)
@@ -141,18 +142,6 @@ def _copied(
             progress=advance,
         )  # fmt: skip
     return Copies(target, sum(count for name, count in summary.standings.items() if name != "done"))
-
-
-def _sent(
-    session: Session, made: "Order", prepared: "Prepared", place: "Target", folder: Path, most: int, unencrypted: bool
-) -> "Sequence[VolumeEntry]":
-    from pathcurate.cli.progress import progress
-    from pathcurate.delivering import plan, send
-
-    planned = plan(prepared.members, size=most, is_encrypted=not unencrypted)
-    key = None if unencrypted else made.agreement.keys.encryption
-    with progress("deliver", "bytes", quiet=session.quiet) as advance:
-        return send(planned, place, key, folder / "sending", progress=advance)
 
 
 def _remove(folder: Path) -> None:

@@ -69,8 +69,8 @@ def verify_command(
     the workspace's releases. With it, only its directory and public keys are needed: every byte, and every signature. Exit
     code 4 if something was changed.
 
-    With --withdrawals, RELEASE may also be a delivery that `product receive` has unpacked: the keys of its agreement say
-    whose feed counts. Exit code 4 too for a stale copy, and for a feed that is broken, forged, or older than one that the
+    RELEASE may also be a delivery that `product receive` has unpacked; the keys of its agreement say whose feed of
+    --withdrawals counts. Exit code 4 too for a stale copy, and for a feed that is broken, forged, or older than one that the
     copy honours already.
 
     \b
@@ -88,6 +88,11 @@ def verify_command(
         from pathcurate.cli.productstale import verify_feed
 
         verify_feed(session, release, feed.absolute(), trust.absolute() if trust is not None else None)
+        return
+    if release is not None and (Path(release) / "DELIVERY.json").is_file():
+        from pathcurate.cli.productstale import verify_whole
+
+        verify_whole(session, Path(release).absolute())
         return
     if release is not None and trust is not None and (Path(release) / "MANIFEST.json").is_file():
         checked, attested = verify_copy_signed(Path(release).absolute(), load_trust(trust.absolute()))

@@ -19,13 +19,14 @@ def verify_feed(session: Session, name: str, feed: Path, trust: Path | None) -> 
         DigestMismatchError: the copy is stale or was changed; the feed is broken, forged or an old one.
     """
     from pathcurate.model.delivery import DELIVERY_FILE
+    from pathcurate.receiving.unpacking import verify_received
     from pathcurate.receiving.withdrawn import verify_withdrawals
     from pathcurate.trustfile import load_trust
 
     known = load_trust(trust) if trust is not None else None
     if (Path(name) / DELIVERY_FILE).is_file():
         stale = verify_withdrawals(Path(name).absolute(), feed, known)
-        what = f"delivery {Path(name).name}"
+        what = f"delivery {verify_received(Path(name).absolute()).delivery}"
     else:
         from pathcurate.checksums import parse_checksums
         from pathcurate.releases import checksums_bytes, verify_release
@@ -48,4 +49,19 @@ def verify_feed(session: Session, name: str, feed: Path, trust: Path | None) -> 
     session.show(
         {"stale": False, "seq": stale.seq, "head": stale.head},
         [f"{what} holds nothing of what was withdrawn: {counted(stale.seq, 'line')} of the feed"],
+    )
+
+
+def verify_whole(session: Session, directory: Path) -> None:
+    """Check every file of a received delivery.
+
+    Raises:
+        DigestMismatchError: a file was changed, is missing, or is none of the delivery's.
+    """
+    from pathcurate.receiving.unpacking import verify_received
+
+    document = verify_received(directory)
+    session.show(
+        {"delivery": document.delivery, "contents": document.contents_sha256},
+        [f"delivery {document.delivery} is as it was received: {document.contents_sha256}"],
     )

@@ -194,14 +194,28 @@ class _Choice:
         """Internal codes of the slides, and of the series."""
         if selection.codes:
             return self._listed(selection.codes)
+        named = self._named_series(selection.release)
+        if named is not None and selection.release and not selection.release.tables.keys() & set(UNIT_TABLES.values()):
+            return set(), named
         unit, codes = self._rows(selection)
         if unit == "slide":
-            return codes, set()
+            return codes, named or set()
         column = UNIT_KEYS[unit]
         of_unit = pc.is_in(self._shown[column], value_set=pa.array(sorted(codes), pa.string()))
-        linked = self._series_links()
-        series = {row["code"] for row in linked if row["case" if unit == "case" else "patient"] in codes}
-        return set(column_values(self._shown.filter(of_unit), "slide_id")), series
+        if named is None:
+            linked = self._series_links()
+            named = {row["code"] for row in linked if row["case" if unit == "case" else "patient"] in codes}
+        return set(column_values(self._shown.filter(of_unit), "slide_id")), named
+
+    def _named_series(self, release: Release | None) -> set[str] | None:
+        """Internal codes of the series that a release has a table of; None if it has none."""
+        if release is None or SERIES.name not in release.tables:
+            return None
+        (key,) = SERIES.key
+        given = {code for path in release.paths(SERIES.name) for code in column_values(read_parquet(path, (key,)), key)}
+        inside = sorted(self._codes_of(SERIES).values())
+        outer = self._given.codes.layers[-1].codes(str(SERIES[key].pseudonym), inside)
+        return {code for code, shown in zip(inside, outer, strict=True) if shown in given}
 
     def _rows(self, selection: Selection) -> tuple[str, set[str]]:
         """The unit of a cohort or release, and the internal codes of its rows."""

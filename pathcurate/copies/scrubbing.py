@@ -65,7 +65,7 @@ _RULES: Final = {
     Standing.FAILED: "deid_files.failed",
 }  # fmt: skip
 _UNREADABLE: Final = (-1, 0)
-_OPTED_OUT: Final = "its person, case or site has opted out"
+_OPTED_OUT: Final = "it, its person, case or site has opted out or was withdrawn"
 
 
 @dataclass(frozen=True, slots=True)

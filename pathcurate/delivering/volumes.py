@@ -207,6 +207,8 @@ class _Archive:
 
     def read(self, length: int = -1) -> bytes:
         """Up to so many bytes; none at the end."""
+        if self.fault is not None:
+            raise self.fault
         try:
             while not self._piece:
                 self._piece = memoryview(next(self._pieces))
@@ -260,6 +262,9 @@ class _Digested:
 
     def write(self, data: bytes) -> int:
         """All of it."""
+        if self.fault is not None:
+            # Whoever writes may try again what has failed; what is wrong is what was wrong first.
+            raise self.fault
         try:
             self._out.write(data)
         except OSError as error:

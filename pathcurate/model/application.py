@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from pathcurate.model.productfile import Contact, Day, Duo, Environment, Paper
+from pathcurate.model.productfile import Contact, Day, Environment, Paper
 from pathcurate.model.trust import ED25519, TrustedSigner
 
 APPLICATION_FILE = "application.yaml"
@@ -163,7 +163,6 @@ class Application(_Part):
         applicant: see :class:`Applicant`.
         project: see :class:`Project`.
         use: see :class:`Use`.
-        terms: further terms of the Data Use Ontology that the applicant accepts.
         ethics: approval of the applicant's ethics committee.
         environment: where the data will be: see :data:`~pathcurate.model.productfile.Environment`.
         safeguards: how it is kept safe there, in words.
@@ -178,7 +177,6 @@ class Application(_Part):
     applicant: Applicant
     project: Project
     use: Use
-    terms: tuple[Duo, ...] = ()
     ethics: Paper | None = None
     environment: Environment
     safeguards: Prose | None = None

@@ -174,14 +174,14 @@ def contract(desk: Desk, subject: Subject, terms: Terms, signer: Signer) -> Adva
     trust = trust_of(desk)
     known = trusted(desk, trust, signer)
     chosen = role_of(known, None, tuple(trust.needs("contract")) or ("steward",))
-    is_signed = subject.state in _SIGNED
+    is_signed = "agreement" in subject.facts and subject.state in _SIGNED
     if not is_signed:
         demand_state(subject, "sign")
         demand_release(desk, subject.parent, ("offered",), "signed")
     made, policy = _agreement(desk, subject, terms, trust)
     directory = contract_directory(desk.workspace, subject.id)
     content, given = json_text(made.as_dict()).encode(), given_signatures(subject, "signatures")
-    is_same = "agreement" in subject.facts and _says_the_same(read_agreement(desk, subject), made)
+    is_same = "agreement" in subject.facts and _is_of(desk, subject, made, is_binding=is_signed)
     if is_signed:
         if not is_same:
             raise DigestMismatchError(
@@ -216,8 +216,18 @@ def contract(desk: Desk, subject: Subject, terms: Terms, signer: Signer) -> Adva
     return Advanced(step.subject, step.is_new, None, lacks)
 
 
-def _says_the_same(there: Agreement, made: Agreement) -> bool:
-    """Whether two agreements are of the same terms, whoever's keys counted on the day that they were written."""
+def _is_of(desk: Desk, contract: Subject, made: Agreement, *, is_binding: bool) -> bool:
+    """Whether a contract has these terms, whoever's keys counted on the day that they were written.
+
+    Raises:
+        DigestMismatchError: they are binding, and were changed. Until then a run may have been cut off over others.
+    """
+    try:
+        there = read_agreement(desk, contract)
+    except DigestMismatchError:
+        if is_binding:
+            raise
+        return False
     return there.model_copy(update={"signed_on": made.signed_on, "holder_keys": made.holder_keys}) == made
 
 

@@ -18,7 +18,8 @@ from pathcurate.model.product import Entry
 from pathcurate.model.registration import recorded_signatures
 from pathcurate.model.trust import Trust
 from pathcurate.product.desk import Desk
-from pathcurate.registries import Registry
+from pathcurate.product.heads import head_faults
+from pathcurate.product.papers import paper_faults
 from pathcurate.releases import Release, checksums_bytes, list_releases, read_release, verify_release
 from pathcurate.signing import release_subject
 
@@ -59,7 +60,9 @@ def verify_registry(desk: Desk, trust: Trust, others: Sequence[Path] = ()) -> Re
     """
     faults = desk.registry.verify()
     heads: list[int] = []
-    entries = {(entry.product, entry.version): entry for entry in desk.registry.list()} if not faults else {}
+    # What a registry that contradicts itself says of papers is worth nothing.
+    is_sound = not faults
+    entries = {(entry.product, entry.version): entry for entry in desk.registry.list()} if is_sound else {}
     for directory in (*list_releases(desk.workspace.releases), *others):
         try:
             release = read_release(directory)
@@ -70,7 +73,8 @@ def verify_registry(desk: Desk, trust: Trust, others: Sequence[Path] = ()) -> Re
         name = f"{release.name} {release.version}"
         for one in attested:
             if one.counting:
-                faults += [f"{name}: {fault}" for fault in _head_faults(desk.registry, one, heads)]
+                said = one.statement.predicate if one.statement is not None else {}
+                faults += [f"{name}: {fault}" for fault in head_faults(desk.registry, f"{FOLDER}/{one.name}", said, heads)]
         entry = entries.get((release.name, release.version))
         if entry is None or directory in others:
             continue
@@ -80,6 +84,8 @@ def verify_registry(desk: Desk, trust: Trust, others: Sequence[Path] = ()) -> Re
             faults += [f"{name}: {fault}" for fault in _record_faults(desk, entry, directory, attested)]
     current = {entry.facts["certificate"]["sha256"] for entry in entries.values() if "certificate" in entry.facts}
     faults += _kept_faults(desk, current)
+    if is_sound:
+        faults += paper_faults(desk, trust, heads)
     return RegistryVerdict(tuple(faults), desk.registry.head()[0], len(heads), max(heads, default=None))
 
 
@@ -107,18 +113,6 @@ def _kept_faults(desk: Desk, looked_at: Collection[str]) -> Iterator[str]:
                 continue
             if file_sha256(file) != f"sha256:{file.stem}":
                 yield f"a file that is kept in products/{folder}/ was exchanged: {file.stem[:16]}…"
-
-
-def _head_faults(registry: Registry, one: Attested, heads: list[int]) -> Iterator[str]:
-    said = one.statement.predicate.get("registry") if one.statement is not None else None
-    if not isinstance(said, dict) or not isinstance(said.get("events"), int) or not isinstance(said.get("head"), str):
-        return
-    heads.append(said["events"])
-    found = registry.digest_at(said["events"])
-    if found is None:
-        yield f"{FOLDER}/{one.name} vouches for {said['events']} events, and the registry has fewer: events are missing"
-    elif found != said["head"]:
-        yield f"{FOLDER}/{one.name} vouches for another event {said['events']}: the registry was rewritten since"
 
 
 def _record_faults(desk: Desk, entry: Entry, directory: Path, attested: Iterable[Attested]) -> Iterator[str]:

@@ -122,6 +122,7 @@ def withdraw_rows(
 
     Raises:
         UsageError: a number is unknown or of several; the line is named, never the number.
+        PlanIncompleteError: the de-identified tables are missing.
         VaultError: the key does not count, or the vault is damaged.
         DigestMismatchError: a feed is damaged.
         InputOutputError: something cannot be read or written; what was done so far stands, and the same call goes on.

@@ -19,6 +19,8 @@ from pathcurate.model.delivery import CONTENTS_LIST
 
 _BLOCK = tarfile.BLOCKSIZE
 _MOST_LIST = 1 << 30
+_AT_ONCE = 1 << 20
+"""What comes in small pieces is looked at in larger ones."""
 _MOST_EXTENDED = 64 << 10
 _HINT = "Nothing of it was kept. Ask whoever has sent it for the volume again, and tell them."
 
@@ -60,17 +62,24 @@ class Unpacker:
             DigestMismatchError: the archive holds what it may not, or a file has another digest.
             OSError: a file cannot be written.
         """
+        if self.fault is not None:
+            # Whoever writes may try again what has failed; what is wrong is what was wrong first.
+            raise self.fault
         try:
             self._left_of_all -= len(data)
             if self._left_of_all < 0:
                 raise _refused("is longer than its volume")
             self._buffer += data
-            while self._next():
-                pass
+            if len(self._buffer) >= _AT_ONCE:
+                self._run()
         except Exception as error:
             self.fault = error
             raise
         return len(data)
+
+    def _run(self) -> None:
+        while self._next():
+            pass
 
     def flush(self) -> None:
         """Does nothing: files are made sure of at their end."""
@@ -85,8 +94,13 @@ class Unpacker:
         """The archive is over.
 
         Raises:
-            DigestMismatchError: it was cut off.
+            DigestMismatchError, OSError: as :meth:`write`; or it was cut off.
         """
+        try:
+            self._run()
+        except Exception as error:
+            self.fault = error
+            raise
         if self._next != self._over or self._buffer:
             raise _refused("is cut off")
 

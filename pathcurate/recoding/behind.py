@@ -119,9 +119,6 @@ class Gone:
             inside.setdefault(OWNERS[kind], set()).add(code)
         self._inside = {column: pa.array(sorted(codes), pa.string()) for column, codes in inside.items()}
 
-    def __bool__(self) -> bool:
-        return bool(self._inside)
-
     def of(self, data: pa.Table, owners: pa.Table | None, inside: pa.Table) -> Any:
         """Which rows are of them.
 

@@ -124,8 +124,9 @@ def _own(rows: Rows, behind: Behind) -> None:
         raise _nobodys(rows.name)
     if by in rows.kinds:
         rows.owners = behind.rows(rows.name, rows.inside[by], rows.days)
-        is_lost = whole(pc.and_(pc.is_null(rows.owners[by]), pc.is_valid(rows.inside[by])))
-        rows.unknown = pc.or_(rows.unknown, is_lost)
+        if rows.name in DEID_TABLES:
+            is_lost = whole(pc.and_(pc.is_null(rows.owners[by]), pc.is_valid(rows.inside[by])))
+            rows.unknown = pc.or_(rows.unknown, is_lost)
     if (patients := rows.patients) is not None:
         # A slide of nobody has an offset of its own.
         rows.persons = pc.coalesce(patients, whole(rows.inside[by])) if by in rows.kinds else patients

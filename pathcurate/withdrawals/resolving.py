@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pathcurate.errors import UsageError
+from pathcurate.errors import PlanIncompleteError, UsageError
 from pathcurate.lookup import Alike, Condition, Lookup, OneOf
 from pathcurate.model.column import Table
 from pathcurate.model.deidentified import DEID_TABLES
@@ -102,10 +102,11 @@ def find_codes(workspace: Workspace, subjects: Iterable[Subject]) -> dict[str, f
     """Internal codes of every de-identified row that is of some subjects, by the column that names such rows.
 
     Args:
-        workspace: whose ``deid/`` is asked; a table that is not there has none.
+        workspace: whose ``deid/`` is asked.
         subjects: internal codes.
 
     Raises:
+        PlanIncompleteError: a table is missing.
         InputOutputError: a table cannot be read.
     """
     columns = {"patient": "patient_id", "case": "case_id", "slide": "slide_id", "series": "series_id", "person": "group_id"}
@@ -120,8 +121,13 @@ def find_codes(workspace: Workspace, subjects: Iterable[Subject]) -> dict[str, f
         path = workspace.deid / f"{table.name}.parquet"
         own = [name for name in table.key[:1] if name in CODE_COLUMNS]
         own += ["case_id"] if takes_cases and "case_id" in table else []
-        if not own or not path.is_file():
+        if not own:
             continue
+        if not path.is_file():
+            raise PlanIncompleteError(
+                f"deid/{path.name} is missing, so it cannot be told which rows of releases are theirs",
+                "Run `pathcurate deid apply`, then withdraw again; nothing was changed.",
+            )
         names = [name for name in dict.fromkeys((*own, *seeds)) if name in read_schema(path).names]
         rows = read_parquet(path, names)
         mine = rows.filter(_any_of(rows, seeds))

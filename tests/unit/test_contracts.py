@@ -86,6 +86,10 @@ def refused(house: House, action: Callable[[], object], error: type[PathcurateEr
     assert (house.head(), tree(house.root)) == before
 
 
+def cut_off(_registry: SqlRegistry, _command: Command) -> Any:
+    raise KeyboardInterrupt
+
+
 # --- The way there -----------------------------------------------------------------------------------------------
 
 
@@ -271,6 +275,43 @@ def test_papers_that_were_changed_are_told_and_not_relied_upon(at: At, name: str
         refused(house, partial(does, house, made, contracts.activate, given), DigestMismatchError, "was changed since")
 
 
+def test_a_release_that_was_changed_since_is_not_agreed_upon(at: At) -> None:
+    house = at("offered")
+    made = applied(house)
+    file = house.directory() / "product.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("distribute", "train_models"), encoding="utf-8")
+    file.write_bytes(file.read_bytes() + b"\n")
+    refused(house, partial(does, house, made, applying.review), DigestMismatchError)
+    refused(house, partial(does, house, made, applying.approve, house.people.steward), DigestMismatchError)
+
+
+def test_what_people_say_of_the_product_today_changes_no_terms_of_a_release(at: At) -> None:
+    """What may be done with it was offered with the release, and is part of its digest."""
+    house = at("offered")
+    house.says("duo: [DUO_0000042], environment: file", "duo: [DUO_0000046], environment: tre")
+    made = contracted(house)
+    with house.desk() as desk:
+        agreement = read_agreement(desk, find_contract(desk, made.contract))
+    assert (agreement.duo, agreement.environment) == (("DUO_0000042",), "file")
+
+
+def test_a_run_that_was_cut_off_between_two_versions_of_the_terms_goes_on(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = at("offered")
+    second = enter(house.root, "Zhao", ["steward"])
+    house.edit("trust.yaml", "\nsigners:", "\nthresholds: {contract: {steward: 2}}\nsigners:")
+    made = approved(house)
+    does(house, made, contracts.contract, Terms("HT-1"), house.people.steward)
+    with monkeypatch.context() as patch:
+        patch.setattr(SqlRegistry, "transition", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            does(house, made, contracts.contract, Terms("HT-2"), second)
+    assert does(house, made, contracts.contract, Terms("HT-2"), second).lacks == {"steward": 1}
+    done = does(house, made, contracts.contract, Terms("HT-2"), house.people.steward)
+    assert (done.contract.state, done.contract.facts["number"]) == ("signed", "HT-2")
+    with house.desk() as desk:
+        assert list(contract_faults(desk, done.contract)) == []
+
+
 def test_an_approval_that_was_forged_is_told(at: At) -> None:
     house = at("offered")
     made = approved(house)
@@ -355,15 +396,10 @@ def test_while_signatures_are_lacking_terms_may_change_and_earlier_signatures_co
 def test_a_run_that_was_cut_off_after_it_had_signed_goes_on(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
     house = at("offered")
     made = approved(house)
-    real = SqlRegistry.transition
-
-    def cut_off(self: SqlRegistry, command: Command) -> Any:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(SqlRegistry, "transition", cut_off)
-    with pytest.raises(KeyboardInterrupt):
-        does(house, made, contracts.contract, Terms("HT-1"), house.people.steward)
-    monkeypatch.setattr(SqlRegistry, "transition", real)
+    with monkeypatch.context() as patch:
+        patch.setattr(SqlRegistry, "transition", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            does(house, made, contracts.contract, Terms("HT-1"), house.people.steward)
     assert subject(house, made).state == "approved"
     assert does(house, made, contracts.contract, Terms("HT-2"), house.people.steward).contract.state == "signed"
     with house.desk() as desk:
@@ -398,12 +434,24 @@ def test_an_acceptance_of_somebody_else_or_of_other_terms_is_refused(at: At) -> 
     assert does(house, made, contracts.activate, forged(house, made, made.signer)).contract.state == "active"
 
 
-def test_an_envelope_with_a_second_signature_is_refused(at: At) -> None:
+def test_an_envelope_with_a_second_signature_or_none_is_refused(at: At) -> None:
     house = at("offered")
     made = signed(house)
     statement = Envelope.parse(forged(house, made, made.signer)).statement()
-    content = sign(statement, [made.signer, key()]).as_bytes()
-    refused(house, lambda: does(house, made, contracts.activate, content), DigestMismatchError, "not signed with a key")
+    twice = sign(statement, [made.signer, key()])
+    bare = json.dumps({**twice.as_dict(), "signatures": []}).encode()
+    for content in (twice.as_bytes(), bare):
+        with pytest.raises((DigestMismatchError, InputOutputError)):
+            does(house, made, contracts.activate, content)
+    assert subject(house, made).state == "signed"
+
+
+def test_a_recipients_key_that_was_entered_into_trust_since_brings_nothing_into_force(at: At) -> None:
+    house = at("offered")
+    made = signed(house)
+    given = acceptance(house, made)
+    enter(house.root, "Zhao", ["steward"], made.signer)
+    refused(house, partial(does, house, made, contracts.activate, given), DigestMismatchError, "both sides")
 
 
 def test_a_recipient_signs_only_what_the_holder_has_signed_with_their_own_key(at: At) -> None:
@@ -489,6 +537,14 @@ def test_ending_a_contract_is_kept_with_its_reason_and_brings_nothing_back(at: A
         with pytest.raises((PlanIncompleteError, DigestMismatchError)):
             does(house, made, action)
     assert subject(house, made).state == "terminated"
+
+
+def test_what_ended_before_it_was_signed_has_no_terms(at: At) -> None:
+    house = at("offered")
+    made = applied(house)
+    assert does(house, made, contracts.end, "they have changed their mind").contract.state == "terminated"
+    late = partial(does, house, made, contracts.contract, Terms("HT-1"), house.people.steward)
+    refused(house, late, PlanIncompleteError, "is terminated")
 
 
 def test_a_contract_is_found_by_the_beginning_of_its_name(at: At) -> None:

@@ -472,7 +472,7 @@ class Shelf:
 
 def walked(shelf: Shelf, prefix: str = "", held: int = 5) -> list[tuple[bytes, int | str, bool]]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(objectstore, "_client", lambda _: shelf)
+        patch.setattr(objectstore, "client_of", lambda _: shelf)
         patch.setattr(objectstore, "_HELD_KEYS", held)
         return items(S3Root(BUCKET, prefix))
 

@@ -314,3 +314,7 @@ def test_the_command_needs_neither_workspace_nor_registry(
     assert "deletion.1.json" in done.stdout
     assert code(2) not in done.stdout
     assert pathcurate("product", "verify", copy, "--withdrawals", feed).returncode == 0
+    assert pathcurate("product", "verify", copy).returncode == 0
+    (copy / f"slides/{code(0)}.svs").write_bytes(b"another")
+    assert pathcurate("product", "verify", copy).returncode == 4
+    assert pathcurate("product", "verify", copy, "--withdrawals", feed).returncode == 4

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import multiprocessing
 import os
 import shutil
@@ -31,6 +32,7 @@ from pathcurate.receiving import archive, unpacking
 from pathcurate.receiving.unpacking import Received, receive, verify_received
 from pathcurate.signing import Ed25519Signer, sign, verify
 from tests.agreements import HEX, agreement_document
+from tests.commandline import pathcurate
 from tests.unit.test_volumes import IDENTITY, KEY, members_in
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
@@ -193,7 +195,7 @@ def test_a_forged_agreement_beside_is_not_believed_against_ones_own(sent: Path, 
     assert forged != AGREEMENT
     (sent / "agreement.json").write_bytes(forged)
     _forge(sent, signer=OTHER, agreement=sha256_text(forged))
-    refused(sent, out, DigestMismatchError, "")
+    refused(sent, out, DigestMismatchError, "another agreement")
 
 
 @pytest.mark.parametrize("name", [DELIVERY_FILE, DELIVERY_SIGNED, "agreement.json", "policy.odrl.jsonld"])
@@ -205,7 +207,7 @@ def test_a_changed_document_is_refused(name: str, sent: Path, out: Path) -> None
     changed = listed.replace(sha256_text(content)[7:].encode(), sha256_text(content + b" ")[7:].encode())
     (sent / VOLUME_LIST).write_bytes(changed)
     if name != DELIVERY_SIGNED:  # a space after the envelope is no part of what is signed
-        refused(sent, out, DigestMismatchError, "")
+        refused(sent, out, DigestMismatchError, r"is of another DELIVERY\.json|is not what was agreed")
     (sent / name).unlink()
     refused(sent, out, InputOutputError, f"{name} is missing")
 
@@ -238,7 +240,7 @@ def test_a_volume_that_is_cut_off_missing_or_swapped_is_found(sent: Path, out: P
     first.unlink()
     first.write_bytes(second.read_bytes())
     second.write_bytes(content)
-    refused(sent, out, DigestMismatchError, "")
+    refused(sent, out, DigestMismatchError, r"volume-0001\.tar\.age has")
 
 
 def test_a_kill_while_it_is_unpacked_is_gone_on_from(sent: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,9 +302,11 @@ def _unpack(data: bytes, directory: Path, listed: bytes, *, step: int = 1000, mo
     directory.mkdir()
     unpacker = archive.Unpacker(directory, sha256_text(listed), most, None, set())
     try:
-        for at in range(0, len(data), step):
-            unpacker.write(data[at : at + step])
-        unpacker.end()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(archive, "_AT_ONCE", 1)
+            for at in range(0, len(data), step):
+                unpacker.write(data[at : at + step])
+            unpacker.end()
     finally:
         unpacker.close()
     return unpacker
@@ -332,7 +336,9 @@ _HOSTILE: dict[str, Callable[[], tuple[bytes, bytes]]] = {
     "more after its end": lambda: (_tar(_list("a"), ("a", b"x", {})) + b"x" * 512, _list("a")[1]),
     "bad checksum": lambda: (_tar(_list("a")).replace(b"0000644", b"0000755", 1), _list("a")[1]),
     **{
-        kind: lambda kind=kind: (_tar(_list("a"), ("a", b"", {"type": kind.encode(), "linkname": "/etc/passwd"})), _list("a")[1])
+        f"type {kind}": lambda kind=kind: (
+            _tar(_list("a"), ("a", b"", {"type": kind.encode(), "linkname": "/etc/passwd"})), _list("a")[1],
+        )
         for kind in "1234567SLKVgx"
     },
 }  # fmt: skip
@@ -342,8 +348,9 @@ _HOSTILE: dict[str, Callable[[], tuple[bytes, bytes]]] = {
 @pytest.mark.parametrize("step", [1, 700, 1 << 20])
 def test_a_hostile_archive_is_refused_and_writes_nothing_outside(name: str, step: int, tmp_path: Path) -> None:
     data, listed = _HOSTILE[name]()
+    (tmp_path / "deep").mkdir()
     with pytest.raises((DigestMismatchError, InputOutputError)):
-        _unpack(data, tmp_path / "deep" if (tmp_path / "deep").mkdir() else tmp_path / "deep" / "in", listed, step=step)
+        _unpack(data, tmp_path / "deep" / "in", listed, step=step)
     assert {path.name for path in tmp_path.iterdir()} == {"deep"}
     assert {path.name for path in (tmp_path / "deep").iterdir()} == {"in"}
     assert not any(path.is_symlink() for path in tmp_path.rglob("*"))
@@ -357,7 +364,7 @@ def test_a_size_that_is_not_there_is_refused_before_anything_is_written(tmp_path
         _unpack(data, tmp_path / "in", _list("a")[1])
     info.size = 1
     pax = tarfile.TarInfo("a")
-    pax.pax_headers = {"size": str(1 << 60)}
+    pax.pax_headers = {"size": str(1 << 58)}
     data = _tar(_list("a"))[:1024] + pax.tobuf(tarfile.PAX_FORMAT)
     with pytest.raises(DigestMismatchError, match="larger than the volume"):
         _unpack(data, tmp_path / "in2", _list("a")[1])
@@ -366,7 +373,8 @@ def test_a_size_that_is_not_there_is_refused_before_anything_is_written(tmp_path
 
 
 @pytest.mark.parametrize("headers", [
-    {"path": "../a"}, {"comment": "x"}, {"linkpath": "/etc/passwd"}, {"GNU.sparse.major": "1"}, {"size": "-1"}, {"path": "片"},
+    {"path": "../a"}, {"comment": "x"}, {"linkpath": "/etc/passwd"}, {"GNU.sparse.major": "1"}, {"size": "-1"},
+    {"path": "片"},
 ])  # fmt: skip
 def test_an_extended_header_says_nothing_but_path_and_size(headers: dict[str, str], tmp_path: Path) -> None:
     data = _tar(_list("a"), ("a", b"x", {"pax_headers": headers}), fmt=tarfile.PAX_FORMAT)
@@ -381,3 +389,29 @@ def test_long_paths_and_pieces_of_any_size_are_unpacked(tmp_path: Path) -> None:
     for step in (1, 511, 513, 1 << 20):
         assert _unpack(data, tmp_path / str(step), _list(path)[1], step=step).files == [CONTENTS_LIST, path]
         assert (tmp_path / str(step) / path).read_bytes() == b"x"
+
+
+# --- The command -------------------------------------------------------------------------------------------------
+
+
+def test_the_command_receives_and_says_what_it_was_checked_with(sent: Path, out: Path, tmp_path: Path) -> None:
+    identity = tmp_path / "identity"
+    identity.write_text(f"{IDENTITY}\n")
+    identity.chmod(0o600)
+    (tmp_path / "own.json").write_bytes(AGREEMENT)
+    done = pathcurate("product", "receive", sent, "--to", out, "--identity", identity)
+    assert done.returncode == 0, done.stderr
+    assert "not who has sent it" in done.stdout
+    assert "no receipt was signed" in done.stdout
+    check_whole(out)
+    done = pathcurate(
+        "product", "receive", sent, "--to", out, "--identity", identity, "--agreement", tmp_path / "own.json", "--json"
+    )
+    found = json.loads(done.stdout)
+    assert (found["is_new"], found["is_by_own_agreement"], found["receipt"]) == (False, True, None)
+    identity.write_text(f"{pyrage.x25519.Identity.generate()}\n")
+    assert pathcurate("product", "receive", sent, "--to", tmp_path / "new", "--identity", identity).returncode == 11
+    assert (
+        pathcurate("product", "receive", tmp_path / "no", "--to", tmp_path / "new", "--identity", identity).returncode == 3
+    )
+    assert not (tmp_path / "new").exists()

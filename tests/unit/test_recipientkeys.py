@@ -1,19 +1,17 @@
 """A recipient's keys: made once, closed to others, and readable by age's own program."""
 
-import os
 import shutil
 import stat
 from pathlib import Path
 
 import pyrage
 import pytest
-from click.testing import CliRunner
 
-from pathcurate.__main__ import main
 from pathcurate.errors import UsageError, VaultError
 from pathcurate.model.application import RecipientKeys
 from pathcurate.recipientkeys import IDENTITY_FILE, SIGNING_FILE, is_encrypted, load_identity, new_recipient_keys
 from pathcurate.signing import load_key
+from tests.commandline import pathcurate
 
 PASSPHRASE = "six words that nobody would guess"
 
@@ -101,11 +99,13 @@ def test_an_identity_of_age_keygen_is_read(tmp_path: Path) -> None:
 
 def test_the_command_prints_what_goes_into_an_application(tmp_path: Path) -> None:
     (tmp_path / "pass").write_text(PASSPHRASE + "\n")
-    os.chmod(tmp_path / "pass", 0o600)  # noqa: PTH101
-    asked = ["product", "keys", "recipient", "--out-dir", str(tmp_path / "lab"), "--passphrase-file", str(tmp_path / "pass")]
-    done = CliRunner().invoke(main, asked)
-    assert done.exit_code == 0, done.output
+    (tmp_path / "pass").chmod(0o600)
+    asked = ["product", "keys", "recipient", "--out-dir", tmp_path / "lab", "--passphrase-file", tmp_path / "pass"]
+    done = pathcurate(*asked)
+    assert done.returncode == 0, done.stderr
     lines = dict(line.strip().split(": ") for line in done.stdout.splitlines() if ": " in line and not line.startswith("#"))
     keys = RecipientKeys(**lines)
     assert load_key(tmp_path / "lab" / SIGNING_FILE, PASSPHRASE).public == keys.spki
-    assert PASSPHRASE not in done.output
+    assert PASSPHRASE not in done.stdout + done.stderr
+    again = pathcurate(*asked)
+    assert (again.returncode, again.stdout) == (2, "")

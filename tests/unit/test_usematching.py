@@ -94,6 +94,8 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any], Answer]] 
     ("DUO_0000021", {}, {"ethics": {"number": "E-1"}}, {}, P),
     ("DUO_0000021", {}, {"ethics": {**ETHICS, "valid_until": "2026-12-30"}}, {}, N),
     ("DUO_0000021", {}, {"ethics": {**ETHICS, "valid_until": "2026-12-31"}}, {}, Y),
+    ("DUO_0000021", {}, {"ethics": {**ETHICS, "date": "2026-01-03"}}, {}, N),
+    ("DUO_0000021", {}, {"ethics": {**ETHICS, "date": "2026-01-02"}}, {}, Y),
     ("DUO_0000022", {"leaves_country": True}, {}, {"forbidden": ["cross_border_transfer"]}, N),
     ("DUO_0000022", {}, {}, {"forbidden": ["cross_border_transfer"]}, Y),
     ("DUO_0000022", {}, {"applicant": party(country="DE")}, {"forbidden": ["cross_border_transfer"]}, P),

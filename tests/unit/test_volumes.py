@@ -135,7 +135,7 @@ def inner(archive: bytes) -> dict[str, bytes]:
         return {info.name: tar.extractfile(info).read() for info in tar}  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("key", [KEY, None])
+@pytest.mark.parametrize("key", [KEY, None], ids=["encrypted", "plain"])
 @pytest.mark.parametrize("size", [80_000, 1 << 20])
 def test_volumes_hold_the_files_and_are_no_larger_than_said(
     key: str | None, size: int, members: dict[str, Path], tmp_path: Path
@@ -198,7 +198,7 @@ def test_another_identity_opens_nothing(members: dict[str, Path], tmp_path: Path
 
 
 @pytest.mark.parametrize("content", [b"z" * 510, b"z" * 512, b"y" * 511])
-@pytest.mark.parametrize("key", [KEY, None])
+@pytest.mark.parametrize("key", [KEY, None], ids=["encrypted", "plain"])
 def test_a_file_that_changes_meanwhile_is_found_and_no_volume_is_left(
     key: str | None, content: bytes, members: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ from pathcurate.errors import (
     DigestMismatchError,
     DisclosureRefusedError,
     InputOutputError,
+    PlanIncompleteError,
     UsageError,
     VaultError,
     VersionError,
@@ -235,6 +236,13 @@ def test_an_unknown_or_shared_number_is_refused_by_its_line_and_nothing_is_done(
     assert not (house.workspace.vault / WITHDRAWN_FILE).exists()
     if number == "77":
         assert take(house, number, scope=scope, site="NB02", dry_run=True).subjects["persons"] == 1
+
+
+def test_without_the_deidentified_tables_nothing_is_done(house: House) -> None:
+    (house.workspace.deid / "reports.parquet").unlink()
+    with pytest.raises(PlanIncompleteError, match=r"deid/reports\.parquet is missing"):
+        take(house, "MRN3")
+    assert not (house.workspace.vault / WITHDRAWN_FILE).exists()
 
 
 def test_a_dry_run_says_everything_and_changes_nothing(house: House) -> None:
