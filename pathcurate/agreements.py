@@ -47,7 +47,7 @@ def signed_terms(content: bytes, party: Party, trust: Trust) -> Statement:
     statement = envelope.statement()
     if statement.predicate_type != CONTRACT:
         raise InputOutputError("the file is no signature of a contract", f"Ask the {party} for theirs.")
-    if not envelope.signatures or any(one.fault is not None for one in verify(envelope, trust)):
+    if any(one.fault is not None for one in verify(envelope, trust)):
         raise DigestMismatchError(
             f"the contract is not signed with a key that is known as the {party}'s",
             "Ask them who has signed it, and with which key.",

@@ -134,7 +134,10 @@ class Pseudonyms:
     def code_array(self, kind: str, values: Columnar) -> Strings:
         """:meth:`codes` of one column of Arrow's."""
         encoded = _dictionary(values)
-        return self._many(kind, zip(encoded.dictionary.to_pylist(), strict=True)).take(encoded.indices)
+        # As `_parts` would have it of one part, without its pieces: there are millions.
+        texts = map(str.encode, encoded.dictionary.to_pylist())
+        messages = (len(text).to_bytes(4, "big") + text for text in texts)
+        return _many_codes(kind, _digests(self.key, _parts("v1", kind), messages)).take(encoded.indices)
 
     def uid(self, uid: str) -> str:
         """The UID that stands for one: ``2.25.`` and a UUID as a number (PS3.5 B.2), at most 44 characters.

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import click
 import pytest
+import yaml
 
 from pathcurate import __version__
 from pathcurate.cli.main import root, run
@@ -31,6 +32,7 @@ from pathcurate.text.reportrow import COLUMNS
 from pathcurate.text.sitewords import load_words
 from pathcurate.workspace import load_workspace
 from tests.archives import Here
+from tests.contracted import application, write_application
 from tests.products import ENDLESS_FILE, ENDLESS_SITES, a_pdf, build_in, make_workspace
 
 CHECKOUT = Path(__file__).parents[1]
@@ -59,8 +61,10 @@ _LATER = {
 }  # fmt: skip
 """Commands whose example needs what commands that are listed behind them make, or leaves nothing for them."""
 _TO_MARKET = (
-    "register", "list", "show", "check", "sign", "submit", "receipt", "offer", "history", "verify", "due", "statement",
-    "catalog", "suspend", "resume", "withdraw", "keys new", "keys list", "keys retire",
+    "register", "list", "show", "check", "sign", "submit", "receipt", "offer", "keys recipient", "application", "apply",
+    "review", "approve", "reject", "contract", "accept", "activate", "contracts", "deliver", "deliveries", "receive",
+    "acknowledge", "settle", "settlement", "trace", "history", "verify", "due", "statement", "catalog", "purge", "attest",
+    "terminate", "suspend", "resume", "withdraw", "keys new", "keys list", "keys retire",
 )  # fmt: skip
 """Commands of products, in the order in which one comes to the market and is taken from it."""
 
@@ -120,7 +124,7 @@ def of_products(directory: Path) -> dict[tuple[str, ...], tuple[int, str]]:
     root = make_workspace(directory / "products", file=ENDLESS_FILE, sites=ENDLESS_SITES, name="demo_he_2023")
     build_in(root, name="demo_he_2023")
     a_pdf(root / "cert.pdf")
-    for file in (root / "steward.pass", root / "compliance.pass", directory / "li-hua.pass"):
+    for file in (*(root / f"{who}.pass" for who in ("steward", "compliance", "recipient")), directory / "li-hua.pass"):
         file.touch(0o600)
         file.write_text("correct horse battery")
     for role in ("steward", "compliance"):
@@ -131,10 +135,29 @@ def of_products(directory: Path) -> dict[tuple[str, ...], tuple[int, str]]:
     for name in _TO_MARKET:
         path = ("product", *name.split())
         if name == "submit":
-            sign = ["--key", "compliance.pem", "--passphrase-file", "compliance.pass"]
-            assert capture(root, ["product", "sign", "demo_he_2023", *sign])[0] == 0
+            assert capture(root, ["product", "sign", "demo_he_2023", *_compliance()])[0] == 0
+        if name == "apply":
+            for who in ("my_lab", "other_lab"):
+                period = {"first": "2026-01-01", "last": "2125-12-31"}
+                printed = yaml.safe_load(shown["product", "keys", "recipient"][1])
+                said = application(who, period=period, **(printed if who == "my_lab" else {}))
+                write_application(root / "application.yaml", said)
+                if who == "my_lab":
+                    shown[path] = capture(root, example(path)[1:])
+                else:
+                    assert capture(root, example(path)[1:])[0] == 0
+            continue
+        if name == "contract":
+            assert capture(root, ["product", "approve", "demo_he_2023-my_lab", *_compliance()])[0] == 0
+        if name == "trace":
+            codes = column_values(read_parquet(root / "received" / "data" / "slides.parquet"), "slide_id")
+            (root / "found.txt").write_text("\n".join(codes), encoding="utf-8")
         shown[path] = capture(root, example(path)[1:])
     return shown
+
+
+def _compliance() -> list[str]:
+    return ["--key", "compliance.pem", "--passphrase-file", "compliance.pass"]
 
 
 # --- Help ------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ FLOORS = {
     4: {
         "annotations", "scan", "reports", "events", "permissions", "link", "concepts", "deid", "describe", "cohort",
         "manifest", "validate", "copies", "exporting",
-        "product", "receiving", "custody", "doctor", "reidentify", "trail", "find", "forget", "identities", "materials", "scanner_index",
+        "product", "receiving", "custody", "doctor", "reidentify", "trail", "find", "forget", "identities", "materials",
+        "scanner_index",
         "requests", "erasure", "labels", "ledgers", "codelistcheck",
     },
     3: {"readers", "parsers", "scrubbers", "engines", "registries"},

@@ -193,7 +193,7 @@ def accept_command(
 
     \b
     Example:
-      pathcurate product accept sent --key recipient.pem --passphrase-file recipient.pass
+      pathcurate product accept sent --key keys/recipient.pem --passphrase-file recipient.pass
     """
     from pathcurate.receiving.accepting import accept
     from pathcurate.terminaltext import visible

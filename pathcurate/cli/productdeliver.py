@@ -45,14 +45,15 @@ def deliver_command(
 ) -> None:  # fmt: skip
     """Deliver what a contract is for.
 
+    CONTRACT is its id, or as much of its beginning as no other has.
     Tables, texts and proven copies of the slide files, in codes of the recipient's own, go into volumes that only the
     recipient can open, with lists that `sha256sum -c` or a PowerShell script alone can check. A run that was cut off goes
     on where it stopped. Slides in cold storage are listed first, to be called back.
 
     \b
     Example:
-      pathcurate product deliver demo_he_2023-lab-1a2b3c4d --to /media/disk --key steward.pem --passphrase-file steward.pass
-    """
+      pathcurate product deliver demo_he_2023-my_lab --to ../disk --tables-only --key steward.pem --passphrase-file steward.pass
+    """  # noqa: E501 -- an example is one line
     from pathcurate.cli.progress import progress
     from pathcurate.delivering import announce, plan, send, target_of
     from pathcurate.model.delivery import DELIVERY_FILE
@@ -183,11 +184,12 @@ def deliveries_command(session: Session, delivery: str | None) -> None:
 def acknowledge_command(session: Session, delivery: str, receipt: Path) -> None:
     """Keep the receipt that the recipient has signed.
 
-    It counts only with the key that the contract names, and of what was delivered.
+    DELIVERY is its id, or as much of its beginning as no other has. The receipt counts only with the key that the contract
+    names, and of what was delivered.
 
     \b
     Example:
-      pathcurate product acknowledge demo_he_2023-lab-1a2b3c4d-d1 --receipt receipt.json
+      pathcurate product acknowledge demo_he_2023-my_lab --receipt received/receipt.json
     """
     from pathcurate.product.deliveries import acknowledge, find_delivery
 
@@ -206,9 +208,11 @@ def acknowledge_command(session: Session, delivery: str, receipt: Path) -> None:
 def settle_command(session: Session, delivery: str, reference: str, amount: str | None, day: datetime | None) -> None:
     """Keep that a delivery was paid for.
 
+    DELIVERY is its id, or as much of its beginning as no other has.
+
     \b
     Example:
-      pathcurate product settle demo_he_2023-lab-1a2b3c4d-d1 --reference "INV 2026-11"
+      pathcurate product settle demo_he_2023-my_lab --reference "INV 2026-11"
     """
     from pathcurate.product.deliveries import find_delivery
     from pathcurate.product.settlement import settle
@@ -224,7 +228,7 @@ def settle_command(session: Session, delivery: str, reference: str, amount: str 
 @click.option("--until", type=_DAY, help="Last day of payment.")
 @common_options
 def settlement_command(session: Session, since: datetime | None, until: datetime | None) -> None:
-    """Say what was paid for deliveries, and which site gets how much of it.
+    """Say what was paid for deliveries, and which site gets what.
 
     The parts of each payment add up to it to the cent: by what was delivered of each site, and its `share` in
     pathcurate.yaml as it stood when the release was built; what is no site's is the archive's.

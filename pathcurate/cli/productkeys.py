@@ -91,14 +91,15 @@ def new_command(
 @click.option("--passphrase-file", metavar="FILE", help="File of mode 0600 with the passphrase, or - for standard input.")
 @common_options
 def recipient_command(session: Session, *, out_dir: Path, passphrase_file: str | None) -> None:
-    """Make the two keys of somebody who applies for data (recipient).
+    """Make the two keys of a recipient.
 
-    recipient.pem signs receipts and statements; recipient.age opens what is delivered. Both are encrypted under a passphrase
-    that is asked for twice. What is printed goes into application.yaml. No workspace is needed.
+    A recipient is somebody who applies for data. recipient.pem signs receipts and statements; recipient.age opens what is
+    delivered. Both are encrypted under a passphrase that is asked for twice. What is printed goes into application.yaml. No
+    workspace is needed.
 
     \b
     Example:
-      pathcurate product keys recipient --out-dir keys --passphrase-file lab.pass
+      pathcurate product keys recipient --out-dir keys --passphrase-file recipient.pass
     """
     from pathcurate.recipientkeys import IDENTITY_FILE, SIGNING_FILE, new_recipient_keys
 

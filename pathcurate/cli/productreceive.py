@@ -32,15 +32,15 @@ def receive_command(
     session: Session, source: str, *, out: Path, identity: Path | None, key: Path | None, passphrase_file: str | None,
     agreement: Path | None, endpoint: str | None, region: str | None,
 ) -> None:  # fmt: skip
-    """Check, decrypt and unpack a delivery, and sign that it has come (recipient).
+    """Check, open and sign for a delivery, at the recipient's.
 
-    No workspace is needed. --to appears once every file in it is the one that was signed; a run that was cut off goes on.
+    It is decrypted and unpacked; no workspace is needed. --to appears once every file in it is the one that was signed; a run that was cut off goes on.
     With --key a receipt is written into it: send it to the holder, who keeps it with `product acknowledge`.
 
     \b
     Example:
-      pathcurate product receive /media/disk --to thorax --identity recipient.age --key recipient.pem --agreement a.json
-    """
+      pathcurate product receive ../disk --to received --identity keys/recipient.age --key keys/recipient.pem --passphrase-file recipient.pass
+    """  # noqa: E501 -- an example is one line
     from pathcurate.cli.progress import progress
     from pathcurate.delivering import target_of
     from pathcurate.receiving.unpacking import receive

@@ -161,6 +161,7 @@ def due_command(session: Session, within: str, *, expire: bool) -> int:
     from dataclasses import asdict
 
     from pathcurate.cli.productdesk import desk_of
+    from pathcurate.product.contracts import expire_ended
     from pathcurate.product.deletions import endings
     from pathcurate.product.endings import due_of, expire_all
 
@@ -170,14 +171,20 @@ def due_command(session: Session, within: str, *, expire: bool) -> int:
     with desk_of(session, "product due") if expire else reading_desk(session) as desk:
         found = due_of(desk, int(days[1]), endings(desk))
         moved = expire_all(desk) if expire else []
+        ended = expire_ended(desk) if expire else []
     lines = [
         f"  {one.until}  {'over' if one.days_left < 0 else f'{one.days_left:>3} d':<6} {one.what:<24} {one.name:<24} "
         f"{one.of} {one.owner}"
         for one in found
     ]
     lines += [f"  {one.entry.product} {one.entry.version} is {one.entry.state}" for one in moved]
+    lines += [f"  contract {one.contract.id} is {one.contract.state}" for one in ended]
     session.show(
-        {"due": [asdict(one) for one in found], "expired": [one.entry.as_dict() for one in moved]},
+        {
+            "due": [asdict(one) for one in found],
+            "expired": [one.entry.as_dict() for one in moved],
+            "contracts": [one.contract.id for one in ended],
+        },
         lines or [f"nothing runs out within {counted(int(days[1]), 'day')}"],
     )
     return 6 if any(one.days_left < 0 for one in found) else 0

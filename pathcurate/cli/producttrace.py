@@ -34,7 +34,7 @@ def trace_command(session: Session, file: str, *, purpose: str | None) -> int:
 
     \b
     Example:
-      ls found-on-the-net | pathcurate product trace -
+      pathcurate product trace found.txt
     """
     from pathcurate import __version__
     from pathcurate.recoding.tracing import codes_in, codes_in_text

@@ -197,7 +197,7 @@ def purge_command(
 
     \b
     Example:
-      pathcurate product purge received --withdrawals withdrawals.jsonl --key lab.pem --passphrase-file lab.pass
+      pathcurate product purge received --all --key keys/recipient.pem --passphrase-file recipient.pass
     """
     from pathcurate.receiving.purging import purge
     from pathcurate.trustfile import load_trust
@@ -224,33 +224,29 @@ def purge_command(
 def attest_command(session: Session, delivery: str, attestation: Path) -> None:
     """Keep a recipient's statement of a deletion.
 
-    It says that what was withdrawn is deleted. DELIVERY is its id. The statement must be signed with the key that the
-    contract names, and be of this delivery and of the contract's feed. If all of it was deleted, the delivery ends.
+    It says that what was withdrawn is deleted. DELIVERY is its id, or as much of its beginning as no other has. The
+    statement must be signed with the key that the contract names, and be of this delivery and of the contract's feed. If all
+    of it was deleted, the delivery ends.
 
     \b
     Example:
-      pathcurate product attest thorax-lab-1a2b3c4d-d1 --attestation deletion.1.json
+      pathcurate product attest demo_he_2023-my_lab --attestation received/deletion.all.json
     """
     from dataclasses import asdict
 
-    from pathcurate.errors import UsageError
     from pathcurate.lifecycle import state_words
     from pathcurate.model.attestation import MOST_BYTES
     from pathcurate.model.lifecycle import Machine
     from pathcurate.product.deletions import attest
-    from pathcurate.yamlsource import did_you_mean
+    from pathcurate.product.deliveries import find_delivery
 
     with attestation.open("rb") as file:
         content = file.read(2 * MOST_BYTES + 1)
     with desk_of(session, "product attest") as desk:
-        subject = desk.registry.subject(Machine.DELIVERY, delivery)
-        if subject is None:
-            guess = did_you_mean(delivery, [one.id for one in desk.registry.subjects(Machine.DELIVERY)])
-            raise UsageError(f"there is no delivery `{delivery}`{guess}", "`pathcurate product deliveries` shows them.")
-        step = attest(desk, subject, content)
-    _, en = state_words(Machine.DELIVERY, step.subject.state)
+        step = attest(desk, find_delivery(desk, delivery), content)
+    zh, en = state_words(Machine.DELIVERY, step.subject.state)
     kept = "kept" if step.is_new else "kept before"
     session.show(
         {**asdict(step.subject), "is_new": step.is_new},
-        [f"delivery {delivery} is {step.subject.state} ({en}); its statement of deletion is {kept}"],
+        [f"delivery {step.subject.id} is {step.subject.state} ({zh}, {en}); its statement of deletion is {kept}"],
     )

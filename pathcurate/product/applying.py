@@ -38,9 +38,6 @@ from pathcurate.signing import Signer
 from pathcurate.storage import write_bytes
 from pathcurate.usematching import match_use
 
-_ENDED = frozenset({"rejected"})
-"""States of which nothing was ever delivered, so that a short name is free again."""
-
 
 def apply(desk: Desk, directory: Path, file: Path) -> Advanced:
     """Enter an application for a release that is on offer; the same again changes nothing.
@@ -86,9 +83,9 @@ def _demand_own(desk: Desk, application: Application) -> None:
             "the application names a key of trust.yaml: its owner would sign for both sides",
             "Ask for one that `pathcurate product keys recipient` made for the applicant.",
         )
-    for other in desk.registry.subjects(Machine.CONTRACT):
+    for other in _living(desk):
         is_same_name = other.facts.get("recipient") == application.recipient
-        if is_same_name and other.state not in _ENDED and not _is_same(other, application.applicant):
+        if is_same_name and not _is_same(other, application.applicant):
             raise UsageError(
                 f"`recipient: {application.recipient}` is the short name of another organisation",
                 "Ask for another: the codes of what is delivered are keyed by it.",
@@ -98,6 +95,12 @@ def _demand_own(desk: Desk, application: Application) -> None:
                 f"the application's signing key is that of the recipient `{other.facts.get('recipient')}`",
                 "An organisation has one short name; ask whose key it is.",
             )
+
+
+def _living(desk: Desk) -> list[Subject]:
+    """Contracts and applications, without those that were rejected: nothing was ever delivered of them, and what they
+    claimed to be binds nobody."""
+    return [one for one in desk.registry.subjects(Machine.CONTRACT) if one.state != "rejected"]
 
 
 def _is_same(other: Subject, party: Applicant) -> bool:
@@ -125,8 +128,8 @@ def compare(desk: Desk, contract: Subject) -> UseMatch:
     found = match_use(application, terms_of(release), desk.today)
     others = {
         str(one.facts["keys"]["signing"])
-        for one in desk.registry.subjects(Machine.CONTRACT)
-        if one.facts.get("recipient") == application.recipient and one.id != contract.id and one.state not in _ENDED
+        for one in _living(desk)
+        if one.facts.get("recipient") == application.recipient and one.id != contract.id
     }
     if not others or application.keys.signing in others:
         return found

@@ -267,15 +267,19 @@ def complete(desk: Desk, delivery: Subject, volumes: Sequence[VolumeEntry], docu
 
 
 def find_delivery(desk: Desk, name: str) -> Subject:
-    """The delivery of a name.
+    """The delivery of a name, or of the beginning of one that no other has.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or several.
     """
     found = desk.registry.subject(Machine.DELIVERY, name)
-    if found is None:
-        raise UsageError("there is no such delivery", "`pathcurate product deliveries` shows them.")
-    return found
+    if found is not None:
+        return found
+    several = [one for one in desk.registry.subjects(Machine.DELIVERY) if name and one.id.startswith(name)]
+    if len(several) != 1:
+        what = "several deliveries begin" if several else "no delivery begins"
+        raise UsageError(f"{what} with `{name}`", "`pathcurate product deliveries` shows them.")
+    return several[0]
 
 
 def acknowledge(desk: Desk, delivery: Subject, receipt: bytes) -> Step:

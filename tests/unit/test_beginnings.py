@@ -16,7 +16,7 @@ from pathcurate.text.dateforms import find_dates
 from pathcurate.text.folding import half_width
 from tests.bench.deid_scoring import read_corpus
 
-EXAMPLES = yaml.safe_load(Path(__file__).with_name("text_pattern_examples.yaml").read_text(encoding="utf-8"))
+EXAMPLES = yaml.load(Path(__file__).with_name("text_pattern_examples.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
 SIGNS = "0012345678919AXxl-/. *()+:#□病第转,年一床号住院科\n、。;王氏路村Dr 某\U00020b9f"
 
 

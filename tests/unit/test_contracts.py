@@ -34,6 +34,7 @@ from pathcurate.receiving.accepting import accept
 from pathcurate.registries.sql import SqlRegistry
 from pathcurate.signing import Ed25519Signer, sign
 from pathcurate.trustfile import load_trust
+from tests.built import reseal
 from tests.contracted import Recipient, application, applied, approved, contracted, signed, write_application
 from tests.products import (  # noqa: F401 -- fixtures among them
     NOW,
@@ -198,6 +199,15 @@ def test_a_short_name_belongs_to_one_organisation_and_a_key_to_one_short_name(at
         house, lambda: applied(house, "other", signer=made.signer), UsageError, "signing key is that of the recipient `lab`"
     )
     refused(house, lambda: applied(house, "both", signer=house.people.steward), UsageError, "a key of trust.yaml")
+    coded = application("coded")["applicant"] | {"uscc": "12330299MB00000006"}
+    first = applied(house, "coded", applicant=coded)
+    renamed_since, other = coded | {"name": "改名后的实验室"}, coded | {"uscc": "12330299MB00000007"}
+    assert applied(house, "coded", applicant=renamed_since, signer=first.signer).contract != first.contract
+    refused(house, lambda: applied(house, "coded", applicant=other), UsageError, "short name of another organisation")
+    does(house, made, applying.reject, "never")
+    taken = applied(house, "lab", applicant=stranger)  # nothing was ever delivered under the name
+    does(house, taken, applying.reject, "never")
+    applied(house, "lab2", signer=taken.signer)
     own = application("lab")["applicant"] | {"name": "示例实验室  ＬＡＢ"}  # the same name, typed in another way
     assert applied(house, "lab", applicant=own, signer=made.signer).contract != made.contract
 
@@ -238,6 +248,23 @@ def test_what_only_a_person_can_say_needs_words(at: At) -> None:
         "the applicant is in another country",
     )  # fmt: skip
     assert does(house, made, applying.approve, house.people.steward, note="works on our servers").lacks == {"compliance": 1}
+
+
+def test_nothing_is_approved_or_signed_for_a_release_that_is_not_on_offer_any_more(at: At) -> None:
+    house = at("offered")
+    waiting, ready = applied(house), approved(house, "other")
+    does(house, waiting, applying.review)
+    with house.desk() as desk:
+        product.suspend(desk, "small", "1.0.0", "a question")
+    steward = house.people.steward
+    for action in (
+        partial(does, house, waiting, applying.approve, steward),
+        partial(does, house, ready, contracts.contract, Terms("HT-1"), steward),
+    ):
+        refused(house, action, PlanIncompleteError, "small@1.0.0 is suspended")
+    with house.desk() as desk:
+        lacks = standing_of(desk, find_contract(desk, waiting.contract)).lacks
+    assert [one.demand for one in lacks] == ["signatures", "signatures", "release"]
 
 
 def test_one_person_is_not_two_and_a_key_must_count(at: At) -> None:
@@ -283,6 +310,8 @@ def test_a_release_that_was_changed_since_is_not_agreed_upon(at: At) -> None:
     file.write_bytes(file.read_bytes() + b"\n")
     refused(house, partial(does, house, made, applying.review), DigestMismatchError)
     refused(house, partial(does, house, made, applying.approve, house.people.steward), DigestMismatchError)
+    reseal(house.directory())  # whole again, and another
+    refused(house, partial(does, house, made, applying.review), DigestMismatchError, "not the release that was applied for")
 
 
 def test_what_people_say_of_the_product_today_changes_no_terms_of_a_release(at: At) -> None:

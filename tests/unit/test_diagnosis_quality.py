@@ -9,7 +9,7 @@ import yaml
 from pathcurate.text.coding import Coder
 from pathcurate.text.understanding import understand
 
-LINES = yaml.safe_load(Path(__file__).with_name("diagnosis_lines.yaml").read_text(encoding="utf-8"))
+LINES = yaml.load(Path(__file__).with_name("diagnosis_lines.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
 
 
 @pytest.fixture(scope="module")

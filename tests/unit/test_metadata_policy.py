@@ -125,6 +125,7 @@ def test_the_table_of_terms_uses_every_word_of_our_own_and_no_other() -> None:
     mentioned = {word for term in table.values() for word in (term.forbids, term.duty, *term.limits, *term.limits.values())}
     mentioned |= {*FORBIDDEN_ACTIONS.values(), *(f"pc:{place}" for place in get_args(Environment))}
     mentioned |= {"pc:environment", "pc:contentDigest", "pc:disease", "pc:reportUse", "pc:revocation"}
+    mentioned |= {"pc:releaseDigest", "pc:deletionDays"}  # of an agreement
     words = {word for word in mentioned if word}
     assert {word for word in words if word.startswith("pc:")} == {*own.actions, *own.operands, *own.values}
     assert all(ODRL2[word.removeprefix("odrl:")] for word in words if word.startswith("odrl:"))

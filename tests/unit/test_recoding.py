@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pathcurate import pseudonyms
+from pathcurate import deid, pseudonyms
+from pathcurate.cli import producttrace
+from pathcurate.custody import rotate
 from pathcurate.digests import file_sha256, table_identity
 from pathcurate.errors import DigestMismatchError, DisclosureRefusedError, InputOutputError, PlanIncompleteError
 from pathcurate.model.delivery import TableEntry
@@ -25,9 +28,11 @@ from pathcurate.model.slide import SLIDES
 from pathcurate.recoding import Recoded, behind, recode, write_recoded
 from pathcurate.recoding.codebook import originals
 from pathcurate.recoding.codes import CODE, code_columns
+from pathcurate.recoding.tracing import trace
 from pathcurate.releases import Release, verify_release
 from pathcurate.tables import Catalog, column_values, read_parquet, write_parquet
 from pathcurate.vault import open_vault
+from pathcurate.vault.rotation import retired_keys
 from pathcurate.withdrawals.feed import EMPTY, append_line, product_feed
 from pathcurate.withdrawals.subjects import add_withdrawn
 from pathcurate.workspace import Workspace, load_workspace
@@ -44,6 +49,11 @@ title: Slides whose rows say of nobody
 unit: slide
 columns: [slide_id, stain, scan_datetime]
 """
+_OF_EVENTS = """\
+index: {table: events, date: date, pick: each}
+tables:
+  events: {columns: [event_id, kind, date]}
+  slides: {within: {from: -400d, to: 400d}, columns: [slide_id, index_event_id, scan_datetime]}"""
 
 
 @pytest.fixture(scope="module")
@@ -448,7 +458,7 @@ def test_groups_that_became_others_still_say_who_belongs_together(made: Made, la
     assert not all_codes(tables) & all_codes(before)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whoever_withdraws_no_row_speaks_of_one_that_is_not_there(pristine: Made, data: st.DataObject) -> None:
     deid_slides = read_parquet(pristine[0].deid / "slides.parquet").to_pylist()
@@ -566,3 +576,51 @@ def test_a_codebook_leads_back_to_the_catalog_and_knows_no_other_codes(pristine:
 def test_no_code_is_shown_where_an_object_is(pristine: Made, lab: Recoded) -> None:
     book = originals(pristine[0], "breast", "lab", key_of(pristine))
     assert not re.search(CODE, repr(book) + repr(lab) + repr(lab.tables["slides"]))
+
+
+def test_after_a_new_key_nothing_is_recoded_in_silence_and_what_was_delivered_is_still_traced(
+    made: Made, lab: Recoded
+) -> None:
+    before = set(column_values(read_parquet(made[0].deid / "slides.parquet"), "slide_id"))
+    old = key_of(made)
+    vault, _ = rotate(made[0], reason="test", actor="tester")
+    with pytest.raises(PlanIncompleteError, match="the vault's key of then"):
+        given_to(made)  # deid/ is of the key before
+    deid.apply(made[0], actor="tester")
+    with pytest.raises(PlanIncompleteError, match="10 of slides"):
+        given_to(made)
+    (retired,) = retired_keys(vault)
+    assert retired.key == old
+    desk: Any = SimpleNamespace(workspace=made[0])
+    known = {code for array in producttrace._inside(desk, vault, retired, "S") for code in array.to_pylist()}
+    assert known == before
+    layers = {"lab": pseudonyms.recipient(old, "breast", "lab").codes}
+    codes = all_codes({"slides": told(lab)["slides"]})
+    slides = {code for code in codes if code.startswith("S-")}
+    assert trace(slides, layers, lambda kind: producttrace._inside(desk, vault, retired, kind)) == {"lab": 10}
+
+
+@pytest.mark.parametrize(
+    ("unit", "columns", "rows"),
+    [
+        ("case", "columns: [case_id, received_date, reported_date]", 5),
+        ("patient", "columns: [patient_id, case_count]", 4),
+        ("event", _OF_EVENTS, 10),
+    ],
+)  # fmt: skip
+def test_units_of_other_kinds_are_recoded_too(made: Made, unit: str, columns: str, rows: int) -> None:
+    recipe = f"recipe: 1\nname: other\nversion: 1.0.0\ntitle: Other units\nunit: {unit}\n{columns}\n"
+    with Here(workers=1, temp_directory=made[0].root / "spill") as engine:
+        other = (made[0], release_of(made[0], engine, recipe))
+    recoded = given_to(other)
+    assert (recoded.unit, recoded.unit_table, len(recoded.units)) == (unit, f"{unit}s", rows)
+    assert (counts(recoded)[f"{unit}s"], recoded.left_out) == (rows, {})
+    inside = set(column_values(read_parquet(made[0].deid / f"{unit}s.parquet"), f"{unit}_id"))
+    assert set(recoded.units.to_pylist()) == inside
+    assert pc.count_distinct(recoded.patients).as_py() == 4
+    withdraw(made, ("person", shown(made, 1, "group_id")))
+    after = told(given_to(other))
+    assert len(after[f"{unit}s"]) == {"case": 3, "patient": 3, "event": 6}[unit]
+    if unit == "event":
+        assert len(after["slides"]) == 12 < len(told(recoded)["slides"])
+        assert {row["index_event_id"] for row in after["slides"]} == {row["event_id"] for row in after["events"]}

@@ -13,7 +13,7 @@ from pathcurate.scrubbers.text.patterns import RULES
 from pathcurate.scrubbers.text.shaped import find_shaped
 from pathcurate.text.folding import half_width
 
-EXAMPLES = yaml.safe_load(Path(__file__).with_name("text_pattern_examples.yaml").read_text(encoding="utf-8"))
+EXAMPLES = yaml.load(Path(__file__).with_name("text_pattern_examples.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
 LEAST_EXAMPLES = 3
 MAY_MEAN = {"label.number": ("label.case", "label.id", "label.account", "label.phone")}
 HARMLESS = (

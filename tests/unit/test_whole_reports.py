@@ -9,7 +9,7 @@ from pathcurate.model.report import TEXT_COLUMNS
 from pathcurate.text.coding import coder
 from pathcurate.text.understanding import understand
 
-REPORTS = yaml.safe_load(Path(__file__).with_name("whole_reports.yaml").read_text(encoding="utf-8"))
+REPORTS = yaml.load(Path(__file__).with_name("whole_reports.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
 KEY = ("specimen", "organ", "icdo3_morphology", "assertion")
 
 
