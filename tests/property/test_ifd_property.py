@@ -112,7 +112,7 @@ FILES = st.one_of(
     flipped(),
     directories(),
 )
-THOROUGH = settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+THOROUGH = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @THOROUGH
@@ -168,7 +168,7 @@ def test_a_read_never_raises_and_says_something_that_fits_the_table(data):
     assert source.bytes_read <= ifd.MAX_HEADER_BYTES
 
 
-@settings(THOROUGH, max_examples=300)
+@settings(THOROUGH, max_examples=150)
 @given(FILES)
 def test_a_sample_and_a_count_never_raise_and_are_bounded(data):
     source = CountingSource(data)

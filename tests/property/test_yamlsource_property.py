@@ -44,7 +44,7 @@ def assert_positions_lie_inside(document: Document) -> None:
 
 
 @given(_data, st.booleans() | st.none(), st.booleans(), st.integers(2, 9), st.sampled_from([20, 80, 1000]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_what_is_dumped_is_read_back(data: Any, flow: bool | None, ascii_only: bool, indent: int, width: int) -> None:
     text = yaml.safe_dump(
         data,
@@ -85,7 +85,7 @@ _yamlish = st.lists(st.sampled_from(_pieces)).map("".join)
 @example("[" * 3000)
 @example("- " * 3000)
 @example("{a: " * 200)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_text_is_read_or_refused_with_our_error(text: str) -> None:
     try:
         document = load(text, "f.yaml", RecipeError)
@@ -101,7 +101,7 @@ def test_any_text_is_read_or_refused_with_our_error(text: str) -> None:
 @example(b"\xff\xfe")
 @example(b"\xef\xbb\xbf\xff")
 @example("病理号: 1".encode("gb18030"))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_bytes_are_read_or_refused_with_our_error(data: bytes) -> None:
     with contextlib.suppress(RecipeError):
         assert_positions_lie_inside(load(data, "f.yaml", RecipeError))

@@ -364,7 +364,7 @@ def slide(tmp_path_factory):
     return make_kfb(tmp_path_factory.mktemp("fuzz") / "x.kfb", size=(200, 150), side=64).read_bytes()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(at=st.integers(0, 0x60), number=st.integers(-(1 << 31), (1 << 31) - 1))
 def test_any_number_in_the_header(slide, at, number):
     data = bytearray(slide)
@@ -372,7 +372,7 @@ def test_any_number_in_the_header(slide, at, number):
     is_survived(data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(entry=st.integers(0, 14), at=st.integers(0, 56), number=st.integers(-(1 << 63), (1 << 63) - 1))
 def test_any_number_in_the_table(slide, entry, at, number):
     data = bytearray(slide)
