@@ -66,10 +66,11 @@ def deliver_command(
     place = target_of(target, Path.cwd(), endpoint=endpoint, region=region)
     with desk_of(session, "product deliver") as desk:
         made = order(desk, contract, target=str(place), again=again)
+        folder = (work.absolute() if work is not None else desk.workspace.root / "deliveries") / made.delivery.id
         if made.is_done:
+            _remove(folder)  # of a run that was cut off behind its last step
             _show_delivery(session, made.delivery, is_new=False)
             return
-        folder = (work.absolute() if work is not None else desk.workspace.root / "deliveries") / made.delivery.id
         prepared = _prepared(session, desk, made, folder, tables_only, without_missing, workers)
         planned = plan(prepared.members, size=most, is_encrypted=not unencrypted)
         delivery = start(desk, made, prepared)

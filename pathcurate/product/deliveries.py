@@ -26,7 +26,13 @@ from pathcurate.model.lifecycle import Machine
 from pathcurate.model.product import Command, Opened, Step, Subject
 from pathcurate.model.trust import LANGUAGE, Trust
 from pathcurate.product.contents import Prepared
-from pathcurate.product.contracts import contract_directory, find_contract, read_agreement, recipient_trust
+from pathcurate.product.contracts import (
+    contract_directory,
+    demand_release,
+    find_contract,
+    read_agreement,
+    recipient_trust,
+)
 from pathcurate.product.desk import Desk
 from pathcurate.product.settlement import DELIVERIES, SOURCES_FILE, charged_before
 from pathcurate.product.signatures import role_of, trusted
@@ -41,6 +47,8 @@ from pathcurate.trustfile import load_trust
 
 RECEIPT_FILE = "receipt.json"
 _UNDER_WAY = ("prepared", "started")
+_DELIVERED = ("offered", "superseded")
+"""States of a release in which its contracts are delivered: those of a superseded one go on."""
 _NO_FILES = {"api": "through an interface", "sealed": "not at all: it is evaluated where it lies"}
 
 
@@ -81,7 +89,7 @@ def order(desk: Desk, name: str, *, target: str, again: bool) -> Order:
     Raises:
         UsageError: there is no such contract, or the delivery under way goes elsewhere.
         PlanIncompleteError: the contract is not in force, or not for data that is given away.
-        ExpiredError: its last day is over.
+        ExpiredError: its last day is over, or what the release rests on has run out.
         DigestMismatchError: the release is not the one that it is for.
         DisclosureRefusedError: a site's authorisation has ended since.
     """
@@ -97,6 +105,8 @@ def order(desk: Desk, name: str, *, target: str, again: bool) -> Order:
         )
     _demand_sites(desk, release)
     made = _deliveries(desk, contract)
+    if not made or made[-1].state in {*_UNDER_WAY, "suspended"} or again:
+        demand_release(desk, f"{contract.product}@{contract.version}", _DELIVERED, "delivered")
     if made and (made[-1].state in {*_UNDER_WAY, "suspended"} or not again):
         return Order(contract, agreement, release, _gone_on(desk, made[-1], target))
     opened = Opened(
