@@ -187,8 +187,8 @@ def _looked_at(
             code = _slide_of(path.name, said)
             if code not in originals:
                 raise UsageError("names a slide that is not of this delivery", "Ask the recipient which delivery it is of.")
-            if annotator is not None:
-                said.people.add(annotator)
+            # Folders are named after whoever drew what is in them.
+            said.people.add(annotator if annotator is not None else path.resolve().parent.name)
             taken.append(_Looked(number, file, label.strip().casefold(), code, tool, said))
         except (InputOutputError, UsageError) as error:
             refused.append((number, error.message.removeprefix(f"{file.shown} ")))

@@ -252,10 +252,15 @@ def terminate_command(session: Session, contract: str, reason: str) -> None:
     Example:
       pathcurate product terminate demo_he_2023-my_lab --reason "the project has ended"
     """
+    import shutil
+
     from pathcurate.product.contracts import end, find_contract
 
     with desk_of(session, "product terminate") as desk:
         made = end(desk, find_contract(desk, contract), reason)
+        for one in made.also:
+            # What was prepared for deliveries that are over holds copies of slides.
+            shutil.rmtree(desk.workspace.root / "deliveries" / one.id, ignore_errors=True)
     _show(session, made)
 
 

@@ -1,6 +1,7 @@
 """``pathcurate product deliver`` and what follows it: receipts, payment, lists."""
 
 import re
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ _ALL_AT_ONCE = "25GB"
 @click.option("--tables-only", is_flag=True, help="Deliver tables and texts, without slide files.")
 @click.option("--without-missing", is_flag=True, help="Deliver what is there; the delivery says how much is not.")
 @click.option("--unencrypted", is_flag=True, help="Write plain volumes: into an environment that is itself safe.")
-@click.option("--again", is_flag=True, help="Make a new delivery although one is done.")
+@click.option("--again", is_flag=True, help="Make a new one although one is done; send one that is under way elsewhere.")
 @click.option("--work", type=click.Path(file_okay=False, path_type=Path),
               help="Directory for work files; without it `deliveries/` of the workspace.")  # fmt: skip
 @click.option("--endpoint", help="Address of an object store other than Amazon's.")
@@ -58,30 +59,36 @@ def deliver_command(
     from pathcurate.delivering import announce, plan, send, target_of
     from pathcurate.model.delivery import DELIVERY_FILE
     from pathcurate.product.deliveries import complete, documents, order, start
+    from pathcurate.storage import locked
 
     most = _size(volume_size)
     signer = signer_of(key, passphrase_file)
     if signer is None:
         raise click.MissingParameter(param_hint="'--key'", param_type="option")
     place = target_of(target, Path.cwd(), endpoint=endpoint, region=region)
-    with desk_of(session, "product deliver") as desk:
-        made = order(desk, contract, target=str(place), again=again)
-        folder = (work.absolute() if work is not None else desk.workspace.root / "deliveries") / made.delivery.id
-        if made.is_done:
-            _remove(folder)  # of a run that was cut off behind its last step
-            _show_delivery(session, made.delivery, is_new=False)
-            return
-        prepared = _prepared(session, desk, made, folder, tables_only, without_missing, workers)
-        planned = plan(prepared.members, size=most, is_encrypted=not unencrypted)
-        delivery = start(desk, made, prepared)
-    # Sending takes hours, and the workspace is not held meanwhile; whoever withdraws is heard before it is announced.
-    recipient_key = None if unencrypted else made.agreement.keys.encryption
-    with progress("deliver", "bytes", quiet=session.quiet) as advance:
-        volumes = send(planned, place, recipient_key, folder / "sending", progress=advance)
-    with desk_of(session, "product deliver") as desk:
-        found = documents(desk, made, delivery, prepared, volumes, signer, is_encrypted=not unencrypted)
-        announce(place, folder / "sending", found, volumes)
-        step = complete(desk, delivery, volumes, found[DELIVERY_FILE])
+    with ExitStack() as held:
+        with desk_of(session, "product deliver") as desk:
+            made = order(desk, contract, signer, target=str(place), again=again)
+            folder = _folder(desk, work, made)
+            if made.is_done:
+                _remove(folder)  # of a run that was cut off behind its last step
+                _show_delivery(session, made.delivery, is_new=False)
+                return
+            # The workspace is not held while it travels, and no second run may prepare something else meanwhile.
+            held.enter_context(locked(folder, "product deliver"))
+            if made.is_moved:
+                _remove(folder / "sending")
+            prepared = _prepared(session, desk, made, folder, tables_only, without_missing, workers)
+            planned = plan(prepared.members, size=most, is_encrypted=not unencrypted)
+            delivery = start(desk, made, prepared)
+        # Sending takes hours, and the workspace is not held meanwhile; whoever withdraws is heard before it is announced.
+        recipient_key = None if unencrypted else made.agreement.keys.encryption
+        with progress("deliver", "bytes", quiet=session.quiet) as advance:
+            volumes = send(planned, place, recipient_key, folder / "sending", progress=advance)
+        with desk_of(session, "product deliver") as desk:
+            found = documents(desk, made, delivery, prepared, volumes, signer, is_encrypted=not unencrypted)
+            announce(place, folder / "sending", found, volumes)
+            step = complete(desk, delivery, volumes, found[DELIVERY_FILE])
     _remove(folder)
     _show_delivery(session, step.subject, is_new=step.is_new)
 
@@ -99,10 +106,7 @@ def _prepared(
     workers: int | None,
 ) -> "Prepared":  # fmt: skip
     from pathcurate.product.contents import prepare
-    from pathcurate.storage import private_directory
 
-    private_directory(folder.parent)
-    private_directory(folder)
     copies = None if tables_only else _copied(session, desk, made, folder / "copies", without_missing, workers)
     return prepare(
         desk, made.release, made.agreement, folder, copies, withdrawals=int(made.contract.facts.get("withdrawals", 0)),
@@ -144,6 +148,18 @@ def _copied(
             progress=advance,
         )  # fmt: skip
     return Copies(target, sum(count for name, count in summary.standings.items() if name != "done"))
+
+
+def _folder(desk: "Desk", work: Path | None, made: "Order") -> Path:
+    """Where the work files of a delivery lie; a directory of the user's stays as it is."""
+    from pathcurate.storage import private_directory
+
+    if work is None:
+        above = private_directory(desk.workspace.root / "deliveries")
+    else:
+        above = work.absolute()
+        above.mkdir(parents=True, exist_ok=True)
+    return private_directory(above / made.delivery.id)
 
 
 def _remove(folder: Path) -> None:

@@ -19,6 +19,11 @@ class Machine(StrEnum):
     CONTRACT = "contract"
     DELIVERY = "delivery"
 
+    @property
+    def plural(self) -> str:
+        """What several of them are called, and the command that lists them."""
+        return "deliveries" if self is Machine.DELIVERY else f"{self}s"
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)

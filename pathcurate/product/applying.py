@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pathcurate.applications import application_digest, contract_id, load_application, read_application
 from pathcurate.digests import sha256_text
-from pathcurate.errors import DisclosureRefusedError, PlanIncompleteError, UsageError
+from pathcurate.errors import DigestMismatchError, DisclosureRefusedError, PlanIncompleteError, UsageError
 from pathcurate.metadata.jsontext import json_text
 from pathcurate.model.application import APPLICATION_FILE, Applicant, Application
 from pathcurate.model.attestation import APPLICATION_REVIEW, Statement
@@ -59,6 +59,10 @@ def apply(desk: Desk, directory: Path, file: Path) -> Advanced:
     known = desk.registry.subject(Machine.CONTRACT, name)
     match = match_use(application, terms_of(release), desk.today)
     if known is not None:
+        if known.facts["application"] != application_digest(application):
+            raise DigestMismatchError(
+                f"there is another application with the id {name}", "Change a word of it, and apply anew."
+            )
         return Advanced(known, False, match)
     demand_release(desk, entry.id, ("offered",), "applied for")
     _demand_own(desk, application)
@@ -103,6 +107,11 @@ def _living(desk: Desk) -> list[Subject]:
     return [one for one in desk.registry.subjects(Machine.CONTRACT) if one.state != "rejected"]
 
 
+def _is_known(contract: Subject) -> bool:
+    """Whether the key of a contract is known to be its party's: they have signed with it what the holder had sent them."""
+    return contract.facts.get("accepted") is not None
+
+
 def _is_same(other: Subject, party: Applicant) -> bool:
     """Whether a contract's party is this one: by its code if both have one, else by name and country."""
     code = other.facts.get("uscc")
@@ -129,9 +138,12 @@ def compare(desk: Desk, contract: Subject) -> UseMatch:
     others = {
         str(one.facts["keys"]["signing"])
         for one in _living(desk)
-        if one.facts.get("recipient") == application.recipient and one.id != contract.id
+        if one.facts.get("recipient") == application.recipient and one.id != contract.id and _is_known(one)
     }
-    if not others or application.keys.signing in others:
+    is_first = not any(
+        one.facts.get("recipient") == application.recipient and one.id != contract.id for one in _living(desk)
+    )
+    if is_first or application.keys.signing in others:
         return found
     why = "the signing key is none of those that this recipient has used before"
     return UseMatch((*found.terms, TermMatch("keys", "who applies", "申请方身份", Answer.PERSON, why)))

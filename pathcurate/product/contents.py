@@ -24,6 +24,7 @@ from pathcurate.rights.counting import behind_units
 from pathcurate.rights.sources import read_sources
 from pathcurate.storage import private_directory, write_bytes
 from pathcurate.vault import open_vault
+from pathcurate.withdrawals.subjects import withdrawn_head
 
 DESCRIBED = ("metadata/DATASHEET.zh.md", "metadata/DATASHEET.en.md", "metadata/contract.odcs.yaml")
 """What of a release's documents goes along: none of them holds a code of anybody."""
@@ -56,7 +57,8 @@ class Prepared:
         counts: ``slides``, ``cases``, ``patients`` and the like behind what is delivered, ``files`` and ``bytes``.
         left_out: rows and files that are not in it, by why.
         sources: what of it is whose.
-        withdrawals: number of the last withdrawal that it honours.
+        withdrawals: number of the last withdrawal of the contract's feed that it honours.
+        withdrawn: length and end of the list of everybody who has withdrawn, when it was prepared.
     """
 
     members: Mapping[str, Path]
@@ -67,6 +69,7 @@ class Prepared:
     left_out: Mapping[str, int]
     sources: SourceStatement
     withdrawals: int
+    withdrawn: tuple[int, str]
 
 
 def prepare(
@@ -90,6 +93,7 @@ def prepare(
         VaultError: the key cannot be used.
     """
     key = open_vault(desk.workspace.vault).key
+    withdrawn = withdrawn_head(desk.workspace.vault)
     recoded = recode(desk.workspace, release, agreement.recipient, key, without_missing=without_missing)
     if copies is not None and copies.missing and not without_missing:
         raise PlanIncompleteError(
@@ -120,6 +124,7 @@ def prepare(
     return Prepared(
         {CHECKSUMS_NAME: folder / CHECKSUMS_NAME, **members}, sha256_text(listed), tables, recoded.unit_table, counts,
         {name: count for name, count in left_out.items() if count}, sources, withdrawals,
+        withdrawn,
     )  # fmt: skip
 
 

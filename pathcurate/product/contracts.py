@@ -94,19 +94,8 @@ def contract_directory(workspace: Workspace, contract: str) -> Path:
 
 
 def find_contract(desk: Desk, name: str) -> Subject:
-    """The contract of a name, or of the beginning of one that no other has.
-
-    Raises:
-        UsageError: there is none, or several.
-    """
-    found = desk.registry.subject(Machine.CONTRACT, name)
-    if found is not None:
-        return found
-    several = [one for one in desk.registry.subjects(Machine.CONTRACT) if one.id.startswith(name)] if name else []
-    if len(several) != 1:
-        what = "several contracts begin" if several else "no contract begins"
-        raise UsageError(f"{what} with `{name}`", "`pathcurate product contracts` shows them.")
-    return several[0]
+    """The contract of a name; see :meth:`Desk.found`."""
+    return desk.found(Machine.CONTRACT, name)
 
 
 def recipient_trust(contract: Subject) -> Trust:
@@ -175,6 +164,8 @@ def contract(desk: Desk, subject: Subject, terms: Terms, signer: Signer) -> Adva
     known = trusted(desk, trust, signer)
     chosen = role_of(known, None, tuple(trust.needs("contract")) or ("steward",))
     is_signed = "agreement" in subject.facts and subject.state in _SIGNED
+    if is_signed and still_lacking(given_signatures(subject, "signatures"), trust.needs("contract")):
+        demand_state(subject, "sign")  # it ended before all had signed
     if not is_signed:
         demand_state(subject, "sign")
         demand_release(desk, subject.parent, ("offered",), "signed")
@@ -212,7 +203,8 @@ def contract(desk: Desk, subject: Subject, terms: Terms, signer: Signer) -> Adva
         "deletion_days": made.deletion_days,
     }  # fmt: skip
     command = contract_command(desk, subject, "negotiate" if lacks else "sign", sets)
-    step = desk.registry.transition(replace(command, claims=(claim,)))
+    # Only a number that stands is nobody else's: one that was mistyped while they negotiated is free again.
+    step = desk.registry.transition(command if lacks else replace(command, claims=(claim,)))
     return Advanced(step.subject, step.is_new, None, lacks)
 
 
@@ -244,6 +236,11 @@ def _agreement(desk: Desk, subject: Subject, terms: Terms, trust: Trust) -> tupl
         raise UsageError(
             f"the use was applied for until {application.period.last}", "Give a last day within the time that was approved."
         )
+    price = terms.price or said.price
+    if price is not None and price.unit == "query" and said.policy.environment in {"file", "tre"}:
+        raise UsageError(
+            "the price is of a query, and files answer none", "Give --price of a slide, case, patient or the release."
+        )
     if period.last < desk.today:
         raise ExpiredError(f"the use would have ended on {period.last}", "Let them apply anew.")
     policy = agreement_policy(
@@ -261,7 +258,7 @@ def _agreement(desk: Desk, subject: Subject, terms: Terms, trust: Trust) -> tupl
             holder=said.holder.name.either("zh"), recipient=application.recipient,
             party=application.applicant, purpose=use.purpose, diseases=use.diseases, duo=said.policy.duo,
             forbidden=said.policy.forbidden, environment=said.policy.environment, period=period,
-            price=terms.price or said.price, deletion_days=terms.deletion_days, policy_sha256=sha256_text(policy.encode()),
+            price=price, deletion_days=terms.deletion_days, policy_sha256=sha256_text(policy.encode()),
             application_sha256=str(subject.facts["application"]), signed_on=desk.today, keys=application.keys,
             holder_keys=stewards,
         )  # fmt: skip

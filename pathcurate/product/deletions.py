@@ -145,9 +145,13 @@ def _owed(desk: Desk, contract: Subject, delivery: Subject, feed: Feed) -> Owed 
     done = max(attested["seq"], delivery.facts.get("honoured", delivery.facts.get("withdrawals", 0)))
     open_lines = feed.lines[done:]
     days = [_day(open_lines[0].at)] if open_lines else []
+    if "contents" not in delivery.facts:
+        return None  # nothing was ever sent
     if delivery.state in _TO_DESTROY:
-        days += [_day(event.at) for event in desk.registry.history(delivery.product, delivery.version)
-                 if event.subject == delivery.id and event.payload.get("to") == delivery.state][-1:]  # fmt: skip
+        # What keeps the state, as being told of a withdrawal, moves no deadline.
+        events = desk.registry.history(delivery.product, delivery.version)
+        came = [event for event in events if event.subject == delivery.id and event.payload.get("to") == delivery.state]
+        days += [_day(event.at) for event in came if event.payload.get("from") != delivery.state][-1:]
     if not days:
         return None
     granted = read_agreement(desk, contract).deletion_days if "agreement" in contract.facts else 0

@@ -6,6 +6,7 @@ and what was sent then is not concluded but sent anew without them.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pathcurate.digests import sha256_text
@@ -16,7 +17,9 @@ from pathcurate.errors import (
     InputOutputError,
     PlanIncompleteError,
     UsageError,
+    VaultError,
 )
+from pathcurate.lifecycle import lifecycle
 from pathcurate.metadata.jsontext import json_text
 from pathcurate.model.agreement import AGREEMENT_FILE, AGREEMENT_POLICY, Agreement
 from pathcurate.model.attestation import DELIVERY, DELIVERY_RECEIPT, Envelope, Statement
@@ -24,7 +27,7 @@ from pathcurate.model.attestation import Subject as StatedSubject
 from pathcurate.model.delivery import CONTENTS_LIST, DELIVERY_FILE, DELIVERY_SIGNED, DeliveryDocument, VolumeEntry
 from pathcurate.model.lifecycle import Machine
 from pathcurate.model.product import Command, Opened, Step, Subject
-from pathcurate.model.trust import LANGUAGE, Trust
+from pathcurate.model.trust import TrustedSigner
 from pathcurate.product.contents import Prepared
 from pathcurate.product.contracts import (
     contract_directory,
@@ -32,6 +35,7 @@ from pathcurate.product.contracts import (
     find_contract,
     read_agreement,
     recipient_trust,
+    trust_of,
 )
 from pathcurate.product.desk import Desk
 from pathcurate.product.settlement import DELIVERIES, SOURCES_FILE, charged_before
@@ -43,7 +47,7 @@ from pathcurate.rights.sources import read_sources
 from pathcurate.roles import shared_directory
 from pathcurate.signing import Signer, Verified, lacking, sign, verify
 from pathcurate.storage import write_bytes
-from pathcurate.trustfile import load_trust
+from pathcurate.withdrawals.subjects import withdrawn_head
 
 RECEIPT_FILE = "receipt.json"
 _UNDER_WAY = ("prepared", "started")
@@ -61,12 +65,14 @@ class Order:
         agreement: its terms.
         release: that it is for, whole.
         delivery: under way, or done.
+        is_moved: whether it was under way to another target until now, so that everything is sent anew.
     """
 
     contract: Subject
     agreement: Agreement
     release: Release
     delivery: Subject
+    is_moved: bool = False
 
     @property
     def is_done(self) -> bool:
@@ -77,14 +83,15 @@ class Order:
 # --- Ordering ----------------------------------------------------------------------------------------------------
 
 
-def order(desk: Desk, name: str, *, target: str, again: bool) -> Order:
+def order(desk: Desk, name: str, signer: Signer, *, target: str, again: bool) -> Order:
     """What a contract's next delivery is: the one under way, the one that is done, or a new one.
 
     Args:
         desk: whose it is.
         name: of the contract.
+        signer: who will sign for it; told before anything is sent.
         target: where it goes, as it is kept in the registry.
-        again: make a new one although one is done.
+        again: make a new one although one is done; send one that is under way to another target.
 
     Raises:
         UsageError: there is no such contract, or the delivery under way goes elsewhere.
@@ -92,9 +99,12 @@ def order(desk: Desk, name: str, *, target: str, again: bool) -> Order:
         ExpiredError: its last day is over, or what the release rests on has run out.
         DigestMismatchError: the release is not the one that it is for.
         DisclosureRefusedError: a site's authorisation has ended since.
+        VaultError: the key is nobody's, does not count any more, or is not one that the recipient knows.
     """
     contract = find_contract(desk, name)
     agreement = _in_force(desk, contract)
+    _demand_outside(desk, target)
+    _demand_signer(desk, agreement, signer)
     release = verify_release(
         find_release(desk.workspace.releases, f"{agreement.product}@{agreement.version}", desk.workspace.root)
     )
@@ -108,7 +118,8 @@ def order(desk: Desk, name: str, *, target: str, again: bool) -> Order:
     if not made or made[-1].state in {*_UNDER_WAY, "suspended"} or again:
         demand_release(desk, f"{contract.product}@{contract.version}", _DELIVERED, "delivered")
     if made and (made[-1].state in {*_UNDER_WAY, "suspended"} or not again):
-        return Order(contract, agreement, release, _gone_on(desk, made[-1], target))
+        going = _gone_on(desk, made[-1], target, again=again)
+        return Order(contract, agreement, release, going, going.facts["target"] != made[-1].facts["target"])
     opened = Opened(
         Machine.DELIVERY, f"{contract.id}-d{len(made) + 1}", contract.product, contract.version, contract.id, desk.actor,
         desk.at, {"recipient": agreement.recipient, "number": agreement.number, "target": target},
@@ -123,6 +134,10 @@ def _in_force(desk: Desk, contract: Subject) -> Agreement:
             f"`pathcurate product contracts {contract.id}` says what comes next.",
         )
     agreement = read_agreement(desk, contract)
+    if agreement.period.first > desk.today:
+        raise PlanIncompleteError(
+            f"the use of contract {contract.id} begins on {agreement.period.first}", "Deliver it then."
+        )
     if agreement.period.last < desk.today:
         raise ExpiredError(
             f"the use of contract {contract.id} ended on {agreement.period.last}", "Agree upon a new one; see `apply`."
@@ -132,6 +147,33 @@ def _in_force(desk: Desk, contract: Subject) -> Agreement:
             f"contract {contract.id} gives the data {_NO_FILES[agreement.environment]}", "It is not delivered as files."
         )
     return agreement
+
+
+def _demand_outside(desk: Desk, target: str) -> None:
+    """Refuse a directory within the workspace or an archive, or that holds either."""
+    if target.startswith("s3://"):
+        return
+    archives = [archive.root for site in desk.workspace.settings.sites for archive in site.archives]
+    place = Path(target).resolve()
+    for own in (desk.workspace.root, *(root for root in archives if isinstance(root, Path))):
+        if place.is_relative_to(own.resolve()) or own.resolve().is_relative_to(place):
+            raise UsageError("the delivery would lie in the workspace or an archive", "Name a directory outside of both.")
+
+
+def _demand_signer(desk: Desk, agreement: Agreement, signer: Signer) -> TrustedSigner:
+    """Whose key it is, if the recipient can know it.
+
+    Raises:
+        VaultError: the key is nobody's, does not count, or is none of the agreement's.
+    """
+    known = trusted(desk, trust_of(desk), signer)
+    role_of(known, None, tuple(trust_of(desk).needs("deliver")) or ("steward",))
+    if signer.keyid not in {one.keyid for one in agreement.holder_keys}:
+        raise VaultError(
+            f"the key of {known.name} is not one that contract {agreement.contract} names, so its recipient would refuse it",
+            "Let a steward sign whose key counted when the contract was signed.",
+        )
+    return known
 
 
 def _demand_sites(desk: Desk, release: Release) -> None:
@@ -152,17 +194,19 @@ def _deliveries(desk: Desk, contract: Subject) -> list[Subject]:
     return sorted(made, key=lambda one: int(one.id.rpartition("-d")[2]))
 
 
-def _gone_on(desk: Desk, delivery: Subject, target: str) -> Subject:
+def _gone_on(desk: Desk, delivery: Subject, target: str, *, again: bool) -> Subject:
     """The delivery to go on with."""
     if delivery.state not in {*_UNDER_WAY, "suspended"}:
         return delivery
-    if delivery.facts["target"] != target:
+    if delivery.facts["target"] != target and not again:
         raise UsageError(
             f"delivery {delivery.id} is under way to another target",
-            "Give that one, so that it goes on; what was sent there is needed no second time.",
+            "Give that one, so that it goes on; or give --again to begin anew at this one: then destroy what lies there.",
         )
     if delivery.state == "suspended":
-        return desk.registry.transition(_command(desk, delivery, "resume")).subject
+        delivery = desk.registry.transition(_command(desk, delivery, "resume")).subject
+    if delivery.facts["target"] != target:
+        return desk.registry.transition(_command(desk, delivery, "start", sets={"target": target})).subject
     return delivery
 
 
@@ -173,7 +217,7 @@ def start(desk: Desk, made: Order, prepared: Prepared) -> Subject:
     """Say that what was prepared is on its way, and what it costs."""
     before = charged_before(desk, made.contract, made.delivery.id)
     period = (made.agreement.period.first, made.agreement.period.last)
-    metered = meter(made.agreement.price, prepared.counts, before, period)
+    metered = meter(made.agreement.price, _charged(prepared), before, period)
     sources = json_text(prepared.sources.as_dict()).encode()
     write_bytes(kept_directory(desk, made.delivery) / SOURCES_FILE, sources, mode=0o640)
     sets = {
@@ -182,6 +226,14 @@ def start(desk: Desk, made: Order, prepared: Prepared) -> Subject:
         "withdrawals": prepared.withdrawals,
     }  # fmt: skip
     return desk.registry.transition(_command(desk, made.delivery, "start", sets=sets)).subject
+
+
+def _charged(prepared: Prepared) -> Mapping[str, int]:
+    """What is paid for: of slides and series whose files could not be delivered, the rows are free."""
+    missing = prepared.left_out.get("files_missing", 0)
+    return {
+        name: max(0, count - missing) if name in {"slides", "series"} else count for name, count in prepared.counts.items()
+    }
 
 
 def kept_directory(desk: Desk, delivery: Subject) -> Any:
@@ -200,10 +252,17 @@ def documents(
     Raises:
         VaultError: the key is nobody's, or does not count any more.
         UsageError: ``trust.yaml`` asks for more than one signature.
-        PlanIncompleteError: somebody has withdrawn since it was prepared.
+        PlanIncompleteError: somebody has withdrawn since it was prepared, or another run has prepared something else.
+        ExpiredError: the contract's last day is over.
     """
     now = desk.registry.subject(Machine.DELIVERY, delivery.id)
-    if now is None or now.state != "started" or now.facts.get("withdrawals", 0) != prepared.withdrawals:
+    _in_force(desk, find_contract(desk, made.contract.id))
+    is_as_sent = (
+        now is not None
+        and (now.state, now.facts.get("contents")) == ("started", prepared.contents_sha256)
+        and now.facts.get("withdrawals", 0) == prepared.withdrawals
+    )
+    if not is_as_sent or prepared.withdrawn != withdrawn_head(desk.workspace.vault):
         raise PlanIncompleteError(
             f"somebody has withdrawn, or the contract was stopped, while delivery {delivery.id} was under way",
             "Run the command again: it goes on with what is still to be delivered. What was sent is not announced.",
@@ -242,9 +301,8 @@ def _kept_document(kept: Any, document: DeliveryDocument) -> tuple[bytes, bytes]
 
 
 def _signed(desk: Desk, document: DeliveryDocument, content: bytes, signer: Signer) -> bytes:
-    trust = load_trust(desk.trust_file) if desk.trust_file.exists() else Trust(trust=LANGUAGE)
-    known = trusted(desk, trust, signer)
-    needed = trust.needs("deliver")
+    known = trusted(desk, trust_of(desk), signer)
+    needed = trust_of(desk).needs("deliver")
     role = role_of(known, None, tuple(needed) or ("steward",))
     if lacking((Verified(signer.keyid, known.name, (role,)),), needed):
         raise UsageError(
@@ -277,19 +335,8 @@ def complete(desk: Desk, delivery: Subject, volumes: Sequence[VolumeEntry], docu
 
 
 def find_delivery(desk: Desk, name: str) -> Subject:
-    """The delivery of a name, or of the beginning of one that no other has.
-
-    Raises:
-        UsageError: there is none, or several.
-    """
-    found = desk.registry.subject(Machine.DELIVERY, name)
-    if found is not None:
-        return found
-    several = [one for one in desk.registry.subjects(Machine.DELIVERY) if name and one.id.startswith(name)]
-    if len(several) != 1:
-        what = "several deliveries begin" if several else "no delivery begins"
-        raise UsageError(f"{what} with `{name}`", "`pathcurate product deliveries` shows them.")
-    return several[0]
+    """The delivery of a name; see :meth:`Desk.found`."""
+    return desk.found(Machine.DELIVERY, name)
 
 
 def acknowledge(desk: Desk, delivery: Subject, receipt: bytes) -> Step:
@@ -322,9 +369,18 @@ def acknowledge(desk: Desk, delivery: Subject, receipt: bytes) -> Step:
             "Find out which one it is of; nothing was kept.",
         )
     held = {"sha256": sha256_text(receipt), "signed_on": str(statement.signed_on), "keyid": envelope.signatures[0].keyid}
-    step = desk.registry.transition(_command(desk, delivery, "acknowledge", sets={"receipt": held}))
+    if delivery.facts.get("receipt") == held:
+        return Step(delivery, (), False)
+    table = lifecycle().delivery
+    name = "acknowledge" if table.target("acknowledge", delivery.state) is not None else "acknowledge_late"
+    if table.target(name, delivery.state) is None:
+        words = table.states[delivery.state]
+        raise PlanIncompleteError(
+            f"delivery {delivery.id} is {delivery.state} ({words.zh}, {words.en}); its receipt is kept once it is completed",
+            f"`pathcurate product deliveries {delivery.id}` shows where it stands.",
+        )
     write_bytes(kept_directory(desk, delivery) / RECEIPT_FILE, receipt, mode=0o640)
-    return step
+    return desk.registry.transition(_command(desk, delivery, name, sets={"receipt": held}))
 
 
 def _command(desk: Desk, delivery: Subject, name: str, **parts: Any) -> Command:

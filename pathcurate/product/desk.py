@@ -7,7 +7,7 @@ from typing import Any
 
 from pathcurate.errors import DigestMismatchError, UsageError
 from pathcurate.model.lifecycle import Machine
-from pathcurate.model.product import Command, Entry
+from pathcurate.model.product import Command, Entry, Subject
 from pathcurate.registries import Registry
 from pathcurate.releases import Release, verify_release
 from pathcurate.trustfile import TRUST_FILE
@@ -74,3 +74,25 @@ class Desk:
     def command(self, entry: Entry, name: str, **parts: Any) -> Command:
         """A command for a release as this desk saw it."""
         return Command(Machine.RELEASE, entry.id, name, self.actor, self.at, seen=entry.last, **parts)
+
+    def found(self, machine: Machine, name: str) -> Subject:
+        """The contract or delivery of a name, or of the beginning of one that no other has.
+
+        A beginning says at least of which product and whose it is, so that ``thorax-lab`` is never ``thorax-lab_two``.
+
+        Raises:
+            UsageError: there is none, or several.
+        """
+        found = self.registry.subject(machine, name)
+        if found is not None:
+            return found
+        several = [one for one in self.registry.subjects(machine) if _begins(one.id, name)]
+        if len(several) != 1:
+            what = f"several {machine.plural} begin" if several else f"no {machine} begins"
+            raise UsageError(f"{what} with `{name}`", f"`pathcurate product {machine.plural}` shows them.")
+        return several[0]
+
+
+def _begins(whole: str, name: str) -> bool:
+    of_whom = len("-".join(whole.split("-")[:2]))  # product and recipient
+    return whole.startswith(name) and (len(name) > of_whom or (len(name) == of_whom and whole[of_whom] == "-"))

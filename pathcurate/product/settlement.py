@@ -1,13 +1,15 @@
 """Deliveries are paid for: what was delivered is counted, priced by the contract, and split between the sites."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from pathcurate.digests import sha256_text
 from pathcurate.errors import DigestMismatchError, PlanIncompleteError, UsageError
+from pathcurate.lifecycle import lifecycle
 from pathcurate.model.lifecycle import Machine
 from pathcurate.model.product import Command, Step, Subject
 from pathcurate.model.rights import Part, SourceStatement
@@ -23,7 +25,7 @@ SOURCES_FILE = "sources.json"
 _PAID = ("settled", "recalled", "destroyed")
 """States in which a delivery may have been paid for."""
 _COUNTED = {"slide": "slides", "case": "cases", "patient": "patients", "series": "series"}
-_MOST_DIGITS = 30
+_AMOUNT = re.compile(r"\d{1,15}(\.\d{1,8})?", re.ASCII)
 _MOST_REFERENCE = 200
 
 
@@ -41,6 +43,14 @@ def settle(desk: Desk, delivery: Subject, *, paid: str | None, on: date, referen
         UsageError: the amount is none, the day is to come, or the reference is no line of text.
         PlanIncompleteError: it is not acknowledged, or is paid for otherwise already.
     """
+    table = lifecycle().delivery
+    name = "settle" if table.target("settle", delivery.state) is not None else "settle_late"
+    is_paid = delivery.facts.get("settlement") is not None
+    if not is_paid and (table.target(name, delivery.state) is None or "receipt" not in delivery.facts):
+        raise PlanIncompleteError(
+            f"delivery {delivery.id} is {delivery.state}; it is paid for once its receipt is kept",
+            "`pathcurate product acknowledge` keeps what the recipient has signed.",
+        )
     metered = Metered.from_dict(delivery.facts["metered"])
     amount = metered.amount if paid is None else _amount(paid)
     if on > desk.today:
@@ -55,10 +65,12 @@ def settle(desk: Desk, delivery: Subject, *, paid: str | None, on: date, referen
             f"delivery {delivery.id} is settled with another amount, day or reference already",
             "What was settled stands; see `pathcurate product settlement`.",
         )
+    if before == held:
+        return Step(delivery, (), False)
     # Before anything is kept: what cannot be split between the sites is not settled.
     _parts(desk.workspace, delivery, metered, amount)
     command = Command(
-        Machine.DELIVERY, delivery.id, "settle", desk.actor, desk.at, sets={"settlement": held}, seen=delivery.last
+        Machine.DELIVERY, delivery.id, name, desk.actor, desk.at, sets={"settlement": held}, seen=delivery.last
     )
     return desk.registry.transition(command)
 
@@ -141,10 +153,6 @@ def _parts(workspace: Workspace, delivery: Subject, metered: Metered, paid: Deci
 
 
 def _amount(text: str) -> Decimal:
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or abs(amount.adjusted()) > _MOST_DIGITS:
+    if not _AMOUNT.fullmatch(text):
         raise UsageError("the amount is no number that anybody pays", "Write it as 12500.00.")
-    return amount
+    return Decimal(text)

@@ -68,16 +68,16 @@ class Shop:
     def disk(self) -> Path:
         return self.house.root.parent / "disk"
 
-    def order(self, *, again: bool = False, target: str = "disk") -> Order:
+    def order(self, *, again: bool = False, target: str = "/disk", signer: Ed25519Signer | None = None) -> Order:
         with self.house.desk() as desk:
-            return order(desk, self.buyer.contract, target=target, again=again)
+            return order(desk, self.buyer.contract, signer or self.house.people.steward, target=target, again=again)
 
     def deliver(
         self, *, signer: Ed25519Signer | None = None, before_signing: Callable[[], object] = lambda: None
     ) -> Subject:
         work = self.house.root / "deliveries"
         with self.house.desk() as desk:
-            made = order(desk, self.buyer.contract, target="disk", again=False)
+            made = order(desk, self.buyer.contract, signer or self.house.people.steward, target="/disk", again=False)
             seen = int(made.contract.facts.get("withdrawals", 0))
             prepared = prepare(
                 desk, made.release, made.agreement, work / made.delivery.id, None, withdrawals=seen, without_missing=False
@@ -207,7 +207,7 @@ def test_one_that_is_under_way_goes_on_where_it_was(shop: Shop) -> None:
     first = shop.order().delivery
     assert shop.order().delivery == first
     assert shop.order(again=True).delivery == first
-    refused(UsageError, "under way to another target", shop.order, target="elsewhere")
+    refused(UsageError, "under way to another target", shop.order, target="/elsewhere")
     with shop.house.desk() as desk:
         product.suspend(desk, "small", "1.0.0", "a question")
     refused(PlanIncompleteError, "is suspended", shop.order)
@@ -227,12 +227,59 @@ def test_of_two_at_once_one_is_told(shop: Shop) -> None:
         refused(LockedError, "moved by another run", start, desk, made, replace(prepared, left_out={"slides_missing": 1}))
 
 
+def test_one_that_cannot_go_where_it_was_is_sent_elsewhere(shop: Shop) -> None:
+    first = shop.order()
+    moved = shop.order(again=True, target="/elsewhere")
+    assert (moved.delivery.id, moved.is_moved, first.is_moved) == (first.delivery.id, True, False)
+    assert moved.delivery.facts["target"] == "/elsewhere"
+    assert not shop.order(again=True, target="/elsewhere").is_moved
+
+
+@pytest.mark.parametrize("where", ["", "releases/leak", ".."])
+def test_no_delivery_lies_in_the_workspace(shop: Shop, where: str) -> None:
+    refused(UsageError, "in the workspace", shop.order, target=str(shop.house.root / where))
+    assert shop.house.events()[-1].action == "activate"
+
+
+def test_a_beginning_is_no_other_buyers(houses: Houses, tmp_path: Path, no_sync: None) -> None:
+    house = houses.at("offered", tmp_path / "w")
+    made = contracted(house, "lab_two")
+    with house.desk() as desk:
+        for name in ("small-lab", "s", "small", "small-", "", "small-lab_tw", "small-lab_two-zz"):
+            refused(UsageError, "begin", find_contract, desk, name)
+        for name in ("small-lab_two", "small-lab_two-", made.contract[:-3], made.contract):
+            assert find_contract(desk, name).id == made.contract
+
+
+def test_another_run_cannot_change_what_is_under_way(shop: Shop) -> None:
+    def other() -> None:
+        with shop.house.desk() as desk:
+            sets = {"contents": "sha256:" + "1" * 64}
+            name = find_delivery(desk, shop.buyer.contract).id
+            desk.registry.transition(Command(Machine.DELIVERY, name, "start", "x", desk.at, sets=sets))
+
+    refused(PlanIncompleteError, "was under way", shop.deliver, before_signing=other)
+    assert not (shop.disk / DELIVERY_FILE).exists()
+
+
+def test_none_is_concluded_after_the_contract(shop: Shop) -> None:
+    def later() -> None:
+        shop.house.now = NOW + timedelta(days=800)
+
+    refused(ExpiredError, "ended on", shop.deliver, before_signing=later)
+    shop.house.now = NOW - timedelta(days=1)
+    refused(PlanIncompleteError, "begins on 2026-01-02", shop.order)
+
+
 # --- Signing -----------------------------------------------------------------------------------------------------
 
 
 def test_a_key_of_nobody_signs_nothing(shop: Shop) -> None:
-    refused(VaultError, "nobody in trust.yaml", shop.deliver, signer=key())
-    refused(UsageError, "none of the roles", shop.deliver, signer=shop.house.people.compliance)
+    refused(VaultError, "nobody in trust.yaml", shop.order, signer=key())
+    refused(UsageError, "none of the roles", shop.order, signer=shop.house.people.compliance)
+    # Whoever became steward since is not known to the recipient, who would refuse what they sign.
+    late = enter(shop.house.root, "Late", ["steward"])
+    refused(VaultError, "its recipient would refuse it", shop.order, signer=late)
     assert not (shop.disk / DELIVERY_FILE).exists()
     assert shop.deliver().state == "completed"
 
@@ -331,11 +378,26 @@ def test_a_payment_is_kept_as_it_was(delivered: Shop, receipt: bytes) -> None:
     assert totals(found) == {("CNY", part.site): part.amount for part in found[0].parts}
 
 
-@pytest.mark.parametrize("paid", ["NaN", "1e999999999", "ten", "Infinity", "1.005"])
+@pytest.mark.parametrize("paid", ["NaN", "1e999999999", "ten", "Infinity", "1.005", "-1.00", "1e3", ""])
 def test_an_amount_that_nobody_pays(delivered: Shop, receipt: bytes, paid: str) -> None:
     delivered.acknowledge(receipt)
     refused(UsageError, "nobody pays|no number|decimals", delivered.settle, paid=paid)
     assert delivered.settle(paid="0")
+
+
+def test_what_came_is_paid_for_though_the_contract_ended(delivered: Shop, receipt: bytes) -> None:
+    with delivered.house.desk() as desk:
+        contracts.end(desk, find_contract(desk, delivered.buyer.contract), "it ended")
+    refused(PlanIncompleteError, "is recalled", delivered.settle)
+    assert delivered.acknowledge(receipt).state == "recalled"
+    assert delivered.settle()
+    with delivered.house.desk() as desk:
+        assert len(settlement(desk, None, None)) == 1
+
+
+def test_nothing_of_it_is_paid_for_before_it_is_prepared(shop: Shop) -> None:
+    shop.order()
+    refused(PlanIncompleteError, "is prepared", shop.settle)
 
 
 def test_a_payment_needs_a_day_and_a_reference(delivered: Shop, receipt: bytes) -> None:
