@@ -230,7 +230,11 @@ def test_a_key_is_made_listed_and_retired(keys: Keys, tmp_path: Path, capsys: py
     keys("list", "--json")
     document = json.loads(capsys.readouterr().out)
     assert [(one["keyid"], one["counts"]) for one in document["signers"]] == [(key.keyid, False)]
-    assert document["thresholds"] == {"sign": {"steward": 1, "compliance": 1}, "receipt": {"compliance": 1}}
+    one = {"steward": 1}
+    assert document["thresholds"] == {
+        "sign": {**one, "compliance": 1}, "receipt": {"compliance": 1}, "approve": {**one, "compliance": 1},
+        "contract": one, "deliver": one, "withdraw": one,
+    }  # fmt: skip
 
 
 def test_a_signature_of_today_counts_with_a_key_of_today(keys: Keys, tmp_path: Path) -> None:
