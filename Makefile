@@ -56,6 +56,7 @@ bench: setup  ## Measure on small inputs, in a few minutes
 	$(BIN)/python tests/bench/cohort_speed.py
 	$(BIN)/python tests/bench/release_scale.py
 	$(BIN)/python tests/bench/registry_speed.py --products 200 --events 20000
+	$(BIN)/python tests/bench/delivery_speed.py --megabytes 400 --slides 200000
 	$(BIN)/python tests/bench/deid_speed.py --repeat 3
 	$(BIN)/python tests/bench/verify_speed.py --identifiers 500000 --megabytes 8
 	$(BIN)/python tests/bench/files_speed.py --megabytes 200 --repeat 2
@@ -75,6 +76,7 @@ bench-full: setup  ## Measure at the size of an archive, in an hour
 	$(BIN)/python tests/bench/cohort_speed.py --slides 14000000 --repeat 2
 	$(BIN)/python tests/bench/release_scale.py --slides 2800000
 	$(BIN)/python tests/bench/registry_speed.py
+	$(BIN)/python tests/bench/delivery_speed.py --megabytes 400 --slides 200000
 	$(BIN)/python tests/bench/verify_speed.py --peers
 	$(BIN)/python tests/bench/deid_speed.py --repeat 9 $(if $(PATHCURATE_REAL_DATA),--foreign $(PATHCURATE_REAL_DATA)/deid_text)
 	$(BIN)/python tests/bench/files_speed.py

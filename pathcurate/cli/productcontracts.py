@@ -73,7 +73,7 @@ def apply_command(session: Session, release: str, file: Path) -> None:
 def review_command(session: Session, contract: str) -> None:
     """Compare an application with the policy, and keep the result.
 
-    CONTRACT is its id, or the beginning of one that no other has.
+    CONTRACT is its id, or PRODUCT-RECIPIENT where that is one alone.
 
     \b
     Example:
@@ -99,8 +99,8 @@ def approve_command(
 ) -> None:
     """Approve an application, as steward or as compliance officer.
 
-    CONTRACT is its id, or the beginning of one that no other has. trust.yaml says how many must sign. A use that the policy
-    does not allow is approved by nobody (exit code 13).
+    CONTRACT is its id, or PRODUCT-RECIPIENT where that is one alone. trust.yaml says how many must sign. A use that
+    the policy does not allow is approved by nobody (exit code 13).
 
     \b
     Example:
@@ -122,7 +122,7 @@ def approve_command(
 def reject_command(session: Session, contract: str, reason: str) -> None:
     """Say no to an application.
 
-    CONTRACT is its id, or the beginning of one that no other has.
+    CONTRACT is its id, or PRODUCT-RECIPIENT where that is one alone.
 
     \b
     Example:
@@ -154,7 +154,7 @@ def contract_command(
 ) -> None:  # fmt: skip
     """Write the terms of an approved application, and sign them.
 
-    CONTRACT is its id, or the beginning of one that no other has. The terms (agreement.json, and the same as an ODRL
+    CONTRACT is its id, or PRODUCT-RECIPIENT where that is one alone. The terms (agreement.json, and the same as an ODRL
     Agreement) name the digest of the release; they are for nothing else.
 
     \b
@@ -222,7 +222,7 @@ def accept_command(
 def activate_command(session: Session, contract: str, acceptance: Path | None) -> None:
     """Bring a contract into force: its recipient has signed.
 
-    CONTRACT is its id, or the beginning of one that no other has. Without --acceptance one that was suspended with its
+    CONTRACT is its id, or PRODUCT-RECIPIENT where that is one alone. Without --acceptance one that was suspended with its
     release goes on.
 
     \b
@@ -246,7 +246,7 @@ def activate_command(session: Session, contract: str, acceptance: Path | None) -
 def terminate_command(session: Session, contract: str, reason: str) -> None:
     """End a contract: what was delivered is to be destroyed.
 
-    CONTRACT is its id, or the beginning of one that no other has.
+    CONTRACT is its id, or PRODUCT-RECIPIENT where that is one alone.
 
     \b
     Example:
@@ -270,7 +270,7 @@ def terminate_command(session: Session, contract: str, reason: str) -> None:
 def contracts_command(session: Session, contract: str | None) -> int:
     """List contracts, or show one and what it lacks.
 
-    CONTRACT is its id, or the beginning of one that no other has. Exit code 4 if its papers were changed.
+    CONTRACT is its id, or PRODUCT-RECIPIENT where that is one alone. Exit code 4 if its papers were changed.
 
     \b
     Example:

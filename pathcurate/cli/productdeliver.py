@@ -46,7 +46,7 @@ def deliver_command(
 ) -> None:  # fmt: skip
     """Deliver what a contract is for.
 
-    CONTRACT is its id, or as much of its beginning as no other has.
+    CONTRACT is its id, or PRODUCT-RECIPIENT where that is one alone.
     Tables, texts and proven copies of the slide files, in codes of the recipient's own, go into volumes that only the
     recipient can open, with lists that `sha256sum -c` or a PowerShell script alone can check. A run that was cut off goes
     on where it stopped. Slides in cold storage are listed first, to be called back.
@@ -201,7 +201,7 @@ def deliveries_command(session: Session, delivery: str | None) -> None:
 def acknowledge_command(session: Session, delivery: str, receipt: Path) -> None:
     """Keep the receipt that the recipient has signed.
 
-    DELIVERY is its id, or as much of its beginning as no other has. The receipt counts only with the key that the contract
+    DELIVERY is its id, or PRODUCT-RECIPIENT where that is one alone. The receipt counts only with the key that the contract
     names, and of what was delivered.
 
     \b
@@ -225,7 +225,7 @@ def acknowledge_command(session: Session, delivery: str, receipt: Path) -> None:
 def settle_command(session: Session, delivery: str, reference: str, amount: str | None, day: datetime | None) -> None:
     """Keep that a delivery was paid for.
 
-    DELIVERY is its id, or as much of its beginning as no other has.
+    DELIVERY is its id, or PRODUCT-RECIPIENT where that is one alone.
 
     \b
     Example:

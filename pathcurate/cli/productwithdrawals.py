@@ -224,7 +224,7 @@ def purge_command(
 def attest_command(session: Session, delivery: str, attestation: Path) -> None:
     """Keep a recipient's statement of a deletion.
 
-    It says that what was withdrawn is deleted. DELIVERY is its id, or as much of its beginning as no other has. The
+    It says that what was withdrawn is deleted. DELIVERY is its id, or PRODUCT-RECIPIENT where that is one alone. The
     statement must be signed with the key that the contract names, and be of this delivery and of the contract's feed. If all
     of it was deleted, the delivery ends.
 
