@@ -76,7 +76,7 @@ bench-full: setup  ## Measure at the size of an archive, in an hour
 	$(BIN)/python tests/bench/cohort_speed.py --slides 14000000 --repeat 2
 	$(BIN)/python tests/bench/release_scale.py --slides 2800000
 	$(BIN)/python tests/bench/registry_speed.py
-	$(BIN)/python tests/bench/delivery_speed.py --megabytes 400 --slides 200000
+	$(BIN)/python tests/bench/delivery_speed.py --megabytes 2000
 	$(BIN)/python tests/bench/verify_speed.py --peers
 	$(BIN)/python tests/bench/deid_speed.py --repeat 9 $(if $(PATHCURATE_REAL_DATA),--foreign $(PATHCURATE_REAL_DATA)/deid_text)
 	$(BIN)/python tests/bench/files_speed.py
