@@ -20,6 +20,7 @@ from pathcurate.scrubbers.text.namewords import (
     pinyin_of,
     surname_length,
 )
+from pathcurate.scrubbers.text.scripts import find_foreign_names
 from pathcurate.text.beginnings import Searched
 
 # Of 小 and a surname many are words (骨小梁, 小叶): these are none, the others only behind some signs.
@@ -40,7 +41,7 @@ _FILE = Searched(rf"_(?<=[0-9]_)(?P<name>(?=[a-z]{{5,16}}[_.]){PINYIN}{{2,4}})(?
 _LOGIN_BEFORE = re.compile("(?<![A-Za-z0-9])[a-z]{4,16}$")
 _EDGES, _CELLS = frozenset(" \t|\n:,;、/(。"), frozenset(" \t|\n")
 _RELATIVE = Searched(r"[父母夫妻兄弟姐妹子女媳婿舅姨叔伯姑爷](?:亲)?[: ]?(?=[^\x00-\x7f])")
-_BEFORE_RELATIVE = re.compile(r"(?:[,;:。、(\n\t \])】〗」|]|先生|女士|之|^)其?$")
+_BEFORE_RELATIVE = re.compile(r"(?:[,;:。、(\n\t \])】〗」|]|先生|女士|之|(?:患者|病人|患儿|产妇|死者)的|^)其?$")
 _INITIALS = Searched(r"(?:缩写|首字母|简拼|拼音)[为是:( ]{0,3}(?P<name>[A-Z]{2,4})(?![A-Za-z0-9])")
 _BRACKET = Searched(rf"\((?:(?=[A-Z][A-Za-z]+[ ,-])|(?P<in>[{HAN}]{{2,4}})[),])")
 _HAN_BEFORE = re.compile(rf"(?<![{HAN}{DOTS}])[{HAN}{DOTS}]{{2,12}}(?=[ ]?$)")
@@ -128,6 +129,7 @@ def find_placed_names(normal: str) -> Iterator[Removal]:
     for found in places.signed.finditer(normal):
         yield from _signers(normal, found)
     yield from find_short_names(normal)
+    yield from find_foreign_names(normal)
     if "氏" in normal:
         for found in places.clan.finditer(normal):
             yield _removal(normal, *found.span(), Kind.PERSON, "clan.person")

@@ -33,6 +33,8 @@ _SAID = (
 )
 _LAST_LINE = re.compile(rf"\n[ —-]{{0,4}}(?P<name>[{HAN}])[ 。]{{0,2}}\s*\Z")
 _LONGEST_LAST_LINE = 16
+# Three consonants that are a test, not somebody's initials.
+_TESTS = "TCT|LCT|PCR|NGS|H[BCPS]V|CMV|LDH|PTH|HCG|CRP|FDG|LBC|SCC|MRD|CNB|FNB|WBC|RBC|PLT"
 _LATIN_GIVEN = Searched(
     rf"[秘师生员医者由请@士托找叫问](?P<name>[A-Z][a-z]{{2,11}})(?=[ ]?[,;。、)/\n]|$|{_SAID}|{_ROLES}|[ ]?#?[0-9]{{4}})"
 )
@@ -79,6 +81,7 @@ def short_patterns() -> _Short:
     single, rare, given, sounds = (
         "".join(sorted(signs)) for signs in (lists.single, lists.single - lists.common, lists.given, lists.sounds)
     )
+    signs = "".join(sorted(lists.single - lists.common - _THINGS - _OFTEN_WORDS))
     ends = r"(?=[ ]?(?:[,。;:、)/\n]|$)"
     return _Short(
         called=Searched(
@@ -106,6 +109,10 @@ def short_patterns() -> _Short:
             Searched(rf"[0-9]:[0-5][0-9][ ]?[,、 ][ ]?(?P<name>[{rare}])(?=[)。\n]|$)"),
             Searched(rf"(?:—{{1,2}}|--)[ ]?(?P<name>[{rare}])(?=[ ]?[,。\n]|[ ]{{1,2}}[0-9]|$)"),
             Searched(rf"\|[ ]?(?P<name>[{rare}])(?=[ ]?(?:\n|$))"),
+            Searched(rf"。[ ]?(?P<name>[{signs}])(?=\n)"),
+            Searched(
+                rf"\((?P<name>(?!{_TESTS})[B-DF-HJ-NP-TW-Z]{{3}})[ ](?=[0-9]{{1,4}}([-./])[0-9]{{1,2}}\2[0-9]{{1,4}}\))"
+            ),
         ),
         together=Searched(rf"[{single}](?:[、和与及][{single}]){{1,3}}(?=[二两三四][人位])"),
         of_people=Searched(

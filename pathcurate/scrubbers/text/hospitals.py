@@ -53,8 +53,8 @@ _OF_A_PLACE = Searched(
 """A place and what is treated there: 县妇幼, 省肿瘤."""
 _OF_THE_PLACE = Searched(
     r"(?:[转到赴送往](?:去|到|至|诊)?|(?<=[,。;(\n]))(?P<v>[省市县区](?:儿|妇幼|肿瘤|胸科|口腔|传染病?|结核|中医|人民|立|"
-    r"附|职防|血液|眼科|骨科|"
-    r"[一二三四五六]))(?=[,。:;)\n]|转[来入诊]|会诊|病理|那边|已|的|[一-鿿]{1,4}科|$)"
+    r"附|职防|血液|眼科|骨科|医(?![保药学疗师生院务护])|"
+    r"[一二三四五六]))(?=[,。:;)\n]|转[来入诊]|会诊|病理|那边|已|的|[一-鿿]{1,4}科|[一-鿿]{2}室|$)"
 )
 """The same where somebody is sent to or comes from: 转省儿."""
 # Words that stand before a hospital's name and are no part of it; a character that names begin with is none: 和 in 和平医院.
