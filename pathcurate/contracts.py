@@ -5,64 +5,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pathcurate.model.annotation import ANNOTATIONS
-from pathcurate.model.case import CASES
+from pathcurate.model.catalog import CATALOG_TABLES
 from pathcurate.model.column import Table
 from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES
 from pathcurate.model.deidfile import DEID_FILES, RECEIPT_JSON_SCHEMA
-from pathcurate.model.diagnosis import DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS
-from pathcurate.model.event import EVENTS
-from pathcurate.model.finding import FINDINGS
-from pathcurate.model.labelreview import LABEL_REVIEWS
-from pathcurate.model.link import LINK_DECISIONS, LINKS
-from pathcurate.model.linkquality import LINK_RUNS
 from pathcurate.model.manifest import MANIFEST_JSON_SCHEMAS
-from pathcurate.model.material import MATERIALS, SCANNER_INDEX
-from pathcurate.model.permission import PERMISSIONS
-from pathcurate.model.person import IDENTITIES, MERGES, PERSONS
-from pathcurate.model.question import LINK_QUESTIONS
-from pathcurate.model.report import REPORTS
-from pathcurate.model.series import SERIES
-from pathcurate.model.slide import ARRIVALS, FILES, SLIDE_KEYS, SLIDES
-from pathcurate.model.source import SOURCE_ROWS, SOURCES
-from pathcurate.model.text import SCRUBBED_TEXTS, TEXT_DECISIONS, TEXT_TABLES
-from pathcurate.model.textreview import TEXT_REVIEWS
-from pathcurate.model.waiver import WAIVERS
+from pathcurate.model.text import TEXT_TABLES
 from pathcurate.recipeschema import part_schema, recipe_schema
 from pathcurate.storage import write_bytes
-
-_CATALOG = (
-    SLIDES,
-    SLIDE_KEYS,
-    ARRIVALS,
-    SERIES,
-    FILES,
-    REPORTS,
-    DIAGNOSES,
-    IHC_RESULTS,
-    REPORT_CONCEPTS,
-    EVENTS,
-    MATERIALS,
-    SCANNER_INDEX,
-    ANNOTATIONS,
-    MERGES,
-    SOURCES,
-    SOURCE_ROWS,
-    PERSONS,
-    IDENTITIES,
-    CASES,
-    PERMISSIONS,
-    LINKS,
-    LINK_DECISIONS,
-    LINK_QUESTIONS,
-    LINK_RUNS,
-    SCRUBBED_TEXTS,
-    TEXT_DECISIONS,
-    TEXT_REVIEWS,
-    LABEL_REVIEWS,
-    FINDINGS,
-    WAIVERS,
-)
 
 
 def contracts() -> dict[str, bytes]:
@@ -71,7 +21,7 @@ def contracts() -> dict[str, bytes]:
         "recipe-v1.schema.json": recipe_schema(),
         "recipe-part-v1.schema.json": part_schema(),
         **{f"manifest-{name.rpartition('/')[2]}.schema.json": schema for name, schema in MANIFEST_JSON_SCHEMAS.items()},
-        **{f"catalog/{table.name}.json": _contract(table) for table in _CATALOG},
+        **{f"catalog/{table.name}.json": _contract(table) for table in CATALOG_TABLES},
         **{f"deid/{name}.json": _contract(table) for name, table in DEID_TABLES.items()},
         **{f"criteria/{name}.json": _contract(table) for name, table in CRITERIA_TABLES.items()},
         f"files/{DEID_FILES.name}.json": _contract(DEID_FILES),

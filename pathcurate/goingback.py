@@ -128,7 +128,8 @@ def _catalog_digest(directory: Path, states: Mapping[str, int]) -> str:
     """
     catalog = Catalog(directory, states)
     found = {table.name: catalog.snapshot(table) for table in INPUTS if table is not PERMISSIONS}
-    return sha256_text(canonical_json({name: list(one.parts) if one else [] for name, one in found.items()}))
+    named = {name: list(one.committed_as or one.parts) if one else [] for name, one in found.items()}
+    return sha256_text(canonical_json(named))
 
 
 def erasures_since(workspace: Workspace, when: datetime) -> int:

@@ -1,7 +1,8 @@
 """The one door to Parquet: Arrow schemas from column declarations, deterministic files, and the append-only catalog.
 
 A catalog table is a directory of part files and a log of snapshots. A snapshot lists its parts in order; a later part's
-row replaces an earlier one with the same key. Parts and snapshots are never changed, so any earlier state can be read again.
+row replaces an earlier one with the same key. Parts are never changed, and a snapshot's rows neither, so any earlier state
+can be read again; :mod:`pathcurate.compaction` gives the newest one fewer parts.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ from pathcurate.model.column import Column, Table, Type
 from pathcurate.storage import create_exclusively, private_directory, replacing, write_bytes
 
 _MADE_OF = "_made_of.json"
-_GROUP_ROWS = 1 << 15
+GROUP_ROWS = 1 << 15
 """Rows of a row group in the catalog: few enough that a single row is read quickly."""
 ARROW_TYPES: dict[Type, pa.DataType] = {
     Type.STRING: pa.string(),
@@ -130,6 +131,7 @@ class Snapshot:
         schema_version: version of the table's declaration.
         note: what a derived table was made of, and a digest of its rows.
         adding: parts none of whose keys an earlier part has.
+        committed_as: the parts that it had first, if it was compacted since; they tell this catalog from another.
     """
 
     number: int
@@ -139,6 +141,7 @@ class Snapshot:
     schema_version: int
     note: Mapping[str, str]
     adding: tuple[str, ...] = ()
+    committed_as: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +347,7 @@ class Catalog:
         ):
             for batch in batches:
                 if batch.num_rows:
-                    writer.write_table(pa.Table.from_batches([batch], schema=schema), row_group_size=_GROUP_ROWS)
+                    writer.write_table(pa.Table.from_batches([batch], schema=schema), row_group_size=GROUP_ROWS)
         # Rows that come in the same batches are the same bytes.
         with (folder / name).open("rb") as file:
             content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
@@ -410,7 +413,7 @@ class Catalog:
         before = self.snapshot(table)
         number = before.number + 1 if before else 1
         name = f"part-{number:08d}-{secrets.token_hex(4)}.parquet"
-        write_parquet(folder / name, data, mode=0o600, group_rows=_GROUP_ROWS)
+        write_parquet(folder / name, data, mode=0o600, group_rows=GROUP_ROWS)
         self._log(table, number, operation, (*parts, name), {}, (*adding, name) if only_adds else adding)
 
     def _log(
@@ -451,8 +454,10 @@ def read_snapshot(path: Path) -> Snapshot:
     try:
         entry = json.loads(path.read_bytes())
         datetime.fromisoformat(entry["at"])
-        parts, note, adding = tuple(entry["parts"]), entry.get("note", {}), tuple(entry.get("adding", ()))
-        return Snapshot(entry["number"], entry["at"], entry["operation"], parts, entry["schema_version"], dict(note), adding)
+        return Snapshot(
+            entry["number"], entry["at"], entry["operation"], tuple(entry["parts"]), entry["schema_version"],
+            dict(entry.get("note", {})), tuple(entry.get("adding", ())), tuple(entry.get("committed_as", ())),
+        )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError):
         raise InputOutputError(
             f"snapshot {path.name} of catalog table {path.parent.parent.name} is damaged",

@@ -375,8 +375,8 @@ def _run_everything(workspace: Path, inputs: Path, run: Run) -> Corpus:
         ("recipe", "explain", recipe, "--lang", "zh", "--sql"), ("codelist", "check", recipe),
         ("recipe", "explain", recipe, "--case", f"@{inputs}/number.txt", "--to-review"), ("recipe", "diff", recipe, told),
         ("cohort", recipe, "--raw-counts"), ("cohort", recipe, "--as-of", "canary", "--dry-run"),
-        ("cohort", recipe, "--sample", "3"), ("catalog", "check"), ("catalog", "expire", "--keep", "400d"),
-        ("materials", "pull", "canary", "--to-review"),
+        ("cohort", recipe, "--sample", "3"), ("catalog", "check"), ("catalog", "compact"),
+        ("catalog", "expire", "--keep", "400d"), ("materials", "pull", "canary", "--to-review"),
         ("manifest", "build", recipe), ("manifest", "verify", release), ("manifest", "list"), ("manifest", "show", release),
         ("manifest", "verify", release, "--partial"),
         *(

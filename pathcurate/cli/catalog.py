@@ -60,6 +60,39 @@ def expire_command(session: Session, *, keep: str, yes: bool) -> None:
     session.show(document, lines)
 
 
+@command.command("compact")
+@common_options
+def compact_command(session: Session) -> None:
+    """Merge the small files that every night adds into few.
+
+    What is in the tables, the earlier states and all that was made of them stay as they are; only reading becomes quicker.
+    Files that earlier states need stay too, until `catalog expire` lets these go. A table of few files is left alone.
+
+    \b
+    Example:
+      pathcurate catalog compact
+    """
+    from dataclasses import asdict
+
+    from pathcurate import __version__
+    from pathcurate.compaction import compact
+    from pathcurate.vault import append_event
+
+    with session.locked("catalog compact") as workspace:
+        done = compact(workspace.catalog)
+        if done:
+            facts: dict[str, str | int] = {
+                "tables": len(done), "version": __version__,
+                "files": sum(one.parts_before - one.parts_after for one in done),
+            }  # fmt: skip
+            append_event(workspace.vault, session.actor, "catalog compact", facts)
+    lines = [
+        f"  {one.table}: {counted(one.parts_before, 'file')} are now {one.parts_after:,}, {counted(one.rows, 'row')} written"
+        for one in done
+    ]
+    session.show({"tables": [asdict(one) for one in done]}, lines or ["every table has few files already"])
+
+
 @command.command("check")
 @common_options
 def check_command(session: Session) -> int:
