@@ -1,9 +1,10 @@
-"""The family of registries: where releases, contracts and deliveries are entered, and their history is kept."""
+"""The family of registries: where releases, contracts and deliveries are entered, and where releases are listed."""
 
 import builtins
 from collections.abc import Sequence
 from typing import Protocol
 
+from pathcurate.model.dataspace import Listing, Offering
 from pathcurate.model.lifecycle import Machine
 from pathcurate.model.product import Command, Entry, Event, Opened, Step, Subject
 
@@ -67,3 +68,36 @@ class Registry(Protocol):
 
     def verify(self) -> builtins.list[str]:
         """What was changed outside of this program, as sentences; empty if nothing was."""
+
+
+class Space(Protocol):
+    """A data space's door: where a release on offer is listed, for others to find and to negotiate for."""
+
+    def look(self, offering: Offering) -> Listing | None:
+        """What is listed there of a version; None if nothing, or only parts that nobody can see.
+
+        Raises:
+            DigestMismatchError: its name is taken by something with other content.
+            InputOutputError: it does not answer, or not as its interface says.
+        """
+
+    def publish(self, offering: Offering) -> Listing:
+        """List a version; again changes nothing. It is listed whole, or nobody can see anything of it.
+
+        Raises:
+            DigestMismatchError: its name is taken by something with other content.
+            DisclosureRefusedError: the connector would not enforce a term of the policy.
+            InputOutputError: it does not answer, refuses, or not as its interface says.
+            VaultError: it does not take the key.
+        """
+
+    def retract(self, listing: Listing) -> builtins.list[str]:
+        """Take a version off: nobody can begin to negotiate for it.
+
+        Returns:
+            What stays there, and why, a sentence each.
+
+        Raises:
+            InputOutputError: as of :meth:`publish`.
+            VaultError: it does not take the key.
+        """
