@@ -1,4 +1,4 @@
-"""Files that pathcurate ships beside its code: recipes and schemas."""
+"""Files that pathcurate ships beside its code: recipes, schemas and the manual."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ _PACKAGE = Path(__file__).parent
 
 
 def shipped(name: str) -> Path:
-    """A shipped directory: inside the package where it was installed, beside it in a checkout.
+    """A shipped directory or file: inside the package where it was installed, beside it in a checkout.
 
     Args:
-        name: ``recipes`` or ``schemas``.
+        name: ``recipes``, ``schemas`` or ``README.md``.
     """
     installed = _PACKAGE / name
-    return installed if installed.is_dir() else _PACKAGE.parent / name
+    return installed if installed.exists() else _PACKAGE.parent / name

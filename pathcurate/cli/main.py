@@ -44,8 +44,10 @@ _COMMANDS = {
     "find": "pathcurate.cli.find",
     "forget": "pathcurate.cli.forget",
     "run": "pathcurate.cli.run",
+    "docs": "pathcurate.cli.docs",
+    "completion": "pathcurate.cli.docs:completion_command",
 }
-"""Command to module, in the order in which a new user meets them."""
+"""Command to module, and the command's name there if it is not ``command``, in the order in which a new user meets them."""
 
 
 class _Commands(click.Group):
@@ -57,8 +59,8 @@ class _Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """One command."""
-        module = _COMMANDS.get(cmd_name)
-        return getattr(import_module(module), "command") if module else None  # noqa: B009  a name common to all modules
+        module, _, name = _COMMANDS.get(cmd_name, "").partition(":")
+        return getattr(import_module(module), name or "command") if module else None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
