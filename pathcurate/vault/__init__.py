@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -30,6 +31,8 @@ FINGERPRINT_FILE = "fingerprint"
 SWITCH = "switch"
 """Files of a rotation that is decided: they replace those of their names, the key last."""
 _NO_EVENT = "0" * 64
+_BLOCK = 1 << 14
+"""Bytes of the audit trail that are read at least, from its end."""
 _GOES_OUT = ("deid", "cohorts", "releases", "requests", "products")
 
 
@@ -192,10 +195,10 @@ def append_event(
     with os.fdopen(handle, "r+b") as trail:
         # A lock of its own: reading commands write here too, without holding the workspace.
         fcntl.flock(trail, fcntl.LOCK_EX)
-        lines = _whole_lines(trail.read())
-        trail.truncate(sum(len(line) + 1 for line in lines))
+        whole, ending = _ending(trail)
+        trail.truncate(whole)
         trail.seek(0, os.SEEK_END)
-        last = _last_digest(lines)
+        last = _last_digest(ending)
         head = _read_head(directory)
         event = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -265,6 +268,17 @@ class _Last:
 
     digest: str
     previous: str | None
+
+
+def _ending(trail: BinaryIO) -> tuple[int, list[bytes]]:
+    """Bytes of all whole lines, and the last of these lines (none if there is none): a trail of years is not read whole."""
+    end = trail.seek(0, os.SEEK_END)
+    start, content = end, b""
+    while start and content.count(b"\n") < 2:  # noqa: PLR2004  the last whole line lies between two ends of lines
+        start = max(0, start - max(_BLOCK, len(content)))
+        trail.seek(start)
+        content = trail.read(end - start)
+    return start + content.rfind(b"\n") + 1, _whole_lines(content)[-1:]
 
 
 def _whole_lines(content: bytes) -> list[bytes]:

@@ -9,10 +9,12 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from pathcurate import errors
+from pathcurate import vault as vaults
 from pathcurate.errors import PathcurateError, VaultError
 from pathcurate.vault import KEY_BYTES, append_event, broken_event, create_vault, open_vault
 
@@ -291,6 +293,49 @@ from pathcurate.vault import append_event
 for number in range(25):
     append_event(Path(sys.argv[1]), sys.argv[2], "find", {"number": number})
 """
+
+
+@pytest.mark.parametrize("events", [0, 1, 2, 30])
+@pytest.mark.parametrize("longest", [1, 60, 5_000])
+@pytest.mark.parametrize("cut", [b"", b"half a li"])
+def test_an_event_continues_a_trail_of_any_length(directory: Path, events: int, longest: int, cut: bytes) -> None:
+    trail = directory / "audit.jsonl"
+    for number in range(events):
+        append_event(directory, "li", "find", {"text": "x" * (number * longest)})
+    before = trail.read_bytes() if events else b""
+    directory.mkdir(exist_ok=True)
+    trail.write_bytes(before + cut)
+    append_event(directory, "li", "find", {"cases": 1})
+    assert trail.read_bytes().startswith(before)
+    assert trail.read_bytes().count(b"\n") == events + 1
+    assert broken_event(directory) is None
+
+
+def test_a_trail_of_years_is_not_read_to_add_to_it(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        append_event(directory, "li", "find", {"cases": 1})
+    trail = directory / "audit.jsonl"
+    line = trail.read_bytes().splitlines(keepends=True)[-1]
+    trail.write_bytes(line * 200_000)
+    sizes: list[int] = []
+    ending = vaults._ending
+    monkeypatch.setattr(vaults, "_ending", lambda file: ending(_Counting(file, sizes)))
+    append_event(directory, "li", "find", {"cases": 1})
+    assert 0 < sum(sizes) < 1 << 17
+
+
+class _Counting:
+    """A file that keeps how much was read of it."""
+
+    def __init__(self, file: BinaryIO, sizes: list[int]) -> None:
+        self._file, self._sizes = file, sizes
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def read(self, size: int) -> bytes:
+        self._sizes.append(size)
+        return self._file.read(size)
 
 
 def test_many_processes_write_one_trail(directory: Path) -> None:
