@@ -274,7 +274,7 @@ def _ending(trail: BinaryIO) -> tuple[int, list[bytes]]:
     """Bytes of all whole lines, and the last of these lines (none if there is none): a trail of years is not read whole."""
     end = trail.seek(0, os.SEEK_END)
     start, content = end, b""
-    while start and content.count(b"\n") < 2:  # noqa: PLR2004  the last whole line lies between two ends of lines
+    while start and content.count(b"\n") < 2:
         start = max(0, start - max(_BLOCK, len(content)))
         trail.seek(start)
         content = trail.read(end - start)
