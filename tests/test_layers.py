@@ -11,7 +11,7 @@ import pathcurate
 
 FLOORS = {
     6: {"__main__"},
-    5: {"cli"},
+    5: {"cli", "api"},
     4: {
         "annotations", "scan", "reports", "events", "permissions", "link", "concepts", "deid", "describe", "cohort",
         "manifest", "validate", "evaluate", "copies", "exporting",

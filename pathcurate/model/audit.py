@@ -2,6 +2,7 @@
 
 IDENTIFIED = {
     "find": "a case with its patients, reports and slides",
+    "api table": "a table of the catalog, read from Python",
     "link review export": "labels and reports of slides, on a page to review",
     "deid review export": "reports, on a page to review",
     "labels review export": "reports, on a page to review",
