@@ -237,6 +237,11 @@ def commitment_key(key: bytes, product_name: str) -> bytes:
     return _derive(key, f"commitments\x1f{product_name}")
 
 
+def sealed_key(key: bytes, product_name: str, version: str) -> bytes:
+    """The key of the labels that one version of a sealed product withholds; see :mod:`pathcurate.sealing`."""
+    return _derive(key, f"sealed labels\x1f{len(product_name)}\x1f{product_name}\x1f{version}")
+
+
 def moved_between(source: Layer, target: Layer, patient_code: str) -> int:
     """Days to add to a day of one layer to have it in another.
 

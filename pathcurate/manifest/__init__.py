@@ -31,6 +31,8 @@ from pathcurate.manifest.contents import Built, Contents, ReleaseTable
 from pathcurate.manifest.evaluation import narrowed, write_suppressed
 from pathcurate.manifest.gathering import Said, describe, published, thumbnails
 from pathcurate.manifest.hashing import digests_by
+from pathcurate.manifest.sealed import Withheld, withheld
+from pathcurate.manifest.separation import KIND, demand_separate, members_of
 from pathcurate.manifest.sourcing import counts_by_site, demand_authorised, state_sources
 from pathcurate.manifest.withdrawn import demand_not_withdrawn
 from pathcurate.manifest.written import footer, table_entry, write_lists, write_table, write_text
@@ -38,6 +40,7 @@ from pathcurate.metadata import documents
 from pathcurate.metadata.jsontext import json_text
 from pathcurate.metadata.rendered import load_forms
 from pathcurate.model.attrition import COHORT_FILE
+from pathcurate.model.benchmark import SEPARATION_PATH
 from pathcurate.model.deidentified import TOP_AGE
 from pathcurate.model.description import URN
 from pathcurate.model.diff import Difference
@@ -51,7 +54,7 @@ from pathcurate.recipefile import RecipeSource
 from pathcurate.releases import Release, list_releases, read_release, verify_release, version_key
 from pathcurate.roles import shared_directory
 from pathcurate.storage import sync_tree
-from pathcurate.vault import append_event, open_vault
+from pathcurate.vault import Vault, append_event, open_vault
 from pathcurate.verification import demand_seal
 from pathcurate.withdrawals.feed import has_left, product_feed, read_feed
 from pathcurate.workspace import Workspace
@@ -103,8 +106,8 @@ def build(
     Raises:
         UsageError: the product file is not of its form, or of another product.
         DisclosureRefusedError: no permission list is configured and ``no_permissions`` is not given, a row is of a site
-            without a valid authorisation or of somebody who has withdrawn, a criterion tells a true value, or the profile's
-            k cannot be reached.
+            without a valid authorisation or of somebody who has withdrawn, or shares somebody with a sealed evaluation (a
+            sealed one: with another), a criterion tells a true value, or the profile's k cannot be reached.
         PlanIncompleteError: the cohort is missing, of another recipe, or older than the de-identified tables.
         VersionError: the version exists with other content or without the list by SM3 that is asked for, or is too small a
             step for what changed since the one before.
@@ -135,7 +138,10 @@ def build(
     by_site = counts_by_site(workspace, recipe, built.released)
     demand_authorised(workspace, today, by_site)
     demand_not_withdrawn(workspace, recipe, built.released)
-    draft = _draft(workspace, _said(workspace, source, cohort), built)
+    members = members_of(workspace, recipe, built.released, vault.key)
+    separation = demand_separate(workspace, vault, members)
+    hidden = withheld(workspace, recipe, built.released, vault.key)
+    draft = _draft(workspace, _said(workspace, source, cohort), built, _Hidden(vault, hidden, separation))
     parent = workspace.releases / recipe.name
     if (parent / recipe.version).exists():
         result = _found(parent / recipe.version, draft, sm3=sm3)
@@ -143,6 +149,7 @@ def build(
         since = _difference(workspace, draft)
         shown = thumbnails(draft.said, built, vault.key, pictures) if pictures is not None else {}
         result = BuildResult(_make(parent, draft, since, vault.key, shown, sm3=sm3), True, built.evaluation)
+    members.write(vault)
     state_sources(workspace, result.release, by_site, today, is_new=result.is_new)
     write_suppressed(workspace, recipe, built.suppressed)
     facts: dict[str, str | int] = {
@@ -195,6 +202,21 @@ def _lower(workspace: Workspace, name: str, version: str) -> list[Path]:
 
 
 @dataclass(frozen=True, slots=True)
+class _Hidden:
+    """What of a release stays with its holder.
+
+    Attributes:
+        vault: where.
+        withheld: labels of a sealed evaluation, None of any other release.
+        separation: what a sealed release says of whom it shares with others.
+    """
+
+    vault: Vault
+    withheld: Withheld | None
+    separation: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Draft:
     """A release before it is written.
 
@@ -202,20 +224,22 @@ class _Draft:
         workspace: it is made from.
         said: what others than its tables say of it.
         built: its tables and their evaluation.
+        hidden: what of it stays here.
         manifest: ``MANIFEST.json``, without what only the written files and the version before can tell.
     """
 
     workspace: Workspace
     said: Said
     built: Built
+    hidden: _Hidden
     manifest: Mapping[str, Any]
 
 
-def _draft(workspace: Workspace, said: Said, built: Built) -> _Draft:
+def _draft(workspace: Workspace, said: Said, built: Built, hidden: _Hidden) -> _Draft:
     recipe, cohort = said.source.recipe, said.cohort
     manifest = {
         "schema": MANIFEST_SCHEMA,
-        "kind": "manifest-only",
+        "kind": KIND if hidden.withheld is not None else "manifest-only",
         "product": recipe.name,
         "version": recipe.version,
         "urn": f"{URN}:{recipe.name}:{recipe.version}",
@@ -230,7 +254,7 @@ def _draft(workspace: Workspace, said: Said, built: Built) -> _Draft:
         "deid": built.evaluation.manifest(),
         "tool": {"name": "pathcurate", "version": __version__},
     }
-    return _Draft(workspace, said, built, manifest)
+    return _Draft(workspace, said, built, hidden, manifest)
 
 
 def _found(directory: Path, draft: _Draft, *, sm3: bool) -> BuildResult:
@@ -252,6 +276,8 @@ def _found(directory: Path, draft: _Draft, *, sm3: bool) -> BuildResult:
                 f"{there.name} {there.version} was built without {SM3_NAME}, and a release is never added to",
                 "Raise `version` in the recipe and build that one with --sm3.",
             )
+        if draft.hidden.withheld is not None:
+            draft.hidden.withheld.demand_same(draft.hidden.vault, there)
         return BuildResult(there, False, draft.built.evaluation)
     raise VersionError(
         f"{there.name} {there.version} exists with other content",
@@ -348,6 +374,8 @@ def _write(directory: Path, draft: _Draft, since: _Since | None, key: bytes, sho
         **dict(documents(description, load_forms(draft.workspace.root / "forms"))),
         "report.html": release_page(description),
     }
+    if draft.hidden.withheld is not None:
+        texts |= {**draft.hidden.withheld.write(draft.hidden.vault), SEPARATION_PATH: draft.hidden.separation}
     if said.product is not None:
         texts[PRODUCT_FILE] = said.product.decode()
     if said.labels is not None:

@@ -42,7 +42,10 @@ SEALED_LABELS = Table(
         Column("topic", Type.STRING, "What it is about, by which scores are told apart.", pattern=r"[^\x00-\x1f]{1,200}"),
     ),
 )  # fmt: skip
-"""The labels that a sealed product withholds. Text and whole numbers only, so that their digest is one of any writer."""
+"""The labels that a sealed product withholds, and by what scores are told apart."""
+COMMITTED: Final = ("unit_id", "truth", "days", "event")
+"""Columns that are committed to, and that are opened in the end. The others might undo what was made coarse in the release.
+Text and whole numbers only, so that their digest is one of any writer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from pathcurate.model.recipe.levels import DATES, LEVEL_VIEWS, UNIT_LEVELS
 from pathcurate.recipefile.conditions import Named
 from pathcurate.recipefile.criteria import COUNTED, Criteria, article
 from pathcurate.recipefile.faults import Fault
+from pathcurate.recipefile.sealedtask import SealedTask
 from pathcurate.yamlsource import KeyPath, did_you_mean
 
 _TEXTS: tuple[str, ...] = TextColumn.__args__  # type: ignore[attr-defined]
@@ -62,6 +63,7 @@ class Outcomes:
         for table, output in (self.recipe.tables or {}).items():
             yield from self._output(str(table), output, ("tables", str(table)))
         yield from self._quasi_identifiers()
+        yield from SealedTask(self.recipe).faults()
         yield from self._expected()
 
     # --- Labels ----------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ def _unused_labels(subject: Subject) -> Iterator[Hit]:
         named |= set(recipe.sample.balance.by if recipe.sample.balance is not None else ())
         named |= {name.lstrip("-") for cap in recipe.sample.per or () for name in cap.order or ()}
     expected = set(recipe.expect.not_empty or ()) if recipe.expect is not None else set()
+    named |= {recipe.sealed.label} if recipe.sealed is not None else set()
     for number, label in enumerate(recipe.labels):
         called = {label.name, *(name for table in recipe.outputs for name in recipe.label_column(label, table))}
         if not called & named and not set(label.classes or ()) & expected:

@@ -13,6 +13,7 @@ from pathcurate.recipewords.outcomes import (
     label_lines,
     output_lines,
     sample_lines,
+    sealed_lines,
     split_lines,
     text_lines,
 )
@@ -58,6 +59,8 @@ def explain(recipe: Recipe, language: Language = "en", *, files: Collection[str]
             *_joined(output_lines(sentences, table, output) for table, output in recipe.outputs.items()),
             *(text_lines(sentences, recipe.texts) if recipe.texts is not None else ()))),
         Passage(say("Disclosure", "披露控制"), tuple(disclosure_lines(sentences, recipe.disclosure))),
+        Passage(say("What is sealed", "封存内容"),
+                tuple(sealed_lines(sentences, recipe.sealed)) if recipe.sealed is not None else ()),
         Passage(say("What must be true in the end", "预期"),
                 tuple(expect_lines(sentences, recipe.expect)) if recipe.expect is not None else ()),
     )  # fmt: skip

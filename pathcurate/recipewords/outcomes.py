@@ -14,6 +14,7 @@ from pathcurate.model.recipe import (
     Output,
     Rows,
     Sample,
+    Sealed,
     Split,
     Where,
 )
@@ -185,6 +186,21 @@ def disclosure_lines(sentences: Sentences, disclosure: Disclosure) -> Iterator[s
     if disclosure.quasi_identifiers is not None:
         yield say("These count as quasi-identifiers too: {columns}.", "以下列也按准标识符处理：{columns}。",
                   columns=", ".join(disclosure.quasi_identifiers))  # fmt: skip
+
+
+def sealed_lines(sentences: Sentences, sealed: Sealed) -> Iterator[str]:
+    """What is withheld, and what models are asked."""
+    say = sentences.tongue
+    yield say("Label `{label}` does not go out: models are scored against it, and the release commits to it ({task}).",
+              "标签 `{label}` 不对外提供：用于对模型评分，发布时以带密钥摘要作出承诺（{task}）。",
+              label=sealed.label, task=say.word("tasks", sealed.task))  # fmt: skip
+    if sealed.positive is not None:
+        yield say("A score speaks for class {name}.", "分数越高越倾向于类别 {name}。", name=sealed.positive)
+    if sealed.order is not None:
+        yield say("Grades, from the lowest: {names}.", "等级由低到高：{names}。", names=", ".join(sealed.order))
+    if sealed.topic is not None:
+        yield say("Scores are also told by {column}.", "另按{column}分别给出成绩。", column=sentences.column(sealed.topic))
+    yield say("Nobody in it may be in another product that is not sealed.", "其中任何人都不得出现在其他未封存的产品中。")
 
 
 def expect_lines(sentences: Sentences, expect: Expect) -> Iterator[str]:

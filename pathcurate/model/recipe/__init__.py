@@ -44,6 +44,7 @@ from pathcurate.model.recipe.outcomes import (
     Nearest,
     Output,
     Sample,
+    Sealed,
     Split,
     TimeToEvent,
 )
@@ -51,8 +52,8 @@ from pathcurate.model.recipe.outcomes import (
 __all__ = [
     "LANGUAGE", "MOST_CRITERIA", "Alternative", "AnyOf", "Balance", "Between", "Cap", "Codelist", "Condition", "Criterion",
     "Disclosure", "Duration", "Exclusion", "Expect", "Has", "InCodelist", "Inclusion", "Index", "Label", "Level", "Match",
-    "Missing", "Nearest", "Output", "Parameter", "Range", "Recipe", "RowTable", "Rows", "Sample", "Scalar", "Split",
-    "TextColumn", "TimeToEvent", "Unit", "Where", "Window", "parse_date", "parse_duration",
+    "Missing", "Nearest", "Output", "Parameter", "Range", "Recipe", "RowTable", "Rows", "Sample", "Scalar", "Sealed",
+    "Split", "TextColumn", "TimeToEvent", "Unit", "Where", "Window", "parse_date", "parse_duration",
 ]  # fmt: skip
 
 MOST_CRITERIA = 50
@@ -170,6 +171,7 @@ class Recipe(Part):
         columns: what goes out, of the unit's table; ``split`` and labels too.
         tables: what goes out, table by table, instead of ``columns``.
         texts: which texts of the reports of its cases (or patients) go out too, scrubbed.
+        sealed: makes the release a sealed evaluation: its label stays with the holder.
         expect: what must be true of the cohort.
     """
 
@@ -209,6 +211,7 @@ class Recipe(Part):
     texts: Annotated[
         tuple[TextColumn, ...], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(unique)
     ] | None = None  # fmt: skip
+    sealed: Sealed | None = None
     expect: Expect | None = None
 
     _ignore_free_keys = model_validator(mode="before")(_without_free_keys)

@@ -261,6 +261,34 @@ class Output(Part):
     columns: Names
 
 
+class Sealed(Part):
+    """What a sealed evaluation asks: the label stays with the holder, and models are scored against it.
+
+    Attributes:
+        task: kind of answer: one of two classes, of several, a grade, a number, a time to an event, an answer of several.
+        label: name of the label that is withheld; every unit needs one (``if_missing: fail``).
+        positive: of a binary task the class that a score speaks for; of a label of `has`, ``yes`` unless it says ``no``.
+        order: of an ordinal task the classes from the lowest; without it they are in the order of the label.
+        topic: a column of the unit's table by which scores are also told; it need not go out.
+    """
+
+    model_config = ConfigDict(title="`sealed`")
+
+    task: Literal["binary", "multiclass", "ordinal", "regression", "survival", "choice"]
+    label: Slug
+    positive: Slug | None = None
+    order: Annotated[tuple[Slug, ...], Field(min_length=2), AfterValidator(unique)] | None = None
+    topic: Text | None = None
+
+    @model_validator(mode="after")
+    def _fits_its_task(self) -> Self:
+        if self.positive is not None and self.task != "binary":
+            raise fault(f"`positive` is for a binary task; this one is {self.task}", "positive")
+        if self.order is not None and self.task != "ordinal":
+            raise fault(f"`order` is for an ordinal task; this one is {self.task}", "order")
+        return self
+
+
 class Between(Part):
     """A least and a greatest number."""
 
