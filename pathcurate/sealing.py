@@ -46,9 +46,9 @@ _NONCE_BYTES = 12
 _LARGEST = 1 << 20
 """Bytes of the largest document that is read; a task with 200 classes has 40,000."""
 _HOW = (
-    "HMAC-SHA-256 under a key of 32 bytes, of the table digest of the labels: the sha256 of each row's canonical JSON (RFC "
-    "8785), sorted, the sha256 of each of 256 buckets by first byte, and the sha256 of these. The key and the labels stay "
-    "with the holder; whoever gets both can reckon it again."
+    "HMAC-SHA-256 under a key of 32 bytes, of the canonical JSON (RFC 8785) of what the labels are: number of rows, digest "
+    "of the schema, and table digest: the sha256 of each row's canonical JSON, sorted, the sha256 of each of 256 buckets by "
+    "first byte, and the sha256 of these. Key and labels stay with the holder; whoever gets both can reckon it again."
 )
 COMMITMENT_JSON_SCHEMA: Mapping[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -32,7 +32,7 @@ from pathcurate.manifest.evaluation import narrowed, write_suppressed
 from pathcurate.manifest.gathering import Said, describe, published, thumbnails
 from pathcurate.manifest.hashing import digests_by
 from pathcurate.manifest.sealed import Withheld, withheld
-from pathcurate.manifest.separation import KIND, demand_separate, members_of
+from pathcurate.manifest.separation import demand_separate, members_of
 from pathcurate.manifest.sourcing import counts_by_site, demand_authorised, state_sources
 from pathcurate.manifest.withdrawn import demand_not_withdrawn
 from pathcurate.manifest.written import footer, table_entry, write_lists, write_table, write_text
@@ -40,7 +40,7 @@ from pathcurate.metadata import documents
 from pathcurate.metadata.jsontext import json_text
 from pathcurate.metadata.rendered import load_forms
 from pathcurate.model.attrition import COHORT_FILE
-from pathcurate.model.benchmark import SEPARATION_PATH
+from pathcurate.model.benchmark import SEALED_KIND, SEPARATION_PATH
 from pathcurate.model.deidentified import TOP_AGE
 from pathcurate.model.description import URN
 from pathcurate.model.diff import Difference
@@ -239,7 +239,7 @@ def _draft(workspace: Workspace, said: Said, built: Built, hidden: _Hidden) -> _
     recipe, cohort = said.source.recipe, said.cohort
     manifest = {
         "schema": MANIFEST_SCHEMA,
-        "kind": KIND if hidden.withheld is not None else "manifest-only",
+        "kind": SEALED_KIND if hidden.withheld is not None else "manifest-only",
         "product": recipe.name,
         "version": recipe.version,
         "urn": f"{URN}:{recipe.name}:{recipe.version}",

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from pathcurate.errors import DisclosureRefusedError, InputOutputError
 from pathcurate.metadata.jsontext import json_text
+from pathcurate.model.benchmark import SEALED_KIND, SEPARATION_SCHEMA
 from pathcurate.model.link import LINKS
 from pathcurate.model.person import PERSONS
 from pathcurate.model.recipe import Recipe
@@ -32,8 +33,6 @@ from pathcurate.workspace import Workspace
 pc: Any = pyarrow.compute
 FOLDER = "members"
 """Below the vault."""
-SCHEMA = "https://pathcurate.example/schema/separation/1"
-KIND = "benchmark-sealed"
 _COLUMNS = ("person_id", "group_id", "slide_id")
 
 
@@ -105,7 +104,7 @@ def demand_separate(workspace: Workspace, vault: Vault, own: Members) -> str:
             )
     products = {other.product for other in compared}
     return json_text({
-        "schema": SCHEMA,
+        "schema": SEPARATION_SCHEMA,
         "how": "Persons, and groups of persons who may be one, of every release of this holder that is not sealed.",
         "releases": len(compared), "products": len(products), "shared_groups": 0,
     })  # fmt: skip
@@ -181,7 +180,7 @@ def _by_codes(workspace: Workspace, vault: Vault, release: Release) -> Members:
             ids = owners.filter(pc.is_in(codes, value_set=slides.combine_chunks()))["person_id"]
             found = pa.concat_tables([found, persons.filter(pc.is_in(persons["person_id"], value_set=pc.unique(ids)))])
     rows = found.append_column("slide_id", pa.nulls(found.num_rows, pa.string())).select(list(_COLUMNS))
-    return Members(release.name, release.version, release.manifest.get("kind") == KIND, rows)
+    return Members(release.name, release.version, release.manifest.get("kind") == SEALED_KIND, rows)
 
 
 def _owners_of_slides(workspace: Workspace) -> pa.Table:

@@ -18,6 +18,8 @@ TASKS: Final[tuple[TaskName, ...]] = ("binary", "multiclass", "ordinal", "regres
 WITH_CLASSES: Final[frozenset[str]] = frozenset({"binary", "multiclass", "ordinal", "choice"})
 MOST_CLASSES: Final = 200
 
+SEALED_KIND = "benchmark-sealed"
+"""What ``MANIFEST.json`` calls a sealed release."""
 TASK_PATH = "evaluation/task.json"
 """Where a sealed release says what is asked."""
 SEALED_COMMITMENT_PATH = "evaluation/commitment.json"
@@ -122,6 +124,21 @@ TASK_JSON_SCHEMA: Mapping[str, Any] = {
         "min_cell": {"type": "integer", "minimum": 1},
     },
 }  # fmt: skip
+
+SEPARATION_SCHEMA = "https://pathcurate.example/schema/separation/1"
+SEPARATION_JSON_SCHEMA: Mapping[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$id": SEPARATION_SCHEMA,
+    "title": "evaluation/separation.json of a sealed release",
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["schema", "how", "releases", "products", "shared_groups"],
+    "properties": {
+        "schema": {"const": SEPARATION_SCHEMA},
+        "how": {"type": "string"},
+        **{name: {"type": "integer", "minimum": 0} for name in ("releases", "products", "shared_groups")},
+    },
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,8 @@ _ALL: tuple[Rule, ...] = (
          ("TC609-0305",)),
     Rule("PC-SPL-005", _W, "Every row has a side, and every side that the recipe names has rows.", _RECIPE, _RELEASE,
          ("TC609-0305", _WHOLE)),
+    Rule("PC-SPL-010", _E, "A sealed evaluation says what is asked, commits to its labels, shares nobody with other "
+         "products of its holder, and shows no label.", _BUILD, _RELEASE, ("TC609-0305", _AGREE)),
     # Privacy
     Rule("PC-PRIV-001", _E, "No column is a direct identifier or a true value for criteria only.", _RECIPE, _TABLES,
          ("TC609-0202", "GB/T 37964-2019", "HIPAA 164.514(b)(2)")),

@@ -48,6 +48,7 @@ _FILES = re.compile(
     r"|quality/(?:attrition|labels|scorecard)\.json|quality/deid-evaluation\.(?:json|svg)"
     r"|quality/diff-from-[0-9A-Za-z.+-]+\.(?:json|md)"
     r"|registration/(?:cn-dossier|rendered/[a-z0-9-]+|sample/[a-z0-9_]+)\.json"
+    r"|evaluation/(?:task|commitment|separation)\.json"
     r"|attestations/[0-9A-Za-z._-]+"
 )
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from pathcurate.validate import (
     privacy,
     quality,
     registration,
+    sealedrules,
     splitrules,
 )
 from pathcurate.validate.breaches import breach, counted
@@ -119,7 +121,7 @@ def check_release(directory: Path, wants: Callable[[str], bool], today: date | N
 _SCHEMA_REST = (*(f"PC-SCH-{number:03}" for number in (1, 2, 3, 4, 5, 7)),)
 _PACKS: Mapping[str, Pack] = {
     "PC-LNK": links.check,
-    "PC-SPL": splitrules.check,
+    "PC-SPL": lambda opened: chain(splitrules.check(opened), sealedrules.check(opened)),
     "PC-PRIV": privacy.check,
     "PC-QLT": quality.check,
     "PC-DOC": documentation.check,

@@ -211,7 +211,7 @@ def test_the_sealed_set_is_what_was_drawn_at_the_held_out_site(desk: Desk) -> No
     rows = desk.rows("sealed_evaluation")
     assert len(expected) >= 2
     assert {row["slide_id"] for row in rows} == expected
-    assert {(row["region"], row["split"], row["site"]) for row in rows} == {("tumour", "test", "NB03")}
+    assert {(row["tumour"], row["split"], row["site"]) for row in rows} == {(True, "test", "NB03")}
 
 
 def test_two_hips_of_one_patient_are_two_index_events_with_films_of_their_own_side(desk: Desk) -> None:

@@ -193,6 +193,7 @@ BROKEN: dict[str, tuple[Damage, str]] = {
     "sides_of_other_shares": (nearly_all_in_train, "PC-SPL-004"),
     "an_empty_side": (table("slides", "split", every("train")), "PC-SPL-005"),
     "a_row_without_a_side": (table("slides", "split", first(None)), "PC-SPL-005"),
+    "a_release_that_calls_itself_sealed": (stated(kind="benchmark-sealed"), "PC-SPL-010"),
     "classes_that_tell_the_label": (alike_by_sex, "PC-PRIV-007"),
     "a_mobile_number_as_a_width": (table("slides", "width", first(13_812_345_678)), "PC-PRIV-008"),
     "a_card_in_the_datasheet": (replaced("metadata/DATASHEET.en.md", "## Uses", f"## Uses\n{CARD}\n"), "PC-PRIV-008"),
