@@ -27,7 +27,7 @@ FLOORS = {
         "registryaddress", "signing", "submission", "trustfile",
         "blanking", "codelists", "contracts", "copying", "delimited", "demo", "dicomtexts", "diff", "digests", "disclosure",
         "filerules", "findingformats", "findings", "firstarray", "htmlreport", "htmltable", "ifd",
-        "glassrow", "images", "leaksearch", "lookup", "manual", "mapping", "objectstore", "pacing", "roots",
+        "glassrow", "images", "leaksearch", "lookup", "manual", "mapping", "members", "objectstore", "pacing", "roots",
         "metadata", "peoplecsv", "placeholders", "pluginhost", "productfile", "profiles", "pseudonyms",
         "recipefile", "recipelint", "recipeschema", "recipetemplates", "recipewords", "relations", "releases", "reviews",
         "attribution", "attrition", "cohortfacts", "forgotten", "goingback",

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from pathcurate import pseudonyms
 from pathcurate.erasure.scope import Scope
 from pathcurate.leaksearch.search import search_directory
+from pathcurate.members import forget_members
 from pathcurate.releases import list_releases, read_release
 from pathcurate.tables import read_parquet, read_schema
 from pathcurate.vault import Vault, open_vault
@@ -111,7 +112,8 @@ def remove_cohort(folder: Path) -> None:
 
 
 def erase_crosswalk(workspace: Workspace, scope: Scope) -> None:
-    """Take the person's codes out of the crosswalk, and out of the bridges from former keys."""
+    """Take the person out of the crosswalk, out of the bridges from former keys, and out of who is in which release."""
+    forget_members(workspace.vault, scope.ids_of("P"), scope.ids_of("S"))
     for vault in keys_of(workspace)[:1]:
         erase(vault, [code for codes in codes_of(scope, vault).values() for code in codes])
 

@@ -4,7 +4,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -43,7 +43,7 @@ from pathcurate.model.attrition import COHORT_FILE
 from pathcurate.model.benchmark import SEALED_KIND, SEPARATION_PATH
 from pathcurate.model.deidentified import TOP_AGE
 from pathcurate.model.description import URN
-from pathcurate.model.diff import Difference
+from pathcurate.model.diff import Bump, Difference, Reason
 from pathcurate.model.evaluation import CHART_PATH, EVALUATION_PATH, Evaluation
 from pathcurate.model.labelreview import QUALITY_PATH
 from pathcurate.model.manifest import MANIFEST_NAME, MANIFEST_SCHEMA
@@ -149,7 +149,7 @@ def build(
         since = _difference(workspace, draft)
         shown = thumbnails(draft.said, built, vault.key, pictures) if pictures is not None else {}
         result = BuildResult(_make(parent, draft, since, vault.key, shown, sm3=sm3), True, built.evaluation)
-    members.write(vault)
+    members.write(workspace.vault)
     state_sources(workspace, result.release, by_site, today, is_new=result.is_new)
     write_suppressed(workspace, recipe, built.suppressed)
     facts: dict[str, str | int] = {
@@ -307,6 +307,10 @@ def _difference(workspace: Workspace, draft: _Draft) -> _Since | None:
     feed = read_feed(product_feed(workspace, before.name))
     left = has_left(feed, f"{before.name}@{before.version}", f"{before.name}@{said.source.recipe.version}")
     difference = compare(release_contents(before), _version_contents(draft), has_withdrawn=left)
+    hidden = draft.hidden
+    if hidden.withheld is not None and hidden.withheld.relabelled(hidden.vault, before):
+        relabelled = Reason(Bump.MAJOR, "units that stay have other labels, which are sealed")
+        difference = replace(difference, reasons=(relabelled, *difference.reasons))
     check_version(difference)
     return _Since(before, difference)
 

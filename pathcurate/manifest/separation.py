@@ -6,15 +6,14 @@ record when its directory is gone: what was given away can be trained on for eve
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
 
-from pathcurate.errors import DisclosureRefusedError, InputOutputError
+from pathcurate.errors import DisclosureRefusedError
+from pathcurate.members import COLUMNS, Members, kept_members
 from pathcurate.metadata.jsontext import json_text
 from pathcurate.model.benchmark import SEALED_KIND, SEPARATION_SCHEMA
 from pathcurate.model.link import LINKS
@@ -23,40 +22,13 @@ from pathcurate.model.recipe import Recipe
 from pathcurate.model.slide import SLIDES
 from pathcurate.pseudonyms import Pseudonyms, internal, product
 from pathcurate.releases import Release, list_releases, read_release, table_parts
-from pathcurate.storage import private_directory
-from pathcurate.tables import Catalog, read_parquet, write_parquet
+from pathcurate.tables import Catalog, read_parquet
 from pathcurate.vault import Vault
 from pathcurate.vault.rotation import retired_keys
 from pathcurate.workspace import Workspace
 
 # pyarrow's stubs do not know what most functions return.
 pc: Any = pyarrow.compute
-FOLDER = "members"
-"""Below the vault."""
-_COLUMNS = ("person_id", "group_id", "slide_id")
-
-
-@dataclass(frozen=True, slots=True)
-class Members:
-    """Whose rows a release holds.
-
-    Attributes:
-        product: name of the product.
-        version: its version.
-        is_sealed: whether its labels are withheld.
-        rows: ``person_id`` and ``group_id`` of persons, ``slide_id`` of slides that are nobody's.
-    """
-
-    product: str
-    version: str
-    is_sealed: bool
-    rows: pa.Table
-
-    def write(self, vault: Vault) -> None:
-        """Keep them in the vault."""
-        folder = private_directory(vault.directory / FOLDER)
-        said = {"product": self.product, "version": self.version, "sealed": str(int(self.is_sealed))}
-        write_parquet(folder / f"{self.product}-{self.version}.parquet", self.rows, said, mode=0o600)
 
 
 def members_of(workspace: Workspace, recipe: Recipe, released: pa.Table, key: bytes) -> Members:
@@ -69,7 +41,7 @@ def members_of(workspace: Workspace, recipe: Recipe, released: pa.Table, key: by
         key: the vault's.
     """
     codes = internal(key).codes
-    found = _persons(workspace, codes, released["patient_id"])
+    found = _persons(workspace, codes, released)
     if "slide_id" in released.column_names:
         found = _with_slides(workspace, codes, found, released.filter(released["patient_id"].is_null())["slide_id"])
     return Members(recipe.name, recipe.version, recipe.sealed is not None, found)
@@ -112,10 +84,8 @@ def demand_separate(workspace: Workspace, vault: Vault, own: Members) -> str:
 
 def known_members(workspace: Workspace, vault: Vault) -> Iterator[Members]:
     """Whose rows each release holds that was ever built here."""
-    kept = sorted((vault.directory / FOLDER).glob("*.parquet"))
     known = set()
-    for path in kept:
-        members = _read(path)
+    for members in kept_members(vault.directory):
         known.add((members.product, members.version))
         yield members
     for directory in list_releases(workspace.releases):
@@ -134,11 +104,15 @@ def _shared(own: pa.Table, other: pa.Table, groups: pa.Table) -> int:
     return len(pc.unique(own.filter(is_shared)["group_id"])) + int(pc.sum(slides).as_py() or 0)
 
 
-def _persons(workspace: Workspace, codes: Pseudonyms, patients: Any) -> pa.Table:
+def _persons(workspace: Workspace, codes: Pseudonyms, released: pa.Table) -> pa.Table:
     persons = Catalog(workspace.catalog, workspace.pinned).read(PERSONS, columns=("person_id", "group_id"))
     made = codes.code_array("P", persons["person_id"])
-    rows = persons.filter(pc.is_in(made, value_set=pc.unique(patients).drop_null()))
-    return rows.append_column("slide_id", pa.nulls(rows.num_rows, pa.string())).select(list(_COLUMNS))
+    rows = persons.filter(pc.is_in(made, value_set=pc.unique(released["patient_id"]).drop_null()))
+    # Whom the catalog does not know any more is known by the code.
+    lost = released.filter(pc.invert(pc.fill_null(pc.is_in(released["patient_id"], value_set=made), True)))
+    lost = lost.select(["patient_id", "group_id"]).group_by(["patient_id", "group_id"]).aggregate([])
+    rows = pa.concat_tables([rows, lost.rename_columns(["person_id", "group_id"])], promote_options="permissive")
+    return rows.append_column("slide_id", pa.nulls(rows.num_rows, pa.string())).select(list(COLUMNS))
 
 
 def _with_slides(workspace: Workspace, codes: Pseudonyms, found: pa.Table, slides: Any) -> pa.Table:
@@ -147,21 +121,7 @@ def _with_slides(workspace: Workspace, codes: Pseudonyms, found: pa.Table, slide
     known = Catalog(workspace.catalog, workspace.pinned).read(SLIDES, columns=("slide_id",))["slide_id"]
     nobodys = known.filter(pc.is_in(codes.code_array("S", known), value_set=pc.unique(slides).drop_null()))
     nothing = pa.nulls(len(nobodys), pa.string())
-    return pa.concat_tables([found, pa.table([nothing, nothing, nobodys], names=list(_COLUMNS))])
-
-
-def _read(path: Path) -> Members:
-    try:
-        rows = pq.read_table(path)
-        said = {name.decode(): value.decode() for name, value in (rows.schema.metadata or {}).items() if name.isalpha()}
-        return Members(
-            said["product"], said["version"], said["sealed"] == "1", rows.select(list(_COLUMNS)).replace_schema_metadata()
-        )
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-        raise InputOutputError(
-            f"vault/{FOLDER}/{path.name} cannot be read ({type(error).__name__})",
-            "Restore it from a copy: without it nobody knows whom that release is about.",
-        ) from None
+    return pa.concat_tables([found, pa.table([nothing, nothing, nobodys], names=list(COLUMNS))])
 
 
 def _by_codes(workspace: Workspace, vault: Vault, release: Release) -> Members:
@@ -179,7 +139,7 @@ def _by_codes(workspace: Workspace, vault: Vault, release: Release) -> Members:
             codes = outer.code_array("S", inner.code_array("S", owners["slide_id"]))
             ids = owners.filter(pc.is_in(codes, value_set=slides.combine_chunks()))["person_id"]
             found = pa.concat_tables([found, persons.filter(pc.is_in(persons["person_id"], value_set=pc.unique(ids)))])
-    rows = found.append_column("slide_id", pa.nulls(found.num_rows, pa.string())).select(list(_COLUMNS))
+    rows = found.append_column("slide_id", pa.nulls(found.num_rows, pa.string())).select(list(COLUMNS))
     return Members(release.name, release.version, release.manifest.get("kind") == SEALED_KIND, rows)
 
 

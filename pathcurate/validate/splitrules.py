@@ -12,6 +12,7 @@ from pathcurate.validate.opened import Opened, OpenedTable
 from pathcurate.validate.tablerules import leakage
 
 _SIDE = SPLIT.name
+_RULES = tuple(f"PC-SPL-{number:03}" for number in range(1, 6))
 _DEVIATIONS = 4
 """Standard deviations of a share that chance explains: beyond these once in 16,000 releases."""
 _FEWEST_GROUPS = 20
@@ -22,7 +23,7 @@ def check(opened: Opened) -> Iterator[Breach | Unchecked]:
     tables = [table for table in opened.tables.values() if table.has(_SIDE)]
     if not tables:
         asked = opened.recipe is not None and opened.recipe.split is not None and bool(opened.manifest["split"])
-        yield Unchecked(("PC-SPL",), "no table shows the side of a split", applies=asked)
+        yield Unchecked(_RULES, "no table shows the side of a split", applies=asked)
         return
     yield from _scan_groups(tables)
     for table in tables:
@@ -35,7 +36,7 @@ def check(opened: Opened) -> Iterator[Breach | Unchecked]:
 def of_table(table: OpenedTable) -> Iterator[Breach | Unchecked]:
     """What a table alone tells of its split."""
     if not table.has(_SIDE):
-        yield Unchecked(("PC-SPL",), "the table shows no side of a split", applies=False)
+        yield Unchecked(_RULES, "the table shows no side of a split", applies=False)
         return
     yield from _scan_groups([table])
     yield from _of_table(table)
