@@ -21,6 +21,7 @@ from pathcurate.scrubbers.text.learned import LEARNED, doubtful_names, find_lear
 from pathcurate.scrubbers.text.merging import freed, merged, occurrences
 from pathcurate.scrubbers.text.names import StaffList, find_names, find_staff, repeated
 from pathcurate.scrubbers.text.shaped import find_shaped
+from pathcurate.scrubbers.text.signatures import surname_patterns
 from pathcurate.scrubbers.text.spelling import simplified
 from pathcurate.scrubbers.text.values import KnownValues, ReportTexts, SiteRules
 from pathcurate.text import accession, beginnings, dateforms, folding, identities
@@ -191,6 +192,7 @@ def go_through(normals: Sequence[str]) -> None:
     # Patterns that are made of lists are made first: a pattern that comes later lets all be laid out anew.
     placed_patterns()
     short_patterns()
+    surname_patterns()
     prepare(normals)
 
 

@@ -55,6 +55,10 @@ _EASTERN = (
     "|Tsai|Yang)"
 )
 _HYPHENATED = Searched(rf"{_SYLLABLES}[ ]{_EASTERN}(?![A-Za-z-])|(?<![A-Za-z-]){_EASTERN},?[ ]{_SYLLABLES}(?![A-Za-z-])")
+_MISREAD = Searched(
+    rf"(?P<given>[{_CAPITAL}](?<![{_LETTERS}0-9.'’/-][{_CAPITAL}])(?=[a-z01]{{2,12}}[ ])[a-z]{{0,10}}[01][a-z01]{{1,11}})"
+    rf"[ ](?:[A-Z]\.?[ ])?[{_CAPITAL}][a-z01’'-]{{2,16}}(?![{_LETTERS}0-9])"
+)
 _ACTING = Searched(
     rf"(?<![{_LETTERS}0-9.'’-])(?:(?P<v>[{_CAPITAL}][a-z\u00df-\u00ff]{{1,14}})(?=[ ](?:to (?:see|present|call|review"
     rf"|check|follow|phone|confirm|look|cut|"
@@ -193,6 +197,7 @@ def find_english_names(normal: str) -> Iterator[Removal]:
     for found in _ACTING.finditer(normal):
         if is_given((found["v"] or found["quoted"]).lower()) or (found["quoted"] or "").lower() in GIVEN_WORDS:
             yield _removal(normal, *found.span(found.lastgroup or "v"), "given.alone")
+    yield from _misread(normal)
     yield from _with_degree(normal)
     yield from _before_person(normal)
     yield from _beside_figures(normal)
@@ -210,6 +215,14 @@ def find_english_names(normal: str) -> Iterator[Removal]:
             "label.spaced",
             found["v"].replace("  ", "\n").replace(" ", "").replace("\n", " "),
         )
+
+
+def _misread(normal: str) -> Iterator[Removal]:
+    """A given name in which a letter was read as a digit, with the surname: T0m Ashdown."""
+    for found in _MISREAD.finditer(normal):
+        given = found["given"].lower().replace("0", "o")
+        if any(is_given(one) or one in GIVEN_WORDS for one in (given.replace("1", "l"), given.replace("1", "i"))):
+            yield _removal(normal, *found.span(), "given.misread")
 
 
 def _with_degree(normal: str) -> Iterator[Removal]:

@@ -70,6 +70,9 @@ _RULES = (
               r"|PCSO|DC|Sgt|Badge|badge)", 4, 3),
     _labelled("label.no_en", Kind.NUMBER, r"(?-i:No|NO|Nr)\.?", 5, 3,
               r"[ ]?(?P<v>[a-z]{1,3}[-/]?[0-9]{3,9}(?:[-/][0-9]{1,6}){0,2}|[0-9]{3,6}/[0-9]{2,4})(?![0-9a-z])"),
+    _Rule("label.number_spaced_en", Kind.NUMBER,
+          re.compile(r"(?<![A-Za-z])(?:N ?[Oo]|I ?D|M ?R ?N|#)(?![A-Za-z]) ?[.:]{0,2} ?"
+                     r"(?P<v>(?:[A-Z] ){0,4}[0-9](?: [0-9A-Z]){3,14})(?=[ ]{2}|[ ]*(?:\n|$))")),
     _labelled("label.lab_en", Kind.CASE,
               r"case|hpe|hp|lab(?:oratory)?(?: ref)?|report|accession|acc|histology|histo|cytology|cyto|frozen"
               r"(?: section)?|fs|"

@@ -21,6 +21,8 @@ from pathcurate.scrubbers.text.namewords import (
     surname_length,
 )
 from pathcurate.scrubbers.text.scripts import find_foreign_names
+from pathcurate.scrubbers.text.signatures import find_signatures
+from pathcurate.scrubbers.text.signers import find_signers
 from pathcurate.text.beginnings import Searched
 
 # Of 小 and a surname many are words (骨小梁, 小叶): these are none, the others only behind some signs.
@@ -129,6 +131,8 @@ def find_placed_names(normal: str) -> Iterator[Removal]:
     for found in places.signed.finditer(normal):
         yield from _signers(normal, found)
     yield from find_short_names(normal)
+    yield from find_signers(normal)
+    yield from find_signatures(normal)
     yield from find_foreign_names(normal)
     if "氏" in normal:
         for found in places.clan.finditer(normal):

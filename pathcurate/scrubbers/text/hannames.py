@@ -93,11 +93,6 @@ _SIGNED_SHORT = re.compile(
     r"(?:(?P<surname>[A-Z][a-z]{1,5})(?:[ ][A-Z]{1,2})?|[B-DF-HJ-NP-TW-Z]{3})(?![0-9A-Za-z+(-])(?=[ ]*(?:$|"
     r"[\n。/])|[ ]{2}|[ ][12][0-9]{3}[-/.]|(?<=[a-z] [A-Z]{2})[ ]?[,;)|])"
 )
-_NO_INITIALS = frozenset(
-    {"CMV", "HPV", "HBV", "HCV", "HSV", "TCT", "LCT", "PCR", "NGS", "MRD", "GCT", "RCC", "TTF", "LCH", "MDS", "MPN", "PTC",
-     "FTC", "HCC", "SCC", "BCC", "CRC", "LDH", "PTH", "HCG", "CRP", "PHH", "WBC", "RBC", "PLT", "CNB", "FNB", "LBC", "DNB",
-     "HPF", "TNM", "PTL", "CNS", "GTR", "BRC", "TPS", "CPS", "TMB", "MSS", "MMR"}
-)  # fmt: skip
 _SHORT, _FULL, _MOST_SIGNERS, _LONG_TEXT, _LONGEST_WORD = 2, 3, 8, 20, 7
 _RULES = {Kind.PATIENT: "label.patient", Kind.PERSON: "label.person", Kind.STAFF: "label.staff"}
 
@@ -234,7 +229,7 @@ def _short_signature(normal: str, start: int) -> int | None:
         return None
     word = (found["surname"] or found[0]).lower()
     is_surname = found["surname"] is not None and word in name_words().pinyin and word not in name_words().latin
-    is_initials = found["surname"] is None and not (word in medical_latin() or found[0] in _NO_INITIALS)
+    is_initials = found["surname"] is None and not (word in medical_latin() or word in name_words().abbreviations)
     return found.end() if is_surname or is_initials else None
 
 
@@ -249,6 +244,8 @@ def _end_of_latin(normal: str, start: int, *, is_told: bool) -> int | None:
     doctor = _DOCTOR.match(normal, start)
     login = _LOGIN.match(normal, start) if is_told else None
     latin = name_at(normal, doctor.end() if doctor else start, fewest=1 if is_told or doctor else 2)
+    if latin and normal[start:latin].isupper() and normal[start:latin].lower() in name_words().abbreviations:
+        return None
     return login.end() if login else latin
 
 
@@ -300,6 +297,8 @@ def _nobody_beginnings() -> frozenset[str]:
 
 
 def _is_nobody(normal: str, start: int) -> bool:
+    if normal.startswith(("时间:", "时间 :"), start):
+        return True
     if normal[start : start + 1] not in _nobody_beginnings():
         return False
     lists = name_words()

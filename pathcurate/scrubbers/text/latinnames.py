@@ -449,6 +449,12 @@ def _is_cut(normal: str, end: int) -> bool:
     return normal[end : end + 1].isdigit() or normal[end : end + 1] == "-"
 
 
+def _is_given_to(words: str) -> bool:
+    """Whether words begin with a given name: May Brown, PA, but neither Camp Hill, PA nor Chest PA."""
+    first = words.partition(" ")[0].lower().rstrip(",.")
+    return is_given(first) or first in GIVEN_WORDS
+
+
 def _before_degree(normal: str, start: int, end: int) -> Iterator[Removal]:
     """``John A. Smith, MD``: the words before a degree, without those that are no name."""
     if normal[start:end] == "DO" and not normal[max(0, start - 3) : start].rstrip().endswith(","):
@@ -456,7 +462,7 @@ def _before_degree(normal: str, start: int, end: int) -> Iterator[Removal]:
     if not normal[start].isupper() or not any(sign.isupper() for sign in normal[start + 1 : end]):
         return
     found = _BEFORE_DEGREE.search(normal, max(0, start - _LONGEST_BEFORE_DEGREE), start)
-    if found is None:
+    if found is None or (normal[start:end] == "PA" and not (normal[start - 2] == "," and _is_given_to(found[0]))):
         return
     lists = name_words()
     words = list(re.finditer(r"[^ ,]+", found[0]))

@@ -48,6 +48,7 @@ class NameWords:
         eponyms: Latin surnames that are words of pathology, in lower case.
         latin: Latin words that are no name, in lower case.
         latin_both: Latin words that are surnames too.
+        abbreviations: of medicine, in lower case.
         particles: small words inside a Latin name.
         pinyin: frequent Chinese surnames in Pinyin.
         simplified: traditional characters to simplified ones.
@@ -68,6 +69,7 @@ class NameWords:
     eponyms: frozenset[str]
     latin: frozenset[str]
     latin_both: frozenset[str]
+    abbreviations: frozenset[str]
     particles: frozenset[str]
     pinyin: frozenset[str]
     simplified: dict[int, str]
@@ -101,6 +103,7 @@ def name_words() -> NameWords:
         eponyms=words("eponyms"),
         latin=words("latin_words"),
         latin_both=words("latin_both"),
+        abbreviations=words("abbreviations"),
         particles=frozenset(lists["particles"]),
         pinyin=words("pinyin"),
         simplified=dict(zip(map(ord, characters("traditional")), characters("simplified"), strict=True)),

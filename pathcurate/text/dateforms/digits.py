@@ -72,11 +72,14 @@ def find_numeric(context: Context) -> Iterator[FoundDate | None]:
 
 
 def _is_listed(match: re.Match[str]) -> bool:
-    """Whether 11/4 begins a line, but for the line's number, and words follow it: three such lines are a register."""
+    """Whether 11/4 begins a line, but for its number or a case and a name, and words follow: three such are a register."""
     if match["s"] != "/" or match["c"] is not None or not match.string.startswith(" ", match.end()):
         return False
     is_day = 1 <= int(match["a"]) <= _MONTHS_OF_YEAR and 1 <= int(match["b"]) <= _DAYS_OF_MONTH
-    return is_day and _LISTED.search(match.string, max(0, match.start() - 8), match.start()) is not None
+    if not is_day or _LISTED.search(match.string, max(0, match.start() - 8), match.start()):
+        return is_day
+    is_of_case = _OF_CASE.search(match.string, max(0, match.start() - 56), match.start()) is not None
+    return is_of_case and _NODES.match(match.string, match.end()) is None
 
 
 def _is_open(match: re.Match[str]) -> bool:
@@ -201,6 +204,8 @@ def _two(context: Context, match: re.Match[str]) -> FoundDate | None:
 _BORDER: Final = re.compile(r"(?:^|[,，。;:、(\n >|]|[于已至])$")
 _CLOSED: Final = re.compile(r" {0,2}(?:$|[\n,。;)|\"])")
 _LISTED: Final = re.compile(r"(?:^|\n)(?:[^\n0-9]{0,2}[0-9]{1,3}[ .、|])? ?$")
+_OF_CASE: Final = re.compile(r"(?:^|\n)[A-Z]{0,3}[0-9]{2}-[0-9]{1,6},? (?:[A-Z][a-z'’-]*\.? ){1,4}$")
+"""A line of a register up to its day: C24-09 I. Solberg."""
 _LEAST_LISTED: Final = 3
 _IN_BRACKETS: Final = re.compile(r"(?:诊断|报告|补充|活检|手术|术后|穿刺|冰冻|复查|初诊|会诊|细胞学?)[0-9一二三]?\($")
 _TIMES: Final = re.compile(r"[0-9一二三四五六七八九]次(?:送检|检查|复查)?\($")
@@ -259,6 +264,7 @@ _DONE_EN: Final = re.compile(
     r"(?:scanned|faxed|phoned|called|notified|drawn|mailed|returned|logged|received|collected|signed|reported|reviewed) $"
 )
 _COUNTED_EN: Final = re.compile(r" (?:[a-z]+ )?(?:nodes?|cores?|LNs?|slides?|blocks?|HPF|positive|levels?|fragments?)")
+_NODES: Final = re.compile(rf"{_COUNTED_EN.pattern}| ?(?:pos|neg|\+|involved|with)")
 _HOUR: Final = re.compile(" [0-2]?[0-9]:[0-5][0-9]")
 _FURTHEST = 30
 

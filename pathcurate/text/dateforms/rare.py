@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from pathcurate.text.beginnings import Searched
@@ -17,6 +18,11 @@ _LETTERS: Final = Searched(
     r"1,2})日?"
     r"(?![0-9A-Za-z])"
 )
+_LETTERS_LAST: Final = Searched(
+    r"(?P<a>[0-3oOlI](?<![0-9A-Za-z./-][0-3oOlI])[0-9oOlI]?)/(?P<b>[0-3oOlI][0-9oOlI]?)/(?P<y>(?:[2lI][0oO])?[0-9oOlI]{2})"
+    r"(?![0-9A-Za-z/])"
+)
+_LEAST_READ, _MONTHS = 3, 12
 _AS_DIGITS: Final = str.maketrans("oOlI", "0011")
 _MINGUO: Final = Searched(
     r"(?P<y>[0-9](?<![0-9.-][0-9])[0-9]{0,2}) ?(?P<s>[年./-]) ?(?P<m>[0-9]{1,2}) ?(?:月|(?P=s)) ?"
@@ -69,6 +75,7 @@ def find_rare(context: Context) -> Iterator[FoundDate | None]:
     for match in _LETTERS.finditer(context.text):
         if not (match["y"] + match["m"] + match["d"]).isdigit():
             yield _of_digits(context, match, "")
+    yield from map(partial(_of_letters, context), filter(_is_misread, _LETTERS_LAST.finditer(context.text)))
     if "月" in context.text:
         for match in _LUNAR.finditer(context.text):
             cycle = _CYCLE.search(context.text, max(0, match.start() - 8), match.start())
@@ -107,10 +114,24 @@ def _of_digits(context: Context, match: re.Match[str], flag: str) -> FoundDate |
     style = {"年": "han", "一": "dash", "—": "dash", ",": "dot", "、": "dot"} | {
         sign: style for style, sign in SIGNS.items()
     }
-    if not 1 <= int(month) <= 12:
+    if not 1 <= int(month) <= _MONTHS:
         return None
     form = digits_form("ymd", style[match["s"]], month, day, flag)
     return context.found(match.span(), form, real_day(int(year), int(month), int(day)), "date.spaced")
+
+
+def _is_misread(match: re.Match[str]) -> bool:
+    """Whether some of its digits were read as letters, but most were not."""
+    return sum(sign.isdigit() for sign in match[0]) >= _LEAST_READ and any(sign.isalpha() for sign in match[0])
+
+
+def _of_letters(context: Context, match: re.Match[str]) -> FoundDate | None:
+    """A day that ends in its year (o4/1o/17), the month first unless it can be none."""
+    first, second, year = (match[part].translate(_AS_DIGITS) for part in "aby")
+    order = "mdy" if int(first) <= _MONTHS else "dmy"
+    month, day = (first, second) if order == "mdy" else (second, first)
+    form = digits_form(order, "slash", month, day, "s" if len(year) == len("17") else "")
+    return context.found(match.span(), form, real_day(context.full_year(year), int(month), int(day)), "date.spaced")
 
 
 def _of_the_republic(context: Context, match: re.Match[str]) -> FoundDate | None:

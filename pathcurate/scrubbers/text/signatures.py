@@ -1,0 +1,226 @@
+"""Those who sign by little where no label says so: initials before a day, a surname alone, what colleagues write for a name.
+
+DLX 21.9.30, H.D. / C.Y.A., 卢 6.28 and (卢/邹) stand behind the last sentence of a line; LZ医师 and 由LX复阅 inside one.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from pathcurate.model.removal import Kind, Removal
+from pathcurate.scrubbers.text.latinnames import PINYIN
+from pathcurate.scrubbers.text.namewords import HAN, begins_word, name_words
+from pathcurate.scrubbers.text.signers import (
+    ACTS,
+    BRIEF,
+    MEDICAL,
+    PEOPLE,
+    are_initials,
+    is_followed,
+    medical_words,
+    signature,
+)
+from pathcurate.text.beginnings import Searched
+
+_DAY = r"(?:(?:19|20)?[0-9]{2}[-./年][0-9]{1,2}[-./月][0-9]{1,2}日?)(?![0-9])"
+_SHORT_DAY = r"[01]?[0-9][-./月][0-3]?[0-9]日?(?![0-9.])(?=[ ]*(?:[\n。)]|$))"
+_INITIALS = (
+    r"[A-Za-z](?<![A-Za-z0-9.+][A-Za-z])(?<![^-]-[A-Za-z])"
+    r"(?:(?<=[A-Z])(?:\.[ ]?(?:[A-Z]\.[ ]?)?[A-Z]\.?|[A-Z]{1,2})|(?<=[a-z])[a-z]{1,3})(?![A-Za-z0-9])"
+)
+_NAMES = rf"(?P<names>{_INITIALS}(?:[ ]?[/、][ ]?{_INITIALS}){{0,3}})"
+_BY_DAY = Searched(rf"{_NAMES}[ ]{{0,8}}[ ,][ ]{{0,2}}(?:{_DAY}|{_SHORT_DAY})(?![{HAN}])")
+_LAST = re.compile(rf"(?:\A|(?<=\n)|(?<=--))[ ]*{_NAMES}[ 。]*\Z")
+_DOTTED = Searched(
+    r"(?P<names>[A-Z](?<![A-Za-z0-9.][A-Z])\.[ ]?(?:[A-Z]\.[ ]?){1,2}[ ]?/[ ]?[A-Z]\.[ ]?(?:[A-Z]\.){1,2})"
+    r"(?=[ ]*(?:\n|$)|[ ]{1,8}[0-9])"
+)
+_DID = Searched(
+    r"(?P<name>[A-Z](?<![^\n。;,(— ][A-Z])[A-Z]{1,2})(?:代(?P<other>[A-Z]{2,3}))?"
+    r"(?:取|签|签字|签名|阅|代签|复核|审核|录入|记录|补记|取材)(?=[ ]{0,2}(?:[,。;)\n]|$)|[ ][12]?[0-9]{1,3}[-./年月])"
+)
+_TITLED = Searched(
+    r"(?P<name>[A-Z](?<![0-9A-Za-z.+/-][A-Z])(?:[A-Z]{1,2}|[a-z]{1,5}))(?:[、/](?P<other>[A-Z]{2,3}))?[ ]?"
+    r"(?:主任|教授|老师|医[生师]|大夫|护士|[二两]位|阅片|看片|读片|复阅)"
+)
+_BY_HAND = Searched(
+    r"[由经与请和找](?P<name>[A-Z]{2,3})"
+    r"(?=复阅|复核|讨论|会诊|沟通|核对|核实|审核|取材|签[字名发]|录入|确认|代)"
+)
+_TYPED = Searched(
+    r"(?P<name>[a-z](?<![0-9A-Za-z@._/\\-][a-z])[a-z]{4,13})[ ]{0,2}[于在]?[ ]{0,2}"
+    r"(?=20[0-9]{2}[-./年][0-9]|[0-2]?[0-9]:[0-5][0-9])"
+)
+# Signed in Pinyin: Wang/Li, Wang L., Wang 2024-3-5.
+_SURNAME = r"[A-Z](?<![A-Za-z0-9./-][A-Z])[a-z]{1,5}(?:[ ][A-Z]{1,2}\.?)?"
+_SURNAMED = Searched(
+    rf"(?P<names>{_SURNAME}(?:[ ]?/[ ]?[A-Z][a-z]{{1,5}}(?:[ ][A-Z]{{1,2}}\.?)?){{0,2}})"
+    rf"(?=[ ]*(?:\n|$)|[ ,]{{1,4}}(?P<day>{_DAY}|{_SHORT_DAY}))"
+)
+_SINCE_DAY = Searched(
+    r"[0-9](?:[-./月][0-3]?[0-9]日?|:[0-5][0-9])(?:[ ,]{1,2}[0-2]?[0-9]:[0-5][0-9](?::[0-5][0-9])?)?[ ,]{1,4}"
+    r"(?P<name>[A-Z]{2,3}|[a-z]{2,4})(?=[ ]*(?:[\n。)]|$)|[ ](?:修改|补|签|审|录|打印|更正|加|取|记|阅))"
+)
+_SAYS = Searched(
+    r"(?P<name>[A-Za-z](?<![^\n][A-Za-z])(?:(?<=[A-Z])[A-Z]{1,2}|(?<=[a-z])[a-z]{1,3}))[ ]?:[ ]?"
+    r"(?=已|请|同意|再|补|加做|收到|阅|看|好的|重切|深切|建议|核对|没|不)"
+)
+_SPELT = re.compile(f"{PINYIN}{{2,3}}")
+_INITIAL = re.compile(r"[A-Za-z][A-Za-z. ]*")
+_EDGES = frozenset("\n。;()-")
+_NO_SIGNERS = frozenset(
+    "左全无空白黄蓝红水时于应和都盖闭展税年法阳计查容海关向过段石单管包支史方费金车房卡项组台尺束终章权机盒液部完万毛皮花"
+)
+"""Surnames that say something else beside a role: 取材:全, 染色:黄, 切片:白, 单管."""
+_PLAIN = frozenset("余古商宁安常惠文易景曾温游章谈路伊伍")
+"""Surnames that are words, but in no place of their own."""
+_REACH, _LAST_LINE = 12, 40
+
+
+@dataclass(frozen=True, slots=True)
+class _Surnames:
+    """Patterns for a surname that stands alone.
+
+    Attributes:
+        labelled: 审核:高, 实习邹, 值班医师余。
+        dated: 慢性炎。 卢 6.28
+        bracketed: 慢性炎。(卢/邹)
+        signed: 邹 签, 卢签字
+        called: 赵姓患者, 自述姓周
+        since: 5/6 卢, as a line of its own
+        ending: 慢性炎。 卢, and 卢/余 as the last line of a text
+    """
+
+    labelled: Searched
+    dated: Searched
+    bracketed: Searched
+    signed: Searched
+    called: Searched
+    since: Searched
+    ending: "re.Pattern[str]"
+
+
+@cache
+def surname_patterns() -> _Surnames:
+    """The patterns, made of the lists of names when they are first needed."""
+    lists = name_words()
+    single = "".join(sorted(lists.single - _NO_SIGNERS))
+    rare = "".join(sorted(lists.single - lists.common - _NO_SIGNERS))
+    ends = r"(?=[ ]*(?:[\n。;]|$))"
+    return _Surnames(
+        labelled=Searched(
+            rf"(?:(?P<person>{PEOPLE}|实习|规培|进修)|(?P<act>{ACTS})|(?P<medical>{MEDICAL}|{BRIEF}))"
+            rf"(?P<gap>[ ]{{0,2}}:?[ ]{{0,2}})(?P<name>[{single}](?:(?<=:[{single}])[A-Z×*]{{1,2}})?)(?![{HAN}a-zA-Z×*])"
+            rf"(?=[ ]{{0,2}}(?:[/、,;|。)\n]|$)|[ ]?\([0-9]"
+            rf"|[ ]{{1,3}}(?:[0-9]{{1,4}}[-./年月:][0-9]|{ACTS}|{MEDICAL}|{BRIEF}))"
+        ),
+        dated=Searched(rf"(?P<name>[{rare}])[ ,]{{1,3}}[01]?[0-9][-./月][0-3]?[0-9]日?(?![0-9.])(?=[ ]*(?:[\n。]|$))"),
+        bracketed=Searched(
+            rf"\((?P<name>[{rare}](?<![牛张骨麻米]))(?:/(?P<other>[{single}]))?"
+            rf"(?:\)(?=[ ]*(?:\n|$))|[ ,]{{1,3}}(?:{_DAY}|{_SHORT_DAY}))"
+        ),
+        signed=Searched(rf"(?P<name>[{rare}])[ ]?签[字名]?{ends}"),
+        called=Searched(
+            rf"姓(?P<family>[{single}])(?=[ ]?[,。;)\n的])"
+            rf"|(?P<name>[{single}])姓(?:患者|病人|患儿|产妇|家属|医[生师]|护士|师傅|男子|女子|老[人师])"
+        ),
+        since=Searched(rf"[01]?[0-9](?<![0-9./-][0-9])[-./月][0-3]?[0-9]日?[ ]{{1,2}}(?P<name>[{rare}])(?=[ ]*(?:\n|$))"),
+        ending=re.compile(
+            rf"(?:。[ ]{{1,8}}(?P<name>[{rare}])|\n[ ]*(?P<one>[{rare}])[/、](?P<other>[{single}]))[ 。]*\s*\Z"
+        ),
+    )
+
+
+def find_signatures(normal: str) -> Iterator[Removal]:
+    """Initials, logins and surnames of those who sign without a label, in no order; places may overlap."""
+    for pattern in (_BY_DAY, _DOTTED):
+        for found in pattern.finditer(normal):
+            yield from _line_of(normal, found, is_dated=True)
+    if last := _LAST.search(normal, max(0, len(normal) - _LAST_LINE)):
+        yield from _line_of(normal, last, is_dated=False)
+    for found in _SURNAMED.finditer(normal):
+        yield from _surnamed(normal, found)
+    yield from _acting(normal)
+    yield from _surnames(normal)
+
+
+def _line_of(normal: str, found: "re.Match[str]", *, is_dated: bool) -> Iterator[Removal]:
+    """Those who sign a line of their own, or before a day."""
+    first = found.start("names")
+    signed = list(_INITIAL.finditer(found["names"]))
+    names = [one[0].rstrip() for one in signed]
+    before = _before(normal, first)
+    is_signed = is_dated or len(names) > 1 or len(names[0]) > len("LZ") or before == "-"
+    is_apart = before in _EDGES or (before == "," and len(names[0]) > len("LZ") and names[0].isupper())
+    if is_signed and is_apart and all(map(are_initials, names)):
+        for one, name in zip(signed, names, strict=True):
+            yield signature(normal, first + one.start(), first + one.start() + len(name))
+
+
+def _surnamed(normal: str, found: "re.Match[str]") -> Iterator[Removal]:
+    """Those who sign in Pinyin, two of them, with initials or before a day."""
+    parts = [one.strip() for one in found["names"].split("/")]
+    is_signed = len(parts) > 1 or found["day"] is not None or " " in found["names"]
+    are_names = all(part.split(" ")[0].lower() in name_words().pinyin for part in parts)
+    if is_signed and are_names and _before(normal, found.start()) in _EDGES:
+        yield signature(normal, *found.span("names"))
+
+
+def _before(normal: str, start: int) -> str:
+    """The sign that stands before a place, past spaces; of a new line before the first of a text."""
+    before = normal[max(0, start - _REACH) : start].rstrip(" ")
+    # A single dash joins, two are a sign.
+    return "" if before[-1:] == "-" != before[-2:-1] else before[-1:] or "\n"
+
+
+def _acting(normal: str) -> Iterator[Removal]:
+    """Initials and logins beside what their bearer did, is called or was asked for."""
+    for pattern in (_DID, _TITLED, _BY_HAND, _SINCE_DAY, _SAYS):
+        for found in pattern.finditer(normal):
+            name, other = found["name"], found.groupdict().get("other")
+            is_word = name[0].isupper() and not name.isupper()
+            if name.lower() in name_words().pinyin if is_word else are_initials(name):
+                yield signature(normal, *found.span("name"))
+                if other and are_initials(other):
+                    yield signature(normal, *found.span("other"))
+    for found in _TYPED.finditer(normal):
+        if _is_login(found["name"]):
+            yield signature(normal, *found.span("name"))
+
+
+def _is_login(word: str) -> bool:
+    """Whether a word is a surname and a given name in Pinyin: linxiao."""
+    is_name = _SPELT.fullmatch(word) is not None and any(map(word.startswith, name_words().pinyin))
+    return is_name and word not in medical_words()
+
+
+def _surnames(normal: str) -> Iterator[Removal]:
+    """A surname alone behind a label, before a day, or in brackets behind the last sentence of a line."""
+    patterns = surname_patterns()
+    for found in patterns.labelled.finditer(normal):
+        if _is_labelled(normal, found):
+            yield signature(normal, *found.span("name"))
+    for found in patterns.called.finditer(normal):
+        group = "name" if found["name"] else "family"
+        yield Removal(*found.span(group), Kind.PERSON, "called.person", found[group])
+    for pattern in (patterns.dated, patterns.signed, patterns.bracketed, patterns.since):
+        for found in pattern.finditer(normal):
+            if _before(normal, found.start()) in _EDGES and not begins_word(normal, found.start("name")):
+                yield signature(normal, *found.span("name"))
+                if found.groupdict().get("other"):
+                    yield signature(normal, *found.span("other"))
+    if last := patterns.ending.search(normal, max(0, len(normal) - _LAST_LINE)):
+        for group in ("name", "one", "other"):
+            if last[group]:
+                yield signature(normal, *last.span(group))
+
+
+def _is_labelled(normal: str, found: "re.Match[str]") -> bool:
+    """Whether a surname behind a label is somebody: at once where a person stands, with a colon or another who signs."""
+    if found["person"]:
+        return True
+    is_led = normal[found.end() : found.end() + 1] in {"/", "("} or is_followed(normal, found.end())
+    is_signed = ":" in found["gap"] or (is_led and found["gap"] != "")
+    is_plain = is_led or found["name"] not in name_words().common - _PLAIN
+    return is_signed and (found["act"] is not None or is_plain)

@@ -1,0 +1,262 @@
+"""Those who sign behind a label by initials, a login or a code: 初诊:ych, 检测者 LZ, 审核:0042.
+
+What stands behind a label such as 取材 or 审核 is most often a name, and now and then medicine (检测 HPV, 染色:HE). How much
+a label says decides how much else must show that somebody signs: a colon, the end of the line, a date, the next who signs.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from pathcurate.model.removal import Kind, Removal
+from pathcurate.scrubbers.text.englishwords import english_words
+from pathcurate.scrubbers.text.namewords import HAN, folded_name, medical_latin, name_words, surname_length
+from pathcurate.text.beginnings import Searched
+
+ACTS = (
+    "初诊|复诊|主诊|主检|初检|复检|初审|复审|终审|一审|二审|三审|审核|复核|审签|审定|审阅|审校|签发|签收|签章|签名|签字|签署|双签|代签|加签|"
+    "录入|打印|打字|执行|核对|核签|核发|校对|制表|填表|填报|填写|登记|接收|收样|收件|核收|交接|交班|接班|操作|经手|经办|判读|筛查|初筛|复筛|质控|质检|"
+    "上传|扫描|归档|阅片|读片|执笔|撰写|编辑|整理|值班|一线|二线|三线|接听|发放|采样|采集|采图|包埋|封片|脱水|登录|收费|开单|申请|开立|批准|审批|确认|"
+    "追加|更正|修改|修订|变更|补记|筛片|科秘|登记台|窗口|带教|规培|进修|实习|主管|责任|录单|誊写|见证|监督|处理|助手|复片|复阅|账号|帐号|用户|前台|"
+    "(?:[Rr]eport|[Ss]ign|[Gg]ross|[Tt]ranscrib|[Pp]rint|[Cc]heck|[Ee]nter|[Ss]creen|[Rr]eview|[Tt]yp|[Vv]erifi|[Dd]ictat)"
+    "ed by|"
+    "[Ss]igned(?: out)?|[Oo]perator|[Uu]ser|/s/"
+)
+"""Behind these hardly anything but a person stands."""
+MEDICAL = (
+    "报告|诊断|检测|检验|检查|染色|特染|制片|切片|取材|描述|记录|会诊|送检|实验|技术|冰冻|镜检|分析|手术|麻醉|病理科|检验科|技术室|取样|"
+    "ROSE|免疫组化|组化|冷冻|穿刺"
+)
+"""Behind these medicine stands as often."""
+PEOPLE = (
+    rf"(?:{ACTS}|{MEDICAL})(?:者|人员?|员)|医[师生]|(?:检验|病理|制片|主任)师|技师|技术员|护[士师]|(?:实习|规培|进修|研究)生"
+)
+BRIEF = r"[取记诊审签录核切染校](?<![^\n ,;。、/(][取记诊审签录核切染校])(?=[ ]?:)"
+"""What was done in one character, at the beginning of a line or between signs."""
+_PERSON = rf"{PEOPLE}|[Pp]athologist|[Tt]echnician|[Tt]echnologist|工牌?号|[员职]工号"
+_LABEL = (
+    rf"(?:(?P<person>{_PERSON})|(?P<act>{ACTS})|(?P<medical>{MEDICAL})|(?P<brief>{BRIEF}))[1-3①-③]?"
+    r"(?:工号|编号|代码|编码|[Ii][Dd]|签名|签字|/时间)?"
+)
+_NEXT_LABEL = re.compile(rf"[ ;,|/][ ]{{0,6}}[;,|/(]?[ ]{{0,2}}(?:[一二三]级)?(?:{_PERSON}|{ACTS}|{MEDICAL}|{BRIEF})")
+_PLACE = Searched(rf"{_LABEL}(?P<gap>[ ]{{0,4}}[:=(\[/]?[ ]{{0,4}}#?)(?=[A-Za-z0-9])")
+# No stain with its result (ER(+), CK-P), but a day in brackets.
+_NO_RESULT = r"(?![A-Za-z0-9]|[-+%][A-Za-z0-9+-]|\((?!(?:19|20)[0-9]{2}[-./年]))"
+_VALUES = re.compile(
+    r"(?P<dotted>[A-Z]\.[ ]?[A-Z]\.?(?:[ ]?[A-Z]\.?)?(?![A-Za-z0-9])|[A-Z](?:\.[ ]?|[ ])[A-Z][a-z]{1,9}(?![A-Za-z0-9])"
+    r"|(?<=Dr)[. ]{1,2}[A-Z]\.?(?![A-Za-z0-9]))"
+    r"|(?P<mixed>[A-Z][a-z]{1,5}\.?[ ]?[A-Z]{1,2}\.?(?![A-Za-z0-9])|[a-z]{2,6}[ ][a-z]{1,2}(?![A-Za-z0-9]))"
+    rf"|(?P<upper>[A-Z]{{2,4}}){_NO_RESULT}"
+    r"|(?P<single>[GHJKLMOPQRSTWXZ]\.?)(?![A-Za-z0-9+(%-])"
+    r"|(?P<login>[a-z]{1,12}(?:[._-][a-z]{1,12}|[0-9]{2,6})(?![A-Za-z0-9.%]))"
+    rf"|(?P<lower>[a-z]{{2,12}}){_NO_RESULT}"
+    r"|(?P<code>(?:[A-Z]{1,3}-?)?[0-9]{2,6})(?![0-9A-Za-z%]|[-.:/+~×*][0-9A-Za-z])"
+)
+_CODED = r"(?:[A-Z]{0,2}[0-9]{3,6}|[a-z]{2,12}[0-9]{0,4}|[A-Z]{2,3})"
+_WITH_CODE = Searched(
+    r"(?:医[师生]|技师|技术员|护[士师]|[者人员]|审核|复核|初诊|复诊|签[名字发]|取材|报告|检验|检测|打印|录入)"
+    r"[ ]{0,2}[: ][ ]{0,2}"
+    rf"(?:(?P<name>[{HAN}]{{1,4}})(?P<sign>[ ]?[(\[/#_-]|)(?P<code>{_CODED})(?![0-9A-Za-z.%年-])"
+    rf"|(?P<first>[A-Z]{{0,2}}[0-9]{{3,6}})[-_/ ]?(?P<second>[{HAN}]{{2,3}})(?=[ ]*(?:$|[\n,;。)/]|[ ]{{2}})))"
+)
+_JOIN = re.compile(r"[ ]?(?:[/、&+]|→|->|代)[ ]?|[ ]{1,2}")
+_DOCTOR = re.compile("(?:Dr|Prof)(?=[. ])")
+_ENDS = re.compile(
+    r"[ ]*(?:$|[\n,;。|/、\])】])|[ ]{2}"
+    r"|[ ]?(?:取(?![材样])|签|代|护士|医[师生]|老师|号(?![码一-鿿])|注(?=[,。:)\n]|$)|→|->)"
+)
+"""What stands behind somebody who has signed."""
+_LINE_ENDS = re.compile(r"[ ]*(?:$|[\n。;\])】])")
+_DATED = re.compile(
+    r"[ ,(]{1,5}(?:[0-9]{1,4}[-./月年][ ]?[0-9]{1,2}(?![0-9]|[ ]?(?:cm|mm|ml|%|[x×]))|20[0-9]{6}(?![0-9])"
+    r"|[0-2]?[0-9]:[0-5][0-9])"
+)
+_NEVER = frozenset("iuv")
+"""No syllable of Chinese begins with one of these."""
+_FEW = frozenset(
+    {"ad", "cd", "ck", "cnas", "ct", "ent", "er", "gb", "he", "her", "hp", "hpv", "icu", "id", "ihc", "kfb", "ki", "mr",
+     "mri", "na", "ndpi", "ner", "no", "ok", "or", "p", "pdf", "pet", "pr", "pt", "s", "svs", "t"}
+)  # fmt: skip
+"""Are never somebody's initials or login, whatever the label says."""
+_CODES = ("工号", "编号", "代码", "编码", "工牌")
+_COUNTED = (
+    "接收", "登记", "打印", "扫描", "收件", "收样", "采样", "采集", "上传", "登录", "签收", "发放",
+)  # fmt: skip
+_TISSUE = ("取材", "切片", "制片", "描述", "记录", "染色", "病理科")
+_LEAST_CODE, _YEAR, _LONGEST_INITIALS, _PERSONAL = 3, 4, 4, 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """How much a label says, and what stands around it.
+
+    Attributes:
+        strength: 2 where only a person stands, 1 where hardly anything else does, 0 where medicine stands as often.
+        has_colon: whether a colon or bracket stands behind it, no space.
+        is_beside: whether somebody has signed right before it.
+        is_code: whether it announces a code: 工号.
+        is_counted: whether things are counted behind it: 打印 12.
+        is_tissue: whether it is what is done to tissue, behind which the names of tumours and tests do not stand.
+    """
+
+    strength: int
+    has_colon: bool
+    is_beside: bool
+    is_code: bool
+    is_counted: bool
+    is_tissue: bool
+
+
+def find_signers(normal: str) -> Iterator[Removal]:
+    """Initials, logins and codes behind labels of those who sign, in no order; places may overlap."""
+    end = -1
+    for found in _PLACE.finditer(normal):
+        label = _label_of(normal, found, is_beside=end >= 0 and not normal[end : found.start()].strip(" /|;,、)"))
+        for removal in _signers(normal, found.end(), label):
+            yield removal
+            end = removal.end
+    for found in _WITH_CODE.finditer(normal):
+        if _is_of_name(found):
+            group = "code" if found["code"] else "first"
+            yield Removal(*found.span(group), Kind.NUMBER, "label.staff_code")
+
+
+def _is_of_name(found: "re.Match[str]") -> bool:
+    """Whether a name stands beside a code or login: 王芳(wangf), 0317-王芳."""
+    if found["first"]:
+        return surname_length(found["second"]) > 0
+    is_bare, is_lower = not found["sign"], found["code"][0].islower()
+    word = found["code"].lower()
+    if surname_length(found["name"]) == 0 or (is_bare and len(found["name"]) == 1) or word in _FEW | medical_words():
+        return False
+    return not found["code"].isupper() or (not is_bare and is_lower is False and _NEVER.isdisjoint(word))
+
+
+def signature(normal: str, start: int, end: int) -> Removal:
+    """Somebody who signs by initials, a login or a surname."""
+    return Removal(start, end, Kind.STAFF, "signed.staff", folded_name(normal[start:end]))
+
+
+def is_followed(normal: str, end: int) -> bool:
+    """Whether a day or the next label stands behind a place: somebody has signed there."""
+    return _DATED.match(normal, end) is not None or _NEXT_LABEL.match(normal, end) is not None
+
+
+def are_initials(written: str) -> bool:
+    """Whether letters may be those of a Chinese name, and mean nothing else in medicine."""
+    word = written.replace(".", "").replace(" ", "").lower()
+    return _NEVER.isdisjoint(word) and word not in medical_words() and "abc" not in word
+
+
+@cache
+def medical_words() -> frozenset[str]:
+    """Words and abbreviations in lower case that may stand where initials or a login do."""
+    lists, english = name_words(), english_words()
+    return lists.abbreviations | lists.latin | medical_latin() | english.words | english.function_words
+
+
+def _label_of(normal: str, found: "re.Match[str]", *, is_beside: bool) -> _Label:
+    is_bracketed = normal[found.start() - 1 : found.start()] in {"(", "["}
+    return _Label(
+        _PERSONAL if found["person"] else 1 if found["act"] else 0,
+        is_bracketed or any(sign in found["gap"] for sign in ":=(["),
+        is_beside,
+        any(one in found[0] for one in _CODES),
+        any(one in found[0] for one in _COUNTED),
+        found["brief"] is not None or any(one in found[0] for one in _TISSUE),
+    )
+
+
+def _signers(normal: str, start: int, label: _Label) -> Iterator[Removal]:
+    """Whoever stands behind a label: one, or several with a sign between them."""
+    places: list[tuple[int, re.Match[str]]] = []
+    while len(places) < _LONGEST_INITIALS:
+        doctor = _DOCTOR.match(normal, start)
+        found = _VALUES.match(normal, doctor.end() if doctor else start)
+        if found is None:
+            break
+        places.append((start, found))
+        join = _JOIN.match(normal, found.end())
+        if join is None:
+            break
+        start = join.end()
+    # Of a list that does not end where one may, the first count: 审核 HD 20240712.
+    while places and not _is_ended(normal, places[-1][1].end()):
+        places.pop()
+    if not places:
+        return
+    end = places[-1][1].end()
+    is_confirmed, is_last = label.is_beside or is_followed(normal, end), _LINE_ENDS.match(normal, end) is not None
+    if all(_signs(found, label, is_confirmed=is_confirmed, is_last=is_last) for _, found in places):
+        for first, found in places:
+            if found["code"]:
+                yield Removal(first, found.end(), Kind.NUMBER, "label.staff_code")
+            else:
+                yield signature(normal, first, found.end())
+
+
+def _is_ended(normal: str, end: int) -> bool:
+    return _ENDS.match(normal, end) is not None or is_followed(normal, end)
+
+
+def _signs(found: "re.Match[str]", label: _Label, *, is_confirmed: bool, is_last: bool) -> bool:
+    """Whether what is written behind a label is somebody's."""
+    written = found[0]
+    is_told = label.has_colon or is_confirmed or label.strength == _PERSONAL
+    if found["code"] or found["upper"]:
+        test = _is_code if found["code"] else _is_upper
+        return test(written, label, is_confirmed=is_confirmed, is_last=is_last)
+    if found["single"]:
+        return label.strength > 0 and is_told and (is_confirmed or is_last) and not label.is_counted
+    if found["lower"]:
+        return _is_lower(written, label, is_told=is_told, is_last=is_last)
+    if found["login"]:
+        letters = re.split("[0-9._-]", written)[0]
+        is_long = label.has_colon and is_last and len(written) - len(letters) >= _YEAR
+        is_stain = label.strength == 0 and (not (is_confirmed or is_long) or letters in medical_words())
+        return is_told and not is_stain and letters not in _FEW
+    if found["dotted"]:
+        return is_told and re.sub("[. ]", "", written).lower() not in _FEW | {"ca", "pas"}
+    surname = written[0].lower() + re.split("[ .A-Z]", written[1:])[0]
+    return is_told and surname in name_words().pinyin
+
+
+def _is_upper(written: str, label: _Label, *, is_confirmed: bool, is_last: bool) -> bool:
+    """Whether capitals are initials: an abbreviation of medicine only where a person stands or others sign beside."""
+    word = written.lower()
+    is_told = label.strength == _PERSONAL and label.has_colon
+    if word in _FEW or not _NEVER.isdisjoint(word) or "abc" in word:
+        return False
+    if word in medical_words() and not (is_told or (is_confirmed and label.strength)):
+        return False
+    if is_confirmed or label.strength == _PERSONAL:
+        return True
+    return (label.has_colon or is_last) if label.strength else (label.has_colon and is_last and label.is_tissue)
+
+
+def _is_lower(word: str, label: _Label, *, is_told: bool, is_last: bool) -> bool:
+    """Whether small letters are initials, or a name in Pinyin as people log in with."""
+    if word in _FEW or word in medical_words():
+        return False
+    if len(word) <= _LONGEST_INITIALS:
+        return _NEVER.isdisjoint(word) and (is_told or (label.strength > 0 and is_last))
+    return label.strength > 0 and is_told and any(map(word.startswith, name_words().pinyin))
+
+
+def _is_code(written: str, label: _Label, *, is_confirmed: bool, is_last: bool) -> bool:
+    """Whether digits are somebody's number: no count and no year."""
+    digits = written.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ-")
+    is_year = len(digits) == _YEAR and digits == written and digits[:2] in {"19", "20"}
+    if label.is_code:
+        return True
+    if label.strength == _PERSONAL and (label.has_colon or is_confirmed):
+        return not is_year and (len(digits) >= _LEAST_CODE or digits[0] == "0")
+    if is_year or len(digits) < _LEAST_CODE:
+        return False
+    is_numbered, is_long = digits[0] == "0" or digits != written, len(digits) > _LEAST_CODE
+    if label.strength == 0:
+        is_lettered = label.has_colon and is_last and len(written.rstrip("0123456789-")) > 1
+        return (is_confirmed or is_lettered) and is_numbered and is_long
+    is_told = label.has_colon and (is_confirmed or (is_last and is_long and not label.is_counted))
+    return is_told or (is_numbered and (label.has_colon or is_confirmed or is_last))
