@@ -48,13 +48,10 @@ def completion_command(shell: str) -> None:
     Example:
       pathcurate completion bash
     """
-    from click.shell_completion import get_completion_class
+    from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
-    from pathcurate.cli.main import root
-
-    kind = get_completion_class(shell)
-    assert kind is not None  # noqa: S101  click has these three
-    # Bash's class asks the installed bash for its version, which says nothing of the one that this is for.
-    click.echo(kind(root, {}, "pathcurate", "_PATHCURATE_COMPLETE").source_template % {
+    kind = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}[shell]
+    # Bash's class would ask the installed bash for its version, which says nothing of the one that this is for.
+    click.echo(kind.source_template % {
         "complete_func": "_pathcurate_completion", "complete_var": "_PATHCURATE_COMPLETE", "prog_name": "pathcurate",
     })  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pathcurate import contracts, doctor, erasure, forgotten
+from pathcurate import doctor, erasure, forgotten
 from pathcurate.cli.main import run
 from pathcurate.engines.embedded import Embedded
 from pathcurate.erasure import erase_person, finish, plan_erasure
@@ -27,6 +27,7 @@ from pathcurate.leaksearch.identifiers import Identifiers
 from pathcurate.leaksearch.search import search_directory
 from pathcurate.link import link
 from pathcurate.materials import import_materials
+from pathcurate.model.catalog import CATALOG_TABLES
 from pathcurate.model.column import Table
 from pathcurate.model.event import EVENTS
 from pathcurate.model.person import IDENTITIES, PERSONS
@@ -220,7 +221,7 @@ def test_what_an_earlier_state_calls_the_person_goes_too(desk: Desk) -> None:
 
 
 def test_nothing_of_anybody_else_goes(desk: Desk) -> None:
-    tables = [table for table in contracts._CATALOG if desk.catalog.snapshot(table)]
+    tables = [table for table in CATALOG_TABLES if desk.catalog.snapshot(table)]
     before = {table.name: desk.rows(table) for table in tables}
     texts = {*TELLING["name"], *TELLING["number"], "S23-1", "S23-2", "S23-00001.csv"}
     for _ in range(2):  # rows that tell, and then rows that name them
@@ -393,7 +394,7 @@ def test_files_of_the_person_are_passed_over_by_scans(desk: Desk) -> None:
 def test_every_table_of_the_catalog_is_gone_through() -> None:
     gone_through = {table.name for table, _ in erasure._BY_ID}
     about_nobody = {"link_runs", "link_questions", "waivers"}
-    assert {table.name for table in contracts._CATALOG} == gone_through | about_nobody
+    assert {table.name for table in CATALOG_TABLES} == gone_through | about_nobody
 
 
 def test_a_mark_tells_nobody_what_it_is_of(tmp_path: Path) -> None:

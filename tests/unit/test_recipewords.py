@@ -72,6 +72,7 @@ WHOLE: dict[str, Any] = {
                    "columns": ["patient_id", "kind"]},
     },
     "texts": ["diagnosis"],
+    "sealed": {"task": "binary", "label": "subtype", "positive": "luad", "order": ["luad", "lusc"], "topic": "stain"},
     "expect": {"rows": {"min": 20, "max": 200}, "cases": {"min": 3}, "patients": {"max": 9}, "not_empty": ["luad"],
                "cases_file": "catalog/known.csv"},
 }  # fmt: skip

@@ -280,14 +280,6 @@ class Sealed(Part):
     order: Annotated[tuple[Slug, ...], Field(min_length=2), AfterValidator(unique)] | None = None
     topic: Text | None = None
 
-    @model_validator(mode="after")
-    def _fits_its_task(self) -> Self:
-        if self.positive is not None and self.task != "binary":
-            raise fault(f"`positive` is for a binary task; this one is {self.task}", "positive")
-        if self.order is not None and self.task != "ordinal":
-            raise fault(f"`order` is for an ordinal task; this one is {self.task}", "order")
-        return self
-
 
 class Between(Part):
     """A least and a greatest number."""
