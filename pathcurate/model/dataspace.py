@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pathcurate.errors import InputOutputError
+
 EDC_CONTEXT = "https://w3id.org/edc/connector/management/v2"
 """The one context of the management API v4 of Eclipse EDC."""
 DSP_CONTEXT = "https://w3id.org/dspace/2025/1/context.jsonld"
@@ -82,3 +84,24 @@ class Listing:
     def as_fact(self) -> dict[str, Any]:
         """What the registry keeps."""
         return {name: value for name, value in asdict(self).items() if name not in {"space", "is_new"}}
+
+    @classmethod
+    def of_fact(cls, space: str, fact: object) -> "Listing":
+        """The listing from what the registry keeps.
+
+        Args:
+            space: name of the space.
+            fact: what :meth:`as_fact` gave; whatever a changed registry holds.
+
+        Raises:
+            InputOutputError: it is not of that form.
+        """
+        parts = fact if isinstance(fact, Mapping) else {}
+        kind, digest, api, refs = (parts.get(name) for name in ("kind", "release_digest", "api", "refs"))
+        if not isinstance(refs, Mapping) or not all(isinstance(text, str) for text in (kind, digest, api, *refs.values())):
+            raise InputOutputError(
+                f"what the registry keeps of the space {space} is of another form", "`pathcurate product verify`."
+            )
+        return cls(
+            space, str(kind), str(digest), {str(name): str(ref) for name, ref in refs.items()}, str(api), is_new=False
+        )

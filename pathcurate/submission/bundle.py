@@ -1,38 +1,29 @@
 """A folder that a person uploads to register a release: form, filled templates, dossier, datasheet and sample; no data."""
 
-import fcntl
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
-from glob import escape
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from pathcurate.checksums import CHECKSUMS_NAME, parse_checksums, verify_checksums, write_checksums
-from pathcurate.digests import release_digest, sha256_text
-from pathcurate.errors import DigestMismatchError, InputOutputError, UsageError
+from pathcurate.errors import InputOutputError, UsageError
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.releases import Release
-from pathcurate.storage import LocalSource, sync_tree
 from pathcurate.submission.container import LARGEST_FILE
 from pathcurate.submission.document import fill_docx
 from pathcurate.submission.names import Values, printable
 from pathcurate.submission.workbook import fill_xlsx
+from pathcurate.wholefolder import listed_files, read_whole, taken, write_whole
 from pathcurate.yamlsource import did_you_mean
 
-SUMS_NAME = "sha256sums.txt"
 README_NAME = "README.txt"
 _DOSSIER = "registration/cn-dossier.json"
 _RENDERED = "registration/rendered/"
 _SAMPLE = "registration/sample/"
-_LARGEST = 1 << 26
 _FILLERS = {".docx": fill_docx, ".xlsx": fill_xlsx}
 _WITH_MACROS = frozenset({".docm", ".dotm", ".xlsm", ".xltm", ".xlam", ".xlsb"})
 _OLDER = frozenset({".doc", ".dot", ".dotx", ".xls", ".xlt", ".xltx", ".wps", ".wpt", ".et", ".ett", ".odt", ".ods", ".rtf"})
@@ -109,7 +100,7 @@ def release_values(release: Release, regime: str) -> Values:
         UsageError: the release was not rendered for that regime.
         DigestMismatchError: a file of the release was changed.
     """
-    listed = _listed(release)
+    listed = listed_files(release)
     return _values(release, _json(release, listed, _form_path(listed, regime)), _json(release, listed, _DOSSIER))
 
 
@@ -128,32 +119,25 @@ def write_bundle(release: Release, regime: str, templates: Path | None, target: 
         DigestMismatchError: a file of the release was changed.
         InputOutputError: a file of the release or a template cannot be read.
     """
-    listed = _listed(release)
+    listed = listed_files(release)
     form = _json(release, listed, _form_path(listed, regime))
     values = _values(release, form, _json(release, listed, _DOSSIER))
-    contents: dict[str, bytes] = {"form.json": _taken(release, listed, _form_path(listed, regime))}
+    contents: dict[str, bytes] = {"form.json": taken(release, listed, _form_path(listed, regime))}
     for path in sorted(listed):
         name = path.rpartition("/")[2]
         if path == _DOSSIER or (path.startswith("metadata/") and name in _FILES):
-            contents[name] = _taken(release, listed, path)
+            contents[name] = taken(release, listed, path)
         elif path.startswith(_SAMPLE):
-            contents[f"sample/{path.removeprefix(_SAMPLE)}"] = _taken(release, listed, path)
+            contents[f"sample/{path.removeprefix(_SAMPLE)}"] = taken(release, listed, path)
     findings = list(_fill_all(templates / regime if templates is not None else None, values, contents))
     contents[README_NAME] = _readme(release, form, contents, findings)
-    digest = _written(target, contents)
+    digest = write_whole(target, contents, "bundle")
     falls_short = {what: tuple(str(name) for name in form.get(what, ())) for what in _FALLS_SHORT}
     bundle = Bundle(
         target, regime, release.digest, digest[0], tuple(sorted(contents)), falls_short["missing"], falls_short["uncoded"],
         falls_short["too_long"], tuple(findings),
     )  # fmt: skip
     return replace(bundle, is_new=digest[1])
-
-
-def _listed(release: Release) -> dict[str, str]:
-    content = _read(release.directory / CHECKSUMS_NAME, CHECKSUMS_NAME, _LARGEST)
-    if release_digest(content) != release.digest:
-        raise DigestMismatchError("the release was changed since it was opened", _REBUILD)
-    return parse_checksums(content)
 
 
 def _form_path(listed: Mapping[str, str], regime: str) -> str:
@@ -167,31 +151,8 @@ def _form_path(listed: Mapping[str, str], regime: str) -> str:
     return path
 
 
-def _taken(release: Release, listed: Mapping[str, str], path: str) -> bytes:
-    """The bytes of a file of the release, if they are those that it vouches for."""
-    if path not in listed:
-        raise UsageError(f"the release has no {path}", "Build it anew with this version of pathcurate.")
-    content = _read(release.directory / path, path, _LARGEST)
-    if sha256_text(content) != listed[path]:
-        raise DigestMismatchError(f"{release.name} {release.version}: {path} was changed since it was built", _REBUILD)
-    return content
-
-
-def _read(path: Path, shown: str, largest: int, within: Path | None = None) -> bytes:
-    try:
-        with LocalSource(os.fsencode(path), os.fsencode(within) if within is not None else None) as source:
-            content = source.read_at(0, largest + 1)
-    except OSError as error:
-        raise InputOutputError(
-            f"{shown} cannot be read ({type(error).__name__})", "Check that it is a plain file, and its permissions."
-        ) from None
-    if len(content) > largest:
-        raise InputOutputError(f"{shown} is larger than {largest >> 20} MB", "It is no file of its kind.")
-    return content
-
-
 def _json(release: Release, listed: Mapping[str, str], path: str) -> dict[str, Any]:
-    content = json.loads(_taken(release, listed, path))
+    content = json.loads(taken(release, listed, path))
     if not isinstance(content, dict):
         raise InputOutputError(f"{path} of the release is not of its form", _REBUILD)
     return content
@@ -224,7 +185,7 @@ def _fill_all(folder: Path | None, values: Values, contents: dict[str, bytes]) -
             said = f"`{printable(path.name)}` is no .docx or .xlsx, and is not in the bundle"
             yield Finding("submission.no_template", Severity.WARNING, said, stage="submission", subject=path.name)
             continue
-        filled = _FILLERS[kind](_read(path, path.name, LARGEST_FILE, folder), values, path.name)
+        filled = _FILLERS[kind](read_whole(path, path.name, LARGEST_FILE, folder), values, path.name)
         contents[f"filled/{path.name}"] = filled.content
         yield from filled.findings
 
@@ -259,72 +220,3 @@ def _readme(release: Release, form: Mapping[str, Any], contents: Mapping[str, by
 
 def _line(text: object) -> str:
     return " ".join(printable(str(text or "")).split())
-
-
-def _written(target: Path, contents: Mapping[str, bytes]) -> tuple[str, bool]:
-    """Write the files and the list of their digests as one; its digest, and whether it is new."""
-    with _made_whole(target) as temporary:
-        for path, content in contents.items():
-            file = temporary / path
-            file.parent.mkdir(exist_ok=True)
-            file.write_bytes(content)
-        sums = write_checksums(temporary, exclude=(SUMS_NAME,))
-        (temporary / SUMS_NAME).write_bytes(sums)
-        is_new = not os.path.lexists(target)
-        if is_new:
-            sync_tree(temporary)
-            temporary.chmod(0o755)
-            temporary.rename(target)
-        else:
-            _check_same(target, sums)
-    return sha256_text(sums), is_new
-
-
-def _check_same(target: Path, sums: bytes) -> None:
-    is_folder = target.is_dir() and not target.is_symlink()
-    if not is_folder or verify_checksums(target, parse_checksums(sums), exclude=(SUMS_NAME,)) != []:
-        raise UsageError(
-            f"{target.name} is there already, and is not this bundle", "Give another folder, or move that one away."
-        )
-    if not (target / SUMS_NAME).is_file() or _read(target / SUMS_NAME, SUMS_NAME, _LARGEST) != sums:
-        raise UsageError(
-            f"{target.name} is there already, and its {SUMS_NAME} was changed", "Move it away, and write it anew."
-        )
-
-
-@contextmanager
-def _made_whole(target: Path) -> Iterator[Path]:
-    """A temporary folder beside the target; it goes when the block ends, unless it got the target's name.
-
-    What a killed run left of one goes as well: nobody holds its lock.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in target.parent.glob(f".{escape(target.name)}.part-*"):
-        with _held(leftover) as is_free:
-            if is_free:
-                shutil.rmtree(leftover, ignore_errors=True)
-    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.part-"))
-    try:
-        with _held(temporary):
-            yield temporary
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[bool]:
-    """Hold a folder; False if another process holds it, or it is gone."""
-    try:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        yield False
-        return
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        is_free = True
-    except BlockingIOError:
-        is_free = False
-    try:
-        yield is_free
-    finally:
-        os.close(handle)

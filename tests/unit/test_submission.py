@@ -26,9 +26,10 @@ from openpyxl.workbook.defined_name import DefinedName
 from openpyxl.worksheet.datavalidation import DataValidation
 from python_calamine import CalamineWorkbook
 
+from pathcurate import wholefolder
 from pathcurate.errors import DigestMismatchError, InputOutputError, UsageError
 from pathcurate.releases import Release, read_release
-from pathcurate.submission import Filled, Values, bundle, fill_docx, fill_xlsx, release_values, write_bundle
+from pathcurate.submission import Filled, Values, fill_docx, fill_xlsx, release_values, write_bundle
 from pathcurate.submission.names import LONGEST, printable
 from tests.built import PRODUCT, build_release
 from tests.releases import copied
@@ -662,7 +663,7 @@ def test_a_run_that_fails_leaves_nothing(
     out = tmp_path / "out"
     for place in ("write_checksums", "sync_tree"):
         with monkeypatch.context() as patch:
-            patch.setattr(bundle, place, fail)
+            patch.setattr(wholefolder, place, fail)
             with pytest.raises(type(error)):
                 write_bundle(release, "zj-data-ip", templates, out / "b")
         assert list(out.iterdir()) == []
@@ -673,7 +674,7 @@ def test_what_a_killed_run_left_goes_with_the_next_and_what_runs_stays(release: 
     for name in (".b.part-killed", ".b.part-running", ".b2.part-other"):
         (target.parent / name / "sample").mkdir(parents=True)
         (target.parent / name / "sample" / "slides.json").write_bytes(b"half")
-    with bundle._held(target.parent / ".b.part-running"):
+    with wholefolder._held(target.parent / ".b.part-running"):
         write_bundle(release, "zj-data-ip", None, target)
     assert {path.name for path in target.parent.iterdir()} == {"b", ".b.part-running", ".b2.part-other"}
 
