@@ -1,4 +1,7 @@
-"""Where the registry is kept, as ``registry:`` in ``pathcurate.yaml`` says: a file, or a database on a PostgreSQL server."""
+"""Where the registry is kept, as ``registry:`` in ``pathcurate.yaml`` says: a file, or a database on a PostgreSQL server.
+
+And where a password or another secret is, which is never written into that file.
+"""
 
 import os
 import re
@@ -31,6 +34,7 @@ _PARAMETERS = _PATHS | {
 }  # fmt: skip
 """Those of https://www.postgresql.org/docs/current/libpq-connect.html that pass through; none of them holds a secret."""
 _MOST_BYTES = 1024
+_CALLED = "the registry's password"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,36 @@ class Secret:
     Attributes:
         source: ``env`` for a variable of the environment, ``file`` for a file that only its owner may read.
         name: of the variable, or the file's absolute path.
+        what: what messages call it.
+        key: of ``pathcurate.yaml`` that refers to it.
     """
 
     source: Literal["env", "file"]
     name: str
+    what: str = _CALLED
+    key: str = "registry"
+
+    @classmethod
+    def parse(cls, text: str, base: Path, what: str = _CALLED, key: str = "registry") -> "Secret | None":
+        """From a reference such as ``${file:secrets/registry}`` or ``${env:NAME}``; None if the text is no reference.
+
+        Args:
+            text: as written.
+            base: absolute directory that a relative path starts from.
+            what: see :attr:`what`.
+            key: see :attr:`key`.
+
+        Raises:
+            ValueError: the name cannot be that of a variable. Nothing of it is quoted.
+        """
+        reference = _REFERENCE.fullmatch(text)
+        if reference is None:
+            return None
+        if reference[1] == "file":
+            return cls("file", os.path.normpath(base / reference[2]), what, key)
+        if _VARIABLE.fullmatch(reference[2]) is None:
+            raise ValueError("the name of a variable is of letters, digits and _: ${env:PATHCURATE_REGISTRY_PASSWORD}")
+        return cls("env", reference[2], what, key)
 
     def __str__(self) -> str:
         return f"${{{self.source}:{self.name}}}"
@@ -62,42 +92,43 @@ class Secret:
             secret = environment.get(self.name, "")
             if not secret:
                 raise UsageError(
-                    f"the registry's password is to be in the variable {self.name} of the environment, which is not set",
+                    f"{self.what} is to be in the variable {self.name} of the environment, which is not set",
                     "Set it for this command, and do not export it further than needed.",
                 )
         else:
-            secret = _content(Path(self.name))
+            secret = self._content()
         if not secret.isprintable():
-            raise UsageError(f"the registry's password in {self} is not one line of text", "Store it again.")
+            raise UsageError(f"{self.what} in {self} is not one line of text", "Store it again.")
         return secret
 
-
-def _content(file: Path) -> str:
-    try:
-        handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise UsageError(
-            f"the file of the registry's password, {file}, cannot be read: {error.strerror}",
-            "Check `registry` in pathcurate.yaml.",
-        ) from None
-    try:
-        state = os.fstat(handle)
-        if not stat.S_ISREG(state.st_mode):
-            raise UsageError(f"the registry's password is to be in {file}, which is no file", "Name a file.")
-        if stat.S_IMODE(state.st_mode) & 0o177 or state.st_uid not in {0, os.geteuid()}:
-            raise VaultError(
-                f"the file of the registry's password, {file}, is open to others", f"Run `chmod 600 {file}` as its owner."
-            )
-        content = os.read(handle, _MOST_BYTES + 1)
-    finally:
-        os.close(handle)
-    try:
-        text = content.decode().removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        text = ""
-    if not text or len(content) > _MOST_BYTES:
-        raise UsageError(f"{file} holds no password", "It is to hold one line of UTF-8 text and nothing else.")
-    return text
+    def _content(self) -> str:
+        file = Path(self.name)
+        try:
+            handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:
+            raise UsageError(
+                f"the file of {self.what}, {file}, cannot be read: {error.strerror}",
+                f"Check `{self.key}` in pathcurate.yaml.",
+            ) from None
+        try:
+            state = os.fstat(handle)
+            if not stat.S_ISREG(state.st_mode):
+                raise UsageError(f"{self.what} is to be in {file}, which is no file", "Name a file.")
+            if stat.S_IMODE(state.st_mode) & 0o177 or state.st_uid not in {0, os.geteuid()}:
+                raise VaultError(
+                    f"the file of {self.what}, {file}, is open to others", f"Run `chmod 600 {file}` as its owner."
+                )
+            content = os.read(handle, _MOST_BYTES + 1)
+        finally:
+            os.close(handle)
+        try:
+            text = content.decode().removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError:
+            text = ""
+        if not text or len(content) > _MOST_BYTES:
+            word = self.what.rpartition(" ")[2]
+            raise UsageError(f"{file} holds no {word}", "It is to hold one line of UTF-8 text and nothing else.")
+        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +168,8 @@ class RegistryAddress:
         login, at, place = rest.rpartition("@")
         user, colon, password = login.partition(":")
         # A secret may hold any character, also those that part an address; a reference may hold a path with slashes.
-        reference = _REFERENCE.fullmatch(password) if colon else None
-        if colon and reference is None:
+        secret = Secret.parse(password, base) if colon else None
+        if colon and secret is None:
             raise ValueError(NEVER)
         where, slash, database = place.partition("/")
         host = _HOST.fullmatch(where)
@@ -148,8 +179,7 @@ class RegistryAddress:
         if port is not None and not 0 < port < 1 << 16:
             raise ValueError("a port is a number from 1 to 65535")
         parsed = cls(
-            (host[1] or "").strip("[]"), port, _plain(user), None if reference is None else _secret(reference, base),
-            _plain(database), tuple(_parameters(query, base)),
+            (host[1] or "").strip("[]"), port, _plain(user), secret, _plain(database), tuple(_parameters(query, base)),
         )  # fmt: skip
         if not parsed.host and any(name == "sslmode" for name, _ in parsed.parameters):
             raise ValueError("`sslmode` is for a server on the network: a socket is not encrypted")
@@ -181,14 +211,6 @@ def _plain(text: str) -> str:
     if not plain.isprintable() or _REFERENCE.search(plain):
         raise ValueError(f"a registry on a server is written {FORM}; a reference ${{...}} stands for the password only")
     return plain
-
-
-def _secret(reference: re.Match[str], base: Path) -> Secret:
-    if reference[1] == "file":
-        return Secret("file", os.path.normpath(base / reference[2]))
-    if _VARIABLE.fullmatch(reference[2]) is None:
-        raise ValueError("the name of a variable is of letters, digits and _: ${env:PATHCURATE_REGISTRY_PASSWORD}")
-    return Secret("env", reference[2])
 
 
 def _parameters(query: str, base: Path) -> Iterator[tuple[str, str]]:

@@ -27,6 +27,7 @@ from pathcurate.model.slide import SITE
 from pathcurate.objectstore import Address, checked_endpoint
 from pathcurate.pacing import Window
 from pathcurate.registryaddress import RegistryAddress
+from pathcurate.spacesettings import SpaceSettings, space_problems, without_secrets
 from pathcurate.text.accession import checked_patient_pattern, checked_pattern
 from pathcurate.yamlsource import Document, Problem, did_you_mean
 
@@ -339,6 +340,7 @@ class Settings(_Part):
     roles: Roles = Field(default_factory=Roles)
     engine: Annotated[str, PlainValidator(_engine)] = EMBEDDED
     registry: Annotated[Path | RegistryAddress, PlainValidator(_registry)] = Path("registry.db")
+    spaces: Mapping[str, SpaceSettings] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -467,10 +469,11 @@ def load_workspace(file: Path) -> Workspace:
     Raises:
         UsageError: with all problems and where they are.
     """
-    document = yamlsource.load(file, str(file), UsageError)
+    document = without_secrets(yamlsource.load(file, str(file), UsageError))
     settings = yamlsource.validate(document, Settings, UsageError, context={"base": file.parent})
     checks = (_repeated_names, _misplaced_keys, _nested_roots)
-    yamlsource.fail(document, [problem for check in checks for problem in check(document, settings)], UsageError)
+    problems = [problem for check in checks for problem in check(document, settings)]
+    yamlsource.fail(document, [*problems, *space_problems(document, settings.spaces)], UsageError)
     return Workspace(file.parent, settings, document)
 
 

@@ -17,6 +17,7 @@ from pathcurate.cli.productdesk import (
     signer_of,
     tested,
 )
+from pathcurate.cli.productspaces import to_be_taken_off
 from pathcurate.cli.session import Session, common_options
 
 if TYPE_CHECKING:
@@ -220,7 +221,7 @@ def offer_command(session: Session, release: str) -> None:
 
     with desk_of(session, "product offer") as desk:
         moved = offer(desk, directory_of(desk, release))
-    show_moved(session, moved)
+    show_moved(session, moved, to_be_taken_off(moved.also))
 
 
 @click.command("suspend")
@@ -241,7 +242,7 @@ def suspend_command(session: Session, product: str, reason: str) -> None:
     with desk_of(session, "product suspend") as desk:
         entry = entry_of(desk, product)
         moved = suspend(desk, entry.product, entry.version, reason)
-    show_moved(session, moved)
+    show_moved(session, moved, to_be_taken_off([moved.entry]))
 
 
 @click.command("resume")

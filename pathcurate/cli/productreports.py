@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pathcurate.cli.productdesk import directory_of, entry_of, reading_desk
+from pathcurate.cli.productspaces import to_be_taken_off
 from pathcurate.cli.session import Session, common_options, count_lines, counted
 
 if TYPE_CHECKING:
@@ -44,10 +45,12 @@ def history_command(session: Session, product: str) -> None:
 
 
 def _words(said: "Mapping[str, Any]") -> str:
-    """What an event says for people: who signed in which role, the reason, the authority's words."""
+    """What an event says for people: who signed in which role, the reason, the authority's words, the data space."""
     sets = said.get("sets", {})
     signed = [f"signed as {one['role']} by {one['name']}" for one in sets.get("signatures", ())[-1:]]
+    told = said.get("says", {})
     words = [*signed, sets.get("reason", ""), sets.get("authority_says", {}).get("note", "")]
+    words += [told["space"], told.get("reason", "")] if "space" in told else []
     return "".join(f"  {word}" for word in words if word)
 
 
@@ -178,6 +181,7 @@ def due_command(session: Session, within: str, *, expire: bool) -> int:
         for one in found
     ]
     lines += [f"  {one.entry.product} {one.entry.version} is {one.entry.state}" for one in moved]
+    lines += [*to_be_taken_off(one.entry for one in moved)]
     lines += [f"  contract {one.contract.id} is {one.contract.state}" for one in ended]
     session.show(
         {

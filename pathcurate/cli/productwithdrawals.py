@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pathcurate.cli.productdesk import desk_of, entry_of, key_option, passphrase_option, show_moved, signer_of
+from pathcurate.cli.productspaces import to_be_taken_off
 from pathcurate.cli.session import Session, common_options, counted
 
 if TYPE_CHECKING:
@@ -85,12 +86,13 @@ def withdraw_command(
                 {"site": withdrawal.site, "at": withdrawal.at, "withdrawn": [moved.entry.as_dict() for moved in ended]},
                 [f"site {withdrawal.site} is withdrawn: no row of it is built in from now on",
                  *(f"  {moved.entry.product} {moved.entry.version} is {moved.entry.state}" for moved in ended),
+                 *to_be_taken_off(moved.entry for moved in ended),
                  *([] if ended else ["  no registered release holds rows of it"])],
             )  # fmt: skip
             return
         entry = entry_of(desk, str(product))
         moved = withdraw(desk, entry.product, entry.version, reason)
-    show_moved(session, moved)
+    show_moved(session, moved, to_be_taken_off([moved.entry]))
 
 
 def _withdraw_rows(

@@ -17,6 +17,7 @@ from pathcurate import __version__
 from pathcurate.disclosure.lists import check_permission_lists
 from pathcurate.doctor.check import Check, failed
 from pathcurate.doctor.installation import clock, free_space, look_at_installation
+from pathcurate.doctor.spaces import look_at_spaces
 from pathcurate.engines.spark import Connect
 from pathcurate.errors import InputOutputError, PathcurateError, PlanIncompleteError, VaultError
 from pathcurate.forgotten import is_unfinished
@@ -106,6 +107,7 @@ def _workspace(workspace: Workspace, now: datetime, environment: Mapping[str, st
         yield from _vault(workspace, now)
         yield from _tables(workspace)
     yield from _registry(workspace, environment)
+    yield from look_at_spaces(workspace, environment)
 
 
 def _cluster(workspace: Workspace) -> Check:
