@@ -86,7 +86,9 @@ def write_cohort(
     recipe = source.recipe
     directory = shared_directory(workspace.cohorts / recipe.name)
     _put_aside(directory)
-    write_parquet(directory / "cohort.parquet", conform(cohort_table(recipe), selected.rows))
+    # The labels of a sealed evaluation are for nobody whose models it may judge.
+    mode = _CURATORS_OWN if recipe.sealed is not None else 0o644
+    write_parquet(directory / "cohort.parquet", conform(cohort_table(recipe), selected.rows), mode=mode)
     with_permissions = selected.has_permissions or selected.rights.is_asked
     counts = _write_outputs(directory, engine, recipe, opened, with_permissions=with_permissions)
     labels = directory / "labels.parquet"

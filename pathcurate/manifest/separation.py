@@ -21,6 +21,7 @@ from pathcurate.model.person import PERSONS
 from pathcurate.model.recipe import Recipe
 from pathcurate.model.slide import SLIDES
 from pathcurate.pseudonyms import Pseudonyms, internal, product
+from pathcurate.recoding.behind import Behind
 from pathcurate.releases import Release, list_releases, read_release, table_parts
 from pathcurate.tables import Catalog, read_parquet
 from pathcurate.vault import Vault
@@ -29,6 +30,8 @@ from pathcurate.workspace import Workspace
 
 # pyarrow's stubs do not know what most functions return.
 pc: Any = pyarrow.compute
+_TOLD_BY = (("patient_id", "P", "patients"), ("slide_id", "S", "slides"), ("case_id", "C", "cases"))
+"""Columns of a release that tell whose its rows are: the kind of their codes, and the table of ``deid/`` that knows it."""
 
 
 def members_of(workspace: Workspace, recipe: Recipe, released: pa.Table, key: bytes) -> Members:
@@ -62,7 +65,7 @@ def demand_separate(workspace: Workspace, vault: Vault, own: Members) -> str:
         DisclosureRefusedError: somebody is in both.
         InputOutputError: what the vault keeps of a release is damaged.
     """
-    compared = [other for other in known_members(workspace, vault) if other.is_sealed != own.is_sealed]
+    compared = list(known_members(workspace, vault, sealed=not own.is_sealed))
     groups = Catalog(workspace.catalog).read(PERSONS, columns=("person_id", "group_id"))
     for other in compared:
         if shared := _shared(own.rows, other.rows, groups):
@@ -82,16 +85,23 @@ def demand_separate(workspace: Workspace, vault: Vault, own: Members) -> str:
     })  # fmt: skip
 
 
-def known_members(workspace: Workspace, vault: Vault) -> Iterator[Members]:
-    """Whose rows each release holds that was ever built here."""
+def known_members(workspace: Workspace, vault: Vault, *, sealed: bool) -> Iterator[Members]:
+    """Whose rows each release holds that was ever built here and is a sealed evaluation, or none.
+
+    Raises:
+        InputOutputError: what the vault keeps of a release is damaged, or a release of which it keeps nothing.
+    """
     known = set()
     for members in kept_members(vault.directory):
         known.add((members.product, members.version))
-        yield members
+        if members.is_sealed == sealed:
+            yield members
     for directory in list_releases(workspace.releases):
-        release = read_release(directory)
-        if (release.name, release.version) not in known:
-            yield _by_codes(workspace, vault, release)
+        # Most builds compare with sealed releases only, and to reckon whose rows an old release holds takes its time.
+        if (directory.parent.name, directory.name) not in known:
+            release = read_release(directory)
+            if (release.manifest.get("kind") == SEALED_KIND) == sealed:
+                yield _by_codes(workspace, vault, release)
 
 
 def _shared(own: pa.Table, other: pa.Table, groups: pa.Table) -> int:
@@ -125,26 +135,36 @@ def _with_slides(workspace: Workspace, codes: Pseudonyms, found: pa.Table, slide
 
 
 def _by_codes(workspace: Workspace, vault: Vault, release: Release) -> Members:
-    """Whose rows a release holds that was built before they were kept: by its codes of patients, else of slides."""
-    persons = Catalog(workspace.catalog).read(PERSONS, columns=("person_id", "group_id"))
-    patients = pa.chunked_array([_column(release, "patient_id")])
-    slides = pa.chunked_array([_column(release, "slide_id")])
-    found = persons.slice(0, 0)
-    owners = _owners_of_slides(workspace)
-    for one in (vault, *retired_keys(vault)):
-        inner, outer = internal(one.key).codes, product(one.key, release.name).codes
-        codes = outer.code_array("P", inner.code_array("P", persons["person_id"]))
-        found = pa.concat_tables([found, persons.filter(pc.is_in(codes, value_set=patients.combine_chunks()))])
-        if len(slides) and not len(patients):
-            codes = outer.code_array("S", inner.code_array("S", owners["slide_id"]))
-            ids = owners.filter(pc.is_in(codes, value_set=slides.combine_chunks()))["person_id"]
-            found = pa.concat_tables([found, persons.filter(pc.is_in(persons["person_id"], value_set=pc.unique(ids)))])
-    rows = found.append_column("slide_id", pa.nulls(found.num_rows, pa.string())).select(list(COLUMNS))
+    """Whose rows a release holds that was built before they were kept: by its codes of patients, slides and cases."""
+    inner, behind = internal(vault.key).codes, Behind(workspace, product(vault.key, release.name).codes)
+    given = {key: _column(release, key) for key, _, _ in _TOLD_BY}
+    found = [_by_retired_keys(workspace, vault, release, given["patient_id"], given["slide_id"])]
+    for key, kind, table in _TOLD_BY:
+        if len(given[key]):
+            codes = behind.internal(kind, pa.chunked_array([given[key]])).drop_null()
+            owners = behind.rows(table, codes)
+            found.append(_persons(workspace, inner, owners.filter(owners["patient_id"].is_valid())))
+            if key == "slide_id":
+                nobodys = owners.filter(owners["patient_id"].is_null())["slide_id"]
+                found.append(_with_slides(workspace, inner, found[0].slice(0, 0), nobodys))
+    rows = pa.concat_tables(found, promote_options="permissive")
     return Members(release.name, release.version, release.manifest.get("kind") == SEALED_KIND, rows)
 
 
-def _owners_of_slides(workspace: Workspace) -> pa.Table:
-    return Catalog(workspace.catalog).read(LINKS, columns=("slide_id", "person_id"))
+def _by_retired_keys(workspace: Workspace, vault: Vault, release: Release, patients: Any, slides: Any) -> pa.Table:
+    """Likewise, where the vault has another key since: ``deid/`` knows the codes of then no more."""
+    persons = Catalog(workspace.catalog).read(PERSONS, columns=("person_id", "group_id"))
+    found = persons.slice(0, 0)
+    for one in retired_keys(vault):
+        inner, outer = internal(one.key).codes, product(one.key, release.name).codes
+        codes = outer.code_array("P", inner.code_array("P", persons["person_id"]))
+        found = pa.concat_tables([found, persons.filter(pc.is_in(codes, value_set=patients))])
+        if len(slides) and not len(patients):
+            owners = Catalog(workspace.catalog).read(LINKS, columns=("slide_id", "person_id"))
+            codes = outer.code_array("S", inner.code_array("S", owners["slide_id"]))
+            ids = pc.unique(owners.filter(pc.is_in(codes, value_set=slides))["person_id"])
+            found = pa.concat_tables([found, persons.filter(pc.is_in(persons["person_id"], value_set=ids))])
+    return found.append_column("slide_id", pa.nulls(found.num_rows, pa.string())).select(list(COLUMNS))
 
 
 def _column(release: Release, name: str) -> Any:

@@ -12,6 +12,10 @@ from pathcurate.yamlsource import KeyPath, did_you_mean
 
 _NUMBERS = frozenset({Type.INTEGER, Type.FLOAT})
 _FEWEST = 2
+_OF_ENTITIES = frozenset({"slides", "cases", "patients", "reports", "series", "materials"})
+"""Tables whose columns may go out without the one that is sealed."""
+_SAYS_NOTHING = frozenset({"site", "status", "is_current", "assertion", "report_type"})
+"""Columns by which rows are chosen, whatever they say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,10 @@ class SealedTask:
     def _of_task(self, sealed: Sealed, label: Label) -> Iterator[Fault]:
         at: KeyPath = ("sealed", "task")
         classes = class_names(label)
+        for key, value, task in (("positive", sealed.positive, "binary"), ("order", sealed.order, "ordinal")):
+            if value is not None and sealed.task != task:
+                what = "a binary" if task == "binary" else "an ordinal"
+                yield Fault(("sealed", key), f"`{key}` is for {what} task; this one is {sealed.task}", on_key=True)
         if (sealed.task == "survival") != (label.time_to_event is not None):
             yield Fault(at, "a survival task, and no other, has a label with `time_to_event`")
         elif sealed.task == "regression":
@@ -69,19 +77,56 @@ class SealedTask:
             yield Fault(("sealed", "topic"), message)
 
     def _shown(self, sealed: Label) -> Iterator[Fault]:
-        """Columns that go out and give the answer away: the label's, and what it or another label is made of."""
-        own = self.recipe.unit_table
-        source = _source(sealed)
-        hidden = {(own, name) for name in self.recipe.label_column(sealed)} | {source}
+        """What goes out and gives the answer away: the label, what it is made of, and what else is made of that."""
+        own, made = self.recipe.unit_table, _made_of(sealed)
+        hidden = set(self.recipe.label_column(sealed))
         for label in self.recipe.labels:
-            if _source(label) == source and source != ("", ""):
-                hidden |= {(own, name) for name in self.recipe.label_column(label)}
+            other = _made_of(label)
+            if other.rows & made.rows or other.columns & made.columns:
+                hidden |= set(self.recipe.label_column(label))
         for table, output in self.recipe.outputs.items():
+            if table != own and table in made.rows:
+                message = f"rows of `{table}` go out and tell label `{sealed.name}`, which is sealed: take the table away"
+                yield Fault(("tables", table), message, on_key=True)
+                continue
             at: KeyPath = ("columns",) if self.recipe.tables is None else ("tables", table, "columns")
             for index, name in enumerate(output.columns):
-                if (table, name) in hidden:
+                if name in made.columns or (table == own and name in hidden):
                     message = f"`{name}` goes out and tells label `{sealed.name}`, which is sealed: take it away"
                     yield Fault((*at, index), message)
+        split = self.recipe.split
+        for side, where in ((split.hold_out if split is not None else None) or {}).items():
+            for name in sorted(set(where) & made.columns):
+                message = f"side `{side}` is of certain values of `{name}` and tells label `{sealed.name}`, which is sealed"
+                yield Fault(("split", "hold_out", side, name), message, on_key=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _MadeOf:
+    """What a label is made of.
+
+    Attributes:
+        rows: tables whose rows tell it, whatever columns of them are shown.
+        columns: names of columns that tell it; one name means the same in every table that has it.
+    """
+
+    rows: frozenset[str]
+    columns: frozenset[str]
+
+
+def _made_of(label: Label) -> _MadeOf:
+    if label.has is not None:
+        named = {name for name in label.has.where if name not in _SAYS_NOTHING}
+        return _MadeOf(frozenset({str(label.has.table)}), frozenset(named))
+    if label.time_to_event is not None:
+        return _MadeOf(frozenset(str(rows.table) for rows in (label.time_to_event.event, label.time_to_event.censor)),
+                       frozenset())  # fmt: skip
+    if label.nearest is not None:
+        table, column = str(label.nearest.table), label.nearest.column
+    else:
+        table, _, column = (label.column or "annotations.label").partition(".")
+    # Findings of a report hang together: the histology tells the behaviour, a stage what it was reckoned from.
+    return _MadeOf(frozenset({table} - _OF_ENTITIES), frozenset({column}))
 
 
 def class_names(label: Label) -> tuple[str, ...]:
@@ -96,13 +141,3 @@ def _binary(sealed: Sealed, classes: tuple[str, ...]) -> Iterator[Fault]:
         yield Fault(("sealed",), f"a binary task says which class is `positive`: {' or '.join(classes)}", on_key=True)
     elif sealed.positive is not None and sealed.positive not in classes:
         yield Fault(("sealed", "positive"), f"`{sealed.positive}` is no class of the label: {', '.join(classes)}")
-
-
-def _source(label: Label) -> tuple[str, str]:
-    """Table and column that a label is made of; empty where it is more than one column."""
-    if label.column is not None:
-        table, _, column = label.column.partition(".")
-        return table, column
-    if label.nearest is not None:
-        return str(label.nearest.table), label.nearest.column
-    return ("annotations", "label") if label.source == "annotations" else ("", "")

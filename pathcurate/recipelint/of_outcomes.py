@@ -167,6 +167,13 @@ def _withheld_texts(subject: Subject) -> Iterator[Hit]:
         yield Hit(path, "the workspace's profile lets no text go out", on_key=True)
 
 
+def _telling_texts(subject: Subject) -> Iterator[Hit]:
+    recipe = subject.recipe
+    if recipe.sealed is not None and recipe.released_texts:
+        path: KeyPath = ("texts",) if recipe.texts else ("tables", "reports", "columns")
+        yield Hit(path, f"texts go out that may say what label `{recipe.sealed.label}` withholds", on_key=True)
+
+
 def _reused_version(subject: Subject) -> Iterator[Hit]:
     if subject.released_differently:
         yield Hit(("version",), "there is a release of this version, and its recipe was another")
@@ -208,6 +215,8 @@ RULES = (
          _split_not_output),
     Rule("texts_withheld", Severity.ERROR, "Texts are asked for that the profile lets no one have.",
          "Take them away, or choose a profile that releases texts.", _withheld_texts),
+    Rule("sealed_told_in_texts", Severity.WARNING, "Texts of a sealed evaluation may tell the answer.",
+         "Take them away, or release only those that are written before the answer is known.", _telling_texts),
     Rule("version_reused", Severity.ERROR, "The recipe has changed since its version was released.",
          "Raise `version`; `pathcurate recipe diff` shows what has changed.", _reused_version),
     Rule("nobody_answers", Severity.INFO, "The recipe does not say who answers for it.",

@@ -69,6 +69,12 @@ def _label(**label: Any) -> dict[str, Any]:
             "columns": ["slide_id", "subtype"]}  # fmt: skip
 
 
+_SEALED = {
+    "labels": [{"name": "cancer", "level": "case", "has": {"table": "diagnoses", "where": {"behaviour": "3"}}}],
+    "sealed": {"task": "binary", "label": "cancer"},
+}
+
+
 def _split(**split: Any) -> dict[str, Any]:
     whole = {"ratios": {"train": 0.8, "test": 0.2}, "seed": "s", **split}
     return {"split": {key: value for key, value in whole.items() if value is not None}, "columns": ["slide_id", "split"]}
@@ -261,6 +267,7 @@ CASES: dict[str, Case] = {
     "reviewed_left_out": Case({"links": ["exact", "barcode"]}, ("links",), {"links": ["exact", "reviewed"]}),
     "split_not_shown": Case({**_split(), "columns": ["slide_id"]}, ("split",), _split()),
     "texts_withheld": Case({"texts": ["diagnosis"]}, ("texts",), {}, {"texts_are_released": False}),
+    "sealed_told_in_texts": Case({**_SEALED, "texts": ["diagnosis"]}, ("texts",), _SEALED),
     "version_reused": Case({}, ("version",), {}, {"released_differently": True}, {}),
     "nobody_answers": Case({"owner": None}, ("title",), {}),
     "value_not_there": Case(

@@ -299,6 +299,21 @@ def test_a_release_that_is_gone_was_given_away_all_the_same(root: Path) -> None:
         build_more(root, TRAINING)
 
 
+@pytest.mark.parametrize("columns", ["slide_id, patient_id", "slide_id, case_id", "case_id, stain"])
+def test_a_release_of_before_the_record_is_read_by_its_codes(tmp_path: Path, columns: str) -> None:
+    training = NOT_SEALED.replace("slide_id, patient_id, site, stain", columns)
+    root = sealed_release(tmp_path / "w", training).parents[2]
+    shutil.rmtree(root / "vault" / "members")
+    with pytest.raises(DisclosureRefusedError, match=r"12 groups of persons of other 1\.0\.0 are in small 1\.0\.0"):
+        build_more(root, SEALED.replace("name: small", "name: other"))
+
+
+def test_a_broken_directory_of_a_release_that_is_on_record_stops_no_build(root: Path) -> None:
+    (root / "releases" / "small" / "1.0.0" / "MANIFEST.json").unlink()
+    with pytest.raises(DisclosureRefusedError, match="12 groups"):
+        build_more(root, TRAINING)
+
+
 def test_a_damaged_record_of_members_stops_the_build(root: Path) -> None:
     (record,) = (root / "vault" / "members").iterdir()
     record.write_bytes(b"nothing")
@@ -342,6 +357,70 @@ def test_a_recipe_that_cannot_be_sealed_is_refused_with_its_place(
         read_recipe(tmp_path / "r.yaml")
     assert said in str(caught.value)
     assert "r.yaml:" in str(caught.value)
+
+
+TABLES = "tables:\n  slides: {columns: [slide_id, stain]}\n  {}: {columns: [{}]}\nsealed"
+SECOND = """\
+  - name: also
+    level: case
+    {}
+columns: [slide_id, case_also]
+sealed"""
+COLUMNS_OF_SLIDES = "columns: [slide_id, patient_id, site, stain]\nsealed"
+HAS = 'has: {table: diagnoses, where: {behaviour: "3"}}'
+GRADE = "column: diagnoses.grade\n    classes: {low: [G1], high: [G2, G3]}\n    if_missing: fail"
+ANSWERED = "label: tumour, positive: high}"
+
+
+@pytest.mark.parametrize(
+    ("label", "rest"),
+    [
+        (HAS, TABLES.replace("{}", "diagnoses", 1).replace("{}", "report_id, behaviour")),
+        # Which rows there are can be enough, and so can what hangs together with a column.
+        (HAS, TABLES.replace("{}", "diagnoses", 1).replace("{}", "report_id, icdo3_morphology")),
+        (GRADE, TABLES.replace("{}", "diagnoses", 1).replace("{}", "report_id, icdo3_morphology")),
+        # The same finding in another table.
+        (GRADE, TABLES.replace("{}", "reports", 1).replace("{}", "report_id, grade")),
+        # The same question by another name.
+        (HAS, SECOND.replace("{}", 'has: {table: diagnoses, where: {icdo3_morphology: "8140/3"}}')),
+        (GRADE, SECOND.replace("{}", "column: reports.grade")),
+        (GRADE, SECOND.replace("{}", HAS)),
+        # A side that is of one class only.
+        (
+            "column: slides.stain\n    classes: {low: [HE], high: [PAS]}\n    if_missing: fail",
+            "split: {ratios: {test: 1.0}, hold_out: {far: {stain: PAS}}}\ncolumns: [slide_id, split]\nsealed",
+        ),
+    ],
+)  # fmt: skip
+def test_no_other_column_or_table_may_tell_the_label(tmp_path: Path, label: str, rest: str) -> None:
+    text = SEALED.replace(HAS, label).replace(COLUMNS_OF_SLIDES, rest)
+    if label != HAS:
+        text = text.replace("label: tumour}", ANSWERED)
+    if "slides.stain" in label:
+        text = text.replace("level: case", "level: slide")
+    (tmp_path / "r.yaml").write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(tmp_path / "r.yaml")
+    assert "label `tumour`, which is sealed" in str(caught.value)
+    assert str(caught.value).count("r.yaml:") == 1
+
+
+@pytest.mark.parametrize(
+    ("label", "rest"),
+    [
+        (HAS, TABLES.replace("{}", "reports", 1).replace("{}", "report_id, language")),
+        (GRADE, SECOND.replace("{}", "column: reports.laterality")),
+        (GRADE, "columns: [slide_id, stain, split]\nsplit: {ratios: {test: 1.0}, hold_out: {far: {site: NB02}}}\nsealed"),
+    ],
+)  # fmt: skip
+def test_what_tells_nothing_of_the_label_may_go_out(tmp_path: Path, label: str, rest: str) -> None:
+    text = SEALED.replace(HAS, label).replace(COLUMNS_OF_SLIDES, rest)
+    (tmp_path / "r.yaml").write_text(text.replace("label: tumour}", ANSWERED) if label != HAS else text)
+    assert read_recipe(tmp_path / "r.yaml").recipe.sealed is not None
+
+
+def test_the_cohort_of_a_sealed_evaluation_is_the_curators_own(root: Path) -> None:
+    assert (root / "cohorts" / "small" / "cohort.parquet").stat().st_mode & 0o777 == 0o600
 
 
 GRADED = SEALED.replace(
