@@ -36,8 +36,17 @@ class Members:
     is_sealed: bool
     rows: pa.Table
 
+    def record(self, vault: Path) -> None:
+        """Keep them in a vault's directory, beside those of an earlier build of it: groups may have changed since."""
+        path = vault / FOLDER / f"{self.product}-{self.version}.parquet"
+        if path.is_file():
+            both = pa.concat_tables([_read(path).rows, self.rows], promote_options="permissive")
+            replace(self, rows=both.group_by(list(COLUMNS)).aggregate([])).write(vault)
+        else:
+            self.write(vault)
+
     def write(self, vault: Path) -> None:
-        """Keep them in a vault's directory."""
+        """Keep them in a vault's directory, and no others of the version."""
         folder = private_directory(vault / FOLDER)
         said = {"product": self.product, "version": self.version, "sealed": str(int(self.is_sealed))}
         write_parquet(folder / f"{self.product}-{self.version}.parquet", self.rows, said, mode=0o600)

@@ -149,7 +149,7 @@ def build(
         since = _difference(workspace, draft)
         shown = thumbnails(draft.said, built, vault.key, pictures) if pictures is not None else {}
         result = BuildResult(_make(parent, draft, since, vault.key, shown, sm3=sm3), True, built.evaluation)
-    members.write(workspace.vault)
+    members.record(workspace.vault)
     state_sources(workspace, result.release, by_site, today, is_new=result.is_new)
     write_suppressed(workspace, recipe, built.suppressed)
     facts: dict[str, str | int] = {

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -461,3 +462,13 @@ def test_numbers_are_sealed_as_decimal_text(tmp_path: Path) -> None:
     release = sealed_release(tmp_path / "w", recipe)
     assert read_task(release).classes == ()
     assert {float(value) for value in labels(tmp_path / "w")["truth"].to_pylist()} == {0, 1, 2, 3, 4}
+
+
+def test_groups_of_an_earlier_build_are_kept_beside_those_of_today(root: Path) -> None:
+    (members,) = kept_members(root / "vault")
+    later = with_values("group_id", lambda values: ["Q-9999999999999999", *values[1:]])(members.rows)
+    replace(members, rows=later).record(root / "vault")
+    replace(members, rows=later).record(root / "vault")
+    (both,) = kept_members(root / "vault")
+    assert both.rows.num_rows == members.rows.num_rows + 1
+    assert set(members.rows["group_id"].to_pylist()) < set(both.rows["group_id"].to_pylist())
