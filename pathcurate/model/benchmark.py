@@ -242,7 +242,116 @@ class BenchmarkResult:
 
     def as_dict(self) -> dict[str, Any]:
         """As plain JSON values; figures as numbers of at most four decimals."""
-        return {"schema": RESULT_SCHEMA, **asdict(self), "task": self.task.as_dict()}
+        values = {name: _plain(value) for name, value in asdict(self).items()}
+        return {"schema": RESULT_SCHEMA, **values, "task": self.task.as_dict()}
+
+    @classmethod
+    def from_dict(cls, said: Mapping[str, Any]) -> "BenchmarkResult":
+        """From what a file holds, which :data:`RESULT_JSON_SCHEMA` has been asked about."""
+        values = {name: said[name] for name in said if name != "schema"}
+        return cls(
+            **{
+                **values,
+                "task": BenchmarkTask.from_dict(said["task"]),
+                "overall": _scores(said["overall"]),
+                "by_cluster": {name: _scores(scores) for name, scores in said["by_cluster"].items()},
+                "groups": tuple(_scores(scores) for scores in said["groups"]),
+                "confusion": tuple(tuple(row) for row in said["confusion"]),
+                "curves": tuple(
+                    Curve(curve["name"], curve["group"], tuple(map(float, curve["x"])), tuple(map(float, curve["y"])))
+                    for curve in said["curves"]
+                ),
+                "notes": tuple(said["notes"]),
+            }
+        )
+
+
+def _plain(value: Any) -> Any:
+    """Lists for tuples, as JSON has them."""
+    if isinstance(value, Mapping):
+        return {name: _plain(held) for name, held in value.items()}
+    return [_plain(held) for held in value] if isinstance(value, tuple | list) else value
+
+
+def _scores(said: Mapping[str, Any]) -> Scores:
+    return Scores(**{**said, "scores": tuple(Score(**score) for score in said["scores"])})
 
 
 RESULT_SCHEMA = "https://pathcurate.example/schema/benchmark-result/1"
+_DIGEST = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
+_FIGURE = {"type": ["number", "null"]}
+_LINE = {"type": "array", "items": {"type": "number"}, "maxItems": 100}
+_SCORES = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["by", "group", "rows", "patients", "scores"],
+    "properties": {
+        "by": {"enum": ["", "site", "scanner", "topic"]},
+        "group": _TEXT,
+        "rows": {"type": ["integer", "null"], "minimum": 0},
+        "patients": {"type": ["integer", "null"], "minimum": 0},
+        "scores": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["metric", "value", "low", "high", "failed"],
+                "properties": {
+                    "metric": {"type": "string", "pattern": "^([a-z0-9_]+|(recall|precision):[^\\u0000-\\u001f]{1,200})$"},
+                    "value": _FIGURE,
+                    "low": _FIGURE,
+                    "high": _FIGURE,
+                    "failed": {"type": "integer", "minimum": 0},
+                },
+            },
+        },
+    },
+}
+RESULT_JSON_SCHEMA: Mapping[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$id": RESULT_SCHEMA,
+    "title": "result.json of an evaluation",
+    "type": "object",
+    "additionalProperties": False,
+    "required": [
+        "schema", "task", "release_digest", "commitment", "predictions_sha256", "predictor", "overall", "by_cluster",
+        "groups", "confusion", "curves", "drawings", "seed", "confidence", "threshold", "notes", "tool", "is_unsealed",
+    ],
+    "properties": {
+        "schema": {"const": RESULT_SCHEMA},
+        "task": {name: said for name, said in TASK_JSON_SCHEMA.items() if not name.startswith("$")},
+        "release_digest": _DIGEST,
+        "commitment": {"type": "string", "pattern": "^hmac-sha256:[0-9a-f]{64}$"},
+        "predictions_sha256": _DIGEST,
+        "predictor": _TEXT,
+        "overall": _SCORES,
+        "by_cluster": {"type": "object", "propertyNames": {"enum": ["site", "scanner"]}, "additionalProperties": _SCORES},
+        "groups": {"type": "array", "items": _SCORES},
+        "confusion": {
+            "type": "array",
+            "maxItems": MOST_CLASSES,
+            "items": {"type": "array", "maxItems": MOST_CLASSES, "items": {"type": ["integer", "null"], "minimum": 0}},
+        },
+        "curves": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["name", "group", "x", "y"],
+                "properties": {
+                    "name": {"enum": ["roc", "precision_recall", "calibration", "kaplan_meier"]},
+                    "group": {"enum": ["", "low", "middle", "high"]},
+                    "x": _LINE,
+                    "y": _LINE,
+                },
+            },
+        },
+        "drawings": {"type": "integer", "minimum": 0, "maximum": 100_000},
+        "seed": {"type": "integer", "minimum": 0},
+        "confidence": {"type": "number", "exclusiveMinimum": 0.5, "exclusiveMaximum": 1},
+        "threshold": _FIGURE,
+        "notes": {"type": "array", "items": {"type": "string", "maxLength": 500}},
+        "tool": _TEXT,
+        "is_unsealed": {"type": "boolean"},
+    },
+}  # fmt: skip
