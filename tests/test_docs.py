@@ -61,7 +61,8 @@ _LATER = {
 }  # fmt: skip
 """Commands whose example needs what commands that are listed behind them make, or leaves nothing for them."""
 _TO_MARKET = (
-    "register", "list", "show", "check", "sign", "submit", "receipt", "offer", "keys recipient", "application", "apply",
+    "register", "list", "show", "check", "sign", "submit", "receipt", "offer", "publish", "published", "spaces", "retract",
+    "keys recipient", "application", "apply",
     "review", "approve", "reject", "contract", "accept", "activate", "contracts", "deliver", "deliveries", "receive",
     "acknowledge", "settle", "settlement", "trace", "history", "verify", "due", "statement", "catalog", "purge", "attest",
     "terminate", "suspend", "resume", "withdraw", "keys new", "keys list", "keys retire",
@@ -107,6 +108,14 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
                 capture(directory / "hospital", ["deid", "apply", "--texts", "all"])
             if path == ("labels", "review", "export"):
                 capture(directory / "hospital", ["cohort", "recipes/thoracic_tumour.yaml"])
+            if path == ("product", "seal"):
+                asked = [f"{number},胃,第{number}题？,甲,乙,{'AB'[number % 2]}" for number in range(12)]
+                text = "\n".join(("item_id,topic,question,A,B,answer", *asked))
+                (directory / "hospital" / "questions.csv").write_text(text, encoding="utf-8")
+            if path == ("evaluate",):
+                codes = column_values(read_parquet(directory / "hospital" / "quiz" / "items.parquet"), "item_id")
+                said = "\n".join(("item_id,answer", *(f"{code},A" for code in codes)))
+                (directory / "hospital" / "answers.csv").write_text(said, encoding="utf-8")
             if path == ("deid", "reidentify"):
                 codes = column_values(read_parquet(directory / "hospital" / "deid" / "cases.parquet"), "case_id")
                 (directory / "hospital" / "codes.txt").write_text("\n".join(codes[:3]))
@@ -122,6 +131,8 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
 def of_products(directory: Path) -> dict[tuple[str, ...], tuple[int, str]]:
     """The examples that need a product with all its evidence, keys and a certificate."""
     root = make_workspace(directory / "products", file=ENDLESS_FILE, sites=ENDLESS_SITES, name="demo_he_2023")
+    with (root / "pathcurate.yaml").open("a", encoding="utf-8") as file:
+        file.write("spaces: {tds: {kind: files}}\n")
     build_in(root, name="demo_he_2023")
     a_pdf(root / "cert.pdf")
     for file in (*(root / f"{who}.pass" for who in ("steward", "compliance", "recipient")), directory / "li-hua.pass"):

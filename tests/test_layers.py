@@ -21,7 +21,8 @@ FLOORS = {
     },
     3: {"readers", "parsers", "scrubbers", "engines", "registries"},
     2: {
-        "benchmarks", "compaction", "dataspace", "sealing",
+        "benchmarks", "compaction", "dataspace", "labelmatch", "questionsheet", "sealedsets", "sealing", "spacesettings",
+        "wholefolder",
         "agreements", "applications", "delivering", "recipientkeys", "recoding", "usematching", "withdrawals",
         "attestations", "catalogentries", "certificates", "checksums", "lifecycle", "masking", "registrationtable",
         "registryaddress", "signing", "submission", "trustfile",

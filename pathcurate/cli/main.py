@@ -40,6 +40,7 @@ _COMMANDS = {
     "manifest": "pathcurate.cli.manifest",
     "validate": "pathcurate.cli.validate",
     "product": "pathcurate.cli.product",
+    "evaluate": "pathcurate.cli.evaluate",
     "findings": "pathcurate.cli.findings",
     "find": "pathcurate.cli.find",
     "forget": "pathcurate.cli.forget",

@@ -12,6 +12,8 @@ from pathcurate.cli import (
     productmoves,
     productreceive,
     productreports,
+    productsealed,
+    productspaces,
     producttrace,
     productwithdrawals,
 )
@@ -26,6 +28,9 @@ def command() -> None:
 for _command in (
     productmoves.check_command, productmoves.sign_command, productmoves.submit_command, productmoves.receipt_command,
     productmoves.offer_command, productmoves.suspend_command, productmoves.resume_command,
+    productspaces.publish_command, productspaces.published_command, productspaces.retract_command,
+    productspaces.spaces_command,
+    productsealed.seal_command, productsealed.unseal_command,
     productwithdrawals.withdraw_command, productwithdrawals.purge_command, productwithdrawals.attest_command,
     productreports.history_command, productreports.verify_command, productreports.due_command,
     productreports.statement_command, productreports.catalog_command, productdeliver.deliver_command,
@@ -156,6 +161,7 @@ def show_command(session: Session, product: str) -> None:
     if (quality := entry.facts.get("quality")) is not None:
         score = f" ({quality['score']})" if quality["score"] else ""
         lines.append(f"  quality  {quality['grade']}{score} by {quality['assessor']}, {quality['issued']}")
+    lines += productspaces.space_lines(entry, now)
     for step in steps:
         lines.append(f"  next: {step.command}" + (", which still needs" if step.lacks else ""))
         lines += [line for lack in step.lacks for line in (f"    - {lack.what}", f"      {lack.how}")]

@@ -12,7 +12,6 @@ the place of a vector register.
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
-from operator import lt
 from re import _constants as ops  # type: ignore[attr-defined]  # what `re` makes of a pattern has no public form
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
@@ -55,7 +54,7 @@ class Searched:
 
     def finditer(self, text: str) -> list["re.Match[str]"]:
         """All matches in a text, as the pattern itself finds them; most often none."""
-        bounds, places = _kept.get(text) or _passed(text)
+        bounds, places, _ = _kept.get(text) or _passed(text)
         first, last = bounds[self.number], bounds[self.number + 1]
         found: list[re.Match[str]] = []
         if first == last:
@@ -69,7 +68,7 @@ class Searched:
 
     def search(self, text: str) -> "re.Match[str] | None":
         """The first match in a text."""
-        bounds, places = _kept.get(text) or _passed(text)
+        bounds, places, _ = _kept.get(text) or _passed(text)
         for start in places[bounds[self.number] : bounds[self.number + 1]]:
             if found := self._match(text, start):
                 return found
@@ -77,10 +76,17 @@ class Searched:
 
 
 class _Passed(NamedTuple):
-    """What the pass has shown: the places where matches may begin, by patterns, and where among them those of each begin."""
+    """What the pass has shown: the places where matches may begin, by patterns, and where among them those of each begin.
+
+    Attributes:
+        bounds: for each pattern where its places begin, and behind the last where they end.
+        places: of all patterns.
+        begun: numbers of the patterns that have a place.
+    """
 
     bounds: list[int]
     places: list[int]
+    begun: list[int]
 
 
 _ALL: list[Searched] = []
@@ -88,10 +94,9 @@ _MOST_KEPT = 256
 _kept: dict[str, _Passed] = {}
 
 
-def beginning_in(text: str) -> list[bool]:
-    """For each number of a pattern whether a match of it may begin somewhere in a text."""
-    bounds = _passed(text).bounds
-    return list(map(lt, bounds, bounds[1:]))
+def beginning_in(text: str) -> list[int]:
+    """The numbers of the patterns of which a match may begin somewhere in a text, in order."""
+    return _passed(text).begun
 
 
 def _passed(text: str) -> _Passed:
@@ -150,8 +155,11 @@ def _by_patterns(bits: NDArray[np.uint64], owners: NDArray[np.intp], starts: NDA
     # Few keys fit into two bytes, which are sorted by counting.
     order = keys.astype(np.min_scalar_type(len(starts) * width)).argsort(kind="stable")
     places = (begun - starts.take(owned)).take(rows.take(order)).tolist()
-    bounds = [0, *np.bincount(keys, minlength=len(starts) * width).cumsum().tolist()]
-    return [_Passed(bounds[first : first + width + 1], places) for first in range(0, len(starts) * width, width)]
+    counts = np.bincount(keys, minlength=len(starts) * width)
+    bounds = [0, *counts.cumsum().tolist()]
+    those = [of_text.nonzero()[0].tolist() for of_text in counts.reshape(len(starts), width)]
+    firsts = range(0, len(starts) * width, width)
+    return [_Passed(bounds[first : first + width + 1], places, some) for first, some in zip(firsts, those, strict=True)]
 
 
 @cache

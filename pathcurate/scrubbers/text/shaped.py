@@ -15,7 +15,7 @@ from pathcurate.scrubbers.text.spelling import spelling
 from pathcurate.scrubbers.text.units import find_units
 from pathcurate.text.beginnings import Searched, beginning_in
 
-_SEARCHED = tuple((rule.pattern, rule) for rule in RULES if isinstance(rule.pattern, Searched))
+_SEARCHED = {rule.pattern.number: (at, rule) for at, rule in enumerate(RULES) if isinstance(rule.pattern, Searched)}
 _IN_LOWER_CASE = tuple(rule for rule in RULES if rule.is_lower)
 _LEAST_OF_A_LIST = 4
 _MEANT = {"id": Kind.ID, "account": Kind.ACCOUNT, "phone": Kind.PHONE, "case": Kind.CASE}
@@ -27,9 +27,9 @@ _HAN_YEARS = {character: number for number, character in enumerate("零一二三
 
 def find_shaped(normal: str) -> Iterator[Removal]:
     """What looks like an identifier in a text of half width: no names, no dates, nothing known."""
-    begun = beginning_in(normal)
-    for pattern, rule in _SEARCHED:
-        if begun[pattern.number] and (matches := pattern.finditer(normal)) and accepting.holds(normal, rule.needs):
+    # Of two rules that find the same the first of the table counts, whenever its pattern was made.
+    for _, rule in sorted(filter(None, map(_SEARCHED.get, beginning_in(normal)))):
+        if (matches := rule.pattern.finditer(normal)) and accepting.holds(normal, rule.needs):
             yield from _of_rule(rule, normal, matches)
     if ENGLISH_LABEL.search(normal):
         lower = spelling(normal).lower

@@ -12,12 +12,12 @@ from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.latinnames import PINYIN
 from pathcurate.scrubbers.text.namewords import HAN, begins_word, name_words
 from pathcurate.scrubbers.text.signers import (
-    ACTS,
-    BRIEF,
-    MEDICAL,
-    PEOPLE,
+    ANY_LABEL,
+    LABEL_ENDS,
+    PERSONAL,
     are_initials,
     is_followed,
+    label_before,
     medical_words,
     signature,
 )
@@ -36,35 +36,26 @@ _DOTTED = Searched(
     r"(?P<names>[A-Z](?<![A-Za-z0-9.][A-Z])\.[ ]?(?:[A-Z]\.[ ]?){1,2}[ ]?/[ ]?[A-Z]\.[ ]?(?:[A-Z]\.){1,2})"
     r"(?=[ ]*(?:\n|$)|[ ]{1,8}[0-9])"
 )
-_DID = Searched(
-    r"(?P<name>[A-Z](?<![^\n。;,(— ][A-Z])[A-Z]{1,2})(?:代(?P<other>[A-Z]{2,3}))?"
-    r"(?:取|签|签字|签名|阅|代签|复核|审核|录入|记录|补记|取材)(?=[ ]{0,2}(?:[,。;)\n]|$)|[ ][12]?[0-9]{1,3}[-./年月])"
-)
-_TITLED = Searched(
-    r"(?P<name>[A-Z](?<![0-9A-Za-z.+/-][A-Z])(?:[A-Z]{1,2}|[a-z]{1,5}))(?:[、/](?P<other>[A-Z]{2,3}))?[ ]?"
-    r"(?:主任|教授|老师|医[生师]|大夫|护士|[二两]位|阅片|看片|读片|复阅)"
-)
-_BY_HAND = Searched(
-    r"[由经与请和找](?P<name>[A-Z]{2,3})"
-    r"(?=复阅|复核|讨论|会诊|沟通|核对|核实|审核|取材|签[字名发]|录入|确认|代)"
-)
-_TYPED = Searched(
-    r"(?P<name>[a-z](?<![0-9A-Za-z@._/\\-][a-z])[a-z]{4,13})[ ]{0,2}[于在]?[ ]{0,2}"
-    r"(?=20[0-9]{2}[-./年][0-9]|[0-2]?[0-9]:[0-5][0-9])"
-)
 # Signed in Pinyin: Wang/Li, Wang L., Wang 2024-3-5.
 _SURNAME = r"[A-Z](?<![A-Za-z0-9./-][A-Z])[a-z]{1,5}(?:[ ][A-Z]{1,2}\.?)?"
 _SURNAMED = Searched(
     rf"(?P<names>{_SURNAME}(?:[ ]?/[ ]?[A-Z][a-z]{{1,5}}(?:[ ][A-Z]{{1,2}}\.?)?){{0,2}})"
     rf"(?=[ ]*(?:\n|$)|[ ,]{{1,4}}(?P<day>{_DAY}|{_SHORT_DAY}))"
 )
-_SINCE_DAY = Searched(
-    r"[0-9](?:[-./月][0-3]?[0-9]日?|:[0-5][0-9])(?:[ ,]{1,2}[0-2]?[0-9]:[0-5][0-9](?::[0-5][0-9])?)?[ ,]{1,4}"
-    r"(?P<name>[A-Z]{2,3}|[a-z]{2,4})(?=[ ]*(?:[\n。)]|$)|[ ](?:修改|补|签|审|录|打印|更正|加|取|记|阅))"
-)
-_SAYS = Searched(
-    r"(?P<name>[A-Za-z](?<![^\n][A-Za-z])(?:(?<=[A-Z])[A-Z]{1,2}|(?<=[a-z])[a-z]{1,3}))[ ]?:[ ]?"
+# Initials and logins beside what their bearer did, is called or was asked for, behind a day, and before what they say.
+_ACTING = Searched(
+    r"(?P<did>[A-Z](?<![^\n。;,(— ][A-Z])[A-Z]{1,2})(?:代(?P<for>[A-Z]{2,3}))?"
+    r"(?:取|签|签字|签名|阅|代签|复核|审核|录入|记录|补记|取材)(?=[ ]{0,2}(?:[,。;)\n]|$)|[ ][12]?[0-9]{1,3}[-./年月])"
+    r"|(?P<titled>[A-Z](?<![0-9A-Za-z.+/-][A-Z])(?:[A-Z]{1,2}|[a-z]{1,5}))(?:[、/](?P<and>[A-Z]{2,3}))?[ ]?"
+    r"(?:主任|教授|老师|医[生师]|大夫|护士|[二两]位|阅片|看片|读片|复阅)"
+    r"|[由经与请和找](?P<asked>[A-Z]{2,3})"
+    r"(?=复阅|复核|讨论|会诊|沟通|核对|核实|审核|取材|签[字名发]|录入|确认|代)"
+    r"|[0-9](?:[-./月][0-3]?[0-9]日?|:[0-5][0-9])(?:[ ,]{1,2}[0-2]?[0-9]:[0-5][0-9](?::[0-5][0-9])?)?[ ,]{1,4}"
+    r"(?P<since>[A-Z]{2,3}|[a-z]{2,4})(?=[ ]*(?:[\n。)]|$)|[ ](?:修改|补|签|审|录|打印|更正|加|取|记|阅))"
+    r"|(?P<says>[A-Za-z](?<![^\n][A-Za-z])(?:(?<=[A-Z])[A-Z]{1,2}|(?<=[a-z])[a-z]{1,3}))[ ]?:[ ]?"
     r"(?=已|请|同意|再|补|加做|收到|阅|看|好的|重切|深切|建议|核对|没|不)"
+    r"|(?P<typed>[a-z](?<![0-9A-Za-z@._/\\-][a-z])[a-z]{4,13})[ ]{0,2}[于在]?[ ]{0,2}"
+    r"(?=20[0-9]{2}[-./年][0-9]|[0-2]?[0-9]:[0-5][0-9])"
 )
 _SPELT = re.compile(f"{PINYIN}{{2,3}}")
 _INITIAL = re.compile(r"[A-Za-z][A-Za-z. ]*")
@@ -75,6 +66,7 @@ _NO_SIGNERS = frozenset(
 """Surnames that say something else beside a role: 取材:全, 染色:黄, 切片:白, 单管."""
 _PLAIN = frozenset("余古商宁安常惠文易景曾温游章谈路伊伍")
 """Surnames that are words, but in no place of their own."""
+_TRAINEES = frozenset({"实习", "规培", "进修"})
 _REACH, _LAST_LINE = 12, 40
 
 
@@ -84,20 +76,14 @@ class _Surnames:
 
     Attributes:
         labelled: 审核:高, 实习邹, 值班医师余。
-        dated: 慢性炎。 卢 6.28
-        bracketed: 慢性炎。(卢/邹)
-        signed: 邹 签, 卢签字
+        placed: 慢性炎。 卢 6.28, (卢/邹), 邹 签, and 5/6 卢 as a line of its own
         called: 赵姓患者, 自述姓周
-        since: 5/6 卢, as a line of its own
         ending: 慢性炎。 卢, and 卢/余 as the last line of a text
     """
 
     labelled: Searched
-    dated: Searched
-    bracketed: Searched
-    signed: Searched
+    placed: Searched
     called: Searched
-    since: Searched
     ending: "re.Pattern[str]"
 
 
@@ -110,22 +96,21 @@ def surname_patterns() -> _Surnames:
     ends = r"(?=[ ]*(?:[\n。;]|$))"
     return _Surnames(
         labelled=Searched(
-            rf"(?:(?P<person>{PEOPLE}|实习|规培|进修)|(?P<act>{ACTS})|(?P<medical>{MEDICAL}|{BRIEF}))"
-            rf"(?P<gap>[ ]{{0,2}}:?[ ]{{0,2}})(?P<name>[{single}](?:(?<=:[{single}])[A-Z×*]{{1,2}})?)(?![{HAN}a-zA-Z×*])"
-            rf"(?=[ ]{{0,2}}(?:[/、,;|。)\n]|$)|[ ]?\([0-9]"
-            rf"|[ ]{{1,3}}(?:[0-9]{{1,4}}[-./年月:][0-9]|{ACTS}|{MEDICAL}|{BRIEF}))"
+            rf"[{LABEL_ENDS}](?P<gap>[ ]{{0,2}}:?[ ]{{0,2}})"
+            rf"(?P<name>[{single}](?:(?<=:[{single}])[A-Z×*]{{1,2}})?)(?![{HAN}a-zA-Z×*])"
+            rf"(?=[ ]{{0,2}}(?:[/、,;|。)\n]|$)|[ ]?\([0-9]|[ ]{{1,3}}(?:[0-9]{{1,4}}[-./年月:][0-9]|{ANY_LABEL}))"
         ),
-        dated=Searched(rf"(?P<name>[{rare}])[ ,]{{1,3}}[01]?[0-9][-./月][0-3]?[0-9]日?(?![0-9.])(?=[ ]*(?:[\n。]|$))"),
-        bracketed=Searched(
-            rf"\((?P<name>[{rare}](?<![牛张骨麻米]))(?:/(?P<other>[{single}]))?"
+        placed=Searched(
+            rf"(?P<dated>[{rare}])[ ,]{{1,3}}[01]?[0-9][-./月][0-3]?[0-9]日?(?![0-9.])(?=[ ]*(?:[\n。]|$))"
+            rf"|(?P<signed>[{rare}])[ ]?签[字名]?{ends}"
+            rf"|\((?P<bracketed>[{rare}](?<![牛张骨麻米]))(?:/(?P<other>[{single}]))?"
             rf"(?:\)(?=[ ]*(?:\n|$))|[ ,]{{1,3}}(?:{_DAY}|{_SHORT_DAY}))"
+            rf"|[01]?[0-9](?<![0-9./-][0-9])[-./月][0-3]?[0-9]日?[ ]{{1,2}}(?P<since>[{rare}])(?=[ ]*(?:\n|$))"
         ),
-        signed=Searched(rf"(?P<name>[{rare}])[ ]?签[字名]?{ends}"),
         called=Searched(
             rf"姓(?P<family>[{single}])(?=[ ]?[,。;)\n的])"
             rf"|(?P<name>[{single}])姓(?:患者|病人|患儿|产妇|家属|医[生师]|护士|师傅|男子|女子|老[人师])"
         ),
-        since=Searched(rf"[01]?[0-9](?<![0-9./-][0-9])[-./月][0-3]?[0-9]日?[ ]{{1,2}}(?P<name>[{rare}])(?=[ ]*(?:\n|$))"),
         ending=re.compile(
             rf"(?:。[ ]{{1,8}}(?P<name>[{rare}])|\n[ ]*(?P<one>[{rare}])[/、](?P<other>[{single}]))[ 。]*\s*\Z"
         ),
@@ -176,17 +161,16 @@ def _before(normal: str, start: int) -> str:
 
 def _acting(normal: str) -> Iterator[Removal]:
     """Initials and logins beside what their bearer did, is called or was asked for."""
-    for pattern in (_DID, _TITLED, _BY_HAND, _SINCE_DAY, _SAYS):
-        for found in pattern.finditer(normal):
-            name, other = found["name"], found.groupdict().get("other")
-            is_word = name[0].isupper() and not name.isupper()
-            if name.lower() in name_words().pinyin if is_word else are_initials(name):
-                yield signature(normal, *found.span("name"))
-                if other and are_initials(other):
-                    yield signature(normal, *found.span("other"))
-    for found in _TYPED.finditer(normal):
-        if _is_login(found["name"]):
-            yield signature(normal, *found.span("name"))
+    for found in _ACTING.finditer(normal):
+        for group, name in found.groupdict().items():
+            if name and _acts(name, is_login=group == "typed"):
+                yield signature(normal, *found.span(group))
+
+
+def _acts(name: str, *, is_login: bool) -> bool:
+    if is_login:
+        return _is_login(name)
+    return are_initials(name) if name.isupper() or name.islower() else name.lower() in name_words().pinyin
 
 
 def _is_login(word: str) -> bool:
@@ -204,12 +188,12 @@ def _surnames(normal: str) -> Iterator[Removal]:
     for found in patterns.called.finditer(normal):
         group = "name" if found["name"] else "family"
         yield Removal(*found.span(group), Kind.PERSON, "called.person", found[group])
-    for pattern in (patterns.dated, patterns.signed, patterns.bracketed, patterns.since):
-        for found in pattern.finditer(normal):
-            if _before(normal, found.start()) in _EDGES and not begins_word(normal, found.start("name")):
-                yield signature(normal, *found.span("name"))
-                if found.groupdict().get("other"):
-                    yield signature(normal, *found.span("other"))
+    for found in patterns.placed.finditer(normal):
+        first = next(group for group in ("dated", "signed", "bracketed", "since") if found[group])
+        if _before(normal, found.start()) in _EDGES and not begins_word(normal, found.start(first)):
+            yield signature(normal, *found.span(first))
+            if found["other"]:
+                yield signature(normal, *found.span("other"))
     if last := patterns.ending.search(normal, max(0, len(normal) - _LAST_LINE)):
         for group in ("name", "one", "other"):
             if last[group]:
@@ -218,9 +202,12 @@ def _surnames(normal: str) -> Iterator[Removal]:
 
 def _is_labelled(normal: str, found: "re.Match[str]") -> bool:
     """Whether a surname behind a label is somebody: at once where a person stands, with a colon or another who signs."""
-    if found["person"]:
+    label = label_before(normal, found.start() + 1, has_colon=":" in found["gap"])
+    if label is None or normal[found.start()] == "号":
+        return False
+    if label[1] == PERSONAL or normal[label[0] : found.start() + 1] in _TRAINEES:
         return True
     is_led = normal[found.end() : found.end() + 1] in {"/", "("} or is_followed(normal, found.end())
     is_signed = ":" in found["gap"] or (is_led and found["gap"] != "")
     is_plain = is_led or found["name"] not in name_words().common - _PLAIN
-    return is_signed and (found["act"] is not None or is_plain)
+    return is_signed and (label[1] > 0 or is_plain)

@@ -14,33 +14,51 @@ from pathcurate.scrubbers.text.englishwords import english_words
 from pathcurate.scrubbers.text.namewords import HAN, folded_name, medical_latin, name_words, surname_length
 from pathcurate.text.beginnings import Searched
 
-ACTS = (
-    "初诊|复诊|主诊|主检|初检|复检|初审|复审|终审|一审|二审|三审|审核|复核|审签|审定|审阅|审校|签发|签收|签章|签名|签字|签署|双签|代签|加签|"
-    "录入|打印|打字|执行|核对|核签|核发|校对|制表|填表|填报|填写|登记|接收|收样|收件|核收|交接|交班|接班|操作|经手|经办|判读|筛查|初筛|复筛|质控|质检|"
-    "上传|扫描|归档|阅片|读片|执笔|撰写|编辑|整理|值班|一线|二线|三线|接听|发放|采样|采集|采图|包埋|封片|脱水|登录|收费|开单|申请|开立|批准|审批|确认|"
-    "追加|更正|修改|修订|变更|补记|筛片|科秘|登记台|窗口|带教|规培|进修|实习|主管|责任|录单|誊写|见证|监督|处理|助手|复片|复阅|账号|帐号|用户|前台|"
-    "(?:[Rr]eport|[Ss]ign|[Gg]ross|[Tt]ranscrib|[Pp]rint|[Cc]heck|[Ee]nter|[Ss]creen|[Rr]eview|[Tt]yp|[Vv]erifi|[Dd]ictat)"
-    "ed by|"
-    "[Ss]igned(?: out)?|[Oo]perator|[Uu]ser|/s/"
-)
+_ACTS = (
+    "初诊", "复诊", "主诊", "主检", "初检", "复检", "初审", "复审", "终审", "一审", "二审", "三审", "审核", "复核", "审签",
+    "审定", "审阅", "审校", "签发", "签收", "签章", "签名", "签字", "签署", "双签", "代签", "加签", "录入", "打印", "打字",
+    "执行", "核对", "核签", "核发", "校对", "制表", "填表", "填报", "填写", "登记", "接收", "收样", "收件", "核收", "交接",
+    "交班", "接班", "操作", "经手", "经办", "判读", "筛查", "初筛", "复筛", "质控", "质检", "上传", "扫描", "归档", "阅片",
+    "读片", "执笔", "撰写", "编辑", "整理", "值班", "一线", "二线", "三线", "接听", "发放", "采样", "采集", "采图", "包埋",
+    "封片", "脱水", "登录", "收费", "开单", "申请", "开立", "批准", "审批", "确认", "追加", "更正", "修改", "修订", "变更",
+    "补记", "筛片", "科秘", "登记台", "窗口", "带教", "规培", "进修", "实习", "主管", "责任", "录单", "誊写", "见证",
+    "监督", "处理", "助手", "复片", "复阅", "账号", "帐号", "用户", "前台",
+)  # fmt: skip
 """Behind these hardly anything but a person stands."""
-MEDICAL = (
-    "报告|诊断|检测|检验|检查|染色|特染|制片|切片|取材|描述|记录|会诊|送检|实验|技术|冰冻|镜检|分析|手术|麻醉|病理科|检验科|技术室|取样|"
-    "ROSE|免疫组化|组化|冷冻|穿刺"
-)
+_MEDICAL = (
+    "报告", "诊断", "检测", "检验", "检查", "染色", "特染", "制片", "切片", "取材", "描述", "记录", "会诊", "送检", "实验",
+    "技术", "冰冻", "镜检", "分析", "手术", "麻醉", "病理科", "检验科", "技术室", "取样", "免疫组化", "组化", "冷冻",
+    "穿刺",
+)  # fmt: skip
 """Behind these medicine stands as often."""
-PEOPLE = (
-    rf"(?:{ACTS}|{MEDICAL})(?:者|人员?|员)|医[师生]|(?:检验|病理|制片|主任)师|技师|技术员|护[士师]|(?:实习|规培|进修|研究)生"
+_PERSONS = (
+    "医师", "医生", "检验师", "病理师", "制片师", "主任师", "技师", "技术员", "护士", "护师", "实习生", "规培生", "进修生",
+    "研究生", "工号", "工牌号", "员工号", "职工号",
+)  # fmt: skip
+_BY = (
+    "report", "sign", "gross", "transcrib", "print", "check", "enter", "screen", "review", "typ", "verifi", "dictat",
+)  # fmt: skip
+_ENGLISH = {
+    **{f"{did}ed by": 1 for did in _BY}, **dict.fromkeys(("signed", "signed out", "operator", "user", "/s/"), 1),
+    **dict.fromkeys(("pathologist", "technician", "technologist"), 2),
+}  # fmt: skip
+BRIEF = "取记诊审签录核切染校"
+"""What was done in one character, at the beginning of a line or between signs, with a colon."""
+_BEFORE_BRIEF = frozenset("\n ,;。、/(")
+_STRENGTHS = {
+    **dict.fromkeys(_MEDICAL, 0), **dict.fromkeys(_ACTS, 1), **dict.fromkeys(_PERSONS, 2),
+    **{word + end: 2 for word in (*_ACTS, *_MEDICAL) for end in ("者", "人", "人员", "员")},
+}  # fmt: skip
+"""What each label says: 2 where only a person stands, 1 where hardly anything else does, 0 where medicine does as often."""
+_LONGEST_LABEL = max(map(len, _STRENGTHS))
+LABEL_ENDS = "".join(sorted({label[-1] for label in _STRENGTHS} | set(BRIEF)))
+ANY_LABEL = "|".join((*sorted(_STRENGTHS, key=len, reverse=True), rf"[{BRIEF}](?=[ ]?:)"))
+_NEXT_LABEL = re.compile(rf"[ ;,|/][ ]{{0,6}}[;,|/(]?[ ]{{0,2}}(?:[一二三]级)?(?:{ANY_LABEL})")
+# What a label ends with is looked for first, and then whether it is one: there are hundreds of them.
+_PLACE = Searched(
+    rf"(?:[{LABEL_ENDS}]|[a-z/](?=[ :]))(?P<tail>[1-3①-③]?(?:工号|编号|代码|编码|[Ii][Dd]|签名|签字|/时间)?)"
+    r"(?:(?P<gap>(?:[ ]{1,4}[:=(\[/]?|[:=(\[/])[ ]{0,4}#?)[A-Za-z0-9]|(?P<close>[A-Za-z]|[0-9]{4}))"
 )
-BRIEF = r"[取记诊审签录核切染校](?<![^\n ,;。、/(][取记诊审签录核切染校])(?=[ ]?:)"
-"""What was done in one character, at the beginning of a line or between signs."""
-_PERSON = rf"{PEOPLE}|[Pp]athologist|[Tt]echnician|[Tt]echnologist|工牌?号|[员职]工号"
-_LABEL = (
-    rf"(?:(?P<person>{_PERSON})|(?P<act>{ACTS})|(?P<medical>{MEDICAL})|(?P<brief>{BRIEF}))[1-3①-③]?"
-    r"(?:工号|编号|代码|编码|[Ii][Dd]|签名|签字|/时间)?"
-)
-_NEXT_LABEL = re.compile(rf"[ ;,|/][ ]{{0,6}}[;,|/(]?[ ]{{0,2}}(?:[一二三]级)?(?:{_PERSON}|{ACTS}|{MEDICAL}|{BRIEF})")
-_PLACE = Searched(rf"{_LABEL}(?P<gap>[ ]{{0,4}}[:=(\[/]?[ ]{{0,4}}#?)(?=[A-Za-z0-9])")
 # No stain with its result (ER(+), CK-P), but a day in brackets.
 _NO_RESULT = r"(?![A-Za-z0-9]|[-+%][A-Za-z0-9+-]|\((?!(?:19|20)[0-9]{2}[-./年]))"
 _VALUES = re.compile(
@@ -55,10 +73,12 @@ _VALUES = re.compile(
 )
 _CODED = r"(?:[A-Z]{0,2}[0-9]{3,6}|[a-z]{2,12}[0-9]{0,4}|[A-Z]{2,3})"
 _WITH_CODE = Searched(
-    r"(?:医[师生]|技师|技术员|护[士师]|[者人员]|审核|复核|初诊|复诊|签[名字发]|取材|报告|检验|检测|打印|录入)"
-    r"[ ]{0,2}[: ][ ]{0,2}"
+    rf"[{LABEL_ENDS}][ ]{{0,2}}[: ][ ]{{0,2}}"
     rf"(?:(?P<name>[{HAN}]{{1,4}})(?P<sign>[ ]?[(\[/#_-]|)(?P<code>{_CODED})(?![0-9A-Za-z.%年-])"
     rf"|(?P<first>[A-Z]{{0,2}}[0-9]{{3,6}})[-_/ ]?(?P<second>[{HAN}]{{2,3}})(?=[ ]*(?:$|[\n,;。)/]|[ ]{{2}})))"
+)
+_WITH_CODES = frozenset(
+    {"审核", "复核", "初诊", "复诊", "签名", "签字", "签发", "取材", "报告", "检验", "检测", "打印", "录入"}
 )
 _JOIN = re.compile(r"[ ]?(?:[/、&+]|→|->|代)[ ]?|[ ]{1,2}")
 _DOCTOR = re.compile("(?:Dr|Prof)(?=[. ])")
@@ -84,7 +104,7 @@ _COUNTED = (
     "接收", "登记", "打印", "扫描", "收件", "收样", "采样", "采集", "上传", "登录", "签收", "发放",
 )  # fmt: skip
 _TISSUE = ("取材", "切片", "制片", "描述", "记录", "染色", "病理科")
-_LEAST_CODE, _YEAR, _LONGEST_INITIALS, _PERSONAL = 3, 4, 4, 2
+_LEAST_CODE, _YEAR, _LONGEST_INITIALS, PERSONAL, _LONGEST_ENGLISH = 3, 4, 4, 2, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +132,43 @@ def find_signers(normal: str) -> Iterator[Removal]:
     """Initials, logins and codes behind labels of those who sign, in no order; places may overlap."""
     end = -1
     for found in _PLACE.finditer(normal):
-        label = _label_of(normal, found, is_beside=end >= 0 and not normal[end : found.start()].strip(" /|;,、)"))
-        for removal in _signers(normal, found.end(), label):
+        start = found.end("gap") if found["gap"] else found.start("close")
+        named = label_before(normal, found.start() + 1, has_colon=":" in normal[found.start() : start])
+        if named is None:
+            continue
+        is_beside = end >= 0 and not normal[end : named[0]].strip(" /|;,、)")
+        label = _label_of(normal, *named, found.end("tail"), start, is_beside=is_beside)
+        for removal in _signers(normal, start, label):
             yield removal
             end = removal.end
     for found in _WITH_CODE.finditer(normal):
-        if _is_of_name(found):
+        named = label_before(normal, found.start() + 1, has_colon=False)
+        is_told = named and (named[1] == PERSONAL or normal[named[0] : found.start() + 1] in _WITH_CODES)
+        if is_told and _is_of_name(found):
             group = "code" if found["code"] else "first"
             yield Removal(*found.span(group), Kind.NUMBER, "label.staff_code")
+
+
+def label_before(normal: str, end: int, *, has_colon: bool) -> tuple[int, int] | None:
+    """Where the label begins that ends at a place, the longest one, and how much it says; None if there is none."""
+    if normal[end - 1].isascii():
+        return _english_before(normal, end)
+    for start in range(max(0, end - _LONGEST_LABEL), end - 1):
+        strength = _STRENGTHS.get(normal[start:end])
+        if strength is not None:
+            return start, strength
+    is_brief = has_colon and normal[end - 1] in BRIEF and (end == 1 or normal[end - 2] in _BEFORE_BRIEF)
+    return (end - 1, 0) if is_brief else None
+
+
+def _english_before(normal: str, end: int) -> tuple[int, int] | None:
+    before = normal[max(0, end - _LONGEST_ENGLISH) : end]
+    label = next(
+        (label for label in _ENGLISH if before.lower().endswith(label)), "ROSE" if before.endswith("ROSE") else None
+    )
+    if label is None or before[: -len(label)][-1:].isalpha():
+        return None
+    return end - len(label), _ENGLISH[label]
 
 
 def _is_of_name(found: "re.Match[str]") -> bool:
@@ -156,15 +205,15 @@ def medical_words() -> frozenset[str]:
     return lists.abbreviations | lists.latin | medical_latin() | english.words | english.function_words
 
 
-def _label_of(normal: str, found: "re.Match[str]", *, is_beside: bool) -> _Label:
-    is_bracketed = normal[found.start() - 1 : found.start()] in {"(", "["}
+def _label_of(normal: str, start: int, strength: int, end: int, value: int, *, is_beside: bool) -> _Label:
+    words = normal[start:end]
     return _Label(
-        _PERSONAL if found["person"] else 1 if found["act"] else 0,
-        is_bracketed or any(sign in found["gap"] for sign in ":=(["),
+        strength,
+        normal[start - 1 : start] in {"(", "["} or any(sign in normal[end:value] for sign in ":=(["),
         is_beside,
-        any(one in found[0] for one in _CODES),
-        any(one in found[0] for one in _COUNTED),
-        found["brief"] is not None or any(one in found[0] for one in _TISSUE),
+        any(one in words for one in _CODES),
+        any(one in words for one in _COUNTED),
+        words in BRIEF or any(one in words for one in _TISSUE),
     )
 
 
@@ -203,7 +252,7 @@ def _is_ended(normal: str, end: int) -> bool:
 def _signs(found: "re.Match[str]", label: _Label, *, is_confirmed: bool, is_last: bool) -> bool:
     """Whether what is written behind a label is somebody's."""
     written = found[0]
-    is_told = label.has_colon or is_confirmed or label.strength == _PERSONAL
+    is_told = label.has_colon or is_confirmed or label.strength == PERSONAL
     if found["code"] or found["upper"]:
         test = _is_code if found["code"] else _is_upper
         return test(written, label, is_confirmed=is_confirmed, is_last=is_last)
@@ -225,12 +274,12 @@ def _signs(found: "re.Match[str]", label: _Label, *, is_confirmed: bool, is_last
 def _is_upper(written: str, label: _Label, *, is_confirmed: bool, is_last: bool) -> bool:
     """Whether capitals are initials: an abbreviation of medicine only where a person stands or others sign beside."""
     word = written.lower()
-    is_told = label.strength == _PERSONAL and label.has_colon
+    is_told = label.strength == PERSONAL and label.has_colon
     if word in _FEW or not _NEVER.isdisjoint(word) or "abc" in word:
         return False
     if word in medical_words() and not (is_told or (is_confirmed and label.strength)):
         return False
-    if is_confirmed or label.strength == _PERSONAL:
+    if is_confirmed or label.strength == PERSONAL:
         return True
     return (label.has_colon or is_last) if label.strength else (label.has_colon and is_last and label.is_tissue)
 
@@ -250,7 +299,7 @@ def _is_code(written: str, label: _Label, *, is_confirmed: bool, is_last: bool) 
     is_year = len(digits) == _YEAR and digits == written and digits[:2] in {"19", "20"}
     if label.is_code:
         return True
-    if label.strength == _PERSONAL and (label.has_colon or is_confirmed):
+    if label.strength == PERSONAL and (label.has_colon or is_confirmed):
         return not is_year and (len(digits) >= _LEAST_CODE or digits[0] == "0")
     if is_year or len(digits) < _LEAST_CODE:
         return False
