@@ -57,6 +57,7 @@ bench: setup  ## Measure on small inputs, in a few minutes
 	$(BIN)/python tests/bench/release_scale.py
 	$(BIN)/python tests/bench/registry_speed.py --products 200 --events 20000
 	$(BIN)/python tests/bench/delivery_speed.py --megabytes 400 --slides 200000
+	$(BIN)/python tests/bench/evaluate_speed.py
 	$(BIN)/python tests/bench/deid_speed.py --repeat 3
 	$(BIN)/python tests/bench/verify_speed.py --identifiers 500000 --megabytes 8
 	$(BIN)/python tests/bench/files_speed.py --megabytes 200 --repeat 2

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pathcurate.model.benchmark import RESULT_JSON_SCHEMA, SEALED_LABELS, SEPARATION_JSON_SCHEMA, TASK_JSON_SCHEMA
 from pathcurate.model.catalog import CATALOG_TABLES
 from pathcurate.model.column import Table
 from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES
@@ -12,6 +13,7 @@ from pathcurate.model.deidfile import DEID_FILES, RECEIPT_JSON_SCHEMA
 from pathcurate.model.manifest import MANIFEST_JSON_SCHEMAS
 from pathcurate.model.text import TEXT_TABLES
 from pathcurate.recipeschema import part_schema, recipe_schema
+from pathcurate.sealing import COMMITMENT_JSON_SCHEMA
 from pathcurate.storage import write_bytes
 
 
@@ -26,6 +28,11 @@ def contracts() -> dict[str, bytes]:
         **{f"criteria/{name}.json": _contract(table) for name, table in CRITERIA_TABLES.items()},
         f"files/{DEID_FILES.name}.json": _contract(DEID_FILES),
         "deid-files-receipt-1.schema.json": RECEIPT_JSON_SCHEMA,
+        "evaluation/benchmark-task-1.schema.json": TASK_JSON_SCHEMA,
+        "evaluation/benchmark-result-1.schema.json": RESULT_JSON_SCHEMA,
+        "evaluation/sealed-commitment-1.schema.json": COMMITMENT_JSON_SCHEMA,
+        "evaluation/separation-1.schema.json": SEPARATION_JSON_SCHEMA,
+        "evaluation/sealed_labels.json": _contract(SEALED_LABELS),
         **{f"deid/texts/{name}.json": _contract(table) for name, table in TEXT_TABLES.items()},
         "criteria/permissions.json": _contract(PERMISSION_CODES),
     }

@@ -1,4 +1,4 @@
-"""The metrics of many drawings at once: weights of all rows for each drawing, sorted once.
+"""The metrics of many drawings at once: weights of all rows for each drawing, sorted once; for answers, see ``answers``.
 
 The values are those of :func:`pathcurate.benchmarks.metrics.measured` with the same weights.
 """
@@ -43,8 +43,6 @@ def _parts(rows: Answered, by_class: bool) -> Iterator[Drawn]:
     if rows.days is not None and rows.event is not None and rows.risk is not None:
         pairs = Concordance(rows.days, rows.event, rows.risk)
         yield lambda weights: {"concordance": pairs.weighed(weights)}
-    if rows.is_right is not None:
-        yield _answers(rows.is_right, rows.topic)
 
 
 def _given(values: Whole | None) -> Whole:
@@ -222,22 +220,3 @@ def _correlations(one: Floats, other: Floats, weights: Floats) -> Floats:
     products = [np.einsum("dn,dn,dn->d", weights, *pair) for pair in ((one, one), (other, other), (one, other))]
     both = np.sqrt(products[0] * products[1])
     return np.where(both > 0, products[2] / both, np.nan)
-
-
-def _answers(is_right: Flags, topic: Whole | None) -> Drawn:
-    right = is_right.astype(float)
-    topics = topic if topic is not None else np.full(len(is_right), -1)
-    there = np.flatnonzero(topics >= 0)
-    order = there[np.argsort(topics[there], kind="stable")]
-    begins = np.flatnonzero(np.diff(topics[order], prepend=-1)) if len(order) else order
-
-    def drawn(weights: Floats) -> Mapping[str, Floats]:
-        told = {"exact": weights @ right / weights.sum(axis=1)}
-        if len(order):
-            asked = np.add.reduceat(weights[:, order], begins, axis=1)
-            hit = np.add.reduceat(weights[:, order] * right[order], begins, axis=1)
-            share = np.where(asked > 0, hit / np.where(asked > 0, asked, 1), 0.0)
-            told["macro_topic"] = share.sum(axis=1) / (asked > 0).sum(axis=1)
-        return told
-
-    return drawn

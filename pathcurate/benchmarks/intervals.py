@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from pathcurate.benchmarks.answered import Answered, Floats, Whole
+from pathcurate.benchmarks.answers import drawn_answers
 from pathcurate.benchmarks.drawn import drawn_metrics
 from pathcurate.benchmarks.metrics import measured
 from pathcurate.model.benchmark import Score
@@ -63,6 +64,8 @@ def scored(
 def _drawn(rows: Answered, cluster: Whole, drawings: int, seed: int, by_class: bool) -> Mapping[str, Floats]:
     if len(np.unique(cluster)) < 2:
         return {}
+    if rows.is_right is not None:
+        return drawn_answers(rows.is_right, rows.topic, cluster, drawings, seed)
     metrics = drawn_metrics(rows, by_class=by_class)
     blocks = [metrics(weights) for weights in drawn_weights(cluster, drawings, seed)]
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}

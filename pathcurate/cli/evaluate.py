@@ -25,6 +25,12 @@ _MOST_GROUPS = 30
 @click.option("--as", "predictor", default="", metavar="NAME", help="What the model is called, to be shown.")
 @click.option("--labels", type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="Folder of `product unseal`: score against labels that are open; needs no workspace.")  # fmt: skip
+@click.option(
+    "--recipient",
+    default="",
+    metavar="NAME",
+    help="Whose delivery the predictions are about: the contract's short name; else the release's own codes.",
+)
 @click.option("--threshold", type=float, help="From which score on it is the positive class; else 0.5.")
 @click.option("--drawings", type=int, default=1000, show_default=True, help="Of the bootstrap that gives the intervals.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of its random numbers.")
@@ -42,6 +48,7 @@ def command(
     *,
     predictor: str,
     labels: Path | None,
+    recipient: str,
     threshold: float | None,
     drawings: int,
     seed: int,
@@ -63,7 +70,9 @@ def command(
     """
     from pathcurate.evaluate import Options
 
-    options = Options(predictor, threshold, drawings, seed, accepts_perfect=accept_perfect)
+    if labels is not None and recipient:
+        raise click.UsageError("--recipient is for labels in the vault; opened ones have the release's codes")
+    options = Options(predictor, threshold, drawings, seed, accepts_perfect=accept_perfect, recipient=recipient)
     signer = signer_of(key, passphrase_file)
     if labels is not None:
         evaluated = _unsealed(session, release, labels, predictions, options, target, signer)

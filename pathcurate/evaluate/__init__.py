@@ -16,6 +16,7 @@ import pyarrow as pa
 from pathcurate import __version__
 from pathcurate.digests import canonical_json, file_sha256, sha256_text
 from pathcurate.errors import DisclosureRefusedError, InputOutputError, UsageError
+from pathcurate.evaluate.delivered import shown_to
 from pathcurate.evaluate.results import lay_result, lay_signature
 from pathcurate.labelmatch import match_labels
 from pathcurate.model.benchmark import BenchmarkResult, BenchmarkTask
@@ -47,6 +48,7 @@ class Options:
         seed: of its random numbers.
         confidence: of the intervals, between 0 and 1.
         accepts_perfect: score predictions that are all right also before the labels are unsealed.
+        recipient: short name of whoever got a delivery, whose codes the predictions use; empty for those of the release.
 
     Raises:
         UsageError: a value that cannot be.
@@ -58,6 +60,7 @@ class Options:
     seed: int = 0
     confidence: float = 0.95
     accepts_perfect: bool = False
+    recipient: str = ""
 
     def __post_init__(self) -> None:
         if not 1 <= self.drawings <= _MOST_DRAWINGS or not 0 <= self.seed < 2**32:
@@ -130,15 +133,18 @@ def evaluate(
     labels = open_labels(vault, product, version, sealed.commitment)
     facts: dict[str, str | int] = {
         "product": product, "version": version, "release": sealed.digest, "predictions": digest,
+        **({"recipient": options.recipient} if options.recipient else {}),
     }  # fmt: skip
     append_event(vault.directory, actor, ACTION, {**facts, "units": labels.num_rows}, purpose=purpose)
     events = [event for event in read_events(vault.directory) if _is_of(event, sealed)]
     is_unsealed = any(event.action == UNSEALED for event in events)
     scored = [str(event.facts.get("predictions")) for event in events if event.action == ACTION]
-    given = _read(predictions, sealed.task, labels)
+    shown = shown_to(workspace, vault, sealed.task, labels, options.recipient) if options.recipient else labels
+    # Whose codes the file uses is forgotten here: labels and commitment are in those of the release.
+    given = replace(_read(predictions, sealed.task, shown), units=tuple(column_values(labels, "unit_id")))
     is_open = is_unsealed or options.accepts_perfect
     if not is_open and _are_labels(
-        predictions, given, sealed, labels, labels_key(vault, product, version, sealed.commitment)
+        predictions, given, sealed, labels, shown, labels_key(vault, product, version, sealed.commitment)
     ):
         append_event(vault.directory, actor, REFUSED, {**facts, "reason": "they are the sealed labels"}, purpose=purpose)
         raise DisclosureRefusedError(
@@ -214,14 +220,16 @@ def _read(predictions: Path, task: BenchmarkTask, labels: pa.Table) -> "Predicti
     return read_predictions(predictions, task, column_values(labels, "unit_id"))
 
 
-def _are_labels(file: Path, given: "Predictions", sealed: SealedSet, labels: pa.Table, key: bytes) -> bool:
+def _are_labels(
+    file: Path, given: "Predictions", sealed: SealedSet, labels: pa.Table, shown: pa.Table, key: bytes
+) -> bool:  # fmt: skip
     """Whether predictions are the labels to the last row: they fit the commitment, or a column of the file is the labels."""
     from pathcurate.benchmarks.scoring import predicted_labels  # noqa: PLC0415  heavy
 
     predicted = predicted_labels(sealed.task, labels, given)
     if predicted is not None and is_committed(key, predicted, sealed.commitment):
         return True
-    return match_labels(file, sealed.task, labels).is_whole
+    return match_labels(file, sealed.task, shown).is_whole
 
 
 def _scored(
@@ -243,7 +251,8 @@ def _laid(
     said: Mapping[str, Any] = {
         "release": sealed.digest, "predictions": result.predictions_sha256, "predictor": options.predictor,
         "threshold": None if options.threshold is None else repr(options.threshold), "drawings": options.drawings,
-        "seed": options.seed, "confidence": repr(options.confidence), "unsealed": result.is_unsealed, "tool": __version__,
+        "seed": options.seed, "confidence": repr(options.confidence), "recipient": options.recipient,
+        "unsealed": result.is_unsealed, "tool": __version__,
     }  # fmt: skip
     name = sha256_text(canonical_json(said)).removeprefix("sha256:")[:12]
     directory = target or base / f"{sealed.task.product}-{sealed.task.version}" / name

@@ -18,12 +18,14 @@ from pathcurate.releases import Release
 from pathcurate.sealing import commit, labels_key, open_labels, read_commitment, seal_labels
 from pathcurate.sqlplan.relations import unit_key
 from pathcurate.tables import conform, read_parquet
-from pathcurate.vault import Vault
+from pathcurate.vault import Vault, read_events
 from pathcurate.workspace import Workspace
 
 # pyarrow's stubs do not know what most functions return.
 pc: Any = pyarrow.compute
 _SCANNER = ("vendor", "scanner_model")
+_SEALED_QUESTIONS = "product seal"
+"""What the audit trail calls it when the answers of a set of questions were sealed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,19 @@ class Withheld:
     labels: pa.Table
 
     def write(self, vault: Vault) -> dict[str, str]:
-        """Seal the labels in the vault; the documents of the release by path."""
+        """Seal the labels in the vault; the documents of the release by path.
+
+        Raises:
+            VersionError: a set of questions of that name and version is sealed already.
+        """
         task = self.task
+        wanted = (_SEALED_QUESTIONS, task.product, task.version)
+        facts = ((one.action, one.facts.get("product"), one.facts.get("version")) for one in read_events(vault.directory))
+        if wanted in facts:
+            raise VersionError(
+                f"a set of questions is sealed as {task.product} {task.version} already",
+                "Give the recipe another name, or another version.",
+            )
         # Whoever builds has found no such release, so labels that are there were never committed to.
         commitment = seal_labels(vault, task.product, task.version, self.labels, replace=True)
         return {TASK_PATH: json_text(task.as_dict()), SEALED_COMMITMENT_PATH: json_text(commitment.as_dict())}

@@ -3,6 +3,9 @@
 IDENTIFIED = {
     "find": "a case with its patients, reports and slides",
     "api table": "a table of the catalog, read from Python",
+    "evaluate": "labels of a sealed evaluation, to score predictions",
+    "product unseal": "labels of a sealed evaluation, opened for good",
+    "product unseal --found": "labels of a sealed evaluation, compared with a file",
     "link review export": "labels and reports of slides, on a page to review",
     "deid review export": "reports, on a page to review",
     "labels review export": "reports, on a page to review",

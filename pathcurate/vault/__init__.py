@@ -33,7 +33,7 @@ SWITCH = "switch"
 _NO_EVENT = "0" * 64
 _BLOCK = 1 << 14
 """Bytes of the audit trail that are read at least, from its end."""
-_GOES_OUT = ("deid", "cohorts", "releases", "requests", "products")
+_GOES_OUT = ("deid", "cohorts", "releases", "requests", "products", "evaluations")
 
 
 @dataclass(frozen=True, slots=True)

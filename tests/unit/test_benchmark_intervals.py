@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pathcurate.benchmarks.answered import Answered
+from pathcurate.benchmarks.answers import drawn_answers
 from pathcurate.benchmarks.intervals import drawn_weights, scored, told
 from pathcurate.model.benchmark import BenchmarkTask
 
@@ -57,6 +58,21 @@ def test_blocks_do_not_change_what_is_drawn(monkeypatch: pytest.MonkeyPatch) -> 
     pieces = list(drawn_weights(patient, 30, 4))
     assert len(pieces) == 15
     assert np.array_equal(np.concatenate(pieces), whole)
+
+
+def test_drawings_of_kinds_are_those_of_clusters() -> None:
+    """As wide as drawing each patient with all rows one by one."""
+    random = np.random.default_rng(3)
+    patient = np.sort(random.integers(0, 60, 300))
+    is_right, topic = random.random(300) < 0.3 + 0.5 * (patient % 2), random.integers(-1, 3, 300)
+    drawn = drawn_answers(is_right, topic, patient, 4000, 1)
+    weights = np.concatenate(list(drawn_weights(patient, 4000, 2)))
+    alone = weights @ is_right / weights.sum(axis=1)
+    assert abs(drawn["exact"].mean() - alone.mean()) < 0.005
+    assert drawn["exact"].std() == pytest.approx(alone.std(), rel=0.06)
+    for low in (0.025, 0.5, 0.975):
+        assert np.quantile(drawn["exact"], low) == pytest.approx(np.quantile(alone, low), abs=0.01)
+    assert drawn["macro_topic"].shape == (4000,)
 
 
 def test_the_seed_decides() -> None:

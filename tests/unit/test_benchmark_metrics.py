@@ -11,6 +11,7 @@ import sklearn.metrics as sk
 from scipy import stats
 
 from pathcurate.benchmarks.answered import Answered
+from pathcurate.benchmarks.answers import kinds_of, shares
 from pathcurate.benchmarks.concordance import concordance, kaplan_meier
 from pathcurate.benchmarks.drawn import drawn_metrics
 from pathcurate.benchmarks.intervals import drawn_weights
@@ -47,7 +48,7 @@ def random_rows(kind: TaskName, rows: int, random: np.random.Generator) -> Answe
     return Answered(task, patient, is_right=random.random(rows) < 0.5, topic=random.integers(-1, 4, rows))
 
 
-@pytest.mark.parametrize("kind", TASKS)
+@pytest.mark.parametrize("kind", [kind for kind in TASKS if kind != "choice"])
 def test_drawings_have_the_metrics_of_their_weights(kind: TaskName) -> None:
     random = np.random.default_rng(5)
     defined = 0
@@ -61,6 +62,29 @@ def test_drawings_have_the_metrics_of_their_weights(kind: TaskName) -> None:
             assert {name: drawn[name][number] for name in one} == pytest.approx(one, abs=1e-9)
             defined += len(one)
     assert defined > 40
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_of_clusters_have_the_shares_of_their_rows(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    rows = random_rows("choice", 40, random)
+    kinds, numbers = kinds_of(rows.is_right, rows.topic, rows.patient)
+    assert numbers.sum() == rows.patients
+    told = shares(numbers[None, :] @ kinds)
+    assert {name: values[0] for name, values in told.items()} == pytest.approx(measured(rows))
+    # Drawn so often: one cluster of each kind stands for all of them.
+    weights = random.integers(0, 3, len(kinds))
+    first: dict[bytes, int] = {}
+    for patient in np.unique(rows.patient):
+        (own,), _ = kinds_of(*(values[rows.patient == patient] for values in (rows.is_right, rows.topic, rows.patient)))
+        padded = np.zeros(kinds.shape[1])
+        padded[: len(own)] = own
+        first.setdefault(padded.tobytes(), int(patient))
+    weight = np.zeros(rows.rows)
+    for number, kind in zip(weights, kinds, strict=True):
+        weight[rows.patient == first[kind.tobytes()]] = number
+    if weight.any():
+        assert shares(weights[None, :] @ kinds)["exact"][0] == pytest.approx(measured(rows, weight)["exact"])
 
 
 @pytest.mark.parametrize("kind", TASKS)

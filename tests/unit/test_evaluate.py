@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from pathcurate.errors import (
     UsageError,
 )
 from pathcurate.evaluate import Evaluated, Options, evaluate, evaluate_unsealed
+from pathcurate.evaluate.delivered import shown_to
 from pathcurate.model.attestation import BENCHMARK_RESULT, Envelope
 from pathcurate.model.benchmark import BenchmarkTask
 from pathcurate.sealedsets import read_sealed_set
@@ -312,3 +314,28 @@ def test_a_task_of_the_release_is_what_was_asked(built: Path) -> None:
     sealed = read_sealed_set(built)
     assert isinstance(sealed.task, BenchmarkTask)
     assert (sealed.name, sealed.is_release, sealed.subject.name) == ("small 1.0.0", True, "manifest-sha256.txt")
+
+
+def test_predictions_about_a_delivery_are_in_the_recipients_codes(root: Path, tmp_path: Path) -> None:
+    workspace = load_workspace(root / "pathcurate.yaml")
+    sealed, vault = read_sealed_set(release(root)), open_vault(root / "vault")
+    labels = open_labels(vault, "small", "1.0.0", sealed.commitment)
+    mine = shown_to(workspace, vault, sealed.task, labels, "lab")["unit_id"].to_pylist()
+    assert set(mine).isdisjoint(labels["unit_id"].to_pylist())
+    assert set(mine).isdisjoint(shown_to(workspace, vault, sealed.task, labels, "other")["unit_id"].to_pylist())
+    scores = [0.9 if number % 3 else 0.2 for number in range(labels.num_rows)]
+    own = answers(tmp_path / "own.csv", dict(zip(labels["unit_id"].to_pylist(), scores, strict=True)))
+    delivered = answers(tmp_path / "delivered.csv", dict(zip(mine, scores, strict=True)))
+    ours = evaluate(workspace, sealed, own, FEW, actor="li", now=NOW)
+    theirs = evaluate(workspace, sealed, delivered, replace(FEW, recipient="lab"), actor="li", now=NOW)
+    assert theirs.result.overall == ours.result.overall
+    assert theirs.directory != ours.directory
+    with pytest.raises(PathcurateError, match="units that this release does not ask about"):
+        evaluate(workspace, sealed, delivered, FEW, actor="li", now=NOW)
+    # The labels themselves are recognised in the recipient's codes too.
+    peeked = dict(zip(mine, labels["truth"].to_pylist(), strict=True))
+    with pytest.raises(DisclosureRefusedError, match="peeked"):
+        evaluate(workspace, sealed, answers(tmp_path / "p.csv", peeked, "prediction"), replace(FEW, recipient="lab"),
+                 actor="li", now=NOW)  # fmt: skip
+    events = [event for event in read_events(workspace.vault) if event.action == "evaluate"]
+    assert [event.facts.get("recipient") for event in events] == [None, "lab", None, "lab"]

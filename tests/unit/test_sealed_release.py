@@ -39,7 +39,7 @@ from pathcurate.sealing import (
     write_unsealed,
 )
 from pathcurate.validate import Choice, validate
-from pathcurate.vault import open_vault
+from pathcurate.vault import append_event, open_vault
 from pathcurate.vault.rotation import rotate
 from tests.built import TODAY
 from tests.releases import copied, rewrite, rewrite_json, with_values, write
@@ -472,3 +472,10 @@ def test_groups_of_an_earlier_build_are_kept_beside_those_of_today(root: Path) -
     (both,) = kept_members(root / "vault")
     assert both.rows.num_rows == members.rows.num_rows + 1
     assert set(members.rows["group_id"].to_pylist()) < set(both.rows["group_id"].to_pylist())
+
+
+def test_a_set_of_questions_of_that_name_keeps_its_answers(root: Path) -> None:
+    shutil.rmtree(root / "releases" / "small")
+    append_event(root / "vault", "tester", "product seal", {"product": "small", "version": "1.0.0", "units": 3})
+    with pytest.raises(VersionError, match="a set of questions is sealed"):
+        build_more(root, SEALED, "small")
