@@ -15,22 +15,12 @@ from pathcurate.errors import (
 )
 from pathcurate.model.dataspace import Listing
 from pathcurate.registries import Space
-from pathcurate.registries.edc import EdcConnector
 from tests.edcbodies import V2
+from tests.edcdesk import KEY, ODRL, OFFERING, OWN, PARTS, REFS, WHOLE, connector, posts
 from tests.edcserver import ACCESS, EdcServer, Fault
 from tests.unit.offerings import OFFERINGS, OTHER_DIGEST, an_offering
 
-OFFERING = an_offering()
-REFS = refs_of(OFFERING.asset_id)
-KEY = "k3y-that-nobody-may-see"
-OWN = "https://pathcurate.example/odrl#"
-ODRL = "http://www.w3.org/ns/odrl/2/"
-WHOLE = {
-    "assets": [REFS["asset"]],
-    "policydefinitions": [REFS["contract_policy"]],
-    "contractdefinitions": [REFS["contract_definition"]],
-}  # fmt: skip
-PARTS = ["assets", "policydefinitions", "contractdefinitions"]
+# --- As it should be ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -43,19 +33,6 @@ def running() -> Iterator[EdcServer]:
 def server(running: EdcServer) -> EdcServer:
     running.reset()
     return running
-
-
-def connector(server: EdcServer, **changes: Any) -> EdcConnector:
-    settings = {"access_policy": ACCESS, "timeout_s": 5.0, "pause_s": 0, **changes}
-    key = settings.pop("key", KEY)
-    return EdcConnector(settings.pop("address", server.address), key, "hub", **settings)
-
-
-def posts(server: EdcServer) -> list[str]:
-    return [path.removeprefix("/v4/") for method, path in server.calls if method == "POST" and path.count("/") == 2]
-
-
-# --- As it should be ---------------------------------------------------------------------------------------------------
 
 
 def test_an_offer_is_made_in_order_and_visible_only_when_it_is_whole(server: EdcServer) -> None:

@@ -22,11 +22,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pathcurate.errors import DigestMismatchError, InputOutputError, UsageError
 from pathcurate.registries.edc import EdcConnector
 from pathcurate.registries.edc.address import checked_address
+from tests.edcdesk import KEY, OFFERING
 from tests.edcserver import ACCESS, EdcServer, Fault
-from tests.unit.offerings import an_offering
-
-OFFERING = an_offering()
-KEY = "k3y-that-nobody-may-see"
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pathcurate.dataspace.bodies import asset_body, contract_definition_body, policy_body, refs_of
+from pathcurate.dataspace.bodies import asset_body, contract_definition_body, policy_body
 from pathcurate.errors import (
     DisclosureRefusedError,
     InputOutputError,
@@ -13,21 +13,9 @@ from pathcurate.errors import (
     UsageError,
     VaultError,
 )
-from pathcurate.registries.edc import EdcConnector
+from tests.edcdesk import KEY, OFFERING, OWN, REFS, WHOLE, connector
 from tests.edcserver import ACCESS, EdcServer, Fault
 from tests.unit.offerings import OTHER_DIGEST, an_offering
-
-OFFERING = an_offering()
-REFS = refs_of(OFFERING.asset_id)
-KEY = "k3y-that-nobody-may-see"
-OWN = "https://pathcurate.example/odrl#"
-ODRL = "http://www.w3.org/ns/odrl/2/"
-WHOLE = {
-    "assets": [REFS["asset"]],
-    "policydefinitions": [REFS["contract_policy"]],
-    "contractdefinitions": [REFS["contract_definition"]],
-}  # fmt: skip
-PARTS = ["assets", "policydefinitions", "contractdefinitions"]
 
 
 @pytest.fixture(scope="module")
@@ -40,16 +28,6 @@ def running() -> Iterator[EdcServer]:
 def server(running: EdcServer) -> EdcServer:
     running.reset()
     return running
-
-
-def connector(server: EdcServer, **changes: Any) -> EdcConnector:
-    settings = {"access_policy": ACCESS, "timeout_s": 5.0, "pause_s": 0, **changes}
-    key = settings.pop("key", KEY)
-    return EdcConnector(settings.pop("address", server.address), key, "hub", **settings)
-
-
-def posts(server: EdcServer) -> list[str]:
-    return [path.removeprefix("/v4/") for method, path in server.calls if method == "POST" and path.count("/") == 2]
 
 
 def other_bodies() -> dict[str, dict[str, Any]]:
