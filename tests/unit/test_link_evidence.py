@@ -376,7 +376,7 @@ def test_many_parts_give_what_one_gives(clinic: Clinic, monkeypatch: pytest.Monk
         )
     clinic.run()
     once = clinic.links()
-    monkeypatch.setattr("pathcurate.tables._GROUP_ROWS", 3)
+    monkeypatch.setattr("pathcurate.tables.GROUP_ROWS", 3)
     for rows in (1, 7, 40):
         monkeypatch.setattr("pathcurate.link._ROWS_AT_ONCE", rows)
         clinic.catalog.replace(SLIDE_KEYS, from_rows(SLIDE_KEYS, ()))

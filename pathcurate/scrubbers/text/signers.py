@@ -261,9 +261,11 @@ def _signs(found: "re.Match[str]", label: _Label, *, is_confirmed: bool, is_last
     if found["lower"]:
         return _is_lower(written, label, is_told=is_told, is_last=is_last)
     if found["login"]:
-        letters = re.split("[0-9._-]", written)[0]
+        letters, *others = re.split("[0-9._-]+", written)
         is_long = label.has_colon and is_last and len(written) - len(letters) >= _YEAR
-        is_stain = label.strength == 0 and (not (is_confirmed or is_long) or letters in medical_words())
+        # A hyphen joins the words of a term too, as in b-catenin.
+        is_term = not medical_words().isdisjoint([letters, *others])
+        is_stain = label.strength == 0 and (not (is_confirmed or is_long) or is_term)
         return is_told and not is_stain and letters not in _FEW
     if found["dotted"]:
         return is_told and re.sub("[. ]", "", written).lower() not in _FEW | {"ca", "pas"}
