@@ -5,13 +5,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from pathcurate.benchmarks.answered import Floats, Whole
 from pathcurate.benchmarks.predictionfile import Columns, read_columns
-from pathcurate.errors import PathcurateError, UsageError
+from pathcurate.errors import InputOutputError, UsageError
 from pathcurate.model.benchmark import BenchmarkTask
 
 FaultKind = Literal["missing", "doubled", "unknown", "number", "class", "sum", "cells"]
@@ -50,15 +50,13 @@ class PredictionFaults:
     more: int
 
 
-class PredictionsError(PathcurateError):
+class PredictionsError(InputOutputError):
     """A file of predictions that cannot be scored.
 
     Args:
         name: of the file.
         faults: every kind of fault that it has.
     """
-
-    exit_code: ClassVar[int] = 3
 
     def __init__(self, name: str, faults: Sequence[PredictionFaults]) -> None:
         told = [f"{_FAULTS[fault.kind]}: {_listed(fault)}" for fault in faults]

@@ -38,7 +38,8 @@ def _as_dict(topic: "Topic") -> dict[str, str]:
 
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion_command(shell: str) -> None:
+@output_options
+def completion_command(session: Session, shell: str) -> None:
     """Print what makes a shell complete commands and options.
 
     Bash: add the output to ~/.bashrc (Bash 4.4 or later); zsh: to ~/.zshrc, behind `compinit`; fish: write it to
@@ -52,6 +53,7 @@ def completion_command(shell: str) -> None:
 
     kind = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}[shell]
     # Bash's class would ask the installed bash for its version, which says nothing of the one that this is for.
-    click.echo(kind.source_template % {
+    script = kind.source_template % {
         "complete_func": "_pathcurate_completion", "complete_var": "_PATHCURATE_COMPLETE", "prog_name": "pathcurate",
-    })  # fmt: skip
+    }  # fmt: skip
+    session.show({"shell": shell, "script": script}, [script])
