@@ -392,7 +392,7 @@ def _run_everything(workspace: Path, inputs: Path, run: Run) -> Corpus:
         ("findings", "list"), ("product", "check", "canary"), ("product", "show", "canary"),
         ("product", "history", "canary"), ("product", "verify"), ("product", "verify", "canary"), ("product", "due"),
         ("product", "statement", "canary", "--amount", "100.00"), ("product", "keys", "list"),
-        ("product", "catalog", "--html", str(workspace / "offers"), "--force"), ("find", "--help"),
+        ("product", "spaces"), ("product", "catalog", "--html", str(workspace / "offers"), "--force"), ("find", "--help"),
         ("find", f"@{inputs}/number.txt", "--to-review"), ("run", recipe),
         ("run", told), ("deid", "apply", "--texts", "all"), ("deid", "verify"), ("deid", "plan"),
         ("deid", "verify", str(workspace / "releases")), ("validate", str(workspace / "releases" / "told" / "1.0.0")),
@@ -440,9 +440,12 @@ def _run_everything(workspace: Path, inputs: Path, run: Run) -> Corpus:
         ("product", "offer", "canary"), ("product", "resume", "canary"),
         ("product", "suspend", "canary", "--reason", "test"),
         ("product", "withdraw", "--site", "QX01", "--reason", "test"), ("product", "check", "canary"),
+        ("product", "publish", "canary", "--space", "hub"),
+        ("product", "retract", "canary", "--space", "hub", "--reason", "test"),
+        ("evaluate", "canary", f"{inputs}/codes.txt"), ("product", "unseal", "canary", "--found", f"{inputs}/codes.txt"),
     ]  # fmt: skip
     outcomes = run(refused, "-v")
-    assert [code for _, code in outcomes] == [13, 13, 13, 13, 2, 13, 12, 12, 12, 12, 12, 0, 12], outcomes
+    assert [code for _, code in outcomes] == [13, 13, 13, 13, 2, 13, 12, 12, 12, 12, 12, 0, 12, 2, 2, 12, 12], outcomes
     printed += [output for output, _ in outcomes]
     return Corpus(workspace, inputs, "\n".join(printed), "\n".join(listed), exit_codes)
 
