@@ -118,8 +118,8 @@ def test_brackets_of_placeholders_are_taken_out_and_hide_nothing() -> None:
     assert found("见⟦phone⟧") == [("⟦", "bracket", "", ""), ("⟧", "bracket", "", "")]
 
 
-def test_only_the_number_of_an_age_goes() -> None:
-    assert found("患者女性，93岁；89岁；年龄：九十三岁") == [("93", "age", "93", ""), ("九十三", "age", "93", "")]
+def test_an_age_goes_with_its_word_for_years() -> None:
+    assert found("患者女性，93岁；89岁；年龄：九十三岁") == [("93岁", "age", "93", ""), ("九十三岁", "age", "93", "")]
     assert [value for _, _, value, _ in found("一百零一岁，九十岁，一百岁")] == ["101", "90", "100"]
 
 

@@ -22,6 +22,7 @@ from pathcurate.scrubbers.text.merging import freed, merged, occurrences
 from pathcurate.scrubbers.text.names import StaffList, find_names, find_staff, repeated
 from pathcurate.scrubbers.text.shaped import find_shaped
 from pathcurate.scrubbers.text.signatures import surname_patterns
+from pathcurate.scrubbers.text.signeddays import find_signed_days
 from pathcurate.scrubbers.text.spelling import simplified
 from pathcurate.scrubbers.text.values import KnownValues, ReportTexts, SiteRules
 from pathcurate.text import accession, beginnings, dateforms, folding, identities
@@ -114,6 +115,7 @@ class TextScrubber:
             one.found.extend(self._of_site(one.normal))
         for one in every:
             one.found.extend(_dates(one.normal, one.report.year))
+            one.found.extend(find_signed_days(one.normal, [*one.known, *one.names], one.report.year))
         for one in every:
             one.found.extend(find_shaped(one.normal))
         for texts in sought:

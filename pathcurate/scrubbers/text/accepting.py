@@ -230,9 +230,12 @@ def plate(match: _Match) -> Span | None:
 
 
 def age(match: _Match) -> Span | None:
-    """An age in years, of a person: none that is said of a stain's share or of a year."""
-    start = match.start("v")
-    return None if start and match.string[start - 1] in "×x/" else match.span("v")
+    """An age in years, of a person, with a Chinese word for years: none that is said of a stain's share or of a year."""
+    start, end = match.span("v")
+    before = match.string[max(0, start - 2) : start]
+    if before[-1:] in {"×", "x", "/"} and before not in {"男/", "女/"}:
+        return None
+    return start, match.end() if match[0].endswith("岁") else end
 
 
 def meaning(match: _Match) -> str:
@@ -320,6 +323,13 @@ def film(match: _Match) -> Span | None:
     return None if is_year or behind in {"年", "."} else match.span("v")
 
 
+def receipt(match: _Match) -> Span | None:
+    """The number of a slip: no year, no day."""
+    value = match["v"]
+    is_year = len(value) == _YEAR and value[:2] in {"19", "20"}
+    return None if is_year or is_day(value) else match.span("v")
+
+
 def case(match: _Match) -> Span | None:
     """A case number by its shape: no standard (GB18030-2005), gene or position in one."""
     start = match.start("v")
@@ -346,7 +356,7 @@ def case_year(match: _Match) -> Span | None:
         return match.span("v") if is_told or _is_of_a_year(year, number) else None
     is_year = len(number) == 4 and number[:2] in {"19", "20"}
     prefix = _PREFIX_BEFORE.search(match.string, max(0, match.start("v") - 8), match.start("v"))
-    is_day = len(number) == 4 and is_month_and_day(number) and prefix is None
+    is_day = len(number) == 4 and is_month_and_day(number) and prefix is None and value == match["v"]
     if year[:2] not in {"19", "20"} or is_year or is_day:
         return None
     return (prefix.start("v") if prefix else match.start("v")), match.end("v")

@@ -32,7 +32,8 @@ _OFTEN = frozenset(
 )
 _NEVER = frozenset("叶管关项段时于包支师年法水计阳权盖闭展税")
 _MEASURED = frozenset("缩减较最细偏过变大微甚极太短狭弱胆肾管")
-_BEFORE_NICKNAME = frozenset("科室处组托找叫知电给问嘱请@")
+_BEFORE_NICKNAME = frozenset("科室处组托找叫知电给问嘱请让@")
+_OURS = frozenset("科室处组请让嘱托")
 _PEOPLE = frozenset("床士师医员者人生")
 _JOINS = frozenset("、/和及与")
 _LATIN_PATIENT = Searched("(?:患者|病人|姓名)(?P<name>[A-Z][a-z]+(?:[ -][A-Z][a-z]+){1,2})(?![A-Za-z])")
@@ -214,7 +215,9 @@ def _is_nickname(normal: str, start: int, end: int) -> bool:
         is_shown = shown is not None and shown[0].endswith(surname) and len(shown[0]) <= _LONGEST_OF_FOUR
         return is_shown or is_old
     if before in _BEFORE_NICKNAME:
-        return surname not in _NEVER and is_bounded(normal, end)
+        # 技术组小崔重新脱钙: behind those whom somebody belongs to, whatever was done; no 组小叶.
+        is_ours = before in _OURS and surname in _OFTEN and not begins_word(normal, start)
+        return surname not in _NEVER and (is_ours or is_bounded(normal, end))
     return surname in _OFTEN and before not in _MEASURED and not re.match(f"[{HAN}]", behind)
 
 

@@ -48,6 +48,9 @@ _PEOPLES = (
 _HAN_SIGN = re.compile(f"[{HAN}]")
 _LOGIN = Searched(r"[a-z](?<![0-9A-Za-z@._/\\-][a-z])[a-z]{1,6}_[a-z]{1,15}(?![0-9A-Za-z_./@:=-])")
 _OFFICES = frozenset({"path", "bl", "blk", "doc", "dr", "user", "tech", "lis", "his", "ris", "pacs", "yk"})
+_OF_A_BODY = re.compile(
+    "[管瘤胞织髓膜腔叶肺肝胃肠胆脾肾癌侧甲乳骨腺块结节组片体部色状区质性份级左右上下前后全各每该此本次者人]"
+)
 _SOUNDS = re.compile(f"{PINYIN}{{2,3}}")
 
 
@@ -60,8 +63,9 @@ class _Short:
         did: 辛签。
         has_role: 初诊 郁/复诊 邬.
         says: 毛称术中见肿物, and 阮:同意 as a line of a chat begins.
-        set_apart: 查房(崔), Dr. 贝, 14:50,揭, — 孟, the last cell of a row.
+        set_apart: 操作者关医生, 查房(崔), Dr. 贝, 14:50,揭, — 孟, the last cell of a row.
         together: 权、花二人.
+        owner: 牛占奎的大体.
         of_people: 阿卜杜热合曼,维吾尔族; NGUYEN VAN AN(越南).
     """
 
@@ -71,6 +75,7 @@ class _Short:
     says: tuple[Searched, ...]
     set_apart: tuple[Searched, ...]
     together: Searched
+    owner: Searched
     of_people: Searched
 
 
@@ -81,6 +86,7 @@ def short_patterns() -> _Short:
     single, rare, given, sounds = (
         "".join(sorted(signs)) for signs in (lists.single, lists.single - lists.common, lists.given, lists.sounds)
     )
+    owners = "".join(sorted(lists.single - (lists.common - frozenset("牛马高")) - _THINGS))
     signs = "".join(sorted(lists.single - lists.common - _THINGS - _OFTEN_WORDS))
     ends = r"(?=[ ]?(?:[,。;:、)/\n]|$)"
     return _Short(
@@ -101,6 +107,11 @@ def short_patterns() -> _Short:
             Searched(rf"\n(?P<name>[{rare}])[ ]?:(?=[ ]?[{HAN}])"),
         ),
         set_apart=(
+            # 操作者关医生: surnames that are words, behind who did something.
+            Searched(
+                r"[者人员](?<=(?:操作|主刀|手术|送检|申请|联系|检查|取材|穿刺|接听|接收|经办|采样|记录|报告|审核|会诊|内镜|值班)[者人员])"
+                r"[ :]{0,2}(?P<name>[关管支解简应常明成安干])(?=医[生师]|主任|老师|教授|大夫)"
+            ),
             Searched(rf"[房任生师医士人者签阅审核班](?:签字|签名)?\((?P<name>[{rare}])\)"),
             Searched(
                 rf"(?:Dr|Prof|DR)[.]?[ ]?(?P<name>[{single}][{given}]{{0,2}})"
@@ -115,6 +126,9 @@ def short_patterns() -> _Short:
             ),
         ),
         together=Searched(rf"[{single}](?:[、和与及][{single}]){{1,3}}(?=[二两三四][人位])"),
+        owner=Searched(
+            rf"(?P<name>[{owners}](?:[{given}]|[{HAN}]{{2}}))的(?=大体|标本|切片|玻片|白片|蜡块|片子|冰冻|病理|报告|会诊|免疫组化|[胃肠喉宫腔]镜)"
+        ),
         of_people=Searched(
             rf"(?P<name>[{sounds}]{{3,12}}(?:[{DOTS}][{sounds}]{{2,10}})?|[A-Z]{{2,12}}(?:[ ][A-Z]{{2,12}}){{1,3}})"
             rf"[ ]?[,( ][ ]?(?:[男女][,、 ])?(?:{_PEOPLES})"
@@ -161,6 +175,10 @@ def _beside_roles(normal: str) -> Iterator[Removal]:
     for found in patterns.of_people.finditer(normal):
         if _is_behind(normal, found.start(), _EDGES):
             yield Removal(*found.span("name"), Kind.PATIENT, "people.patient", folded_name(found["name"]))
+    for found in patterns.owner.finditer(normal):
+        start, name = found.start(), found["name"]
+        if _OF_A_BODY.search(name) is None and _is_behind(normal, start, _CLAUSE_EDGES) and not begins_word(normal, start):
+            yield Removal(start, found.end("name"), Kind.PATIENT, "owner.patient", folded_name(name))
     for found in patterns.together.finditer(normal):
         if _is_behind(normal, found.start(), _EDGES | {")"}):
             yield from _surnames(normal, *found.span())

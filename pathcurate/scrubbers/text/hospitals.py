@@ -39,7 +39,8 @@ _FAMOUS = Searched(
     r"省肿|中肿|北肿|复旦肿瘤|中山肿瘤|"
     r"北大人民|北大一院|南方医|迪安|积水潭|阜外|邵逸夫|长庚|同济|同仁|仁和|仁爱|博爱|安贞|佑安|地坛|海慈|三博|唐都)"
     r"(?=[一-鿿]{1,3}(?:教授|主任医?师?|专家|老师|医[生师]|大夫|院士)|\)|[一-鿿]{2,3}(?:看过|阅片|复阅|会诊)|会诊|意见|病理|那边|专家|教授|大夫|医生|复查|手术|就诊|检查|的?切片|蜡块|"
-    r"检验|诊断(?![为:])|转诊|眼科)|东方肝胆(?!研究)|(?:(?<=上海)|(?<=天津)|(?<=浙江)|(?<=江苏)|(?<=广东)|(?<=北京)|(?<=四川)|(?<=重庆))"
+    r"检验|诊断(?![为:])|转诊|眼科|阅片|[ ,、]?20[0-9]{2}[-./年])|(?:协和)?血研所|华大(?=回报|结果|检测|报告|测序|外送)"
+    r"|东方肝胆(?!研究)|(?:(?<=上海)|(?<=天津)|(?<=浙江)|(?<=江苏)|(?<=广东)|(?<=北京)|(?<=四川)|(?<=重庆))"
     r"(?:肿瘤|儿童|胸科|肺科)(?=[、,。;)]|会诊|看|住院|手术|病理(?!学)|的?切片|专家|教授)|[省市县区]人医(?![护生])|(?:华山|新华|西南|南方|珠江|鼓楼|友谊|省立)(?=[一-鿿]{2,3}教授))"
 )
 _CITY_BEFORE = re.compile(
@@ -57,6 +58,12 @@ _OF_THE_PLACE = Searched(
     r"[一二三四五六]))(?=[,。:;)\n]|转[来入诊]|会诊|病理|那边|已|的|[一-鿿]{1,4}科|[一-鿿]{2}室|$)"
 )
 """The same where somebody is sent to or comes from: 转省儿."""
+_BRANCH = Searched("院区")
+_BRANCH_NAME = re.compile(
+    r"(?:[河江湖城山海岭塘][东西南北]|[东西南北新老][区院]?|[一-鿿][湖山江河城桥门岸港浦洲海塘岭坪溪泉陵坝园州]|总)\Z"
+)
+_VILLAGE_CLINIC = Searched(r"[,。;(\n](?P<v>[镇乡](?:卫生院|医院))(?=曾|予|行|给|转|就诊|治疗|输液|[,。;)])")
+"""Somebody's place is known beside it."""
 # Words that stand before a hospital's name and are no part of it; a character that names begin with is none: 和 in 和平医院.
 _LEAD = re.compile(
     r".*(?:客户|带来|拿着|送检方|收悉|委托医院|送检单位|委托单位|送检医院|送检|单位|医院[至到转及和、]|就诊于|住院于"
@@ -98,6 +105,12 @@ _GENES = Searched(
     r"[一-鿿]{2,3}基因)(?=[,。;、)(\n ]|公司|$)"
 )
 """Companies that sequence, where something is sent: 送启源基因."""
+_TOLD = (
+    (_OF_THE_PLACE, "shape.hospital_short"),
+    (_VILLAGE_CLINIC, "shape.hospital_short"),
+    (_LABEL_SPACED, "label.hospital"),
+    (_GENES, "label.hospital"),
+)
 NO_UNIT = re.compile(
     r"(?:[0-9.µμ]*[ ]?(?:mm|cm|ml|nm|um|l|L|M|kg|mg|ug|ng|g|U|IU|bp|kb|Kb|Mb|nt|kDa|copies|分|个|例|张|块|枚|次|倍|年|月|天|"
     r"岁)(?![a-zA-Z\u4e00-\u9fff])|"
@@ -124,11 +137,12 @@ def find_hospitals(normal: str) -> Iterator[Removal]:
         if match[0][0] == "省" and not PROVINCE.fullmatch(name):
             name = ""  # 不过省肿瘤: no province
         yield Removal(match.start() - len(name), match.end(), Kind.HOSPITAL, "shape.hospital_short")
-    for match in _OF_THE_PLACE.finditer(normal):
-        yield Removal(*match.span("v"), Kind.HOSPITAL, "shape.hospital_short")
-    for pattern in (_LABEL_SPACED, _GENES):
+    for match in _BRANCH.finditer(normal):
+        if branch := _BRANCH_NAME.search(normal, max(0, match.start() - 2), match.start()):
+            yield Removal(branch.start(), match.end(), Kind.HOSPITAL, "shape.hospital_short")
+    for pattern, rule in _TOLD:
         for match in pattern.finditer(normal):
-            yield Removal(*match.span("v"), Kind.HOSPITAL, "label.hospital")
+            yield Removal(*match.span("v"), Kind.HOSPITAL, rule)
     if "单位" in normal or "医院" in normal or "机构" in normal or "院所" in normal:
         for match in _LABEL_HOSPITAL.finditer(normal):
             value = match["v"]

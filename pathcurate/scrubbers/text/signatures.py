@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cache
 
 from pathcurate.model.removal import Kind, Removal
-from pathcurate.scrubbers.text.latinnames import PINYIN
 from pathcurate.scrubbers.text.namewords import HAN, begins_word, name_words
 from pathcurate.scrubbers.text.signers import (
     ANY_LABEL,
@@ -17,6 +16,7 @@ from pathcurate.scrubbers.text.signers import (
     PERSONAL,
     are_initials,
     is_followed,
+    is_login,
     label_before,
     medical_words,
     signature,
@@ -31,7 +31,12 @@ _INITIALS = (
 )
 _NAMES = rf"(?P<names>{_INITIALS}(?:[ ]?[/、][ ]?{_INITIALS}){{0,3}})"
 _BY_DAY = Searched(rf"{_NAMES}[ ]{{0,8}}[ ,][ ]{{0,2}}(?:{_DAY}|{_SHORT_DAY})(?![{HAN}])")
-_LAST = re.compile(rf"(?:\A|(?<=\n)|(?<=--))[ ]*{_NAMES}[ 。]*\Z")
+_LAST = re.compile(rf"(?:\A|(?<=\n)|(?<=--)|(?<=。))[ ]*{_NAMES}[ 。]*\Z")
+_LAST_LOGIN = re.compile(
+    r"(?:(?<=\n)|(?<=--)|(?<=。))[ ]*"
+    r"(?P<name>(?P<letters>[a-z]{2,4}|[A-Z]{2,3})[-_]?[0-9]{2,4}|(?P<word>[a-z]{4,14})|(?P<surname>[a-z]{2,8})[._][a-z]{1,8})"
+    r"[ 。]*\Z"
+)
 _DOTTED = Searched(
     r"(?P<names>[A-Z](?<![A-Za-z0-9.][A-Z])\.[ ]?(?:[A-Z]\.[ ]?){1,2}[ ]?/[ ]?[A-Z]\.[ ]?(?:[A-Z]\.){1,2})"
     r"(?=[ ]*(?:\n|$)|[ ]{1,8}[0-9])"
@@ -54,13 +59,12 @@ _ACTING = Searched(
     r"(?P<since>[A-Z]{2,3}|[a-z]{2,4})(?=[ ]*(?:[\n。)]|$)|[ ](?:修改|补|签|审|录|打印|更正|加|取|记|阅))"
     r"|(?P<says>[A-Za-z](?<![^\n][A-Za-z])(?:(?<=[A-Z])[A-Z]{1,2}|(?<=[a-z])[a-z]{1,3}))[ ]?:[ ]?"
     r"(?=已|请|同意|再|补|加做|收到|阅|看|好的|重切|深切|建议|核对|没|不)"
-    r"|(?P<typed>[a-z](?<![0-9A-Za-z@._/\\-][a-z])[a-z]{4,13})[ ]{0,2}[于在]?[ ]{0,2}"
-    r"(?=20[0-9]{2}[-./年][0-9]|[0-2]?[0-9]:[0-5][0-9])"
+    r"|(?P<typed>[a-z](?<![0-9A-Za-z@._/\\-][a-z])(?:[a-z]{4,13}|[a-z]{1,3}[0-9]{2,3}))[ ]{0,2}[于在]?[ ]{0,2}"
+    rf"(?=20[0-9]{{2}}[-./年][0-9]|[0-2]?[0-9]:[0-5][0-9]|{_SHORT_DAY})"
 )
-_SPELT = re.compile(f"{PINYIN}{{2,3}}")
 _INITIAL = re.compile(r"[A-Za-z][A-Za-z. ]*")
 _EDGES = frozenset("\n。;()-")
-_NO_SIGNERS = frozenset(
+NO_SIGNERS = frozenset(
     "左全无空白黄蓝红水时于应和都盖闭展税年法阳计查容海关向过段石单管包支史方费金车房卡项组台尺束终章权机盒液部完万毛皮花"
 )
 """Surnames that say something else beside a role: 取材:全, 染色:黄, 切片:白, 单管."""
@@ -91,8 +95,8 @@ class _Surnames:
 def surname_patterns() -> _Surnames:
     """The patterns, made of the lists of names when they are first needed."""
     lists = name_words()
-    single = "".join(sorted(lists.single - _NO_SIGNERS))
-    rare = "".join(sorted(lists.single - lists.common - _NO_SIGNERS))
+    single = "".join(sorted(lists.single - NO_SIGNERS))
+    rare = "".join(sorted(lists.single - lists.common - NO_SIGNERS))
     ends = r"(?=[ ]*(?:[\n。;]|$))"
     return _Surnames(
         labelled=Searched(
@@ -124,6 +128,8 @@ def find_signatures(normal: str) -> Iterator[Removal]:
             yield from _line_of(normal, found, is_dated=True)
     if last := _LAST.search(normal, max(0, len(normal) - _LAST_LINE)):
         yield from _line_of(normal, last, is_dated=False)
+    elif (login := _LAST_LOGIN.search(normal, max(0, len(normal) - _LAST_LINE))) and _is_logged_in(login):
+        yield signature(normal, *login.span("name"))
     for found in _SURNAMED.finditer(normal):
         yield from _surnamed(normal, found)
     yield from _acting(normal)
@@ -163,20 +169,28 @@ def _acting(normal: str) -> Iterator[Removal]:
     """Initials and logins beside what their bearer did, is called or was asked for."""
     for found in _ACTING.finditer(normal):
         for group, name in found.groupdict().items():
-            if name and _acts(name, is_login=group == "typed"):
+            if name and _acts(name, is_typed=group == "typed"):
                 yield signature(normal, *found.span(group))
 
 
-def _acts(name: str, *, is_login: bool) -> bool:
-    if is_login:
-        return _is_login(name)
+def _acts(name: str, *, is_typed: bool) -> bool:
+    if is_typed:
+        return is_login(name) if name.isalpha() else _is_numbered_login(name)
     return are_initials(name) if name.isupper() or name.islower() else name.lower() in name_words().pinyin
 
 
-def _is_login(word: str) -> bool:
-    """Whether a word is a surname and a given name in Pinyin: linxiao."""
-    is_name = _SPELT.fullmatch(word) is not None and any(map(word.startswith, name_words().pinyin))
-    return is_name and word not in medical_words()
+def _is_numbered_login(name: str) -> bool:
+    """Whether letters and digits are a login: no stain has a nought before its number."""
+    letters = name.rstrip("0123456789").rstrip("-_")
+    is_told = (name.islower() and f"{letters}0" in name) or are_initials(letters)
+    return is_told and name.lower() not in medical_words()
+
+
+def _is_logged_in(found: "re.Match[str]") -> bool:
+    """Whether the last word of a text is what somebody logs in with: kf03, tongl, lin.h."""
+    if found["letters"]:
+        return _is_numbered_login(found["name"])
+    return is_login(found["word"]) if found["word"] else found["surname"] in name_words().pinyin
 
 
 def _surnames(normal: str) -> Iterator[Removal]:

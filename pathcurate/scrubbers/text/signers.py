@@ -11,6 +11,7 @@ from functools import cache
 
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.englishwords import english_words
+from pathcurate.scrubbers.text.latinnames import PINYIN
 from pathcurate.scrubbers.text.namewords import HAN, folded_name, medical_latin, name_words, surname_length
 from pathcurate.text.beginnings import Searched
 
@@ -67,6 +68,7 @@ _VALUES = re.compile(
     r"|(?P<mixed>[A-Z][a-z]{1,5}\.?[ ]?[A-Z]{1,2}\.?(?![A-Za-z0-9])|[a-z]{2,6}[ ][a-z]{1,2}(?![A-Za-z0-9]))"
     rf"|(?P<upper>[A-Z]{{2,4}}){_NO_RESULT}"
     r"|(?P<single>[GHJKLMOPQRSTWXZ]\.?)(?![A-Za-z0-9+(%-])"
+    r"|(?P<numbered>(?:[A-Z]{2,3}[0-9]{1,2}|[A-Z]{1,3}-[a-z]{2,4})(?![A-Za-z0-9.%+-]))"
     r"|(?P<login>[a-z]{1,12}(?:[._-][a-z]{1,12}|[0-9]{2,6})(?![A-Za-z0-9.%]))"
     rf"|(?P<lower>[a-z]{{2,12}}){_NO_RESULT}"
     r"|(?P<code>(?:[A-Z]{1,3}-?)?[0-9]{2,6})(?![0-9A-Za-z%]|[-.:/+~×*][0-9A-Za-z])"
@@ -75,7 +77,17 @@ _CODED = r"(?:[A-Z]{0,2}[0-9]{3,6}|[a-z]{2,12}[0-9]{0,4}|[A-Z]{2,3})"
 _WITH_CODE = Searched(
     rf"[{LABEL_ENDS}][ ]{{0,2}}[: ][ ]{{0,2}}"
     rf"(?:(?P<name>[{HAN}]{{1,4}})(?P<sign>[ ]?[(\[/#_-]|)(?P<code>{_CODED})(?![0-9A-Za-z.%年-])"
-    rf"|(?P<first>[A-Z]{{0,2}}[0-9]{{3,6}})[-_/ ]?(?P<second>[{HAN}]{{2,3}})(?=[ ]*(?:$|[\n,;。)/]|[ ]{{2}})))"
+    rf"|(?P<first>[A-Z]{{0,2}}[0-9]{{3,6}})[-_/ ]?(?P<second>[{HAN}]{{2,3}})(?=[ ]*(?:$|[\n,;。)/]|[ ]{{2}}))"
+    r"|(?P<rank>[技护医检工]-?[0-9]{1,3}号?)"
+    r"(?=[ ]*(?:$|[\n,;。)/、])|[ ]{2}|[ ](?:(?:[12][0-9]{3}|[01]?[0-9])[-./]|[一-鿿]{2,4}:)))"
+)
+_NUMBERED_ROLE = Searched(
+    r"[员师士生](?P<number>[0-9]{1,3}号?)(?=[ ]*(?:$|[\n,;。、/|)])|[ ]{2}|[ ](?:19|20)[0-9]{2}[-./年])"
+)
+# 登记员01 and 技术员3, but 护士02 and 医师07 with a nought only: 护士2 may be two of them.
+_ROLE = re.compile(
+    "(?:(?P<desk>登记|录入|接收|收样|采样|采集|检验|检测|技术|操作|扫描|打印|审核|质控|质检|护送|配送|运送|管理|取材|制片|包埋|切片"
+    r"|收费|值班|交接|染色|归档|借阅|档案)员|技[师士]|护[士师]|医[师生]|检验师|(?:规培|实习|进修|研究)生)\Z"
 )
 _WITH_CODES = frozenset(
     {"审核", "复核", "初诊", "复诊", "签名", "签字", "签发", "取材", "报告", "检验", "检测", "打印", "录入"}
@@ -92,6 +104,7 @@ _DATED = re.compile(
     r"[ ,(]{1,5}(?:[0-9]{1,4}[-./月年][ ]?[0-9]{1,2}(?![0-9]|[ ]?(?:cm|mm|ml|%|[x×]))|20[0-9]{6}(?![0-9])"
     r"|[0-2]?[0-9]:[0-5][0-9])"
 )
+_VOWEL = re.compile("[aeo]")
 _NEVER = frozenset("iuv")
 """No syllable of Chinese begins with one of these."""
 _FEW = frozenset(
@@ -104,7 +117,16 @@ _COUNTED = (
     "接收", "登记", "打印", "扫描", "收件", "收样", "采样", "采集", "上传", "登录", "签收", "发放",
 )  # fmt: skip
 _TISSUE = ("取材", "切片", "制片", "描述", "记录", "染色", "病理科")
-_LEAST_CODE, _YEAR, _LONGEST_INITIALS, PERSONAL, _LONGEST_ENGLISH = 3, 4, 4, 2, 16
+_GIVEN = re.compile(f"{PINYIN}{{1,2}}|[b-df-hj-np-tw-z]{{1,2}}")
+_RARE_SURNAMES = frozenset(
+    {"bao", "bian", "cen", "chai", "chu", "cong", "dou", "fei", "gan", "geng", "gui", "hang", "ji", "jian", "jiao", "jing",
+     "ju", "kuang", "lan", "lang", "lian", "ling", "miao", "mu", "ni", "nie", "ning", "ou", "pei", "pu", "qu", "quan", "ran",
+     "rao", "rong", "ruan", "sang", "shang", "sheng", "shu", "sui", "tai", "teng", "tong", "tu", "weng", "xi", "xian",
+     "xing", "xun", "ying", "you", "yun", "zang", "zong", "zuo"}
+)  # fmt: skip
+"""Read so, surnames that are too short or too seldom to tell a name elsewhere."""
+_OFFICES = frozenset({"病理科", "检验科", "技术室"})
+_LEAST_CODE, _YEAR, _LONGEST_INITIALS, PERSONAL, _LONGEST_ENGLISH, _LONGEST_ROLE = 3, 4, 4, 2, 16, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +140,8 @@ class _Label:
         is_code: whether it announces a code: 工号.
         is_counted: whether things are counted behind it: 打印 12.
         is_tissue: whether it is what is done to tissue, behind which the names of tumours and tests do not stand.
+        is_office: whether it is where people sign for all: 病理科 LZ.
+        is_close: whether nothing stands between it and what follows.
     """
 
     strength: int
@@ -126,6 +150,8 @@ class _Label:
     is_code: bool
     is_counted: bool
     is_tissue: bool
+    is_office: bool
+    is_close: bool
 
 
 def find_signers(normal: str) -> Iterator[Removal]:
@@ -143,10 +169,17 @@ def find_signers(normal: str) -> Iterator[Removal]:
             end = removal.end
     for found in _WITH_CODE.finditer(normal):
         named = label_before(normal, found.start() + 1, has_colon=False)
+        if named and found["rank"]:
+            yield signature(normal, *found.span("rank"))
+            continue
         is_told = named and (named[1] == PERSONAL or normal[named[0] : found.start() + 1] in _WITH_CODES)
         if is_told and _is_of_name(found):
             group = "code" if found["code"] else "first"
             yield Removal(*found.span(group), Kind.NUMBER, "label.staff_code")
+    for found in _NUMBERED_ROLE.finditer(normal):
+        role = _ROLE.search(normal, max(0, found.start() - _LONGEST_ROLE), found.start() + 1)
+        if role and (role["desk"] or found["number"][0] == "0"):
+            yield signature(normal, role.start(), found.end())
 
 
 def label_before(normal: str, end: int, *, has_colon: bool) -> tuple[int, int] | None:
@@ -198,6 +231,16 @@ def are_initials(written: str) -> bool:
     return _NEVER.isdisjoint(word) and word not in medical_words() and "abc" not in word
 
 
+def is_login(word: str) -> bool:
+    """Whether small letters are a surname and a given name in Pinyin, or its initials, as people log in: linxiao, tangm."""
+    surnames = name_words().pinyin
+    is_name = any(
+        (word[:end] in surnames or word[:end] in _RARE_SURNAMES) and _GIVEN.fullmatch(word, end)
+        for end in range(len("ma"), len(word))
+    )
+    return is_name and word not in medical_words()
+
+
 @cache
 def medical_words() -> frozenset[str]:
     """Words and abbreviations in lower case that may stand where initials or a login do."""
@@ -214,6 +257,8 @@ def _label_of(normal: str, start: int, strength: int, end: int, value: int, *, i
         any(one in words for one in _CODES),
         any(one in words for one in _COUNTED),
         words in BRIEF or any(one in words for one in _TISSUE),
+        words in _OFFICES,
+        end == value,
     )
 
 
@@ -253,13 +298,15 @@ def _signs(found: "re.Match[str]", label: _Label, *, is_confirmed: bool, is_last
     """Whether what is written behind a label is somebody's."""
     written = found[0]
     is_told = label.has_colon or is_confirmed or label.strength == PERSONAL
+    is_ended = is_confirmed or is_last
     if found["code"] or found["upper"]:
         test = _is_code if found["code"] else _is_upper
         return test(written, label, is_confirmed=is_confirmed, is_last=is_last)
-    if found["single"]:
-        return label.strength > 0 and is_told and (is_confirmed or is_last) and not label.is_counted
+    if found["single"] or found["numbered"]:
+        is_anybodys = _is_numbered(written, label) if found["numbered"] else is_told and not label.is_counted
+        return label.strength > 0 and is_ended and is_anybodys
     if found["lower"]:
-        return _is_lower(written, label, is_told=is_told, is_last=is_last)
+        return _is_lower(written, label, is_told=is_told, is_last=is_last, is_ended=is_ended)
     if found["login"]:
         letters, *others = re.split("[0-9._-]+", written)
         is_long = label.has_colon and is_last and len(written) - len(letters) >= _YEAR
@@ -281,18 +328,31 @@ def _is_upper(written: str, label: _Label, *, is_confirmed: bool, is_last: bool)
         return False
     if word in medical_words() and not (is_told or (is_confirmed and label.strength)):
         return False
-    if is_confirmed or label.strength == PERSONAL:
+    if is_confirmed or label.strength == PERSONAL or (label.is_office and is_last):
         return True
     return (label.has_colon or is_last) if label.strength else (label.has_colon and is_last and label.is_tissue)
 
 
-def _is_lower(word: str, label: _Label, *, is_told: bool, is_last: bool) -> bool:
+def _is_lower(word: str, label: _Label, *, is_told: bool, is_last: bool, is_ended: bool) -> bool:
     """Whether small letters are initials, or a name in Pinyin as people log in with."""
     if word in _FEW or word in medical_words():
         return False
     if len(word) <= _LONGEST_INITIALS:
-        return _NEVER.isdisjoint(word) and (is_told or (label.strength > 0 and is_last))
-    return label.strength > 0 and is_told and any(map(word.startswith, name_words().pinyin))
+        is_close = label.is_tissue and label.is_close and _VOWEL.search(word) is None
+        if len(word) == _LONGEST_INITIALS and label.has_colon and is_ended and is_login(word):
+            return True
+        return _NEVER.isdisjoint(word) and (is_told or (is_last and (label.strength > 0 or is_close)))
+    if label.strength == 0:
+        return label.has_colon and is_ended and is_login(word)
+    return is_told and any(map(word.startswith, name_words().pinyin))
+
+
+def _is_numbered(written: str, label: _Label) -> bool:
+    """Whether initials with a number, or an office and initials, are somebody's: LX2, QC-wl."""
+    office, dash, initials = written.partition("-")
+    if dash:
+        return (label.has_colon or label.strength == PERSONAL) and are_initials(initials)
+    return are_initials(office.rstrip("0123456789"))
 
 
 def _is_code(written: str, label: _Label, *, is_confirmed: bool, is_last: bool) -> bool:
@@ -310,4 +370,6 @@ def _is_code(written: str, label: _Label, *, is_confirmed: bool, is_last: bool) 
         is_lettered = label.has_colon and is_last and len(written.rstrip("0123456789-")) > 1
         return (is_confirmed or is_lettered) and is_numbered and is_long
     is_told = label.has_colon and (is_confirmed or (is_last and is_long and not label.is_counted))
-    return is_told or (is_numbered and (label.has_colon or is_confirmed or is_last))
+    # 审核1187: nothing is counted so without a word between.
+    is_close = label.is_close and is_long and (is_confirmed or is_last) and not (label.is_counted or digits.endswith("00"))
+    return is_told or is_close or (is_numbered and (label.has_colon or is_confirmed or is_last))

@@ -9,13 +9,13 @@ not have, counts and ratios (2/15, 3/10HPF), versions, sizes, UIDs, numbers of c
 from collections.abc import Callable, Iterator
 
 from pathcurate.text.dateforms.context import Context
-from pathcurate.text.dateforms.digits import find_compact, find_numeric, next_digits
+from pathcurate.text.dateforms.digits import day_beside, find_compact, find_numeric, next_digits
 from pathcurate.text.dateforms.english import find_english
 from pathcurate.text.dateforms.forms import FoundDate, is_form, write
 from pathcurate.text.dateforms.han import find_han, next_han
 from pathcurate.text.dateforms.rare import find_rare
 
-__all__ = ["FoundDate", "find_dates", "is_form", "write"]
+__all__ = ["FoundDate", "find_dates", "is_form", "short_day", "write"]
 
 _FINDERS: tuple[Callable[[Context], Iterator[FoundDate | None]], ...] = (
     find_han, find_numeric, find_compact, find_english, find_rare,
@@ -43,3 +43,14 @@ def find_dates(normal: str, year: int | None) -> list[FoundDate]:
             end = following.end
             following = next_han(context, following) or next_digits(context, following)
     return dates
+
+
+def short_day(normal: str, start: int, year: int | None) -> FoundDate | None:
+    """A day at a place where nothing but a day stands, beside whoever signed: 7-19, 4/22, 18-3-7.
+
+    Args:
+        normal: the text in half width.
+        start: where it begins.
+        year: of the report, None if it is not known.
+    """
+    return day_beside(Context(normal, year), start)

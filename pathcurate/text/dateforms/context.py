@@ -67,7 +67,7 @@ VERSION: Final = Label(("版", "版本", "v", "version", "ver", "ver.", "release
 NUMBER: Final = Label(("号", "号码", "编号", "条码", "id", "no", "no.", "#"))
 HAPPENED: Final = re.compile(
     r" ?(?:日?(?:行|入院|出院|住院|手术|术[前中后]|送检|报告|复[查诊]|检查|来院|就诊|收[到检]|接收|确诊|诊断|出生|生[,.。;]"
-    r"|会诊|随访|取材|[我外本]院|当地|因|穿刺|活检|切除|化疗|放疗|超声|病理|胃镜|肠镜|在)|C\.?T(?![A-Za-z])|MRI?(?![A-Za-"
+    r"|会诊|[阅读]片|随访|取材|[我外本]院|当地|因|穿刺|活检|切除|化疗|放疗|超声|病理|胃镜|肠镜|在)|C\.?T(?![A-Za-z])|MRI?(?![A-Za-"
     r"z])|PET|B超)"
 )
 """What may stand behind such a day or month."""

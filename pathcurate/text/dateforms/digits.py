@@ -133,6 +133,32 @@ def _order(context: Context, match: re.Match[str], *, day_first: bool) -> str | 
     return "dmy" if day_first or sign == "." else "mdy"
 
 
+def day_beside(context: Context, start: int) -> FoundDate | None:
+    """A day at a place beside whoever signed on it, with its year in two digits or without one: 7-19, 18-3-7.
+
+    Args:
+        context: the text.
+        start: where the first number begins.
+    """
+    match = _NUMERIC.compiled.match(context.text, start)
+    if match is None or match["w"] or max(len(match["a"]), len(match["b"])) > len("12"):
+        return None
+    style = _STYLES[match["s"]]
+    if match["c"] is None:
+        if not (1 <= int(match["a"]) <= _MONTHS_OF_YEAR and 1 <= int(match["b"]) <= _DAYS_OF_MONTH):
+            return None
+        form = digits_form("md", style, match["a"], match["b"])
+        real = context.day_of_report(int(match["a"]), int(match["b"]))
+    elif len(match["a"]) == len("24") and match["c"].isdigit() and len(match["c"]) <= len("31"):
+        if context.year is not None and not _is_near(context, match["a"]):
+            return None
+        form = digits_form("ymd", style, match["b"], match["c"], "s")
+        real = real_day(context.full_year(match["a"]), int(match["b"]), int(match["c"]))
+    else:
+        return None
+    return context.found(match.span(), form, real, "date.signed")
+
+
 def _stands_alone(context: Context, match: re.Match[str]) -> bool:
     """Whether nothing before or behind it makes it a version, the number of a case, a size or a count."""
     return _begins(context, match.start()) and _ends(context, match)
@@ -247,6 +273,14 @@ _OPERATED: Final = re.compile(
 )
 _OPERATED_BEFORE: Final = re.compile("(?:活检|根治术?|手术|冰冻|入院|出院|剖宫产|清宫)[ :]?$")
 _TIMES_LISTED: Final = re.compile(r"(?:[、,和及 ]{1,2}[0-9]{1,2}/[0-9]{1,2}){0,5} ?共?[两二三四五六0-9]次(?!/)")
+_CAME: Final = re.compile(r"(?:^|[。;\n(] ?|[0-9]\))$|[^0-9],$")
+_WHERE: Final = re.compile(
+    r" ?(?:(?P<at>[在于])?(?=[省市县区镇乡](?:[一二三四五六]|人民|中医|妇幼|医院|肿瘤|儿童|疾控|卫生)"
+    r"|[\u4e00-\u9fff]{1,6}(?:医院|妇幼|诊所|卫生院))"
+    r"|[在于](?:外院|外地|当地|我院|本院)"
+    r"|(?:门诊|住院|外院|急诊|当地|我院|本院|再次|复诊|就诊|来院|来诊)(?![号者]))"
+)
+"""Where somebody was on a day: 6-21在县妇幼, 12-07 门诊."""
 _SENT: Final = re.compile("(?:寄[出送来]|借出|归还|发出|电告|来电|致电|术日)[ :(]?$")
 _TAKEN: Final = re.compile("(?:采样|采集|收样|送样|接样)[ :]?$")
 _SEEN: Final = re.compile(
@@ -344,6 +378,9 @@ def _is_beside_act(match: re.Match[str]) -> bool:
     is_padded = match["a"].startswith("0") and len(match["b"]) == len("12")
     if _begins_what_happened(match, before):
         return True
+    if sign != "." and _CAME.search(before) and (where := _WHERE.match(text, end)):
+        # 3-5门诊复查 may be months.
+        return where["at"] is not None or (sign == "-" and len(match["b"]) == len("12"))
     if sign == "-":
         is_taken = _TAKEN.search(before) or (is_padded and _ON_A_DAY.search(before[-8:]))
         return bool(is_taken and _BEHIND_DAY.match(text, end)) or bool(
