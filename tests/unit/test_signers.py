@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pathcurate.model.removal import Kind
 from pathcurate.scrubbers.text import KnownValues, SiteRules, TextScrubber
 from pathcurate.scrubbers.text.signatures import find_signatures
-from pathcurate.scrubbers.text.signers import are_initials, find_signers
+from pathcurate.scrubbers.text.signers import FEW, are_initials, find_signers
 from pathcurate.text.folding import half_width
 from tests.growth import is_proportional
 
@@ -173,7 +173,9 @@ def test_initials_are_kept_as_they_are_written_and_folded() -> None:
 def test_consonants_behind_a_role_are_initials_unless_medicine_uses_them(label: str, initials: str) -> None:
     text = f"{label}:{initials}\n"
     found = [text[one.start : one.end] for one in find_signers(text)]
-    assert found == ([initials] if are_initials(initials) else [])
+    # Behind 技师: nothing but a person stands at the end of a line, whatever else the letters mean.
+    is_persons = label in {"检测者", "报告医师", "技师"} and len(initials) < 4 and initials not in FEW
+    assert found == ([initials] if are_initials(initials) or is_persons else [])
 
 
 @given(st.text("取材审核医师:/ 、。\n()LZlz卢余0317.代签-6", max_size=60))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from pathcurate.model.removal import Kind, Removal
+from pathcurate.scrubbers.text.briefsigners import find_brief_signers
 from pathcurate.scrubbers.text.hanforms import chinese_name, is_bounded, next_word
 from pathcurate.scrubbers.text.hanshort import find_short_names
 from pathcurate.scrubbers.text.latinends import name_at
@@ -134,6 +135,7 @@ def find_placed_names(normal: str) -> Iterator[Removal]:
     yield from find_short_names(normal)
     yield from find_signers(normal)
     yield from find_signatures(normal)
+    yield from find_brief_signers(normal)
     yield from find_foreign_names(normal)
     if "氏" in normal:
         for found in places.clan.finditer(normal):

@@ -196,7 +196,9 @@ def _end_of_next(normal: str, start: int, *, is_joined: bool) -> int | None:
         return end if is_name or not begins_word(normal, start) else None
     is_word = begins_word(normal, start) and not is_both(normal, start, end)
     is_common = normal[start] in name_words().common and not is_both(normal, start, end)
-    return None if is_word or is_common or HAN_SIGN.match(normal, end) else end
+    # On the next line 查询: is a label.
+    is_label = normal[start - 1] == "\n" and normal.startswith(":", end)
+    return None if is_word or is_common or is_label or HAN_SIGN.match(normal, end) else end
 
 
 def _end_behind_label(

@@ -12,6 +12,7 @@ from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.namewords import HAN, begins_word, name_words
 from pathcurate.scrubbers.text.signers import (
     ANY_LABEL,
+    FEW,
     LABEL_ENDS,
     PERSONAL,
     are_initials,
@@ -63,6 +64,7 @@ _ACTING = Searched(
     rf"(?=20[0-9]{{2}}[-./年][0-9]|[0-2]?[0-9]:[0-5][0-9]|{_SHORT_DAY})"
 )
 _INITIAL = re.compile(r"[A-Za-z][A-Za-z. ]*")
+_NO_STAIN = re.compile("(?![EPA]R)[A-HJ-TW-Z]{2,3}")
 _EDGES = frozenset("\n。;()-")
 NO_SIGNERS = frozenset(
     "左全无空白黄蓝红水时于应和都盖闭展税年法阳计查容海关向过段石单管包支史方费金车房卡项组台尺束终章权机盒液部完万毛皮花"
@@ -116,7 +118,8 @@ def surname_patterns() -> _Surnames:
             rf"|(?P<name>[{single}])姓(?:患者|病人|患儿|产妇|家属|医[生师]|护士|师傅|男子|女子|老[人师])"
         ),
         ending=re.compile(
-            rf"(?:。[ ]{{1,8}}(?P<name>[{rare}])|\n[ ]*(?P<one>[{rare}])[/、](?P<other>[{single}]))[ 。]*\s*\Z"
+            rf"(?:。[ ]{{1,8}}(?P<name>[{rare}])(?:[/、](?P<next>[{single}]))?"
+            rf"|\n[ ]*(?P<one>[{rare}])[/、](?P<other>[{single}]))[ 。]*\s*\Z"
         ),
     )
 
@@ -144,9 +147,17 @@ def _line_of(normal: str, found: "re.Match[str]", *, is_dated: bool) -> Iterator
     before = _before(normal, first)
     is_signed = is_dated or len(names) > 1 or len(names[0]) > len("LZ") or before == "-"
     is_apart = before in _EDGES or (before == "," and len(names[0]) > len("LZ") and names[0].isupper())
-    if is_signed and is_apart and all(map(are_initials, names)):
+    if is_signed and is_apart and sign_together(names):
         for one, name in zip(signed, names, strict=True):
             yield signature(normal, first + one.start(), first + one.start() + len(name))
+
+
+def sign_together(names: list[str]) -> bool:
+    """Whether all are initials, or one of several is and the other capitals may be: CL / JQS."""
+    if all(map(are_initials, names)):
+        return True
+    are_capitals = all(name.isupper() and _NO_STAIN.fullmatch(name) for name in names)
+    return are_capitals and any(map(are_initials, names)) and FEW.isdisjoint(name.lower() for name in names)
 
 
 def _surnamed(normal: str, found: "re.Match[str]") -> Iterator[Removal]:
@@ -209,7 +220,7 @@ def _surnames(normal: str) -> Iterator[Removal]:
             if found["other"]:
                 yield signature(normal, *found.span("other"))
     if last := patterns.ending.search(normal, max(0, len(normal) - _LAST_LINE)):
-        for group in ("name", "one", "other"):
+        for group in ("name", "next", "one", "other"):
             if last[group]:
                 yield signature(normal, *last.span(group))
 

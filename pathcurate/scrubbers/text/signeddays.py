@@ -12,6 +12,7 @@ _BEHIND = re.compile(
     r"(?:[ ]{0,2}[,/(|][ ]{0,2}|[ ]{1,8})(?=[0-9]{1,2}[-./][0-9])|(?=[01]?[0-9][-/](?:0[1-9]|[12][0-9]|3[01]))"
 )
 _ENDED = re.compile(r"[ ]*(?:$|[\n。;)|])|[ ]{2}")
+_DONE = re.compile("补|改|更正|加做|重切|深切|取材|签|审核|复核|阅|录入|会诊")
 _BEFORE = re.compile(r"(?:^|(?<=[\n。;(]))[ ]{0,4}(?P<day>[0-9]{1,2}[-./][0-9]{1,2})[ ,]{1,3}\Z")
 _REACH = 14
 
@@ -31,7 +32,8 @@ def find_signed_days(normal: str, names: Iterable[Removal], year: int | None) ->
             day = short_day(normal, behind.end(), year) if behind else None
             if day and _ENDED.match(normal, day.end):
                 yield _removal(day)
-            if normal[name.start - 1 : name.start] in {" ", ","} and _ENDED.match(normal, name.end):
+            is_ended = _ENDED.match(normal, name.end) or _DONE.match(normal, name.end)
+            if normal[name.start - 1 : name.start] in {" ", ","} and is_ended:
                 before = _BEFORE.search(normal, max(0, name.start - _REACH), name.start)
                 day = short_day(normal, before.start("day"), year) if before else None
                 if day and day.end <= name.start:

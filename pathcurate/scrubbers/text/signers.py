@@ -23,13 +23,14 @@ _ACTS = (
     "读片", "执笔", "撰写", "编辑", "整理", "值班", "一线", "二线", "三线", "接听", "发放", "采样", "采集", "采图", "包埋",
     "封片", "脱水", "登录", "收费", "开单", "申请", "开立", "批准", "审批", "确认", "追加", "更正", "修改", "修订", "变更",
     "补记", "筛片", "科秘", "登记台", "窗口", "带教", "规培", "进修", "实习", "主管", "责任", "录单", "誊写", "见证",
-    "监督", "处理", "助手", "复片", "复阅", "账号", "帐号", "用户", "前台",
+    "监督", "处理", "开嘱", "补取", "描写", "抄写", "誊抄", "末次修改", "最后修改", "最后编辑", "用户名", "收标本", "送标本",
+    "标本接收", "标本签收", "计数", "助手", "复片", "复阅", "账号", "帐号", "用户", "前台",
 )  # fmt: skip
 """Behind these hardly anything but a person stands."""
 _MEDICAL = (
     "报告", "诊断", "检测", "检验", "检查", "染色", "特染", "制片", "切片", "取材", "描述", "记录", "会诊", "送检", "实验",
     "技术", "冰冻", "镜检", "分析", "手术", "麻醉", "病理科", "检验科", "技术室", "取样", "免疫组化", "组化", "冷冻",
-    "穿刺",
+    "穿刺", "医嘱", "加做", "补做",
 )  # fmt: skip
 """Behind these medicine stands as often."""
 _PERSONS = (
@@ -107,15 +108,17 @@ _DATED = re.compile(
 _VOWEL = re.compile("[aeo]")
 _NEVER = frozenset("iuv")
 """No syllable of Chinese begins with one of these."""
-_FEW = frozenset(
+FEW = frozenset(
     {"ad", "cd", "ck", "cnas", "ct", "ent", "er", "gb", "he", "her", "hp", "hpv", "icu", "id", "ihc", "kfb", "ki", "mr",
      "mri", "na", "ndpi", "ner", "no", "ok", "or", "p", "pdf", "pet", "pr", "pt", "s", "svs", "t"}
 )  # fmt: skip
 """Are never somebody's initials or login, whatever the label says."""
 _CODES = ("工号", "编号", "代码", "编码", "工牌")
 _COUNTED = (
-    "接收", "登记", "打印", "扫描", "收件", "收样", "采样", "采集", "上传", "登录", "签收", "发放",
+    "计数", "补取", "接收", "登记", "打印", "扫描", "收件", "收样", "采样", "采集", "上传", "登录", "签收", "发放",
 )  # fmt: skip
+_STAFF_LETTERS = frozenset("GJST")
+"""What codes of technicians begin with: 工, 技, staff, technician."""
 _TISSUE = ("取材", "切片", "制片", "描述", "记录", "染色", "病理科")
 _GIVEN = re.compile(f"{PINYIN}{{1,2}}|[b-df-hj-np-tw-z]{{1,2}}")
 _RARE_SURNAMES = frozenset(
@@ -210,7 +213,7 @@ def _is_of_name(found: "re.Match[str]") -> bool:
         return surname_length(found["second"]) > 0
     is_bare, is_lower = not found["sign"], found["code"][0].islower()
     word = found["code"].lower()
-    if surname_length(found["name"]) == 0 or (is_bare and len(found["name"]) == 1) or word in _FEW | medical_words():
+    if surname_length(found["name"]) == 0 or (is_bare and len(found["name"]) == 1) or word in FEW | medical_words():
         return False
     return not found["code"].isupper() or (not is_bare and is_lower is False and _NEVER.isdisjoint(word))
 
@@ -313,9 +316,10 @@ def _signs(found: "re.Match[str]", label: _Label, *, is_confirmed: bool, is_last
         # A hyphen joins the words of a term too, as in b-catenin.
         is_term = not medical_words().isdisjoint([letters, *others])
         is_stain = label.strength == 0 and (not (is_confirmed or is_long) or is_term)
-        return is_told and not is_stain and letters not in _FEW
+        is_close = label.is_close and label.strength > 0 and is_last
+        return (is_told or is_close) and not is_stain and letters not in FEW
     if found["dotted"]:
-        return is_told and re.sub("[. ]", "", written).lower() not in _FEW | {"ca", "pas"}
+        return is_told and re.sub("[. ]", "", written).lower() not in FEW | {"ca", "pas"}
     surname = written[0].lower() + re.split("[ .A-Z]", written[1:])[0]
     return is_told and surname in name_words().pinyin
 
@@ -324,7 +328,7 @@ def _is_upper(written: str, label: _Label, *, is_confirmed: bool, is_last: bool)
     """Whether capitals are initials: an abbreviation of medicine only where a person stands or others sign beside."""
     word = written.lower()
     is_told = label.strength == PERSONAL and label.has_colon
-    if word in _FEW or not _NEVER.isdisjoint(word) or "abc" in word:
+    if word in FEW or not _NEVER.isdisjoint(word) or "abc" in word:
         return False
     if word in medical_words() and not (is_told or (is_confirmed and label.strength)):
         return False
@@ -335,16 +339,20 @@ def _is_upper(written: str, label: _Label, *, is_confirmed: bool, is_last: bool)
 
 def _is_lower(word: str, label: _Label, *, is_told: bool, is_last: bool, is_ended: bool) -> bool:
     """Whether small letters are initials, or a name in Pinyin as people log in with."""
-    if word in _FEW or word in medical_words():
+    if word in FEW:
         return False
+    if word in medical_words():
+        # 修订人:cl is no chloride.
+        return label.strength == PERSONAL and label.has_colon and is_last and len(word) < _LONGEST_INITIALS
     if len(word) <= _LONGEST_INITIALS:
         is_close = label.is_tissue and label.is_close and _VOWEL.search(word) is None
-        if len(word) == _LONGEST_INITIALS and label.has_colon and is_ended and is_login(word):
+        is_named = (label.has_colon and is_ended) or (label.strength > 0 and is_last)
+        if len(word) == _LONGEST_INITIALS and is_named and is_login(word):
             return True
         return _NEVER.isdisjoint(word) and (is_told or (is_last and (label.strength > 0 or is_close)))
     if label.strength == 0:
         return label.has_colon and is_ended and is_login(word)
-    return is_told and any(map(word.startswith, name_words().pinyin))
+    return is_told and (is_login(word) or any(map(word.startswith, name_words().pinyin)))
 
 
 def _is_numbered(written: str, label: _Label) -> bool:
@@ -361,8 +369,11 @@ def _is_code(written: str, label: _Label, *, is_confirmed: bool, is_last: bool) 
     is_year = len(digits) == _YEAR and digits == written and digits[:2] in {"19", "20"}
     if label.is_code:
         return True
-    if label.strength == PERSONAL and (label.has_colon or is_confirmed):
+    if label.strength == PERSONAL and (label.has_colon or is_confirmed or (is_last and len(digits) >= _YEAR)):
         return not is_year and (len(digits) >= _LEAST_CODE or digits[0] == "0")
+    if label.has_colon and is_confirmed and digits[0] == "0" and written[0] in _STAFF_LETTERS:
+        # 制片:T07 before the next who signs; A07 is a block's.
+        return True
     if is_year or len(digits) < _LEAST_CODE:
         return False
     is_numbered, is_long = digits[0] == "0" or digits != written, len(digits) > _LEAST_CODE

@@ -46,7 +46,7 @@ class Label:
 
 _LAST_WORD: Final = re.compile(r"[a-z](?:[a-z.]{0,20})\Z")
 _STRICT: Final = (
-    "日期", "时间", "生日", "出生", "末次月经", "date", "dates", "dated", "dob", "d.o.b.", "dos", "born", "birth",
+    "日期", "时间", "生日", "出生", "末次月经", "lmp", "date", "dates", "dated", "dob", "d.o.b.", "dos", "born", "birth",
     *(f"date of {what}" for what in ("collection", "receipt", "report", "service", "surgery", "procedure", "biopsy",
                                      "admission", "discharge", "visit", "death", "operation")),
 )  # fmt: skip
