@@ -64,3 +64,11 @@ def test_the_scrubber_asks_for_them() -> None:
     text = "巨检(高/戴):左肾一只。"
     removed = [one.value for one in scrubber.removals([text], KnownValues(), language="zh", year=2024)[0]]
     assert removed == ["高", "戴"]
+
+
+@pytest.mark.parametrize(
+    "text", ["上皮内淋巴细胞<20/100。", "淋巴细胞(30/100)", "淡黄清亮。", "需手写签名方有效)", "批准:耿志军\n查询:见附页"]
+)
+def test_shares_of_cells_and_words_behind_labels_stay(text: str) -> None:
+    [removed] = TextScrubber(SiteRules("NB01")).removals([text], KnownValues(), language="zh", year=2024)
+    assert {one.value for one in removed} <= {"耿志军"}

@@ -50,6 +50,8 @@ _GENOMIC = re.compile(
     r"PMID:?[ ]?|"
     r"CHR[0-9XY]{1,2}:|ISBN[ :]?|ISSN[ :]?|DOI[ :]?[0-9./]*|OMIM[ :]?|HGNC:?)$"
 )
+_SHARE = re.compile("[<>≤≥][0-9]{1,3}/[0-9]{1,4}(?![0-9-])|.[0-9]{1,3}/1000?(?![0-9A-Za-z-])", re.DOTALL)
+"""淋巴细胞<20/100 is a share of cells, and so is 30/100 without a sign."""
 _GENOMIC_REACH = 24
 _LETTERS, _DIGITS = re.compile("[A-Za-z]+"), re.compile("[0-9]+")
 _IN_DECIMAL, _DECIMAL = re.compile(r"[0-9]\.\Z"), re.compile(r"\.[0-9]")
@@ -257,7 +259,7 @@ def labelled(match: _Match) -> Span | None:
     """The number behind a Chinese label, unless the label is that of a reagent or the number is a day."""
     value, said = match["v"], meaning(match)
     label = match.string[match.start() : match.start("v")].rstrip(" :=#([\"'<|\n为是系")
-    if value.count(".") >= _DOTS_OF_A_UID:
+    if value.count(".") >= _DOTS_OF_A_UID or _SHARE.match(match.string, match.start("v") - 1):
         return None
     least = _LEAST_DIGITS.get(said, 0) if _NUMBER_SIGN.search(label) else _LEAST_WITHOUT_NUMBER_SIGN
     least -= least == _LEAST_DIGITS[""] and _CODED.match(value) is not None
