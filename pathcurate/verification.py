@@ -26,6 +26,7 @@ from pathcurate.model.report import REPORTS
 from pathcurate.model.series import SERIES
 from pathcurate.model.slide import SLIDES
 from pathcurate.model.text import TEXT_DECISIONS, TEXT_TABLES
+from pathcurate.model.textreview import TEXT_REVIEWS, missed_texts
 from pathcurate.profiles import load_profile
 from pathcurate.storage import sweep, write_bytes
 from pathcurate.tables import Catalog
@@ -209,6 +210,8 @@ def text_inputs(workspace: Workspace) -> dict[str, str]:
     """
     catalog = Catalog(workspace.catalog)
     states = {table.name: catalog.state(table) for table in _TEXT_INPUTS}
+    missed = missed_texts(catalog.read(TEXT_REVIEWS).to_pylist())
+    states["texts that reviewers found fault with"] = sha256_text(canonical_json(sorted(map(list, missed))))
     seal = read_seal(workspace)
     states |= {name: digest for name, digest in (seal.tables if seal else {}).items() if name == _TEXTS_OF}
     for site in workspace.sites:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pathcurate import __version__
 from pathcurate.deid.reviewdraw import Choice, Drawn, Seen, draw
+from pathcurate.deid.textrows import removed_digest
 from pathcurate.deid.texts import ALL, wanted_cohorts
 from pathcurate.digests import canonical_json
 from pathcurate.engines import Engine
@@ -123,7 +124,7 @@ def export_review(
         "version": __version__, "salt": secrets.token_hex(8),
         "texts": [
             {"item": item.item, "report_id": seen.report_id, "text_column": seen.text_column, "site": seen.site,
-             "purpose": why}
+             "purpose": why, "removed": removed_digest(place[:2] for place in seen.removals)}
             for item, (seen, why) in zip(items, drawn.texts, strict=True)
         ],
         "words": [

@@ -138,6 +138,8 @@ def import_answers(workspace: Workspace, engine: Engine, file: Path, *, now: dat
         {**decisions, "unchanged": unchanged, "texts": len(verdicts), "refused": len(findings), "version": __version__},
     )  # fmt: skip
     stale = _stale(engine, catalog, {site for site, _ in new})
+    # A text in which something was missed stays in the catalog, whether or not anybody says which word it was.
+    stale += sum(row.said in {"missed", "both"} and row.site not in {site for site, _ in new} for row in verdicts)
     expired = remove_expired(workspace, now)
     refused = tuple(sorted(findings, key=lambda finding: int(str(finding.subject).partition(" ")[2])))
     seal = read_text_seal(workspace)
@@ -265,7 +267,7 @@ def _reviews(
         yield {
             **{name: text[name] for name in ("report_id", "text_column", "site", "purpose")},
             "sheet": sheet, "is_missed": answer.said in {"missed", "both"}, "is_wrong": answer.said in {"wrong", "both"},
-            "version": asked.version, "reviewer": actor, "reviewed_at": moment,
+            "removed_sha": text.get("removed"), "version": asked.version, "reviewer": actor, "reviewed_at": moment,
         }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Rows of the tables of scrubbed texts, and how these tables are written."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from pathcurate import placeholders
+from pathcurate.digests import canonical_json, sha256_text
 from pathcurate.model.column import Table
 from pathcurate.model.removal import Removal
 from pathcurate.placeholders import Assembled, Place
@@ -25,6 +26,11 @@ def noted(removals: Sequence[Removal], whole: Assembled) -> list[Noted]:
         (str(item.kind), item.rule, place.start, place.end, place.out_start, place.out_end)
         for item, place in zip(removals, whole.places, strict=True)
     ]
+
+
+def removed_digest(places: Iterable[tuple[int, int]]) -> str:
+    """Digest of the places, start and end in the catalog's text, that are taken out of it: what says which text was seen."""
+    return sha256_text(canonical_json(sorted(map(list, places))))
 
 
 def removal_row(text: Mapping[str, Any], place: Sequence[Any]) -> dict[str, Any]:

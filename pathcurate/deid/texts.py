@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pathcurate import placeholders
-from pathcurate.deid.textrows import noted, removal_row, span_row, written_table
+from pathcurate.deid.textrows import noted, removal_row, removed_digest, span_row, written_table
 from pathcurate.digests import canonical_json
 from pathcurate.engines import Engine
 from pathcurate.errors import PlanIncompleteError
@@ -29,6 +29,7 @@ from pathcurate.model.person import IDENTITIES
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.model.report import REPORTS, TEXT_COLUMNS
 from pathcurate.model.text import REMOVALS, SCRUBBED_TEXTS, TEXT_REPORTS, TEXT_SPANS, TEXTS
+from pathcurate.model.textreview import TEXT_REVIEWS, missed_texts
 from pathcurate.profiles import load_profile
 from pathcurate.pseudonyms import Layer
 from pathcurate.relations import relation
@@ -44,6 +45,11 @@ ALL = "*"
 NONE = ""
 """Asks for no texts any more."""
 _BATCH_ROWS = 500
+_HELD_BACK = {
+    "known": "an identifier that the catalog knows",
+    "look": "what looks like an identifier",
+    "reviewed": "what a reviewer says was missed",
+}
 _BETWEEN = "\nq\nq\nq\nq\nq\nq\n"
 _COMMIT_TEXTS = 50_000
 _KNOWN: dict[str, str] = {
@@ -340,8 +346,10 @@ class TextScrubbing:
         good = f"(SELECT * FROM {cache} SEMI JOIN scrubbed_now USING (report_id, made_of))"
         sql = (
             "SELECT w.report_code AS report_id, t.text_column, w.case_id, w.patient_id, w.group_id, w.language, t.text, "
-            f"t.removals, t.is_suspicious FROM {good} t JOIN wanted_reports w USING (report_id) ORDER BY ALL"
+            f"t.removals, t.is_suspicious, w.report_id AS known_as FROM {good} t "
+            "JOIN wanted_reports w USING (report_id) ORDER BY ALL"
         )
+        missed = missed_texts(self._catalog.read(TEXT_REVIEWS).to_pylist())
         kinds: Counter[str] = Counter()
         texts = 0
         withheld: list[tuple[str, str, str]] = []
@@ -349,7 +357,7 @@ class TextScrubbing:
             for batch in self._engine.batches(sql):
                 rows = batch.to_pylist()
                 leaking = self._leaking([row["text"] for row in rows])
-                why = [_why(row, is_leaking=index in leaking) for index, row in enumerate(rows)]
+                why = [_why(row, missed, is_leaking=index in leaking) for index, row in enumerate(rows)]
                 withheld += [(row["report_id"], row["text_column"], of) for row, of in zip(rows, why, strict=True) if of]
                 shown = [(row, json.loads(row["removals"])) for row, of in zip(rows, why, strict=True) if not of]
                 write_texts([{**row, "removal_count": len(places)} for row, places in shown])
@@ -387,12 +395,11 @@ class TextScrubbing:
         """A finding for each text that is withheld."""
         ids = {row["report_code"]: row["report_id"] for row in reports}
         for code, column, why in withheld:
-            what = "an identifier that the catalog knows" if why == "known" else "what looks like an identifier"
             self.findings.append(
                 Finding(
                     "deid.text_withheld",
                     Severity.WARNING,
-                    f"a text is left out because it still holds {what}",
+                    f"a text is left out because it still holds {_HELD_BACK[why]}",
                     stage="deid_texts",
                     table="reports",
                     column=column,
@@ -465,10 +472,15 @@ def _given(row: Mapping[str, Any], *names: str) -> list[str]:
     return [row[name] for name in names if row[name]]
 
 
-def _why(row: Mapping[str, Any], *, is_leaking: bool) -> str:
+def _why(row: Mapping[str, Any], missed: Mapping[tuple[str, str], str | None], *, is_leaking: bool) -> str:
     """What keeps a text in the catalog; empty if nothing does."""
     if is_leaking:
         return "known"
+    text = row["known_as"], row["text_column"]
+    if text in missed:
+        removed = removed_digest((start, end) for _, _, start, end, *_ in json.loads(row["removals"]))
+        if missed[text] in {None, removed}:
+            return "reviewed"
     return "look" if row["is_suspicious"] else ""
 
 

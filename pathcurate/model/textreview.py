@@ -26,12 +26,27 @@ TEXT_REVIEWS = Table(
         Column("purpose", Type.STRING, "Why it was shown.", values=PURPOSES, required=True),
         Column("is_missed", Type.BOOLEAN, "Whether something that identifies was left in it.", required=True),
         Column("is_wrong", Type.BOOLEAN, "Whether something was taken out of it that identifies nobody.", required=True),
+        Column("removed_sha", Type.STRING, "Digest of the places that had been taken out of it.", pattern="sha256:[0-9a-f]{64}"),
         Column("version", Type.STRING, "Version of pathcurate that had scrubbed it.", pattern=r"[0-9A-Za-z.+]{1,32}",
                required=True),
         Column("reviewer", Type.STRING, "Who said so.", Identifying.DIRECT, Action.DROP, required=True),
         Column("reviewed_at", Type.TIMESTAMP, "When, in UTC.", Identifying.QUASI, Action.DROP, required=True),
     ),
 )  # fmt: skip
+
+
+def missed_texts(reviews: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str | None]:
+    """Texts in which something that identifies was left, as the last review of each has it.
+
+    Args:
+        reviews: rows of ``text_reviews``, with report_id, text_column, is_missed, removed_sha and reviewed_at.
+
+    Returns:
+        Report and column to the digest of the places that had been taken out then: a text of which other places are taken
+        out now is another text. None for a review that did not keep it.
+    """
+    last = {(row["report_id"], row["text_column"]): row for row in sorted(reviews, key=lambda row: row["reviewed_at"])}
+    return {text: row["removed_sha"] for text, row in last.items() if row["is_missed"]}
 
 
 @dataclass(frozen=True, slots=True)

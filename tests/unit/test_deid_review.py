@@ -23,13 +23,14 @@ from pathcurate.deid.reviewdraw import Choice, Seen, find_suspicious
 from pathcurate.deid.texts import ALL
 from pathcurate.engines.embedded import Embedded
 from pathcurate.errors import PlanIncompleteError, UsageError
-from pathcurate.model.finding import ADVICE
+from pathcurate.model.finding import ADVICE, FINDINGS
 from pathcurate.model.text import TEXT_DECISIONS
 from pathcurate.model.textreview import TEXT_REVIEWS, text_quality
 from pathcurate.reviews import SHEET_FILE
 from pathcurate.scrubbers.text.suspicion import REASONS
 from pathcurate.tables import Catalog, read_parquet
 from pathcurate.vault import broken_event
+from pathcurate.verification import demand_texts
 from pathcurate.workspace import Workspace, load_workspace
 from tests.clinic import open_clinic, report, slide
 
@@ -115,6 +116,10 @@ class Desk:
     def texts(self) -> str:
         """All texts as they were scrubbed last."""
         return "\n".join(map(str, read_parquet(self.workspace.deid / "texts" / "texts.parquet")["text"].to_pylist()))
+
+    def findings(self) -> list[str]:
+        """What the last scrubbing had to say."""
+        return [row["message"] for row in self.catalog.read(FINDINGS).to_pylist()]
 
     def decisions(self) -> dict[tuple[str, str], str]:
         rows = self.catalog.read(TEXT_DECISIONS).to_pylist()
@@ -314,6 +319,26 @@ def test_decisions_change_the_next_scrub_and_what_is_known_of_a_patient_is_never
     assert "曾于⟦hospital:NB01⟧就诊" in after
     assert re.search(r"⟦staff:H-\w{16}⟧ 复阅", after)
     assert not [word for word in (NAME, NUMBER, PHONE) if word in after]
+
+
+def test_a_text_in_which_something_was_missed_is_held_back_until_more_goes_or_another_look(desk: Desk) -> None:
+    sheet = desk.export()
+    row = sheet.text("灰白结节")
+    imported = desk.answer([{**row, "answer": "missed"}])
+    assert (imported.reviewed, imported.stale) == (1, 1)
+    with pytest.raises(PlanIncompleteError, match="reviewers found fault with changed"):
+        demand_texts(desk.workspace)
+    assert "灰白结节" not in desk.scrub(), "nobody said which word it was, and still it must not go out"
+    rules = desk.findings()
+    assert rules.count("a text is left out because it still holds what a reviewer says was missed") == 1
+    # A later look that finds nothing wrong lets it out.
+    assert desk.answer([{**row, "answer": "right"}], now=NOW + timedelta(hours=1)).refused == 0
+    assert "灰白结节" in desk.scrub()
+    # And so does a word that is taken out: it is another text then.
+    assert desk.answer([{**row, "answer": "missed"}], now=NOW + timedelta(hours=2)).refused == 0
+    assert "灰白结节" not in desk.scrub()
+    assert desk.answer([{**row, "word": "结节", "answer": "remove"}], now=NOW + timedelta(hours=3)).decisions == {"remove": 1}
+    assert "灰白⟦other⟧" in desk.scrub()
 
 
 def test_a_later_decision_wins_and_the_same_file_again_adds_nothing(desk: Desk) -> None:
