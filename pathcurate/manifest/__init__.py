@@ -48,6 +48,7 @@ from pathcurate.model.evaluation import CHART_PATH, EVALUATION_PATH, Evaluation
 from pathcurate.model.labelreview import QUALITY_PATH
 from pathcurate.model.manifest import MANIFEST_NAME, MANIFEST_SCHEMA
 from pathcurate.model.productfile import PRODUCT_FILE
+from pathcurate.model.text import TEXTS
 from pathcurate.productfile import load_product_file, product_path
 from pathcurate.profiles import load_profile
 from pathcurate.recipefile import RecipeSource
@@ -55,7 +56,7 @@ from pathcurate.releases import Release, list_releases, read_release, verify_rel
 from pathcurate.roles import shared_directory
 from pathcurate.storage import sync_tree
 from pathcurate.vault import Vault, append_event, open_vault
-from pathcurate.verification import demand_seal
+from pathcurate.verification import demand_seal, read_text_seal
 from pathcurate.withdrawals.feed import has_left, product_feed, read_feed
 from pathcurate.workspace import Workspace
 
@@ -237,6 +238,11 @@ class _Draft:
 
 def _draft(workspace: Workspace, said: Said, built: Built, hidden: _Hidden) -> _Draft:
     recipe, cohort = said.source.recipe, said.cohort
+    inputs = {key: digest for key, digest in cohort["inputs"].items() if key.startswith("deid/")}
+    if TEXTS.name in built.tables:
+        # Building them has demanded this seal: it vouches for what the texts were taken from.
+        texts = read_text_seal(workspace)
+        inputs |= {f"deid/{name}": digest for name, digest in (texts.tables if texts is not None else {}).items()}
     manifest = {
         "schema": MANIFEST_SCHEMA,
         "kind": SEALED_KIND if hidden.withheld is not None else "manifest-only",
@@ -249,7 +255,7 @@ def _draft(workspace: Workspace, said: Said, built: Built, hidden: _Hidden) -> _
         "counts": cohort["counts"],
         "split": cohort["split"],
         "recipe": {"name": recipe.name, "lock_sha256": said.lock_sha256, "canonical_sha256": said.source.sha256},
-        "inputs": {key: digest for key, digest in cohort["inputs"].items() if key.startswith("deid/")},
+        "inputs": inputs,
         "permissions": {"configured": cohort["has_permissions"], "purpose": recipe.purpose},
         "deid": built.evaluation.manifest(),
         "tool": {"name": "pathcurate", "version": __version__},

@@ -31,7 +31,7 @@ from pathcurate.releases import read_release
 from pathcurate.tables import Catalog, from_rows, read_parquet
 from pathcurate.text.conceptdigest import concept_sha
 from pathcurate.validate import validate
-from pathcurate.verification import demand_texts, read_seal
+from pathcurate.verification import demand_texts, read_seal, read_text_seal
 from pathcurate.workspace import Workspace, load_workspace
 from tests.archives import Here
 from tests.built import TODAY
@@ -331,6 +331,15 @@ def test_two_products_cannot_be_joined_by_code_or_day(both: tuple[Workspace, Pat
     assert left
     assert not left & right
     assert RECEIVED not in left_days | right_days
+
+
+def test_a_release_names_the_texts_that_it_was_made_of(both: tuple[Workspace, Path, Path]) -> None:
+    workspace, _, path = both
+    texts = read_text_seal(workspace)
+    assert texts is not None
+    inputs = json.loads((path / "MANIFEST.json").read_bytes())["inputs"]
+    assert inputs["deid/texts/texts.parquet"] == texts.tables["texts/texts.parquet"]
+    assert {f"deid/{name}": digest for name, digest in texts.tables.items()}.items() <= inputs.items()
 
 
 def test_the_same_release_again_is_the_same_bytes(both: tuple[Workspace, Path, Path], engine: Embedded) -> None:
