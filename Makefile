@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo-hospital
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test lint schemas bench bench-full clean
+.PHONY: help setup demo test lint schemas bench bench-full bundle artefacts clean
 
 help:  ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,13 @@ bench-full: setup  ## Measure at the size of an archive, in an hour
 	$(BIN)/python tests/bench/deid_speed.py --repeat 9 $(if $(PATHCURATE_REAL_DATA),--foreign $(PATHCURATE_REAL_DATA)/deid_text)
 	$(BIN)/python tests/bench/files_speed.py
 	$(BIN)/python tests/bench/files_dicom.py $(if $(PATHCURATE_REAL_DATA),--real $(PATHCURATE_REAL_DATA)/dicom)
+
+BUNDLE ?=
+bundle: setup  ## Archives that install pathcurate without network (x86_64 and aarch64), in dist/
+	$(BIN)/python .ci/bundle.py $(BUNDLE)
+
+artefacts: setup  ## Build wheel, sdist and bundle, install each in a clean environment and try it
+	.ci/artefacts
 
 clean:  ## Remove everything that make made
 	rm -rf $(VENV) .venv-* $(DEMO) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
