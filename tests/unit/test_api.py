@@ -1,5 +1,6 @@
 """From Python as from the command line: the same stages, answers, trail and refusals."""
 
+import re
 import threading
 from pathlib import Path
 
@@ -120,3 +121,15 @@ def test_a_workspace_in_use_is_left_alone(archive: Archive) -> None:
 def test_no_workspace(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         Archive(tmp_path)
+
+
+def test_the_example_of_the_readme_runs(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    chapter = readme.partition("\n## From Python\n")[2].partition("\n## ")[0]
+    (example,) = re.findall(r"```python\n(.*?)```", chapter, re.DOTALL)
+    (tmp_path / "demo-hospital").symlink_to(archive.workspace.root)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Embedded, "run", Here.run)
+    said: dict[str, object] = {}
+    exec(compile(example, "README.md", "exec"), said)  # noqa: S102  the README's own words
+    assert {name for name in re.findall(r"`([a-z_]+)`", chapter) if name != "demo_he_2023"} <= set(dir(Archive))
