@@ -337,7 +337,8 @@ def test_a_text_in_which_something_was_missed_is_held_back_until_more_goes_or_an
     # And so does a word that is taken out: it is another text then.
     assert desk.answer([{**row, "answer": "missed"}], now=NOW + timedelta(hours=2)).refused == 0
     assert "灰白结节" not in desk.scrub()
-    assert desk.answer([{**row, "word": "结节", "answer": "remove"}], now=NOW + timedelta(hours=3)).decisions == {"remove": 1}
+    named = {**row, "word": "结节", "answer": "remove"}
+    assert desk.answer([named], now=NOW + timedelta(hours=3)).decisions == {"remove": 1}
     assert "灰白⟦other⟧" in desk.scrub()
 
 

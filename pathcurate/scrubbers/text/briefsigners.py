@@ -81,10 +81,11 @@ def _patterns() -> _Brief:
     given = "".join(sorted(lists.given))
     who = rf"(?:[小老]?[{single}]|[{single}][{given}]{{1,2}})"
     anybody = rf"(?:{who}|[A-Z]{{2,3}}|[a-z]{{2,8}})"
+    another = rf"(?:{anybody}|[{''.join(sorted(lists.single))}])"
     return _Brief(
         head=Searched(
             rf"(?:{_HEADS})[ ]?[(\[〔](?:取材|记录|巨检)?[ :]?(?P<who>{anybody}"
-            rf"(?:[ ]?[/、,和及&+ ][ ]?(?:取材|记录)?{anybody}){{0,5}}|[{single}]{{2,3}})[ ]?[)\]〕](?P<colon>[ ]?[:\n])?"
+            rf"(?:[ ]?[/、,和及&+ ][ ]?(?:取材|记录)?{another}){{0,5}}|[{single}]{{2,3}})[ ]?[)\]〕](?P<colon>[ ]?[:\n])?"
         ),
         pairs=Searched(
             rf"(?P<one>{who})[{_STEPS}][ ,/、]?(?P<other>{who})[{_STEPS}]{_ENDS}"
@@ -152,7 +153,10 @@ def _of_head(normal: str, found: "re.Match[str]") -> Iterator[Removal]:
     offset = found.start("who")
     people = [one for one in _WHO.finditer(found["who"]) if one[0] not in _IN_HEADS]
     latin = [one[0] for one in people if one[0].isascii()]
-    is_word = any(begins_word(normal, offset + one.start()) for one in people if not one[0].isascii())
+    plain = sum(one[0] not in _NO_SURNAMES for one in people)
+    # Of three who talk 管 may be one; 左 beside a single surname is a side.
+    is_word = plain < (_LEAST if len(people) == _LEAST else 1) and len(people) > 1
+    is_word = is_word or any(begins_word(normal, offset + one.start()) for one in people if not one[0].isascii())
     if (len(people) < _LEAST and not found["colon"]) or is_word or (latin and not sign_together(latin)):
         return
     for one in people:
