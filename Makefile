@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo-hospital
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test lint schemas bench bench-full bundle artefacts clean
+.PHONY: help setup demo test lint schemas bench bench-full bundle artefacts torture spark clean
 
 help:  ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +89,13 @@ bundle: setup  ## Archives that install pathcurate without network (x86_64 and a
 
 artefacts: setup  ## Build wheel, sdist and bundle, install each in a clean environment and try it
 	.ci/artefacts
+
+torture: setup  ## Kill, starve and confuse every stage for half an hour, and print what held
+	$(BIN)/python -m tests.torture --minutes 30 --seed 1
+
+spark: setup  ## Set up Spark of the client's version in .venv-spark, for the tests on a cluster
+	@test -x .venv-spark/bin/python || $(BIN)/python -m venv .venv-spark
+	.venv-spark/bin/python -m pip install --quiet "pyspark==$$($(BIN)/python -c 'from importlib.metadata import version; print(version("pyspark-client"))')"
 
 clean:  ## Remove everything that make made
 	rm -rf $(VENV) .venv-* $(DEMO) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

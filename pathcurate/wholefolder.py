@@ -3,18 +3,15 @@
 What is taken from a release into one is checked against the release's own list, file by file.
 """
 
-import fcntl
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from glob import escape
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from pathcurate.checksums import CHECKSUMS_NAME, parse_checksums, verify_checksums, write_checksums
 from pathcurate.digests import release_digest, sha256_text
 from pathcurate.errors import DigestMismatchError, InputOutputError, UsageError
+from pathcurate.ownfolder import own_folder
 from pathcurate.releases import Release
 from pathcurate.storage import LocalSource, sync_tree
 
@@ -91,7 +88,7 @@ def write_whole(target: Path, contents: Mapping[str, bytes], what: str) -> tuple
         OSError: it cannot be written.
         UsageError: something else is in the target's place.
     """
-    with _made_whole(target) as temporary:
+    with in_making(target) as temporary:
         for path, content in contents.items():
             file = temporary / path
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -120,39 +117,9 @@ def _check_same(target: Path, sums: bytes, what: str) -> None:
         )
 
 
-@contextmanager
-def _made_whole(target: Path) -> Iterator[Path]:
+def in_making(target: Path) -> AbstractContextManager[Path]:
     """A temporary folder beside the target; it goes when the block ends, unless it got the target's name.
 
-    What a killed run left of one goes as well: nobody holds its lock.
+    What a killed run left of one goes as well.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in target.parent.glob(f".{escape(target.name)}.part-*"):
-        with _held(leftover) as is_free:
-            if is_free:
-                shutil.rmtree(leftover, ignore_errors=True)
-    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.part-"))
-    try:
-        with _held(temporary):
-            yield temporary
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[bool]:
-    """Hold a folder; False if another process holds it, or it is gone."""
-    try:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        yield False
-        return
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        is_free = True
-    except BlockingIOError:
-        is_free = False
-    try:
-        yield is_free
-    finally:
-        os.close(handle)
+    return own_folder(target.parent, f".{target.name}.part-")

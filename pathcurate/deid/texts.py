@@ -20,7 +20,7 @@ from pathcurate import placeholders
 from pathcurate.deid.textrows import noted, removal_row, removed_digest, span_row, written_table
 from pathcurate.digests import canonical_json
 from pathcurate.engines import Engine
-from pathcurate.errors import PlanIncompleteError
+from pathcurate.errors import InputOutputError, PlanIncompleteError
 from pathcurate.leaksearch.identifiers import Identifiers
 from pathcurate.model.attrition import COHORT_FILE
 from pathcurate.model.diagnosis import DIAGNOSES, REPORT_CONCEPTS
@@ -188,11 +188,21 @@ def members(workspace: Workspace, rows: pa.Table, cohorts: Sequence[str]) -> Any
     chosen: Any = pa.chunked_array([pa.array([False] * rows.num_rows)])
     for name in cohorts:
         path = workspace.cohorts / name
-        facts = json.loads((path / COHORT_FILE).read_bytes())
-        level = "patient_id" if facts.get("unit") == "patient" else "case_id"
+        level = "patient_id" if _unit(path) == "patient" else "case_id"
         selected = pc.unique(read_parquet(path / "cohort.parquet", (level,))[level]).drop_null()
         chosen = pc.or_(chosen, pc.is_in(rows[level], value_set=selected))
     return chosen
+
+
+def _unit(cohort: Path) -> str | None:
+    try:
+        facts: dict[str, Any] = dict(json.loads((cohort / COHORT_FILE).read_bytes()))
+        return facts.get("unit")
+    except (OSError, ValueError, TypeError):
+        raise InputOutputError(
+            f"{COHORT_FILE} of cohort {cohort.name}, whose texts are wanted, cannot be read",
+            f"Remove cohorts/{cohort.name}, and run `pathcurate cohort` for it again.",
+        ) from None
 
 
 class TextScrubbing:

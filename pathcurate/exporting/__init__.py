@@ -3,10 +3,7 @@
 A form holds less than the release; what it cannot hold is said, in the result and in ``export.json`` beside the files.
 """
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +19,7 @@ from pathcurate.metadata.jsontext import json_text
 from pathcurate.model.description import NAMESPACE
 from pathcurate.releases import Release, verify_release
 from pathcurate.storage import sync_tree
+from pathcurate.wholefolder import in_making
 
 Form = Literal["csv", "tc609"]
 EXPORT_FILE = "export.json"
@@ -78,11 +76,14 @@ def export(source: Path, form: Form, output: Path) -> Exported:
     """
     _check_output(source, output)
     release = verify_release(source)
-    with _made_whole(output) as temporary:
+    with in_making(output) as temporary:
         made = _written(release, form, temporary)
         files = tuple(ExportedFile(name, rows, file_sha256(temporary / name)) for name, rows in sorted(made.rows.items()))
         content = _summary(release, form, files, made.losses)
         (temporary / EXPORT_FILE).write_text(json_text(content, sort_keys=False), encoding="utf-8")
+        sync_tree(temporary)
+        temporary.chmod(0o755)
+        temporary.rename(output)
     return Exported(output, form, release, files, made.losses)
 
 
@@ -111,17 +112,3 @@ def _check_output(source: Path, output: Path) -> None:
         raise UsageError(f"{output.name} is there already, and is no empty directory", "Give a new directory.")
     if output.resolve().is_relative_to(source.resolve()):
         raise UsageError("the output lies inside of the release, which nothing may be added to", "Give another directory.")
-
-
-@contextmanager
-def _made_whole(output: Path) -> Iterator[Path]:
-    """A temporary directory that gets the output's name when the block ends well, and else goes."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=output.parent, prefix=".exporting-"))
-    try:
-        yield temporary
-        sync_tree(temporary)
-        temporary.chmod(0o755)
-        temporary.rename(output)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

@@ -17,7 +17,8 @@ from pyarrow import csv
 from pathcurate.exporting.rows import Made, batches, schema_of
 from pathcurate.releases import Release
 
-_FORMULA = r"^('*[=+\-@\t\r])"
+# Where Chinese is the language, spreadsheet programs take the wide signs for the narrow ones.
+_FORMULA = r"^('*[=+\-@＝＋－＠\t\r])"
 _LOSSES = (
     "Types: every cell is text; export.json says which type each column has.",
     "Missing values: they are empty cells without quotes, an empty text is two quotes; many readers take both for missing.",

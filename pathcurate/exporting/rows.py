@@ -41,7 +41,10 @@ def schema_of(release: Release, table: str) -> pa.Schema:
         raise _unreadable(path, error) from None
     # They become the head of a file that a spreadsheet program opens.
     if not all(map(_NAME.fullmatch, schema.names)) or len(set(schema.names)) < len(schema.names):
-        raise InputOutputError(f"{path.name} of the release has a column that is called as none of a release is")
+        raise InputOutputError(
+            f"{path.name} of the release has a column that is called as none of a release is",
+            "Run `pathcurate validate` on the release, and restore it from a copy.",
+        )
     return schema
 
 
@@ -56,7 +59,10 @@ def batches(release: Release, table: str) -> Iterator[pa.RecordBatch]:
         try:
             with pq.ParquetFile(path) as file:
                 if not file.schema_arrow.equals(schema, check_metadata=False):
-                    raise InputOutputError(f"{path.name} of table {table} has other columns than the table's first file")
+                    raise InputOutputError(
+                        f"{path.name} of table {table} has other columns than the table's first file",
+                        "Run `pathcurate validate` on the release, and restore it from a copy.",
+                    )
                 yield from file.iter_batches(batch_size=BATCH_ROWS)
         except (OSError, pa.ArrowException) as error:
             raise _unreadable(path, error) from None

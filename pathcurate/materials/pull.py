@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from pathcurate import __version__
 from pathcurate.disclosure.lists import check_permission_lists
-from pathcurate.errors import PlanIncompleteError, UsageError
+from pathcurate.errors import InputOutputError, PlanIncompleteError, UsageError
 from pathcurate.model.attrition import COHORT_FILE
 from pathcurate.model.link import LINKS
 from pathcurate.model.material import MATERIALS
@@ -68,6 +68,7 @@ def pull(workspace: Workspace, cohort: str, *, now: datetime, stain: str | None 
             glass.
         DisclosureRefusedError: a permission list cannot be relied on.
         VaultError: the vault's key cannot be used.
+        InputOutputError: what was written of the cohort cannot be read.
     """
     stains = vocabulary("stains").codes
     if stain is not None and stain not in stains:
@@ -119,8 +120,10 @@ def _facts(workspace: Workspace, cohort: str) -> dict[str, Any]:
     if cohort not in names:
         there = f"Known are {', '.join(names)}." if names else "Run `pathcurate cohort` with a recipe first."
         raise UsageError(f"there is no cohort `{cohort}`{did_you_mean(cohort, names)}", there)
-    facts: dict[str, Any] = json.loads((workspace.cohorts / cohort / COHORT_FILE).read_bytes())
-    return facts
+    try:
+        return dict(json.loads((workspace.cohorts / cohort / COHORT_FILE).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        raise InputOutputError(f"{COHORT_FILE} of that cohort cannot be read", "Run `pathcurate cohort` again.") from None
 
 
 def _pairs(glass: pa.Table) -> Iterable[CaseKey]:

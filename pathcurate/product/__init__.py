@@ -18,7 +18,7 @@ from pathcurate.model.product import Command, Entry, State, Step, Subject
 from pathcurate.model.registration import Assessment, Lack, RecordedSignature, TestResult
 from pathcurate.model.rights import Withdrawal
 from pathcurate.product import statements
-from pathcurate.product.desk import Desk
+from pathcurate.product.desk import Desk, keep_paper
 from pathcurate.product.evidence import Evidence, approval_of, gather, once_signed
 from pathcurate.product.guards import lacks_of, refusal
 from pathcurate.product.holdings import holding
@@ -28,7 +28,6 @@ from pathcurate.releases import verify_release
 from pathcurate.rights.withdrawn import withdraw_site as record_withdrawal
 from pathcurate.roles import shared_directory
 from pathcurate.signing import Signer, Verified, lacking
-from pathcurate.storage import write_bytes
 from pathcurate.submission import Bundle, write_bundle
 
 Tester = Callable[[Path], TestResult]
@@ -202,7 +201,7 @@ def receipt(desk: Desk, directory: Path, certificate: Certificate, file: Path, s
     _demand_own(desk, entry, certificate)
     command = replace(command, sets={**command.sets, **_receipt_signed(desk, evidence, certificate, signer)})
     kept = shared_directory(desk.workspace.products / "certificates") / f"{certificate.sha256.removeprefix('sha256:')}.pdf"
-    write_bytes(kept, content, 0o640)
+    keep_paper(kept, content)
     return _moved(desk, entry, desk.registry.transition(command))
 
 
@@ -261,7 +260,7 @@ def assess(desk: Desk, directory: Path, assessment: Assessment, file: Path) -> M
     claims = (("quality report", assessment.sha256),)
     command = desk.command(entry, "assess", sets={"quality": assessment.as_dict()}, claims=claims)
     kept = shared_directory(desk.workspace.products / "reports") / f"{assessment.sha256.removeprefix('sha256:')}"
-    write_bytes(kept, content, 0o640)
+    keep_paper(kept, content)
     return _moved(desk, entry, desk.registry.transition(command))
 
 

@@ -31,11 +31,10 @@ from pathcurate.product.contracts import (
     terms_of,
     trust_of,
 )
-from pathcurate.product.desk import Desk
+from pathcurate.product.desk import Desk, keep_paper
 from pathcurate.product.signatures import role_of, trusted
 from pathcurate.roles import shared_directory
 from pathcurate.signing import Signer
-from pathcurate.storage import write_bytes
 from pathcurate.usematching import match_use
 
 
@@ -73,7 +72,7 @@ def apply(desk: Desk, directory: Path, file: Path) -> Advanced:
         "keys": application.keys.model_dump(),
     }  # fmt: skip
     held = shared_directory(contract_directory(desk.workspace, name))
-    write_bytes(held / APPLICATION_FILE, content, mode=0o640)
+    keep_paper(held / APPLICATION_FILE, content)
     opened = Opened(Machine.CONTRACT, name, release.name, release.version, entry.id, desk.actor, desk.at, facts)
     step = desk.registry.open(opened)
     return Advanced(step.subject, step.is_new, match)
@@ -154,7 +153,7 @@ def review(desk: Desk, contract: Subject) -> Advanced:
     demand_state(contract, "review")
     match = compare(desk, contract)
     written = json_text(match.as_dict()).encode()
-    write_bytes(contract_directory(desk.workspace, contract.id) / MATCH_FILE, written, mode=0o640)
+    keep_paper(contract_directory(desk.workspace, contract.id) / MATCH_FILE, written)
     sets = {"match": str(match.answer), "match_sha256": sha256_text(written)}
     step = desk.registry.transition(contract_command(desk, contract, "review", sets))
     return Advanced(step.subject, step.is_new, match)

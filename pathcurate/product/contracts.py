@@ -28,13 +28,12 @@ from pathcurate.model.productfile import PRODUCT_FILE, Price, ProductFile
 from pathcurate.model.registration import RecordedSignature
 from pathcurate.model.trust import ED25519, LANGUAGE, Role, Trust, TrustedSigner
 from pathcurate.model.usematch import UseMatch
-from pathcurate.product.desk import Desk
+from pathcurate.product.desk import Desk, keep_paper
 from pathcurate.product.endings import over
 from pathcurate.product.signatures import role_of, trusted
 from pathcurate.productfile import load_product_file
 from pathcurate.releases import Release, find_release, verify_release
 from pathcurate.signing import Signer, Verified, lacking, sign
-from pathcurate.storage import write_bytes
 from pathcurate.trustfile import load_trust
 from pathcurate.workspace import Workspace
 
@@ -188,8 +187,8 @@ def contract(desk: Desk, subject: Subject, terms: Terms, signer: Signer) -> Adva
     claim = (_NUMBER, sha256_text(canonical_json(made.number)))
     if desk.registry.claimed(*claim) not in {None, subject.id}:
         raise DigestMismatchError("another contract has this number", "Give the contract a number of its own.")
-    write_bytes(directory / AGREEMENT_POLICY, policy.encode(), mode=0o640)
-    write_bytes(directory / AGREEMENT_FILE, content, mode=0o640)
+    keep_paper(directory / AGREEMENT_POLICY, policy.encode())
+    keep_paper(directory / AGREEMENT_FILE, content)
     name = f"contract.{signer.keyid[:8]}"
     statement = contract_statement(made, content, policy.encode(), "holder", signed_at(desk))
     digest = lay_statement(desk, subject, name, signer, statement)
@@ -316,7 +315,7 @@ def activate(desk: Desk, contract: Subject, acceptance: bytes) -> Advanced:
             "Find out whose key it is; terminate the contract if it is one of yours.",
         )
     held = {"sha256": sha256_text(acceptance), "signed_on": str(statement.signed_on), "keyid": agreement.keys.keyid}
-    write_bytes(contract_directory(desk.workspace, contract.id) / ACCEPTANCE_FILE, acceptance, mode=0o640)
+    keep_paper(contract_directory(desk.workspace, contract.id) / ACCEPTANCE_FILE, acceptance)
     step = desk.registry.transition(contract_command(desk, contract, name, {"accepted": held}))
     return Advanced(step.subject, step.is_new)
 
@@ -411,7 +410,7 @@ def lay_statement(desk: Desk, contract: Subject, name: str, signer: Signer, stat
     What lies there under the name is replaced: as long as the registry does not know a signature, it counts for nothing.
     """
     content = sign(statement, [signer]).as_bytes()
-    write_bytes(contract_directory(desk.workspace, contract.id) / f"{name}.json", content, mode=0o640)
+    keep_paper(contract_directory(desk.workspace, contract.id) / f"{name}.json", content)
     return sha256_text(content)
 
 

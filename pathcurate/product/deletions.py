@@ -14,10 +14,9 @@ from pathcurate.model.lifecycle import Machine
 from pathcurate.model.product import Command, Step, Subject
 from pathcurate.model.rights import Ending
 from pathcurate.product.contracts import read_agreement, recipient_trust
-from pathcurate.product.desk import Desk
+from pathcurate.product.desk import Desk, keep_paper
 from pathcurate.roles import shared_directory
 from pathcurate.signing import verify
-from pathcurate.storage import write_bytes
 from pathcurate.withdrawals.feed import Feed, contract_feed, read_feed
 
 _DELIVERIES = "deliveries"
@@ -82,7 +81,7 @@ def attest(desk: Desk, delivery: Subject, content: bytes) -> Step:
             "See `pathcurate product deliveries`.",
         )
     folder = shared_directory(shared_directory(desk.workspace.products / _DELIVERIES) / delivery.id)
-    write_bytes(folder / f"deletion.{'all' if is_whole else seq}.json", content, mode=0o640)
+    keep_paper(folder / f"deletion.{'all' if is_whole else seq}.json", content)
     command = Command(Machine.DELIVERY, delivery.id, name, desk.actor, desk.at, sets={"attested": fact}, seen=delivery.last)
     return desk.registry.transition(command)
 

@@ -37,7 +37,7 @@ from pathcurate.product.contracts import (
     recipient_trust,
     trust_of,
 )
-from pathcurate.product.desk import Desk
+from pathcurate.product.desk import Desk, keep_paper
 from pathcurate.product.settlement import DELIVERIES, SOURCES_FILE, charged_before
 from pathcurate.product.signatures import role_of, trusted
 from pathcurate.releases import Release, find_release, verify_release
@@ -46,7 +46,6 @@ from pathcurate.rights.metering import meter
 from pathcurate.rights.sources import read_sources
 from pathcurate.roles import shared_directory
 from pathcurate.signing import Signer, Verified, lacking, sign, verify
-from pathcurate.storage import write_bytes
 from pathcurate.withdrawals.subjects import withdrawn_head
 
 RECEIPT_FILE = "receipt.json"
@@ -219,7 +218,7 @@ def start(desk: Desk, made: Order, prepared: Prepared) -> Subject:
     period = (made.agreement.period.first, made.agreement.period.last)
     metered = meter(made.agreement.price, _charged(prepared), before, period)
     sources = json_text(prepared.sources.as_dict()).encode()
-    write_bytes(kept_directory(desk, made.delivery) / SOURCES_FILE, sources, mode=0o640)
+    keep_paper(kept_directory(desk, made.delivery) / SOURCES_FILE, sources)
     sets = {
         "contents": prepared.contents_sha256, "counts": dict(prepared.counts), "left_out": dict(prepared.left_out),
         "metered": metered.as_dict(), "sources": sha256_text(sources), "unit": prepared.unit,
@@ -286,7 +285,7 @@ def documents(
         AGREEMENT_POLICY: (directory / AGREEMENT_POLICY).read_bytes(),
     }  # fmt: skip
     for name in (DELIVERY_FILE, DELIVERY_SIGNED):
-        write_bytes(kept / name, found[name], mode=0o640)
+        keep_paper(kept / name, found[name])
     return found
 
 
@@ -379,7 +378,7 @@ def acknowledge(desk: Desk, delivery: Subject, receipt: bytes) -> Step:
             f"delivery {delivery.id} is {delivery.state} ({words.zh}, {words.en}); its receipt is kept once it is completed",
             f"`pathcurate product deliveries {delivery.id}` shows where it stands.",
         )
-    write_bytes(kept_directory(desk, delivery) / RECEIPT_FILE, receipt, mode=0o640)
+    keep_paper(kept_directory(desk, delivery) / RECEIPT_FILE, receipt)
     return desk.registry.transition(_command(desk, delivery, name, sets={"receipt": held}))
 
 

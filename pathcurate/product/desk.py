@@ -10,8 +10,18 @@ from pathcurate.model.lifecycle import Machine
 from pathcurate.model.product import Command, Entry, Subject
 from pathcurate.registries import Registry
 from pathcurate.releases import Release, verify_release
+from pathcurate.storage import sweep, write_bytes
 from pathcurate.trustfile import TRUST_FILE
 from pathcurate.workspace import Workspace
+
+
+def keep_paper(path: Path, content: bytes) -> None:
+    """Keep a paper, for stewards to read, in the place of one of the same name.
+
+    What killed runs left half-written of it goes; the caller holds the lock on the workspace.
+    """
+    sweep(path)
+    write_bytes(path, content, mode=0o640)
 
 
 @dataclass(frozen=True, slots=True)

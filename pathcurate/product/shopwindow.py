@@ -1,8 +1,6 @@
 """The catalogue of what is on offer, as a folder of pages."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -21,6 +19,7 @@ from pathcurate.product.endings import shown_state
 from pathcurate.product.evidence import product_file
 from pathcurate.releases import is_release, read_release, verify_release
 from pathcurate.storage import sync_tree
+from pathcurate.wholefolder import in_making
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +52,18 @@ def write_catalog(desk: Desk, target: Path, title: str, *, replace: bool = False
     entries = desk.registry.list()
     shown = [_entry(desk, entry, entries) for entry in entries if shown_state(desk, entry) == State.OFFERED]
     pages = catalog_pages(shown, title)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=".catalog-"))
-    try:
+    with in_making(target) as temporary:
+        new = temporary / "new"
         for relpath, content in pages.items():
-            file = temporary / relpath
-            file.parent.mkdir(exist_ok=True)
+            file = new / relpath
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
-        sync_tree(temporary)
-        temporary.chmod(0o755)
+        sync_tree(new)
+        new.chmod(0o755)
         if target.exists():
-            shutil.rmtree(target)
-        temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            # Whole until it goes: a catalogue half removed would be none any more, and nobody could replace it.
+            target.rename(temporary / "old")
+        new.rename(target)
     return Written(len(shown), len(pages))
 
 

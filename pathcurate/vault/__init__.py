@@ -23,9 +23,11 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from pathcurate.errors import VaultError
 from pathcurate.model.manifest import MANIFEST_NAME
-from pathcurate.storage import create_exclusively, private_directory, write_bytes
+from pathcurate.storage import create_exclusively, private_directory, sweep, write_bytes
 
 KEY_BYTES = 32
+MOST_TOGETHER = 64
+"""Lines of the audit trail that are written as one group, at most."""
 FINGERPRINT_FILE = "fingerprint"
 """The name of the key that this vault was made with, so that another one in its place is noticed."""
 SWITCH = "switch"
@@ -197,17 +199,15 @@ def append_event(
         fcntl.flock(trail, fcntl.LOCK_EX)
         whole, ending = _ending(trail)
         trail.truncate(whole)
+        previous = _continued(directory, trail, ending)
         trail.seek(0, os.SEEK_END)
-        last = _last_digest(ending)
-        head = _read_head(directory)
         event = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "actor": actor,
             "action": action,
             "facts": dict(facts),
             **({"purpose": purpose} if purpose else {}),
-            # After a line was tampered with, the new one continues what stood there, so that the break stays visible.
-            "previous": last.digest if head in {last.digest, last.previous} else head,
+            "previous": previous,
         }
         line = json.dumps(event, ensure_ascii=False, sort_keys=True).encode()
         trail.write(line + b"\n")
@@ -257,9 +257,39 @@ def broken_event(directory: Path) -> int | None:
         if _previous(line) != previous:
             return number
         previous = hashlib.sha256(line).hexdigest()
+    return None if _is_head_of(_read_head(directory), lines) else max(1, len(lines))
+
+
+def _is_head_of(head: str, lines: Sequence[bytes]) -> bool:
+    """Whether the head belongs to lines that end so.
+
+    A crash between line and head leaves the head one line behind, never more. While a group is written it holds two digests:
+    of the line before the group and of its last; after a crash any number of the group may be there.
+    """
     last = _last_digest(lines)
-    # A crash between line and head leaves the head one line behind, never more.
-    return None if _read_head(directory) in {last.digest, last.previous} else max(1, len(lines))
+    before, _, after = head.partition(" ")
+    if not after:
+        return before in {last.digest, last.previous}
+    reached = {_previous(line) for line in lines[-MOST_TOGETHER:]} | {last.digest}
+    return after == last.digest or before in reached
+
+
+def _continued(directory: Path, trail: BinaryIO, ending: Sequence[bytes]) -> str:
+    """The digest that the next line continues; the head is brought up to the last line before it is left behind again.
+
+    After a line was tampered with, the next one continues what stood there, so that the break stays visible.
+    """
+    head, last = _read_head(directory), _last_digest(ending)
+    if " " in head:
+        ending = _ending(trail, MOST_TOGETHER + 1)[1]
+    if not _is_head_of(head, ending):
+        return head.rpartition(" ")[2]
+    if head != last.digest:
+        # A run was killed between its lines and the head. If this one were too, the head would be further behind than it
+        # can be where no line was changed.
+        sweep(directory / "audit.head")
+        write_bytes(directory / "audit.head", last.digest.encode(), mode=0o600)
+    return last.digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,15 +300,15 @@ class _Last:
     previous: str | None
 
 
-def _ending(trail: BinaryIO) -> tuple[int, list[bytes]]:
+def _ending(trail: BinaryIO, most: int = 1) -> tuple[int, list[bytes]]:
     """Bytes of all whole lines, and the last of these lines (none if there is none): a trail of years is not read whole."""
     end = trail.seek(0, os.SEEK_END)
     start, content = end, b""
-    while start and content.count(b"\n") < 2:
+    while start and content.count(b"\n") <= most:
         start = max(0, start - max(_BLOCK, len(content)))
         trail.seek(start)
         content = trail.read(end - start)
-    return start + content.rfind(b"\n") + 1, _whole_lines(content)[-1:]
+    return start + content.rfind(b"\n") + 1, _whole_lines(content)[-most:]
 
 
 def _whole_lines(content: bytes) -> list[bytes]:

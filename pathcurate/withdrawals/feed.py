@@ -14,7 +14,7 @@ from pathcurate.model.deidentified import PSEUDONYM_BODY
 from pathcurate.model.feed import FEED_FILE, FIRST_PREVIOUS, FeedLine, Reason, Scope
 from pathcurate.model.trust import Trust
 from pathcurate.signing import Signer, sign, verify
-from pathcurate.storage import write_bytes
+from pathcurate.storage import sweep, write_bytes
 from pathcurate.withdrawals.chain import MOST_BYTES, content_of, next_line, read_lines
 from pathcurate.workspace import Workspace
 
@@ -310,6 +310,7 @@ def _read(path: Path, most: int) -> bytes:
 
 def _write(path: Path, content: bytes) -> None:
     try:
+        sweep(path)
         write_bytes(path, content, mode=0o640)
     except OSError as error:
         raise InputOutputError(

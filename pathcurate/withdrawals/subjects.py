@@ -8,7 +8,7 @@ from typing import Any
 
 from pathcurate.errors import DigestMismatchError, InputOutputError, VaultError
 from pathcurate.model.feed import Reason, Scope
-from pathcurate.storage import private_directory, write_bytes
+from pathcurate.storage import private_directory, sweep, write_bytes
 from pathcurate.vault import Vault, open_vault, recorded_fingerprint
 from pathcurate.vault.crosswalk import cross
 from pathcurate.withdrawals.chain import content_of, head_of, next_line, read_lines
@@ -97,7 +97,9 @@ def add_withdrawn(vault: Vault, subjects: Collection[Subject], *, scope: Scope, 
     }  # fmt: skip
     content = content_of([*lines, next_line(lines, members)])
     try:
-        write_bytes(private_directory(vault.directory) / WITHDRAWN_FILE, content, mode=0o600)
+        path = private_directory(vault.directory) / WITHDRAWN_FILE
+        sweep(path)
+        write_bytes(path, content, mode=0o600)
     except OSError as error:
         raise InputOutputError(
             f"vault/{WITHDRAWN_FILE} cannot be written ({type(error).__name__})", "Check vault/, and run it again."

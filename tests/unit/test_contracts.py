@@ -30,6 +30,7 @@ from pathcurate.model.productfile import Price
 from pathcurate.product import applying, contracts
 from pathcurate.product.contracts import Advanced, Terms, contract_directory, find_contract, read_agreement
 from pathcurate.product.contractstanding import contract_faults, standing_of
+from pathcurate.product.desk import keep_paper
 from pathcurate.receiving.accepting import accept
 from pathcurate.registries.sql import SqlRegistry
 from pathcurate.signing import Ed25519Signer, sign
@@ -171,6 +172,19 @@ def test_a_layout_of_its_own_is_the_same_application(at: At) -> None:
     with house.desk() as desk:
         again = applying.apply(desk, house.directory(), other)
     assert (again.contract.id, again.is_new) == (made.contract, False)
+
+
+def test_what_killed_runs_left_of_a_paper_goes_with_the_next(at: At) -> None:
+    house = at("offered")
+    made = applied(house)
+    folder = contract_directory(house.workspace, made.contract)
+    (folder / ".application.yaml.killed").write_text("half")
+    (folder / ".other.yaml.killed").write_text("half of another paper")
+    there = {path.name for path in folder.iterdir()} - {".application.yaml.killed"}
+    keep_paper(folder / "application.yaml", b"new")
+    assert {path.name for path in folder.iterdir()} == there
+    assert (folder / "application.yaml").read_bytes() == b"new"
+    assert (folder / "application.yaml").stat().st_mode & 0o777 == 0o640
 
 
 # --- Applying ----------------------------------------------------------------------------------------------------

@@ -17,9 +17,9 @@ import pytest
 from pathcurate import deid
 from pathcurate.cohort import read_recipe, select
 from pathcurate.custody import rotate
-from pathcurate.deid.texts import ALL, text_state
+from pathcurate.deid.texts import ALL, members, text_state
 from pathcurate.engines.embedded import Embedded
-from pathcurate.errors import PlanIncompleteError
+from pathcurate.errors import InputOutputError, PlanIncompleteError
 from pathcurate.findings import read_findings
 from pathcurate.manifest import build
 from pathcurate.model.concept import Concept
@@ -265,6 +265,19 @@ def test_only_the_texts_of_the_cohorts_that_were_named(both: tuple[Workspace, Pa
     cohort = json.loads((workspace.cohorts / "one" / "cohort.json").read_bytes())
     assert seal is not None
     assert cohort["inputs"] == dict(seal.tables)  # texts come and go without the cohort becoming out of date
+
+
+@pytest.mark.parametrize("damage", [b"", b'{"unit": "ca', b"[1]", b"\xff\xfe"])
+def test_a_cohort_whose_file_is_damaged_is_named_with_advice(
+    both: tuple[Workspace, Path, Path], tmp_path: Path, damage: bytes
+) -> None:
+    shutil.copytree(both[0].root, tmp_path / "own")
+    workspace = load_workspace(tmp_path / "own" / "pathcurate.yaml")
+    (workspace.cohorts / "one" / "cohort.json").write_bytes(damage)
+    rows = read_parquet(workspace.deid / "reports.parquet", ("case_id", "patient_id"))
+    with pytest.raises(InputOutputError, match="of cohort one") as caught:
+        members(workspace, rows, ("one",))
+    assert "cohorts/one" in caught.value.hint
 
 
 def test_a_cohort_that_is_not_there_is_refused_before_anything_is_done(tmp_path: Path, engine: Embedded) -> None:

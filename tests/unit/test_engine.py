@@ -1,6 +1,7 @@
 """The embedded engine: every row comes back once and in order, whatever happens to a worker."""
 
 import itertools
+import multiprocessing
 import os
 import re
 import signal
@@ -423,3 +424,37 @@ def test_an_interrupt_ends_a_query_at_once(tmp_path):
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
     assert done.stdout.count("interrupted") == 2
+
+
+def _killed_while_it_queries(directory: str) -> None:
+    engine = Embedded(workers=1, temp_directory=Path(directory))
+    engine.materialise("numbers", "select range as n from range(1000)")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_killed_runs_left_on_disk_goes_with_the_next_and_what_is_in_use_stays(tmp_path):
+    with Embedded(workers=1, temp_directory=tmp_path) as running:
+        running.materialise("numbers", "select range as n from range(1000)")
+        mine = list(tmp_path.iterdir())
+        for _ in range(2):
+            process = multiprocessing.get_context("fork").Process(target=_killed_while_it_queries, args=(str(tmp_path),))
+            process.start()
+            process.join()
+            assert process.exitcode == -signal.SIGKILL
+        assert len(list(tmp_path.iterdir())) == 2, "the second has removed what the first left"
+        with Embedded(workers=1, temp_directory=tmp_path) as engine:
+            assert engine.rows("select 1") == [(1,)]
+            assert len(list(tmp_path.iterdir())) == 2
+        assert list(tmp_path.iterdir()) == mine
+        assert running.rows("select sum(n) from numbers") == [(499500,)]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_engines_with_one_temporary_directory_spill_into_folders_of_their_own(tmp_path):
+    with (
+        Embedded(workers=1, temp_directory=tmp_path) as one,
+        Embedded(workers=1, temp_directory=tmp_path) as other,
+    ):
+        places = {engine.rows("select current_setting('temp_directory')")[0][0] for engine in (one, other)}
+        assert len(places) == 2
+        assert {Path(place).parent.parent for place in places} == {tmp_path}

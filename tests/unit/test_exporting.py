@@ -2,8 +2,10 @@
 
 import csv
 import json
+import multiprocessing
 import os
 import re
+import signal
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -305,7 +307,7 @@ def test_a_release_that_was_changed_is_not_exported(release: Path, tmp_path: Pat
     with pytest.raises(DigestMismatchError, match=r"cases\.parquet"):
         export(release, form, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    assert not list(tmp_path.glob(".exporting-*"))
+    assert not list(tmp_path.glob(".out.part-*"))
 
 
 NESTED = pa.table({"slide_id": ["S-1"], "inner": pa.array([{"a": {"b": 1}}])})
@@ -384,6 +386,22 @@ def test_a_full_disk_leaves_nothing(wide: Path, tmp_path: Path, monkeypatch: pyt
     with pytest.raises(OSError, match="No space"):
         export(wide, "csv", tmp_path / "out")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_killed_runs_left_goes_with_the_next(wide: Path, tmp_path: Path) -> None:
+    def killed() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("pathcurate.exporting.sync_tree", lambda _: os.kill(os.getpid(), signal.SIGKILL))
+            export(wide, "csv", tmp_path / "out")
+
+    for _ in range(2):
+        process = multiprocessing.get_context("fork").Process(target=killed)
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 1
+    export(wide, "csv", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_export_json_names_the_release_and_what_is_lost(wide: Path, tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """What of a price is whose, and the catalogue of what is on offer."""
 # ruff: noqa: F811 -- fixtures are imported by their names
 
+import multiprocessing
+import os
+import signal
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -191,6 +194,36 @@ def test_half_a_catalogue_is_never_seen(is_there: bool, at: At, tmp_path: Path, 
         write(house, target, replace=True)
     assert tree(tmp_path) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == (["catalog", "w"] if is_there else ["w"])
+
+
+def test_a_catalogue_whose_replacement_was_killed_is_whole_or_gone_and_can_be_replaced(at: At, tmp_path: Path) -> None:
+    house = at("offered")
+    target = tmp_path / "catalog"
+    write(house, target, "old title")
+    before = tree(target)
+    rename = Path.rename
+
+    def killed(renames: int) -> None:
+        left = iter(range(renames))
+
+        def until_killed(path: Path, to: Path) -> Path:
+            if next(left, None) is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return rename(path, to)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Path, "rename", until_killed)
+            write(house, target, "new title", replace=True)
+
+    for renames, is_there in ((0, True), (1, False)):
+        process = multiprocessing.get_context("fork").Process(target=killed, args=(renames,))
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        assert (tree(target) == before) if is_there else not target.exists()
+    write(house, target, "new title", replace=True)
+    assert "new title" in text_of(target)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["catalog", "w"], "nothing is left of the killed runs"
 
 
 def test_a_release_that_was_changed_is_not_shown(at: At, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from pathcurate.cli.main import run
-from pathcurate.errors import PathcurateError, PlanIncompleteError, UsageError
+from pathcurate.errors import InputOutputError, PathcurateError, PlanIncompleteError, UsageError
 from pathcurate.materials.pull import SHOWN, pull, write_pull
 from pathcurate.model.attrition import COHORT_FILE
 from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES
@@ -182,6 +182,14 @@ def test_a_cohort_whose_codes_may_be_others_is_refused(archive: Archive) -> None
     archive.cohort("case")
     archive.links([1])
     with pytest.raises(PlanIncompleteError, match="links changed since"):
+        archive.numbers()
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b"\xff\xfe"])
+def test_a_cohort_whose_file_is_damaged_is_refused_with_advice(archive: Archive, damage: bytes) -> None:
+    archive.cohort("case")
+    (archive.workspace.cohorts / "c" / COHORT_FILE).write_bytes(damage)
+    with pytest.raises(InputOutputError, match="cannot be read"):
         archive.numbers()
 
 

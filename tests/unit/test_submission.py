@@ -28,6 +28,7 @@ from python_calamine import CalamineWorkbook
 
 from pathcurate import wholefolder
 from pathcurate.errors import DigestMismatchError, InputOutputError, UsageError
+from pathcurate.ownfolder import held
 from pathcurate.releases import Release, read_release
 from pathcurate.submission import Filled, Values, fill_docx, fill_xlsx, release_values, write_bundle
 from pathcurate.submission.names import LONGEST, printable
@@ -674,7 +675,7 @@ def test_what_a_killed_run_left_goes_with_the_next_and_what_runs_stays(release: 
     for name in (".b.part-killed", ".b.part-running", ".b2.part-other"):
         (target.parent / name / "sample").mkdir(parents=True)
         (target.parent / name / "sample" / "slides.json").write_bytes(b"half")
-    with wholefolder._held(target.parent / ".b.part-running"):
+    with held(target.parent / ".b.part-running"):
         write_bundle(release, "zj-data-ip", None, target)
     assert {path.name for path in target.parent.iterdir()} == {"b", ".b.part-running", ".b2.part-other"}
 

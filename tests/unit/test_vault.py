@@ -16,7 +16,8 @@ import pytest
 from pathcurate import errors
 from pathcurate import vault as vaults
 from pathcurate.errors import PathcurateError, VaultError
-from pathcurate.vault import KEY_BYTES, append_event, broken_event, create_vault, open_vault
+from pathcurate.vault import KEY_BYTES, MOST_TOGETHER, append_event, broken_event, create_vault, open_vault
+from pathcurate.vault.together import Act, append_events
 
 
 def mode(path: Path) -> int:
@@ -278,6 +279,68 @@ def test_a_crash_between_the_line_and_its_head_leaves_the_trail_whole(trail: Pat
     assert broken_event(trail) is None
     append_event(trail, "me", "deid verify", {})
     assert broken_event(trail) is None
+
+
+def test_crashes_between_lines_and_their_heads_one_after_the_other_leave_the_trail_whole(
+    trail: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run before has written its line, and was killed while it wrote the head."""
+    write, before = vaults.write_bytes, len(lines(trail))
+    for number in range(3):
+
+        def killed(path: Path, data: bytes, mode: int = 0o644, until: int = before + number) -> None:
+            if len(lines(trail)) > until:
+                (path.parent / f".{path.name}.killed").write_bytes(data)
+                raise KeyboardInterrupt
+            write(path, data, mode)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(vaults, "write_bytes", killed)
+            with pytest.raises(KeyboardInterrupt):
+                append_event(trail, "me", "deid verify", {"number": number})
+        assert broken_event(trail) is None
+    append_event(trail, "me", "deid verify", {})
+    assert broken_event(trail) is None
+    assert len(lines(trail)) == before + 4
+    assert not list(trail.glob(".audit.head.*")), "nothing is left of the killed runs"
+
+
+@pytest.mark.parametrize("written", [0, 1, 2, 3])
+@pytest.mark.parametrize("is_renamed", [False, True])
+def test_a_group_that_is_cut_off_anywhere_leaves_the_trail_whole(trail: Path, written: int, *, is_renamed: bool) -> None:
+    before, head = (trail / "audit.jsonl").read_bytes(), (trail / "audit.head").read_text()
+    append_events(trail, [Act("me", "find", {"number": number}) for number in range(3)])
+    after, newest = (trail / "audit.jsonl").read_bytes(), (trail / "audit.head").read_text()
+    assert broken_event(trail) is None
+    assert " " not in newest
+    group = after[len(before) :].splitlines(keepends=True)
+    (trail / "audit.jsonl").write_bytes(before + b"".join(group[:written]) + (group[written][:9] if written < 3 else b""))
+    (trail / "audit.head").write_text(newest if is_renamed and written == 3 else f"{head} {newest}")
+    assert broken_event(trail) is None
+    append_event(trail, "me", "deid verify", {})
+    assert broken_event(trail) is None
+    append_events(trail, [Act("me", "find", {})] * 2)
+    assert broken_event(trail) is None
+    assert len(lines(trail)) == before.count(b"\n") + written + 3
+
+
+def test_more_events_than_one_group_are_all_there_and_a_changed_one_is_found(trail: Path) -> None:
+    before = len(lines(trail))
+    append_events(trail, [Act("me", "find", {"number": number}) for number in range(MOST_TOGETHER * 2 + 1)])
+    assert len(lines(trail)) == before + MOST_TOGETHER * 2 + 1
+    assert broken_event(trail) is None
+    content = (trail / "audit.jsonl").read_bytes()
+    (trail / "audit.jsonl").write_bytes(content.replace(b'"number": 70', b'"number": 71'))
+    assert broken_event(trail) is not None
+    append_events(trail, [Act("me", "find", {})])
+    assert broken_event(trail) is not None, "what comes after does not hide it"
+
+
+def test_a_trail_that_lost_more_than_a_group_is_found(trail: Path) -> None:
+    head = (trail / "audit.head").read_text()
+    append_events(trail, [Act("me", "find", {"number": number}) for number in range(MOST_TOGETHER + 1)])
+    (trail / "audit.head").write_text(f"{head} {'ab' * 32}")
+    assert broken_event(trail) is not None
 
 
 def test_a_last_line_without_its_end_is_found(trail: Path) -> None:

@@ -3,11 +3,10 @@
 import os
 import pickle
 import re
-import shutil
-import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -17,6 +16,7 @@ import pyarrow as pa
 from pathcurate.engines import Kernel, OnLoss, plain_schema
 from pathcurate.engines.embedded.processes import Run
 from pathcurate.errors import InputOutputError
+from pathcurate.ownfolder import own_folder
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,7 +47,9 @@ class Embedded:
         self._runs: set[Run] = set()
         self._memory_limit_bytes = memory_limit_bytes
         self._temp_directory = temp_directory
-        self._own_directory: Path | None = None  # of materialised results
+        # Of materialised results and of what DuckDB spills: two processes would write to files of the same names.
+        self._own_directory: Path | None = None
+        self._held = ExitStack()
         self._files: dict[str, Path] = {}
         self._opened: duckdb.DuckDBPyConnection | None = None
         self._sql_thread = ThreadPoolExecutor(1, thread_name_prefix="sql")
@@ -56,8 +58,13 @@ class Embedded:
     def _connection(self) -> "duckdb.DuckDBPyConnection":
         # Opened when the first query comes: a run that only looks whether something has changed needs none.
         if self._opened is None:
-            self._opened = _connect(self._workers, self._temp_directory, self._memory_limit_bytes)
+            self._opened = _connect(self._workers, self._own() / "spilled", self._memory_limit_bytes)
         return self._opened
+
+    def _own(self) -> Path:
+        if self._own_directory is None:
+            self._own_directory = self._held.enter_context(own_folder(self._temp_directory, "sql-"))
+        return self._own_directory
 
     def run(
         self,
@@ -142,10 +149,7 @@ class Embedded:
         Raises:
             InputOutputError: the query failed, or the disk is full.
         """
-        if self._own_directory is None:
-            self._temp_directory.mkdir(parents=True, exist_ok=True)
-            self._own_directory = Path(tempfile.mkdtemp(prefix="sql-", dir=self._temp_directory))
-        path = self._own_directory / f"{uuid.uuid4().hex}.parquet"
+        path = self._own() / f"{uuid.uuid4().hex}.parquet"
 
         def write() -> None:
             # A dictionary of millions of numbers is built in vain: it costs a tenth of the time.
@@ -219,8 +223,7 @@ class Embedded:
         self._sql_thread.shutdown()
         if self._opened is not None:
             self._opened.close()
-        if self._own_directory is not None:
-            shutil.rmtree(self._own_directory, ignore_errors=True)
+        self._held.close()
 
     def __enter__(self) -> Self:
         return self
