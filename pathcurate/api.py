@@ -15,6 +15,8 @@ tables, ``.to_pandas()`` away from pandas.
 
 import contextlib
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from pathcurate.concepts import BuildSummary
     from pathcurate.deid import DeidSummary
     from pathcurate.engines import Engine
+    from pathcurate.find import Finder
     from pathcurate.find.facts import Found
     from pathcurate.link import LinkSummary
     from pathcurate.manifest import BuildResult
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 """Is told how much is done and how much there is."""
+_SETTLED_NS = 2_000_000_000
+"""A file that was written so short a time ago may be written again without a newer time."""
 
 
 def _silent(done: int, total: int) -> None:
@@ -67,6 +72,9 @@ class Archive:
         start = Path(directory) if directory is not None else Path.cwd()
         self._root = load_workspace(find_workspace(start.absolute())).root
         self._workers = workers
+        self._opening = threading.Lock()
+        self._finder: Finder | None = None
+        self._read: tuple[tuple[int, int, int], Workspace] | None = None
 
     def __repr__(self) -> str:
         return f"Archive({str(self._root)!r})"
@@ -251,10 +259,25 @@ class Archive:
         return read_parquet(workspace.deid / f"{name}.parquet", columns)
 
     def find(self, text: str, *, purpose: str | None = None) -> "Found":
-        """A case, slide or series by any of its numbers; see ``pathcurate find``. It is audited, and safe from threads."""
-        from pathcurate.find import find
+        """A case, slide or series by any of its numbers; see ``pathcurate find``.
 
-        return find(self.workspace, text, actor=self._session.actor, purpose=purpose)
+        It is audited, and safe from threads: a service holds one archive for all who ask. What is read for one question
+        stays open for the next, and is opened again when it has changed on disk.
+
+        Args:
+            text: the number.
+            purpose: why, in their words.
+
+        Raises:
+            VaultError: the vault's key cannot be used.
+            InputOutputError: the catalog cannot be read.
+        """
+        from pathcurate.find import Finder
+
+        with self._opening:
+            finder = self._finder = self._finder or Finder()
+            workspace = self._current()
+        return finder.find(workspace, text, actor=self._session.actor, purpose=purpose)
 
     def findings(self) -> "list[Finding]":
         """What went wrong and was not mended since, worst first."""
@@ -287,6 +310,21 @@ class Archive:
         return read_release(find_release(self.workspace.releases, os.fspath(release), Path.cwd()))
 
     # --- Inside ----------------------------------------------------------------------------------------------------------
+
+    def _current(self) -> "Workspace":
+        """The workspace as its file says now; it is read again only if it has changed."""
+        from pathcurate.workspace import WORKSPACE_FILE
+
+        try:
+            state = (self._root / WORKSPACE_FILE).stat()
+        except OSError:
+            return self.workspace
+        found = state.st_ino, state.st_mtime_ns, state.st_size
+        if self._read is not None and self._read[0] == found:
+            return self._read[1]
+        workspace = self.workspace
+        self._read = (found, workspace) if state.st_mtime_ns < time.time_ns() - _SETTLED_NS else None
+        return workspace
 
     @property
     def _session(self) -> Session:

@@ -1,5 +1,8 @@
 """Many small files of a catalog table become one, so that a catalog of a thousand nights is read as fast as one of a night.
 
+Files that an earlier version wrote in a form of its own are written again in today's, however few they are: what they hold
+beside the declared columns goes, and what they lack is missing in all rows.
+
 Every night adds a part, and a reader opens all of them. Compaction writes the newest small ones as one file and says so in
 the newest state's entry of the log: its number, its time and its rows stay, so whatever was made of that state is up to
 date, and can be gone back to. Earlier states keep their own files until ``catalog expire`` lets them go.
@@ -71,15 +74,19 @@ def compact(directory: Path) -> list[Compacted]:
 
 def _compact(catalog: Catalog, directory: Path, table: Table) -> Compacted | None:
     snapshot = catalog.snapshot(table)
-    if snapshot is None:
+    if snapshot is None or snapshot.schema_version < table.version:
+        # Rows that have another key now cannot be written again: the stage that derives them makes them anew.
         return None
     catalog.sweep(table)
     folder = directory / table.name
-    sizes = [read_metadata(folder / name).num_rows for name in snapshot.parts]
-    first = _first_to_merge(sizes)
-    merged = snapshot.parts[first:]
-    if len(merged) < _FEWEST_PARTS:
+    footers = [read_metadata(folder / name) for name in snapshot.parts]
+    sizes = [footer.num_rows for footer in footers]
+    former = (place for place, footer in enumerate(footers) if not is_of_today(table, footer))
+    first_former, first = next(former, len(sizes)), _first_to_merge(sizes)
+    if first_former == len(sizes) and len(sizes) - first < _FEWEST_PARTS:
         return None
+    first = min(first, first_former)
+    merged = snapshot.parts[first:]
     kept = _surviving(folder, table, merged, sizes[first:])
     name = f"part-{snapshot.number:08d}-{secrets.token_hex(4)}.parquet"
     rows = _write(folder, table, merged, kept, name)
@@ -89,6 +96,11 @@ def _compact(catalog: Catalog, directory: Path, table: Table) -> Compacted | Non
     _restate(folder, snapshot, parts, adding)
     catalog.sweep(table)
     return Compacted(table.name, len(snapshot.parts), len(parts), rows, sum(sizes[first:]) - rows)
+
+
+def is_of_today(table: Table, footer: pq.FileMetaData) -> bool:
+    """Whether a file has no column that the table does not declare."""
+    return {*table.names}.issuperset(footer.schema.to_arrow_schema().names)
 
 
 def _first_to_merge(sizes: Sequence[int]) -> int:

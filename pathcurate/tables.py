@@ -270,14 +270,26 @@ class Catalog:
             return None
         return set(read_snapshot(path).parts)
 
-    def pieces(self, table: Table, rows: int) -> Iterator[pa.Table]:
-        """All parts' rows in order, with all declared columns, at most so many at a time; see :meth:`parts`."""
-        snapshot = self.snapshot(table)
+    def pieces(
+        self, table: Table, rows: int, columns: Sequence[str] | None = None, chosen: "np.ndarray[Any, Any] | None" = None
+    ) -> Iterator[pa.Table]:
+        """All parts' rows in order, with all declared columns or some, at most so many at a time; see :meth:`parts`.
+
+        With ``chosen``, a flag for each row, only those; where a file holds none of them, it is not read.
+        """
+        declared, begin, snapshot = table.select(columns or table.names), 0, self.snapshot(table)
         for name in snapshot.parts if snapshot else ():
             try:
                 with pq.ParquetFile(self._directory / table.name / name) as file:
-                    for batch in file.iter_batches(batch_size=rows):
-                        yield conform(table, pa.Table.from_batches([batch]))
+                    there = [column for column in file.schema_arrow.names if column in set(declared.names)]
+                    for group in range(file.num_row_groups):
+                        place, end = begin, begin + file.metadata.row_group(group).num_rows
+                        if chosen is None or chosen[begin:end].any():
+                            for batch in file.iter_batches(batch_size=rows, row_groups=[group], columns=there):
+                                piece = conform(declared, pa.Table.from_batches([batch]))
+                                place += len(piece)
+                                yield piece if chosen is None else piece.filter(pa.array(chosen[place - len(piece) : place]))
+                        begin = end
             except (OSError, pa.ArrowException) as error:
                 raise InputOutputError(
                     f"{name} of catalog table {table.name} cannot be read as Parquet ({type(error).__name__})",

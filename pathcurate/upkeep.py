@@ -1,7 +1,7 @@
 """Care of the catalog as a whole: earlier states that are no longer needed go, and its files are checked."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,11 +9,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pathcurate.compaction import is_of_today
 from pathcurate.errors import InputOutputError
 from pathcurate.goingback import numbers
+from pathcurate.lookup import KEPT
+from pathcurate.lookup.rowfile import open_rows, rows_path
 from pathcurate.model.attrition import COHORT_FILE
+from pathcurate.model.catalog import CATALOG_TABLES
 from pathcurate.model.permission import PERMISSIONS
-from pathcurate.tables import FILTERS, Snapshot, read_snapshot
+from pathcurate.tables import FILTERS, Snapshot, read_metadata, read_snapshot
 from pathcurate.workspace import Workspace
 
 _ROWS = 1 << 16
@@ -71,7 +75,10 @@ def expire(workspace: Workspace, horizon: datetime) -> Expiry:
 
 
 def check(workspace: Workspace) -> Iterator[tuple[str, str]]:
-    """What is wrong with the catalog's files: the table, and what it is, without any value. Every file is read whole."""
+    """What is wrong with the catalog's files: the table, and what it is, without any value. Every file is read whole.
+
+    The caller holds the workspace's lock: what a run is about to name in the log would be taken for a file that none names.
+    """
     for table in _tables(workspace):
         logs = sorted((table / "_log").glob("*.json"))
         snapshots = []
@@ -83,10 +90,45 @@ def check(workspace: Workspace) -> Iterator[tuple[str, str]]:
         stems = [path.stem for path in logs]
         if stems and stems != [f"{number:08d}" for number in range(int(stems[0]), int(stems[0]) + len(stems))]:
             yield table.name, "snapshots are missing between others"
-        for name in dict.fromkeys(part for snapshot in snapshots for part in snapshot.parts):
-            if fault := _fault(table / name):
-                needed = ", which the newest state needs" if name in snapshots[-1].parts else ", which earlier states need"
-                yield table.name, f"{name} {fault}{needed}"
+        named = dict.fromkeys(part for snapshot in snapshots for part in snapshot.parts)
+        damaged = {name: fault for name in named if (fault := _fault(table / name))}
+        for name, fault in damaged.items():
+            needed = ", which the newest state needs" if name in snapshots[-1].parts else ", which earlier states need"
+            yield table.name, f"{name} {fault}{needed}"
+        if len(snapshots) == len(logs):
+            # Of a damaged snapshot it is not known what it names.
+            yield from ((table.name, fault) for fault in _unnamed_files(table, named))
+        if snapshots:
+            newest = [name for name in snapshots[-1].parts if name not in damaged]
+            yield from ((table.name, fault) for fault in _other_versions(table, snapshots, newest))
+
+
+def _unnamed_files(table: Path, named: Mapping[str, None]) -> Iterator[str]:
+    for path in sorted((*table.glob("part-*"), *table.glob(".part-*"))):
+        if path.name not in named:
+            yield f"{path.name} is named by no state: a killed run left it, and `pathcurate catalog compact` removes it"
+
+
+def _other_versions(table: Path, snapshots: Sequence[Snapshot], newest: Sequence[str]) -> Iterator[str]:
+    """What another version of the tool wrote, and what lies beside parts and is not of them."""
+    declared = next((one for one in CATALOG_TABLES if one.name == table.name), None)
+    if declared is None:
+        yield "is no table of this version of pathcurate: a newer one wrote it; upgrade, or leave it to that one"
+        return
+    if any(one.schema_version > declared.version for one in snapshots):
+        yield "was written by a newer pathcurate; upgrade pathcurate to read it"
+        return
+    if snapshots[-1].schema_version < declared.version:
+        yield "was written by an earlier pathcurate, which made it otherwise; `pathcurate link` makes it again"
+        return
+    if not all(is_of_today(declared, read_metadata(table / name)) for name in newest):
+        yield "has columns that only an earlier pathcurate knows; `pathcurate catalog compact` writes it in today's form"
+    for kept in KEPT:
+        for name in newest if kept.table.name == table.name else ():
+            rows = open_rows(kept, table / name)
+            there = rows_path(table / name).exists()
+            if there and (rows is None or rows.count != read_metadata(table / name).num_rows):
+                yield f"what lies beside {name} is not of it; `pathcurate link` makes it again"
 
 
 def _tables(workspace: Workspace) -> list[Path]:

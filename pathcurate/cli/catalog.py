@@ -66,7 +66,8 @@ def compact_command(session: Session) -> None:
     """Merge the small files that every night adds into few.
 
     What is in the tables, the earlier states and all that was made of them stay as they are; only reading becomes quicker.
-    Files that earlier states need stay too, until `catalog expire` lets these go. A table of few files is left alone.
+    Files that earlier states need stay too, until `catalog expire` lets these go. A table of few files is left alone, unless
+    an earlier version wrote them in a form of its own: they are written again in today's.
 
     \b
     Example:
@@ -96,18 +97,23 @@ def compact_command(session: Session) -> None:
 @command.command("check")
 @common_options
 def check_command(session: Session) -> int:
-    """Read every file of the catalog and say what is damaged.
+    """Read every file of the catalog and say what is damaged, and whether catalog and vault belong together.
 
-    Files that states name and that are missing count too; with any of either, the exit code is 1.
+    Files that are missing, or that no state names, count too, and states and files of other versions than this one's. With
+    any of these the exit code is 1.
 
     \b
     Example:
       pathcurate catalog check
     """
+    from pathcurate.pairing import note_pair, unpaired
     from pathcurate.upkeep import check
 
     with session.locked("catalog check") as workspace:
-        faults = list(check(workspace))
+        faults = [*check(workspace), *(("vault", fault) for fault in unpaired(workspace))]
+        if not faults:
+            # A backup that is made now tells when one of the two is restored alone.
+            note_pair(workspace)
     document = {"faults": [{"table": table, "fault": fault} for table, fault in faults]}
     session.show(document, [f"{table}: {fault}" for table, fault in faults] or ["every file of the catalog can be read"])
     return int(bool(faults))

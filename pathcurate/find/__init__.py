@@ -1,23 +1,18 @@
 """Stage: a slide or case by any of its numbers, and where it stands. What it gives is identified; every call is audited."""
 
-import hashlib
-import hmac
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pathcurate import __version__
-from pathcurate.find.case import gather
 from pathcurate.find.facts import Found
-from pathcurate.find.numbers import Numbers
-from pathcurate.find.standing import Standing
-from pathcurate.lookup import Lookup
-from pathcurate.pseudonyms import canonical
+from pathcurate.find.finder import Finder, find_event
+from pathcurate.find.opened import Opened
 from pathcurate.storage import private_directory, write_bytes
-from pathcurate.tables import Catalog
-from pathcurate.text.accession import AccessionPatterns
-from pathcurate.vault import append_event, create_vault
+from pathcurate.vault import create_vault
+from pathcurate.vault.together import append_events
 from pathcurate.workspace import Workspace
+
+__all__ = ["Finder", "find", "write_review"]
 
 
 def find(workspace: Workspace, text: str, *, actor: str, purpose: str | None = None) -> Found:
@@ -26,8 +21,8 @@ def find(workspace: Workspace, text: str, *, actor: str, purpose: str | None = N
     Known are: identifiers of slides, series, reports, glass, persons and groups; accession numbers in any spelling, at every
     site, also a sender's; numbers of glass and barcodes, also of the scanner's table; patient and identity-card numbers,
     also of a merge list; numbers of series; file names; and pseudonyms, the workspace's own and those of every product.
-    Numbers are looked up without reading the tables (see :mod:`pathcurate.lookup`). File names without a number in them,
-    numbers in a spelling that no pattern knows, and pseudonyms take as long as reading one column.
+    Rows are looked up without reading the tables (see :mod:`pathcurate.lookup`); only pseudonyms take long: those of
+    everything of their kind are made again. Many people are answered by one :class:`Finder`.
 
     Args:
         workspace: the workspace.
@@ -40,16 +35,8 @@ def find(workspace: Workspace, text: str, *, actor: str, purpose: str | None = N
         InputOutputError: the catalog cannot be read.
     """
     vault = create_vault(workspace.vault)
-    catalog, standing = Catalog(workspace.catalog), Standing(workspace, vault.key)
-    lookup = Lookup(catalog)
-    numbers = Numbers(catalog, lookup, {site.code: AccessionPatterns(site.accession.patterns) for site in workspace.sites})
-    found = gather(lookup, numbers, standing, numbers.look(standing, text.strip()))
-    digest = hmac.new(vault.key, b"pathcurate find v1\x1f" + canonical(text).encode(), hashlib.sha256).hexdigest()
-    append_event(
-        workspace.vault, actor, "find",
-        {"query_hmac": digest, "slides": len(found.slides), "cases": len(found.cases), "version": __version__},
-        purpose=purpose,
-    )  # fmt: skip
+    found = Opened(workspace, vault.key).answer(text) or Found()
+    append_events(workspace.vault, [find_event(vault, text, found, actor, purpose)])
     return found
 
 

@@ -17,7 +17,7 @@ from pathcurate.find.facts import (
     SlideFacts,
 )
 from pathcurate.find.numbers import LINK, Numbers, Sought
-from pathcurate.find.standing import CaseKey, Codes, Standing
+from pathcurate.find.standing import CaseKey, Codes, Said, Standing
 from pathcurate.lookup import Lookup, OneOf, Present, Row
 from pathcurate.model.annotation import ANNOTATIONS
 from pathcurate.model.column import Table
@@ -36,8 +36,8 @@ _SERIES = (
 )  # fmt: skip
 _DIAGNOSIS = ("report_id", "specimen", "organ", "icdo3_morphology", "icd10", "assertion")
 _DECISION = ("slide_id", "accession", "decision", "reviewer", "decided_at")
-_FIRST_WORDS = 80
-"""Characters of a diagnosis that are shown."""
+_LOOKED_AT, _FIRST_WORDS = 1000, 80
+"""Characters of a diagnosis that are looked at, and that are shown; what lies beside a part has no more than the former."""
 _OWN_NUMBER = ("site_number", "case")
 """Persons on this basis have no numbers but those of their reports."""
 _REMARKS = {
@@ -54,14 +54,14 @@ Place = tuple[str | None, str | None]
 def gather(lookup: Lookup, numbers: Numbers, standing: Standing, sought: Sought) -> Found:
     """What is known of everything that a text names; every table is asked for all of it at once."""
     held = _gather(lookup, numbers, sought)
-    codes = {slide_id: _codes(standing, held, slide_id) for slide_id in held.slides}
     alone = {case: standing.codes(None, case, held.owners.get(case)) for case in held.cases}
-    standing.read([*codes.values(), *alone.values()])
+    codes = {slide_id: _codes(standing, held, slide_id, alone) for slide_id in held.slides}
+    said = standing.read([*codes.values(), *alone.values()])
     return Found(
         matched=tuple(sorted(sought.matched)),
-        cases=tuple(_case(held, standing, case, codes, alone[case]) for case in sorted(held.cases)),
+        cases=tuple(_case(held, said, case, codes, alone[case]) for case in sorted(held.cases)),
         slides=tuple(
-            _slide(held, standing, slide_id, codes[slide_id], is_meant=slide_id in sought.slides)
+            _slide(held, said, slide_id, codes[slide_id], is_meant=slide_id in sought.slides)
             for slide_id in sorted(held.slides)
         ),
         series=tuple(_series(row, held.series_links.get(series_id, {})) for series_id, row in sorted(held.series.items())),
@@ -112,7 +112,8 @@ def _gather(lookup: Lookup, numbers: Numbers, sought: Sought) -> _Held:
         if row["id_type"] == "accession"
     }
     people = {*owners.values(), *(link["person_id"] for link in links.series.values() if link["person_id"])}
-    links.add(lookup.rows(LINKS, LINK, {"person_id": OneOf(people), "series_id": Present()}))
+    if not lookup.is_empty(SERIES):
+        links.add(lookup.rows(LINKS, LINK, {"person_id": OneOf(people), "series_id": Present()}))
     slides = _rows(lookup, SLIDES, _SLIDE, {*sought.slides, *links.slides, *named})
     report_ids = {row["report_id"] for rows in reports.values() for row in rows}
     drawn = lookup.rows(ANNOTATIONS, ("slide_id",), {"slide_id": OneOf(slides)})
@@ -190,13 +191,15 @@ def _persons(lookup: Lookup, people: Collection[str]) -> dict[str, PersonFacts]:
 # --- In words ----------------------------------------------------------------------------------------------------
 
 
-def _codes(standing: Standing, held: _Held, slide_id: str) -> Codes:
+def _codes(standing: Standing, held: _Held, slide_id: str, cases: Mapping[CaseKey, Codes]) -> Codes:
     link = held.links.get(slide_id, {})
     case = (link["site"], link["accession"]) if link.get("accession") else None
+    if case is not None and case in cases:
+        return {**standing.codes(slide_id, None, None), **cases[case]}
     return standing.codes(slide_id, case, held.owners.get(case) if case else None)
 
 
-def _case(held: _Held, standing: Standing, case: CaseKey, codes: Mapping[str, Codes], alone: Codes) -> CaseFacts:
+def _case(held: _Held, said: Said, case: CaseKey, codes: Mapping[str, Codes], alone: Codes) -> CaseFacts:
     reports = sorted(held.reports.get(case, ()), key=lambda row: (row["case_order"] or 0, precedence(row)))
     slides, owner = held.linked(case), held.owners.get(case)
     things = [codes[slide_id] for slide_id in slides] or [alone]
@@ -216,13 +219,13 @@ def _case(held: _Held, standing: Standing, case: CaseKey, codes: Mapping[str, Co
                 or (link["accession"] is None and owner is not None and link["person_id"] == owner)
             )
         ),
-        cohorts=standing.cohorts(things),
-        releases=standing.releases(things),
+        cohorts=said.cohorts(things),
+        releases=said.releases(things),
     )
 
 
 def _report(row: Row) -> ReportFacts:
-    words = " ".join((row["diagnosis"] or row["text_raw"] or "").split())
+    words = " ".join((row["diagnosis"] or row["text_raw"] or "")[:_LOOKED_AT].split())
     return ReportFacts(
         report_id=row["report_id"],
         report_type=row["report_type"],
@@ -286,7 +289,7 @@ def _finding(row: Row) -> str:
     return " ".join(filter(None, (row["organ"], row["icdo3_morphology"] or row["icd10"]))) + said
 
 
-def _slide(held: _Held, standing: Standing, slide_id: str, codes: Codes, *, is_meant: bool) -> SlideFacts:
+def _slide(held: _Held, said: Said, slide_id: str, codes: Codes, *, is_meant: bool) -> SlideFacts:
     row, link = held.slides[slide_id], held.links.get(slide_id, {})
     specimen, block = _place(held, slide_id)
     return SlideFacts(
@@ -310,8 +313,8 @@ def _slide(held: _Held, standing: Standing, slide_id: str, codes: Codes, *, is_m
         stain=link.get("stain") or row["stain"],
         decisions=tuple(map(_decision, sorted(held.decisions.get(slide_id, ()), key=_when))),
         annotations=held.annotations.get(slide_id, 0),
-        cohorts=standing.cohorts([codes]),
-        releases=standing.releases([codes]),
+        cohorts=said.cohorts([codes]),
+        releases=said.releases([codes]),
     )
 
 
@@ -355,4 +358,4 @@ def _series(row: Row, link: Mapping[str, Any]) -> SeriesFacts:
 
 
 def _day(moment: date | None) -> str | None:
-    return f"{moment:%Y-%m-%d}" if moment else None
+    return moment.isoformat()[:10] if moment else None

@@ -2,17 +2,19 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from pathcurate.find.standing import CaseKey, Standing
-from pathcurate.lookup import Alike, Condition, Lookup, OneOf, Passing, Row
+from pathcurate.lookup import Alike, Condition, Lookup, OneOf, Row
+from pathcurate.lookup.rowfile import digest, names_of
 from pathcurate.model.column import Table
 from pathcurate.model.deidentified import PSEUDONYM_BODY
 from pathcurate.model.link import LINKS
@@ -22,7 +24,6 @@ from pathcurate.model.report import REPORTS
 from pathcurate.model.series import SERIES
 from pathcurate.model.slide import SLIDE_KEYS, SLIDES
 from pathcurate.pseudonyms import canonical
-from pathcurate.storage import path_text
 from pathcurate.tables import Catalog
 from pathcurate.text.accession import AccessionPatterns, fold
 from pathcurate.text.identities import card_number
@@ -82,35 +83,97 @@ class Sought:
             known |= found
 
 
+class Spellings:
+    """Accession numbers in a text, by the patterns of every site; sites with the same patterns are asked once.
+
+    Args:
+        patterns: of each site.
+    """
+
+    def __init__(self, patterns: Mapping[str, Sequence[str]]) -> None:
+        sites: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for site, own in patterns.items():
+            sites[tuple(own)].append(site)
+        self._sites = [(AccessionPatterns(own), tuple(of)) for own, of in sites.items()]
+
+    def read(self, text: str) -> "Spelt":
+        """What the patterns find in a text."""
+        folded = fold(text)
+        numbers: set[CaseKey] = set()
+        without: set[str] = set()
+        is_bare = False
+        for patterns, sites in self._sites:
+            keys = patterns.find(text)
+            is_bare = is_bare or any(key.start == 0 and key.number_end == len(folded) for key in keys)
+            # What no pattern knows may be a number all the same.
+            for number in {key.key for key in keys} or {folded.strip()}:
+                numbers.update((site, number) for site in sites)
+            if not keys:
+                without.update(sites)
+        return Spelt(numbers, without, is_bare=is_bare)
+
+    @property
+    def sites(self) -> set[str]:
+        """All sites."""
+        return {site for _, sites in self._sites for site in sites}
+
+
+@dataclass(frozen=True, slots=True)
+class Spelt:
+    """Accession numbers in a text.
+
+    Attributes:
+        numbers: sites and numbers.
+        without: sites by whose patterns it holds none.
+        is_bare: whether it is an accession number and nothing more.
+    """
+
+    numbers: set[CaseKey]
+    without: set[str]
+    is_bare: bool
+
+
 class Numbers:
     """All columns in which a number may stand.
 
     Args:
         catalog: the catalog.
         lookup: finds its rows.
-        patterns: accession patterns of each site.
+        spellings: finds accession numbers in texts.
+        is_read: whether the names of all slides have been read for numbers since the last of them came.
     """
 
-    def __init__(self, catalog: Catalog, lookup: Lookup, patterns: Mapping[str, AccessionPatterns]) -> None:
+    def __init__(self, catalog: Catalog, lookup: Lookup, spellings: Spellings, *, is_read: bool) -> None:
         self._catalog = catalog
         self._lookup = lookup
-        self._patterns = patterns
+        self._spellings = spellings
+        self._is_read = is_read
         self._held: dict[str, dict[CaseKey, list[Row]]] = defaultdict(dict)
+        self._asked: dict[str, set[CaseKey]] = defaultdict(set)
 
     def of_cases(self, table: Table, cases: Collection[CaseKey]) -> dict[CaseKey, list[Row]]:
         """Rows of a table that are of these cases; each case is looked for once."""
         table, column, columns = _OF_CASES[table.name]
         held = self._held[table.name]
-        missing = set(cases) - held.keys()
-        held.update((case, []) for case in missing)
-        wanted = {"site": OneOf({site for site, _ in missing}), column: OneOf({number for _, number in missing})}
-        for row in self._lookup.rows(table, columns, wanted):
-            if (row["site"], row[column]) in missing:
-                held[row["site"], row[column]].append(row)
-        return {case: held[case] for case in cases if held[case]}
+        asked = self._asked[table.name]
+        missing = {*cases} - asked
+        if missing:
+            asked |= missing
+            wanted = {"site": OneOf({site for site, _ in missing}), column: OneOf({number for _, number in missing})}
+            for row in self._lookup.rows(table, columns, wanted):
+                if (case := (row["site"], row[column])) in missing:
+                    held.setdefault(case, []).append(row)
+        return {case: rows for case, rows in held.items() if case in cases}
 
-    def look(self, standing: Standing, text: str) -> Sought:
-        """What a text names; columns that are neither in order nor have a filter are read only if nothing else has it."""
+    def look(self, standing: Standing, text: str, *, makes_codes: bool) -> Sought | None:
+        """What a text names.
+
+        Args:
+            standing: knows the codes of cohorts and releases.
+            text: it.
+            makes_codes: whether all codes are made again, which takes long, to know what a pseudonym stands for; without
+                that None is given for what may be one.
+        """
         sought = Sought()
         code = canonical(text)
         if not code:
@@ -118,32 +181,28 @@ class Numbers:
         if _CODE.fullmatch(code):
             self._by_identifier(sought, "identifier", code)
             if not sought.matched:
+                if not makes_codes:
+                    return None
                 self._by_pseudonym(sought, standing, code)
             if sought.matched:
                 return sought
-        numbers = self._numbers(text)
-        bearing = self.of_cases(SLIDE_KEYS, numbers)
-        self._by_glass(sought, text, {row["slide_id"] for rows in bearing.values() for row in rows})
-        self._by_patient(sought, text)
-        self._by_series(sought, text)
-        if self._is_bare(text) or not sought.slides:
+        spelt = self._spellings.read(text)
+        bearing = self.of_cases(SLIDE_KEYS, spelt.numbers)
+        alike = Alike({text})
+        self._by_glass(sought, text, alike, {row["slide_id"] for rows in bearing.values() for row in rows})
+        self._by_patient(sought, text, alike)
+        self._by_series(sought, alike)
+        if spelt.is_bare or not sought.slides:
             # The file or barcode of one slide holds a number too, but then that slide is meant and not all of its case.
-            self._by_accession(sought, text, numbers)
+            self._by_accession(sought, alike, spelt.numbers)
             for case in bearing.keys() - sought.cases:
                 # Of a number that nothing but slides has: why they are not linked is what one looks for.
                 sought.add_slides("accession number", bearing[case])
         if not sought.cases:
             self._by_identity(sought, text)
         if not sought.matched:
-            self._by_any_text(sought, text)
+            self._by_any_text(sought, text, alike, spelt)
         return sought
-
-    def _unread(self, text: str) -> set[str]:
-        """Sites at which a slide may be named so without having the text's number in ``slide_keys``."""
-        read_of, _, _ = (self._catalog.made_of(SLIDE_KEYS) or "").partition(" ")
-        if read_of != self._catalog.state(SLIDES):
-            return set(self._patterns)
-        return {site for site, patterns in self._patterns.items() if not patterns.find(text)}
 
     def cases_of(self, persons: Iterable[str]) -> list[Row]:
         """Cases of persons, as rows with site and accession."""
@@ -189,21 +248,22 @@ class Numbers:
                     if sought.matched:
                         return
 
-    def _by_glass(self, sought: Sought, text: str, bearing: set[str]) -> None:
+    def _by_glass(self, sought: Sought, text: str, alike: Alike, bearing: set[str]) -> None:
         """By the number of one glass or the name of one file. Names with a number in them are found by that number."""
-        alike = Alike({text})
         sought.add_slides("barcode", self._lookup.rows(SLIDES, ("slide_id",), {"barcode": alike}))
-        named = self._lookup.rows(SLIDES, ("relpath",), {"slide_id": OneOf(bearing)})
-        sought.add_slides("file name", [row for row in named if _is_name(row["relpath"], text)])
+        if bearing:
+            named: dict[str, Condition] = {"relpath": _Named(text), "slide_id": OneOf(bearing)}
+            sought.add_slides("file name", self._lookup.rows(SLIDES, ("slide_id",), named))
         for table, column, how in ((MATERIALS, "glass_id", "glass"), (SCANNER_INDEX, "barcode", "scanner's table")):
             sought.add_cases(how, self._lookup.rows(table, ("site", "accession"), {column: alike}))
 
-    def _by_patient(self, sought: Sought, text: str) -> None:
-        spellings = Alike({text, *_cards(text)})
+    def _by_patient(self, sought: Sought, text: str, alike: Alike) -> None:
+        cards = _cards(text)
+        spellings = Alike({text, *cards}) if cards else alike
         for column, how in _KINDS.items():
             sought.add_cases(how, self._lookup.rows(REPORTS, ("site", "accession"), {column: spellings}))
-        sought.add_slides("patient number", self._lookup.rows(SLIDES, ("slide_id",), {"patient_id": Alike({text})}))
-        sought.add_series("patient number", self._lookup.rows(SERIES, ("series_id",), {"patient_id": Alike({text})}))
+        sought.add_slides("patient number", self._lookup.rows(SLIDES, ("slide_id",), {"patient_id": alike}))
+        sought.add_series("patient number", self._lookup.rows(SERIES, ("series_id",), {"patient_id": alike}))
 
     def _by_identity(self, sought: Sought, text: str) -> None:
         """By a patient's number that no report has: a merge list's, a series'."""
@@ -211,40 +271,28 @@ class Numbers:
         for row in self._lookup.rows(IDENTITIES, ("person_id",), known):
             self._by_persons(sought, _KINDS[row["id_type"]], {row["person_id"]})
 
-    def _by_series(self, sought: Sought, text: str) -> None:
+    def _by_series(self, sought: Sought, alike: Alike) -> None:
         for column in ("accession", "study_uid", "series_uid"):
-            sought.add_series("series number", self._lookup.rows(SERIES, ("series_id",), {column: Alike({text})}))
+            sought.add_series("series number", self._lookup.rows(SERIES, ("series_id",), {column: alike}))
 
-    def _by_accession(self, sought: Sought, text: str, numbers: set[CaseKey]) -> None:
+    def _by_accession(self, sought: Sought, alike: Alike, numbers: set[CaseKey]) -> None:
         for table in (REPORTS, LINKS, MATERIALS):
             known = [row for rows in self.of_cases(table, numbers).values() for row in rows]
             sought.add_cases("accession number", known)
-        external = self._lookup.rows(REPORTS, ("site", "accession"), {"accession_external": Alike({text})})
+        external = self._lookup.rows(REPORTS, ("site", "accession"), {"accession_external": alike})
         sought.add_cases("sender's number", external)
 
-    def _by_any_text(self, sought: Sought, text: str) -> None:
+    def _by_any_text(self, sought: Sought, text: str, alike: Alike, spelt: Spelt) -> None:
         """By the texts that no part is sorted by: names of files, and numbers as they were exported."""
-        alike, names, case = Alike({text}), Passing(_names_like(text)), ("site", "accession")
-        unread: dict[str, Condition] = {"site": OneOf(self._unread(text)), "relpath": names}
+        case = ("site", "accession")
+        # At other sites a slide that is named so has the number that the text has, and would have been found by it.
+        sites = spelt.without if self._is_read else self._spellings.sites
+        unread: dict[str, Condition] = {"relpath": _Named(text), "site": OneOf(sites)}
         sought.add_slides("file name", self._lookup.rows(SLIDES, ("slide_id",), unread))
         # The site's patterns may have changed since these were normalised.
         sought.add_cases("accession number", self._lookup.rows(REPORTS, case, {"accession_raw": alike}))
         for column in ("accession_raw", "path"):
             sought.add_cases("scanner's table", self._lookup.rows(SCANNER_INDEX, case, {column: alike}))
-
-    def _numbers(self, text: str) -> set[CaseKey]:
-        """The accession numbers that a text holds, by each site's patterns."""
-        return {
-            (site, number)
-            for site, patterns in self._patterns.items()
-            for number in (patterns.normalise(text), *(key.key for key in patterns.find(text)))
-        }
-
-    def _is_bare(self, text: str) -> bool:
-        """Whether a text is an accession number and nothing more."""
-        size = len(fold(text))
-        keys = (key for patterns in self._patterns.values() for key in patterns.find(text))
-        return any(key.start == 0 and key.number_end == size for key in keys)
 
 
 def _cards(text: str) -> set[str]:
@@ -255,9 +303,40 @@ def _cards(text: str) -> set[str]:
 
 def _is_name(relpath: bytes, text: str) -> bool:
     """Whether a text is a path, the name of its file, or that without its extension."""
-    path = path_text(relpath).casefold()
-    last = path.rpartition("/")[2]
-    return text.casefold() in {path, last, last.rpartition(".")[0]}
+    return text.casefold() in names_of(relpath)
+
+
+@dataclass(frozen=True)
+class _Named:
+    """The value is a path of which a text is a name, see :func:`_is_name`."""
+
+    text: str
+
+    @property
+    def values(self) -> Sequence[str]:
+        """The name."""
+        return (self.text.casefold(),)
+
+    @property
+    def digests(self) -> Sequence[int]:
+        """Of the name."""
+        return (digest(self.text.casefold()),)
+
+    def passes(self, value: bytes | None) -> bool:
+        """Whether it is one of that name."""
+        return value is not None and _is_name(value, self.text)
+
+    def may_pass(self, statistics: pq.Statistics) -> bool:
+        """Whether there is a value: paths are in the order of their folders."""
+        return bool(statistics.num_values)
+
+    def mask(self, column: "pa.Array[Any]") -> "pa.Array[Any]":
+        """Which are of that name."""
+        return self._test(column)
+
+    @cached_property
+    def _test(self) -> Callable[["pa.Array[Any]"], "pa.Array[Any]"]:
+        return _names_like(self.text)
 
 
 def _names_like(text: str) -> Callable[["pa.Array[Any]"], "pa.Array[Any]"]:

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from pathcurate import lookup
 from pathcurate.errors import InputOutputError
 from pathcurate.lookup import Alike, Condition, Lookup, OneOf, Passing, Present, keep_filters
+from pathcurate.lookup.parts import Part
+from pathcurate.lookup.rowfile import Kept, digest, digests, folded, folded_text, open_rows, text_array
 from pathcurate.model.column import Action, Column, Identifying, Table, Type
 from pathcurate.tables import Catalog, from_rows
 
@@ -45,7 +47,7 @@ ROWS = st.lists(
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Filters for the table of these tests, and for parts of any size."""
     monkeypatch.setattr(lookup, "LEAST_ROWS", 1)
-    monkeypatch.setattr(lookup, "FILTERED", ((GLASS, ("number", "owner")),))
+    monkeypatch.setattr(lookup, "KEPT", (Kept(GLASS, ("number", "owner"), ("stains",)),))
 
 
 def one_per_key(rows: Sequence[Row]) -> list[Row]:
@@ -103,13 +105,13 @@ def catalog(tmp_path: Path) -> Catalog:
 def counted_groups(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Numbers of the groups that are read from here on."""
     groups: list[int] = []
-    read = lookup._Part.read
+    read = Part.read
 
     def counting(part: Any, group: int, table: Table, conditions: Any) -> list[Row]:
         groups.append(group)
         return read(part, group, table, conditions)
 
-    monkeypatch.setattr(lookup._Part, "read", counting)
+    monkeypatch.setattr(Part, "read", counting)
     return groups
 
 
@@ -188,7 +190,7 @@ def test_filters_are_made_once_and_go_with_their_part(catalog: Catalog, small: N
     folder = tmp_path / "catalog" / "glass" / "_filters"
     keep_filters(catalog)
     made = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
-    assert len(made) == 2
+    assert len(made) == 1
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o600}
     keep_filters(catalog)
@@ -196,30 +198,31 @@ def test_filters_are_made_once_and_go_with_their_part(catalog: Catalog, small: N
     catalog.replace(GLASS, from_rows(GLASS, [{"site": "NB01", "number": "1"}]))
     keep_filters(catalog)
     assert not made.keys() & set(folder.iterdir())
-    assert len(list(folder.iterdir())) == 2
+    assert len(list(folder.iterdir())) == 1
 
 
 def test_small_parts_have_none(catalog: Catalog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(lookup, "FILTERED", ((GLASS, ("number",)),))
+    monkeypatch.setattr(lookup, "KEPT", (Kept(GLASS, ("number",), ()),))
     keep_filters(catalog)
     assert not (tmp_path / "catalog" / "glass" / "_filters").exists()
 
 
-@pytest.mark.parametrize("damage", ["", "garbage", "short", "long", "a group less", "another head"])
-def test_a_damaged_filter_is_none(catalog: Catalog, small: None, tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize("damage", ["", "garbage", "short", "long", "another head", "other columns"])
+def test_what_is_no_whole_file_of_rows_is_none(catalog: Catalog, small: None, tmp_path: Path, damage: str) -> None:
     keep_filters(catalog)
-    for path in (tmp_path / "catalog" / "glass" / "_filters").iterdir():
-        head, size = path.read_bytes()[:16], path.stat().st_size - 16
-        # Zeros would say of every group that it holds nothing.
-        damaged = {
-            "short": head + bytes(size - 1), "long": head + bytes(size + 1), "a group less": head + bytes(size - size // 10),
-            "another head": b"x" * 16 + bytes(size),
-        }  # fmt: skip
-        path.write_bytes(damaged.get(damage, damage.encode()))
+    (path,) = (tmp_path / "catalog" / "glass" / "_filters").iterdir()
+    content = path.read_bytes()
+    damaged = {
+        "short": content[:-1], "long": content + b"\0", "another head": b"x" * 16 + content[16:],
+        "other columns": content.replace(b'"owner"', b'"other"'),
+    }  # fmt: skip
+    path.write_bytes(damaged.get(damage, damage.encode()))
     (part,) = (tmp_path / "catalog" / "glass").glob("part-*")
-    assert lookup.read_filter(part, "owner", 10) is None
+    assert open_rows(Kept(GLASS, ("number", "owner"), ("stains",)), part) is None
     assert len(Lookup(catalog).rows(GLASS, (), {"owner": OneOf({"P-3"})})) == 14
     assert len(Lookup(catalog).rows(GLASS, (), {"number": Alike({"s24-042"})})) == 1
+    keep_filters(catalog)
+    assert open_rows(Kept(GLASS, ("number", "owner"), ("stains",)), part) is not None
 
 
 def test_a_table_that_is_damaged_is_an_error_without_a_value(catalog: Catalog, tmp_path: Path) -> None:
@@ -232,26 +235,28 @@ def test_a_table_that_is_damaged_is_an_error_without_a_value(catalog: Catalog, t
     assert "S24" not in str(caught.value)
 
 
-def test_filters_hold_all_and_little_else() -> None:
+def test_digests_tell_texts_apart() -> None:
     texts = [
         f"{prefix}{n}"
         for prefix in ("", "S24-", "病", "Ｓ", "a long one before the number that counts ")
         for n in range(2000)
     ]
-    values = pa.array([None, *texts])
-    places = np.zeros(1 << 18, np.bool_)
-    places[lookup._places(values.drop_null(), 1 << 18).ravel()] = True
-    bits = np.packbits(places)[None, :]
-    assert all(lookup.may_hold(bits, [0], [text]) for text in texts[::97])
-    others = [f"S25-{n}" for n in range(3000)]
-    assert sum(bool(lookup.may_hold(bits, [0], [text])) for text in others) < 30
+    assert len(set(digests(text_array(texts)).tolist())) == len(texts)
 
 
 @settings(max_examples=50, deadline=None)
 @given(texts=st.lists(st.text(), min_size=1), start=st.integers(0, 3))
-def test_a_text_has_the_same_places_wherever_it_stands(texts: list[str], start: int) -> None:
+def test_a_text_has_the_same_digest_wherever_it_stands(texts: list[str], start: int) -> None:
     encodable = [text.encode(errors="replace").decode() for text in texts]
-    whole = lookup._places(lookup.text_array(encodable), 1 << 12)
-    part = lookup._places(lookup.text_array(["x"] * start + encodable).slice(start), 1 << 12)
-    assert (whole == part).all()
-    assert lookup.text_array(encodable).to_pylist() == encodable
+    whole = digests(text_array(encodable)).tolist()
+    assert digests(text_array(["x"] * start + encodable).slice(start)).tolist() == whole
+    assert [digest(text) for text in encodable] == whole
+    assert text_array(encodable).to_pylist() == encodable
+
+
+@settings(max_examples=200, deadline=None)
+@given(texts=st.lists(st.text(), min_size=1))
+def test_a_text_is_folded_as_a_column_is(texts: list[str]) -> None:
+    encodable = [text.encode(errors="replace").decode() for text in texts]
+    for text in encodable:
+        assert folded_text(text) == folded(text_array([text]))[0].as_py()
