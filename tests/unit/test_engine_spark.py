@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pathcurate.engines import Engine, plain_schema
 from pathcurate.engines import spark as spark_engine
 from pathcurate.engines.embedded import Embedded
-from pathcurate.engines.spark import Connect, jobs, worker
+from pathcurate.engines.spark import Connect, jobs, server, worker
 from pathcurate.engines.spark.patterns import common_pattern
 from pathcurate.engines.spark.translation import translate
 from pathcurate.errors import InputOutputError, UsageError
@@ -320,8 +320,8 @@ def test_a_file_that_is_missing_or_no_parquet_is_named_by_nobody(connect, tmp_pa
 
 def test_a_server_that_sees_other_files_is_found_out(connect, monkeypatch, tmp_path):
     pq.write_table(pa.table({"a": [1]}), tmp_path / "here.parquet")
-    monkeypatch.setattr(spark_engine, "_location", lambda path: f"file:///elsewhere{path}")
-    with pytest.raises(InputOutputError, match="see 0 of 1 files"):
+    monkeypatch.setattr(spark_engine, "locations", lambda path: (f"file:///elsewhere{path}",))
+    with pytest.raises(InputOutputError, match="sees 0 of 1 files"):
         connect.view("x", [tmp_path / "here.parquet"])
 
 
@@ -370,11 +370,22 @@ def test_a_materialised_query_runs_once_and_its_file_goes_with_its_name(embedded
         assert list(engine._own_directory.iterdir()) == []
 
 
-@pytest.mark.parametrize("answers", ["PythonException", pa.table({"a": [1]})])
-def test_workers_that_write_elsewhere_are_found_out(connect_server, tmp_path, monkeypatch, answers):
+def look_answers(worker, fault, place=-1):
+    return [{"worker": worker, "version": spark_engine.__version__, "place": place, "fault": fault}]
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        (look_answers("h:1 (executor 2)", "/nowhere/note-1"), r"worker h:1 \(executor 2\) of the cluster writes elsewhere"),
+        (look_answers("h:1", "read-only", 0), "worker h:1 of the cluster may not write in"),
+        (look_answers("h:1", "missing", 0), "worker h:1 of the cluster does not see"),
+    ],
+)
+def test_workers_that_write_elsewhere_are_found_out(connect_server, tmp_path, monkeypatch, answers, message):
     with Connect(connect_server, temp_directory=tmp_path) as engine:
-        monkeypatch.setattr(engine, "_answers", lambda *_: answers)
-        with pytest.raises(InputOutputError, match="cannot write where this machine reads"):
+        monkeypatch.setattr(engine, "_look", lambda *_: answers)
+        with pytest.raises(InputOutputError, match=f"{message}.*{re.escape(str(tmp_path))}"):
             engine.materialise("x", "select 1 as a")
     assert list(tmp_path.iterdir()) == []
 
@@ -512,10 +523,10 @@ def test_a_job_whose_worker_dies_is_narrowed_to_the_row_that_kills(connect, monk
 def test_workers_with_another_version_or_none_are_found_out(connect, monkeypatch):
     for module in (spark_engine, jobs):
         monkeypatch.setattr(module, "__version__", "0.0.1")
-    with pytest.raises(InputOutputError, match=r"workers of the Spark Connect server have pathcurate \d"):
+    with pytest.raises(InputOutputError, match=r"worker \S.* of the Spark Connect server has pathcurate \d"):
         list(connect.run(kernels.answer, batches(1), {}, kernels.OUTPUT, on_crash=never))
-    with pytest.raises(InputOutputError, match="have no pathcurate"):
-        jobs.demand_version("")
+    with pytest.raises(InputOutputError, match="The worker h:1 of the Spark Connect server has no pathcurate"):
+        jobs.demand_version("", "h:1")
     assert worker.Service(b"", "0.0.1", None)._answer(pa.py_buffer(b""))[0] == worker.OTHER_VERSION
 
 
@@ -555,7 +566,7 @@ def test_an_address_is_host_and_port(tmp_path, address):
 def test_an_address_where_nobody_answers_is_an_error_within_seconds(tmp_path, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        monkeypatch.setattr(spark_engine, "_ANSWER_SECONDS", 0.4)
+        monkeypatch.setattr(server, "ANSWER_SECONDS", 0.4)
         begun = time.monotonic()
         with pytest.raises(InputOutputError, match="No Spark Connect server answers") as caught:
             Connect(f"sc://127.0.0.1:{port}", temp_directory=tmp_path)

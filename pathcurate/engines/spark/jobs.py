@@ -11,6 +11,7 @@ import pyarrow as pa
 from pathcurate import __version__
 from pathcurate.engines import LossReason, RemoteError, from_bytes
 from pathcurate.engines.spark import worker
+from pathcurate.engines.spark.sight import blind
 from pathcurate.errors import InputOutputError
 
 Outcome = tuple[pa.RecordBatch, pa.RecordBatch | LossReason]
@@ -20,20 +21,21 @@ _PYTHON_FAULT = "PythonException"
 """What Spark calls the failure of a function, as against the end of the process that ran it."""
 
 
-def demand_version(found: str) -> None:
+def demand_version(found: str, name: str) -> None:
     """See that a worker has this version of pathcurate.
 
     Args:
         found: the worker's version, empty if it has none.
+        name: the worker's.
 
     Raises:
         InputOutputError: it has another or none.
     """
     if found != __version__:
-        there = f"have pathcurate {found}" if found else "have no pathcurate"
+        there = f"has pathcurate {found}" if found else "has no pathcurate"
         raise InputOutputError(
-            f"The workers of the Spark Connect server {there}; this is {__version__}.",
-            f"Install pathcurate {__version__} in the Python environment of the workers.",
+            f"The worker {name} of the Spark Connect server {there}; this is {__version__}.",
+            f"Install pathcurate {__version__} in the Python environment of all workers (PYSPARK_PYTHON where they start).",
         )
 
 
@@ -94,7 +96,10 @@ class Run:
             return self._narrowed(batch, "reader_crashed")
         kind, message = answers["kind"][0].as_py(), answers["message"][0].as_py()
         if kind == worker.OTHER_VERSION:
-            demand_version(message.decode())
+            name, found = pickle.loads(message)  # noqa: S301 - from a worker, which could as well send any output
+            demand_version(found, name)
+        if kind == worker.BLIND:
+            raise blind(*pickle.loads(message))  # noqa: S301 - see above
         if kind == worker.FAILURE:
             failure, trace = pickle.loads(message)  # noqa: S301 - from a worker, which could as well send any output
             raise failure from RemoteError(trace)

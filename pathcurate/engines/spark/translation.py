@@ -24,7 +24,8 @@ def translate(sql: str, parameters: Sequence[object] = ()) -> str:
     """One statement as Spark SQL, with its parameters as literals in the place of each ``?``.
 
     Beyond sqlglot's own translation, text patterns are spelled as all engines read them (see ``patterns``), a backslash in
-    a pattern of LIKE means itself, and a number with a decimal point is a double, as it is when DuckDB compares it with one.
+    a pattern of LIKE means itself, the difference of two dates is a number of days, and a number with a decimal point is a
+    double, as it is when DuckDB compares it with one.
 
     Raises:
         InputOutputError: the statement is not of the portable subset. The message does not repeat it.
@@ -98,9 +99,22 @@ def _alike(node: exp.Expr) -> exp.Expr:
         pattern = node.expression
         if isinstance(pattern, exp.Literal) and "\\" in pattern.name:
             pattern.replace(exp.Literal.string(pattern.name.replace("\\", "\\\\")))
+    if isinstance(node, exp.Sub) and _is_of_dates(node):
+        # Spark's own difference of dates is an interval, which no number can be compared with.
+        return exp.DateDiff(this=node.left, expression=node.right, unit=exp.var("DAY"))
     if isinstance(node, exp.Literal) and not node.is_string and "." in node.name and "e" not in node.name.lower():
         return exp.Literal.number(f"{node.name}e0")
     return node
+
+
+def _is_of_dates(node: exp.Sub) -> bool:
+    """Whether a difference is one of dates, as far as it shows: a date on the right, or one on the left of a column."""
+    left, right = (side.unnest() for side in (node.left, node.right))
+    return _is_date(right) or (_is_date(left) and isinstance(right, exp.Column))
+
+
+def _is_date(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Cast) and node.is_type("date")
 
 
 def _literal(value: object) -> exp.Expr:
