@@ -155,7 +155,10 @@ def _nothing_left(source: RecipeSource, attrition: Attrition, rights: Authorised
     besides = f"; {rights.words}" if rights.left_out else ""
     return RecipeError(
         f"{source.document.name}: no {source.recipe.unit} is left; most fell at step `{worst.id}`{besides}",
-        "See the attrition with --dry-run, and relax that criterion.",
+        "Run `pathcurate doctor`: it says whether tables and permission lists are imported. The recipe's `purpose` must be "
+        "one that they permit."
+        if worst.id == "permission"
+        else "See the attrition with --dry-run, and relax that criterion.",
     )
 
 

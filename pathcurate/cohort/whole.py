@@ -185,7 +185,7 @@ def _cluster(unsorted: Path, path: Path, folder: Path) -> None:
     writer = None
     order = ", ".join(f"s.{name} nulls last" for name in CLUSTERED)
     with (
-        Embedded(workers=2, temp_directory=folder / "spill", memory_limit_bytes=_SORTING_BYTES) as engine,
+        Embedded(workers=2, temp_directory=private_directory(folder / "spill"), memory_limit_bytes=_SORTING_BYTES) as engine,
         replacing(path, 0o600) as temporary,
     ):
         engine.view("slides", [unsorted])

@@ -25,7 +25,7 @@
   }
 
   // A cell that begins like a formula would be run by a spreadsheet program.
-  const cell = (text) => `"${(/^[=+\-@\t\r]/.test(text) ? "'" + text : text).replaceAll('"', '""')}"`;
+  const cell = (text) => `"${(/^[=+\-@＝＋－＠\t\r]/.test(text) ? "'" + text : text).replaceAll('"', '""')}"`;
 
   function csv() {
     const rows = items.filter((item) => chosen(item) !== null).map(row);

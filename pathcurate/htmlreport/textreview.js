@@ -31,7 +31,7 @@
   }
 
   // A cell that begins like a formula would be run by a spreadsheet program.
-  const cell = (text) => `"${(/^[=+\-@\t\r]/.test(text) ? "'" + text : text).replaceAll('"', '""')}"`;
+  const cell = (text) => `"${(/^[=+\-@＝＋－＠\t\r]/.test(text) ? "'" + text : text).replaceAll('"', '""')}"`;
 
   function csv() {
     return [["sheet", "item", "word", "answer"], ...items.flatMap(rows)].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
