@@ -62,7 +62,10 @@ def _listed(directory: Path, exclude: Collection[str], digest: Callable[[Path, b
     lines = []
     for relpath, is_regular in sorted(_walk(directory, exclude)):
         if not is_regular:
-            raise InputOutputError(f"{_shown(relpath)} is a link or no regular file; a release holds plain files only.")
+            raise InputOutputError(
+                f"{_shown(relpath)} is a link or no regular file; a release holds plain files only.",
+                "Take it out, or put the file itself there.",
+            )
         text = _shown(relpath)
         if not _is_plain(relpath):
             raise InputOutputError(f"{text!a}: a file of a release cannot have this name.", "Rename the file.")
@@ -79,11 +82,16 @@ def parse_checksums(content: bytes) -> dict[str, str]:
     listed: dict[str, str] = {}
     lines = content.split(b"\n")
     if lines.pop() != b"":
-        raise InputOutputError("The list of checksums does not end with a line end: it may be cut off.")
+        raise InputOutputError(
+            "The list of checksums does not end with a line end: it may be cut off.", "Restore the release from a copy."
+        )
     for number, line in enumerate(lines, start=1):
         match = _CHECKSUM_LINE.fullmatch(line)
         if match is None or not _is_plain(match[2]) or match[2].decode() in listed:
-            raise InputOutputError(f"Line {number} of the list of checksums is malformed, or names a file again.")
+            raise InputOutputError(
+                f"Line {number} of the list of checksums is malformed, or names a file again.",
+                "Restore the release from a copy.",
+            )
         listed[match[2].decode()] = "sha256:" + match[1].decode()
     return listed
 
@@ -137,14 +145,20 @@ def _walk(directory: Path, exclude: Collection[str]) -> Iterator[tuple[bytes, bo
                     else:
                         yield relpath, entry.is_file(follow_symlinks=False)
         except OSError as error:
-            raise InputOutputError(f"{_shown(folder) or 'The directory'} cannot be listed: {error.strerror}.") from None
+            raise InputOutputError(
+                f"{_shown(folder) or 'The directory'} cannot be listed: {error.strerror}.",
+                "Check who owns it, and the mount.",
+            ) from None
 
 
 def _hex_digest(directory: Path, relpath: bytes) -> str:
     try:
         return file_sha256(directory / os.fsdecode(relpath)).removeprefix("sha256:")
     except OSError as error:
-        raise InputOutputError(f"{_shown(relpath)} cannot be read: {error.strerror}.") from None
+        raise InputOutputError(
+            f"{_shown(relpath)} cannot be read: {error.strerror}.",
+            "Check who owns it, and the disk; restore it from a copy if it is damaged.",
+        ) from None
 
 
 def _hex_sm3(directory: Path, relpath: bytes) -> str:
@@ -157,7 +171,10 @@ def _hex_sm3(directory: Path, relpath: bytes) -> str:
             while piece := file.read(1 << 20):
                 digest.update(piece)
     except OSError as error:
-        raise InputOutputError(f"{_shown(relpath)} cannot be read: {error.strerror}.") from None
+        raise InputOutputError(
+            f"{_shown(relpath)} cannot be read: {error.strerror}.",
+            "Check who owns it, and the disk; restore it from a copy if it is damaged.",
+        ) from None
     return digest.finalize().hex()
 
 

@@ -11,6 +11,7 @@ from pathcurate.model.column import Table
 from pathcurate.model.deidentified import CRITERIA_TABLES, DEID_TABLES, PERMISSION_CODES
 from pathcurate.model.deidfile import DEID_FILES, RECEIPT_JSON_SCHEMA
 from pathcurate.model.manifest import MANIFEST_JSON_SCHEMAS
+from pathcurate.model.runlog import RUN_LOG_JSON_SCHEMA
 from pathcurate.model.text import TEXT_TABLES
 from pathcurate.recipeschema import part_schema, recipe_schema
 from pathcurate.sealing import COMMITMENT_JSON_SCHEMA
@@ -27,6 +28,7 @@ def contracts() -> dict[str, bytes]:
         **{f"deid/{name}.json": _contract(table) for name, table in DEID_TABLES.items()},
         **{f"criteria/{name}.json": _contract(table) for name, table in CRITERIA_TABLES.items()},
         f"files/{DEID_FILES.name}.json": _contract(DEID_FILES),
+        "run-log-1.schema.json": RUN_LOG_JSON_SCHEMA,
         "deid-files-receipt-1.schema.json": RECEIPT_JSON_SCHEMA,
         "evaluation/benchmark-task-1.schema.json": TASK_JSON_SCHEMA,
         "evaluation/benchmark-result-1.schema.json": RESULT_JSON_SCHEMA,

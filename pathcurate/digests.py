@@ -179,7 +179,9 @@ def _text(column: "pa.Array[Any]", name: str) -> list[str | None]:
     else:
         return values
     # Outside of the except block: the decoder's error carries the text.
-    raise InputOutputError(f"Column {name} holds text that is not UTF-8.")
+    raise InputOutputError(
+        f"Column {name} holds text that is not UTF-8.", "Correct it where it comes from, and import it again."
+    )
 
 
 def _iso_texts(column: "pa.Array[Any]", kind: pa.DataType, suffix: str, name: str) -> list[str | None]:
@@ -189,7 +191,10 @@ def _iso_texts(column: "pa.Array[Any]", kind: pa.DataType, suffix: str, name: st
         return [None if value is None else value.isoformat() + suffix for value in moments.to_pylist()]
     except (pa.ArrowInvalid, ValueError, OverflowError):
         pass
-    raise InputOutputError(f"Column {name} holds a time finer than microseconds, or beyond the years 1 to 9999.")
+    raise InputOutputError(
+        f"Column {name} holds a time finer than microseconds, or beyond the years 1 to 9999.",
+        "Correct it where it comes from, and import it again.",
+    )
 
 
 def bucket_digests(digests: Iterable[bytes]) -> list[bytes]:

@@ -5,7 +5,9 @@ what is wrong and where, ``hint`` says what to do next, and neither ever holds a
 one place, without a traceback.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, Final
 
 
 class PathcurateError(Exception):
@@ -101,3 +103,12 @@ class InterruptedRunError(PathcurateError):
     """Interrupted by the user; finished work is kept."""
 
     exit_code = 130
+
+
+EXIT_NAMES: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        0: "done", 1: "findings", 2: "usage", 3: "input_output", 4: "mismatch", 5: "version", 6: "expired", 10: "recipe",
+        11: "vault", 12: "incomplete", 13: "refused", 14: "locked", 130: "interrupted", 141: "pipe_closed",
+    }
+)  # fmt: skip
+"""What each exit code is called where a machine reads it."""

@@ -170,7 +170,10 @@ def _of_parquet(path: Path) -> Cells:
     try:
         data = pq.ParquetFile(path).read()
     except (OSError, pa.ArrowException) as error:
-        raise InputOutputError(f"{path.name} cannot be read as Parquet ({type(error).__name__})") from None
+        raise InputOutputError(
+            f"{path.name} cannot be read as Parquet ({type(error).__name__})",
+            "Run `pathcurate cohort RECIPE` again, which writes it.",
+        ) from None
     return {
         name: [None if value is None else str(value) for value in column_values(data, name)]
         for name in dict.fromkeys(data.column_names)

@@ -194,7 +194,10 @@ def _opened(vault: Vault, product: str, version: str, key_sha256: str) -> pa.Tab
             "Score it in the workspace that has built it, or give the folder of `product unseal` with --labels.",
         ) from None
     except OSError as error:
-        raise InputOutputError(f"vault/{FOLDER}/{path.name} cannot be read ({type(error).__name__})") from None
+        raise InputOutputError(
+            f"vault/{FOLDER}/{path.name} cannot be read ({type(error).__name__})",
+            "Check who owns vault/, or restore it from a copy.",
+        ) from None
     key = _key(vault, product, version, key_sha256)
     try:
         content = AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _place(product, version))
@@ -325,9 +328,11 @@ def _document(path: Path) -> dict[str, Any]:
             content = file.read(_LARGEST + 1)
         said = json.loads(content) if len(content) <= _LARGEST else None
     except (OSError, ValueError, RecursionError) as error:
-        raise InputOutputError(f"{path.name} cannot be read ({type(error).__name__})") from None
+        raise InputOutputError(
+            f"{path.name} cannot be read ({type(error).__name__})", "Check who owns it, or restore it from a copy."
+        ) from None
     if not isinstance(said, dict):
-        raise InputOutputError(f"{path.name} is not of its form")
+        raise InputOutputError(f"{path.name} is not of its form", "Restore it from a copy.")
     return said
 
 

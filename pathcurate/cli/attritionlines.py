@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pathcurate.cli.language import said, word
 from pathcurate.cli.session import counted
+from pathcurate.terminaltext import width
 
 
 def attrition_lines(attrition: Mapping[str, Any]) -> Iterator[str]:
@@ -11,19 +13,26 @@ def attrition_lines(attrition: Mapping[str, Any]) -> Iterator[str]:
     from pathcurate.model.attrition import UNIT_LEVEL
 
     levels = [level for level in ("slides", "series", "events", "cases", "patients") if level in attrition["levels"]]
-    yield " ".join(f"{level:>9}" for level in levels) + f"   {'dropped':>9} {'missing':>9}  step"
-    yield f"{_counts(attrition['start'], levels)}   {'':>9} {'':>9}  all {UNIT_LEVEL[attrition['unit']]}"
+    heads = [*levels, "dropped", "missing"]
+    yield " ".join(_right(word(head), 11 if head == "dropped" else 9) for head in heads) + f"  {word('step')}"
+    every = said(f"all {UNIT_LEVEL[attrition['unit']]}")
+    yield f"{_counts(attrition['start'], levels)}   {'':>9} {'':>9}  {every}"
     for step in attrition["steps"]:
-        name = f"{'not ' if step['kind'] == 'exclude' else ''}{step['label']}"
+        # A label is the recipe's own words, but for those of the steps that every recipe has.
+        name = f"{word('not ') if step['kind'] == 'exclude' else ''}{said(step['label'])}"
         if step["together"] > 1:
-            name += f" (with the {counted(step['together'] - 1, 'step')} before)"
+            name += said(f" (with the {counted(step['together'] - 1, 'step')} before)")
         dropped, missing = _number(step["dropped"]), _number(step["dropped_missing"])
-        yield f"{_counts(step['remaining'], levels)}   {dropped:>9} {missing:>9}  {name}"
+        yield f"{_counts(step['remaining'], levels)}   {_right(dropped, 9)} {_right(missing, 9)}  {name}"
 
 
 def _counts(counts: Mapping[str, Any], levels: list[str]) -> str:
-    return " ".join(f"{_number(counts.get(level, '')):>9}" for level in levels)
+    return " ".join(_right(_number(counts.get(level, "")), 9) for level in levels)
 
 
 def _number(count: object) -> str:
-    return f"{count:,}" if isinstance(count, int) else str(count)
+    return f"{count:,}" if isinstance(count, int) else word(str(count))
+
+
+def _right(text: str, columns: int) -> str:
+    return " " * (columns - width(text)) + text

@@ -9,6 +9,7 @@ import click
 
 from pathcurate.cli.deidfiles import command as files_command
 from pathcurate.cli.deidreview import command as review_command
+from pathcurate.cli.language import spoken
 from pathcurate.cli.reidentify import command as reidentify_command
 from pathcurate.cli.session import Session, common_options, count_lines, counted
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from pathcurate.leaksearch.search import Leak
     from pathcurate.model.filerule import FileRules
     from pathcurate.model.profile import Profile
-    from pathcurate.scrubbers.table import Language
     from pathcurate.workspace import Workspace
 
 
@@ -37,10 +37,9 @@ command.add_command(review_command)
 
 @command.command("explain")
 @click.option("--profile", "name", metavar="NAME", help="A shipped profile, or a file; else the workspace's own.")
-@click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language of the sentences.")
 @click.option("--files", "is_of_files", is_flag=True, help="Say what is done to places in slide and DICOM files instead.")
 @common_options
-def explain_command(session: Session, name: str | None, lang: "Language", *, is_of_files: bool) -> None:
+def explain_command(session: Session, name: str | None, *, is_of_files: bool) -> None:
     """Say what a profile does to texts, dates and each column.
 
     The sentences come from the code that does it. Outside a workspace it is the profile `default`. With --files: what the
@@ -58,9 +57,9 @@ def explain_command(session: Session, name: str | None, lang: "Language", *, is_
     if is_of_files:
         from pathcurate.copies.explained import explain_files
 
-        session.show({"files": (told := explain_files(_own_rules(session), lang))}, told)
+        session.show({"files": (told := explain_files(_own_rules(session), spoken()))}, told)
         return
-    sentences = explain(read_profile(name, Path.cwd()) if name is not None else _own_profile(session), lang)
+    sentences = explain(read_profile(name, Path.cwd()) if name is not None else _own_profile(session), spoken())
     session.show({"columns": sentences}, sentences)
 
 
@@ -250,6 +249,8 @@ def _show(session: Session, summary: "DeidSummary") -> int:
         "verified: passed" if not summary.faults else "verified: FAILED",
     ]
     session.show(asdict(summary), lines)
+    if not any(summary.rows.values()):
+        session.say("The catalog is empty. Run `pathcurate scan`, `pathcurate reports import` and `pathcurate link` first.")
     if not summary.faults:
         return 0
     session.say(

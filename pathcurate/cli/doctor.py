@@ -5,7 +5,9 @@ from pathlib import Path
 
 import click
 
+from pathcurate.cli.language import said, word
 from pathcurate.cli.session import Session, common_options, counted
+from pathcurate.terminaltext import padded
 
 _RANKS = {"ok": 0, "warning": 1, "error": 2}
 
@@ -32,10 +34,10 @@ def command(session: Session, *, fail_on: str) -> int:
     counts = {status: sum(check.status == status for check in checks) for status in _RANKS}
     lines = []
     for check in checks:
-        lines.append(f"{check.status:<8}{check.name}: {check.message}")
+        lines.append(f"{padded(word(check.status), 8)}{word(said(check.name))}: {said(check.message)}")
         if check.hint:
-            lines.append(f"        {check.hint}")
-    lines.append(f"{counted(counts['error'], 'error')}, {counted(counts['warning'], 'warning')}, {counts['ok']} ok")
+            lines.append(f"        {said(check.hint)}")
+    lines.append(", ".join([said(counted(counts[of], of)) for of in ("error", "warning")] + [said(f"{counts['ok']} ok")]))
     session.show({"checks": [check.as_dict() for check in checks], "counts": counts}, lines)
     return int(fail_on != "never" and any(_RANKS[check.status] >= _RANKS[fail_on] for check in checks))
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pathcurate.cli.language import said, word
 from pathcurate.cli.purpose import purpose_option
 from pathcurate.cli.session import Session, common_options, counted
+from pathcurate.terminaltext import padded
 
 if TYPE_CHECKING:
     from pathcurate.findings import FindingGroup, FindingsOverview, IdentifiedFinding, Selection, WaiverState
@@ -232,13 +234,13 @@ def _lines(found: "FindingsOverview", today: date, *, verbose: bool) -> Iterator
 
 def _group_lines(group: "FindingGroup") -> Iterator[str]:
     further = ", ".join(f"{name} {value or 'unknown'}" for name, value in group.by.items() if name != "rule")
-    yield f"{group.severity:<8}{group.by['rule']:<32}{group.findings:>9,}{f'  {further}' if further else ''}"
+    yield f"{padded(word(group.severity), 8)}{group.by['rule']:<32}{group.findings:>9,}{f'  {further}' if further else ''}"
     where = [] if "site" in group.by else [_few(group.sites)]
     where += [] if "scanner" in group.by else [_few(group.scanners)]
     if any(where):
-        yield f"        at    {' · '.join(item for item in where if item)}"
-    yield f"        e.g.  {group.example}"
-    yield f"        next  {group.advice}"
+        yield f"        {padded(word('at'), 6)}{' · '.join(item for item in where if item)}"
+    yield f"        {padded(word('e.g.'), 6)}{said(group.example)}"
+    yield f"        {padded(word('next'), 6)}{said(group.advice)}"
 
 
 def _few(names: Sequence[str]) -> str:

@@ -83,6 +83,7 @@ def command(session: Session, directory: Path, *, demo: bool) -> None:
 
 def _next(directory: Path, *, demo: bool) -> str:
     if not demo:
-        return f"name your archives in {directory / 'pathcurate.yaml'}, then `pathcurate scan`."
+        file = directory / "pathcurate.yaml"
+        return f"name archives and exports in {file}; `pathcurate doctor` says what is missing, then `pathcurate scan`."
     quoted = shlex.quote(str(directory))
     return f"pathcurate run {quoted}/recipes/demo_he_2023.yaml -w {quoted}"

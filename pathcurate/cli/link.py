@@ -46,11 +46,13 @@ def command(session: Session, *, workers: int | None, fail_on: str) -> int:
     )
     lines = [
         f"{summary.slides:,} slides; {cases}; {summary.persons:,} persons",
-        *count_lines({tier: count for tier, count in summary.tiers.items() if count}),
+        *count_lines({tier: count for tier, count in summary.tiers.items() if count}, are_values=True),
         *([series] if summary.series else []),
         *finding_lines(summary.findings, verbose=session.verbose),
     ]
     session.show(document, lines)
+    if not summary.slides and not summary.cases:
+        session.say("There is nothing to link yet. Run `pathcurate scan` and `pathcurate reports import` first.")
     return exit_code(summary.findings, fail_on)
 
 

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, one line every 30 seconds elsewhere."""
+"""Progress of long work: a bar on a terminal, one line every 30 seconds elsewhere, of JSON with ``--log-json``."""
 
 import sys
 import time
@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import click
+
+from pathcurate.cli import runlog
+from pathcurate.cli.language import said
 
 _SECONDS = 30.0
 
@@ -19,7 +22,11 @@ def progress(what: str, unit: str, *, quiet: bool) -> Iterator[Callable[[int, in
         unit: what is counted, ``slides``.
         quiet: show nothing.
     """
-    if quiet:
+    asked = runlog.current()
+    if asked is not None:
+        with _logged(asked, what, unit) as advance_log:
+            yield advance_log
+    elif quiet:
         yield lambda done, total: None
     elif sys.stderr.isatty():
         from tqdm import tqdm
@@ -38,9 +45,29 @@ def progress(what: str, unit: str, *, quiet: bool) -> Iterator[Callable[[int, in
             nonlocal last
             if time.monotonic() - last >= _SECONDS:
                 last = time.monotonic()
-                click.echo(f"{what}: {done:,} of {total:,} {unit}", err=True)
+                click.echo(said(f"{what}: {done:,} of {total:,} {unit}"), err=True)
 
         yield log
+
+
+@contextmanager
+def _logged(log: runlog.RunLog, what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    last = time.monotonic()
+    state: tuple[int, int] | None = None
+
+    def advance(done: int, total: int) -> None:
+        nonlocal last, state
+        state = done, total
+        if time.monotonic() - last >= _SECONDS:
+            last = time.monotonic()
+            log.progress(what, done, total, unit)
+
+    try:
+        yield advance
+    finally:
+        # Also of what was interrupted: how far it came.
+        if state is not None:
+            log.progress(what, *state, unit)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pathcurate.cli.find import number_asked_for, printable
+from pathcurate.cli.language import spoken
 from pathcurate.cli.nearby import workspace_if_any
 from pathcurate.cli.parameters import parameter_option
 from pathcurate.cli.purpose import purpose_option
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 @click.command("explain")
 @click.argument("recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--lang", "language", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Of the words.")
 @click.option("--sql", "show_sql", is_flag=True, help="Show the query that decides, instead of words.")
 @click.option(
     "--engine", "dialect", type=click.Choice(["embedded", "spark"]), default="embedded", show_default=True,
@@ -40,7 +40,6 @@ def explain_command(
     session: Session,
     recipe: Path,
     *,
-    language: str,
     show_sql: bool,
     dialect: str,
     rows_only: bool,
@@ -76,6 +75,7 @@ def explain_command(
         sql = _sql(source, workspace, dialect, rows_only=rows_only)
         session.show({"recipe": source.recipe.name, "dialect": dialect, "sql": sql}, [sql.rstrip()])
         return 0
+    language = spoken()
     passages = _passages(source, workspace, language)
     document = {
         "recipe": source.recipe.name, "version": source.recipe.version, "sha256": source.sha256, "language": language,

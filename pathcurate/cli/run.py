@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pathcurate.cli import runlog
 from pathcurate.cli.imported import import_line
 from pathcurate.cli.parameters import parameter_option
 from pathcurate.cli.progress import phases, progress
@@ -131,9 +132,14 @@ class _Run:
     def _stage(self, name: str, facts: Callable[[], Facts] | None, act: Callable[[], str]) -> None:
         """Run a stage unless its facts are those that it left; without facts it always runs."""
         start = time.monotonic()
+        log, stage = runlog.current(), name.partition(" ")[0]
         if facts is not None and not self._fresh and self._stamps.is_current(name, facts()):
             self.skipped.append(name)
+            if log is not None:
+                log.stage(stage, "skipped")
             return
+        if log is not None:
+            log.stage(stage, "begin")
         if facts is not None:
             self.has_changed = True
             self._stamps.forget(name)
@@ -142,7 +148,9 @@ class _Run:
             self._stamps.record(name, facts())
         self.seconds[name] = round(time.monotonic() - start, 2)
         if said:
-            self._session.say(f"{name.partition(' ')[0]:<12} {self.seconds[name]:>6.1f} s  {said}")
+            self._session.say(f"{stage:<12} {self.seconds[name]:>6.1f} s  {said}")
+        if log is not None:
+            log.stage(stage, "end", self.seconds[name])
 
     def to_deid(self) -> None:
         """From the archive to the de-identified tables."""

@@ -105,6 +105,8 @@ def command(
         lines.append(f"  {counted(len(waived), 'finding')} waived; see `pathcurate findings list --waived`")
     lines += [f"report: {path}" for path in report]
     session.show(document, lines)
+    if not summary.found:
+        session.say("No slide was found. `pathcurate doctor` says of each archive whether its root can be listed.")
     return exit_code(active, fail_on)
 
 
@@ -126,7 +128,7 @@ def scan_lines(summary: "ScanSummary") -> "Iterator[str]":
         f"{others:,} others; "
         f"{summary.read:,} read, {summary.unchanged:,} unchanged, {summary.moved:,} moved, {summary.gone:,} gone"
     )
-    yield from count_lines(summary.statuses)
+    yield from count_lines(summary.statuses, are_values=True)
     if summary.others:
         yield "others: " + ", ".join(f"{name or 'no extension'} {count:,}" for name, count in summary.others.items())
     if summary.skipped:

@@ -12,6 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pathcurate.cli import runlog
+from pathcurate.cli.language import language_option, said, word
+from pathcurate.errors import InterruptedRunError
+from pathcurate.terminaltext import padded, unobeyed, unobeyed_json, width
+
 if TYPE_CHECKING:
     from pathcurate.engines import Engine
     from pathcurate.engines.embedded import Embedded
@@ -123,17 +128,23 @@ class Session:
         return datetime.now(UTC).astimezone()
 
     def show(self, document: Mapping[str, Any], lines: Iterable[str]) -> None:
-        """Print a result to standard output: the document with ``--json``, else the lines."""
+        """Print a result to standard output: the document with ``--json``, else the lines, which are translated."""
+        log = runlog.current()
+        if log is not None:
+            log.result(document)
         if self.as_json:
-            click.echo(json.dumps(document, ensure_ascii=False, indent=1, default=str))
+            click.echo(unobeyed_json(json.dumps(document, ensure_ascii=False, indent=1, default=str)))
         else:
             for line in lines:
-                click.echo(line)
+                click.echo(unobeyed(said(line)))
 
     def say(self, message: str) -> None:
-        """A message on standard error, unless ``--quiet``."""
-        if not self.quiet:
-            click.echo(message, err=True)
+        """A message on standard error, unless ``--quiet``; a line of the log with ``--log-json``."""
+        log = runlog.current()
+        if log is not None:
+            log.message(message)
+        elif not self.quiet:
+            click.echo(unobeyed(said(message)), err=True)
 
 
 def _spill(workspace: "Workspace") -> Path:
@@ -164,9 +175,15 @@ def output_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
     @click.option("-q", "--quiet", is_flag=True, help="No messages and no progress.")
     @click.option("-v", "--verbose", is_flag=True, help="Show every finding.")
+    @language_option
+    @runlog.log_option
     @wraps(function)
     def with_session(*args: Any, as_json: bool, quiet: bool, verbose: bool, **kwargs: Any) -> Any:
-        return function(Session(None, as_json, quiet, verbose), *args, **kwargs)
+        try:
+            return function(Session(None, as_json, quiet, verbose), *args, **kwargs)
+        except KeyboardInterrupt:
+            # Click would write an empty line, which is no line of a log.
+            raise InterruptedRunError("interrupted", "Finished work is kept; run the command again to go on.") from None
 
     return with_session
 
@@ -192,15 +209,17 @@ def finding_lines(findings: "Sequence[Finding]", *, verbose: bool) -> Iterator[s
     if verbose:
         for finding in sorted(findings, key=lambda item: (-item.severity.rank, item.rule)):
             where = ".".join(part for part in (finding.table, finding.column) if part)
-            yield f"  {finding.severity:<8}{finding.rule:<28}{where + ': ' if where else ''}{finding.message}"
+            severity = padded(word(finding.severity), 8)
+            yield f"  {severity}{finding.rule:<28}{where + ': ' if where else ''}{said(finding.message)}"
         return
     groups: dict[tuple[int, str], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((-finding.severity.rank, finding.rule), []).append(finding)
     for (_, rule), members in sorted(groups.items())[:_MOST_FINDINGS]:
         count = sum(member.count for member in members)
-        example = members[0].message if len(members) == 1 else f"{members[0].message} (and {len(members) - 1} more)"
-        yield f"  {members[0].severity:<8}{rule:<28}{count:>7}  {example}"
+        more = said(f"and {len(members) - 1} more")
+        example = said(members[0].message) + ("" if len(members) == 1 else f" ({more})")
+        yield f"  {padded(word(members[0].severity), 8)}{rule:<28}{count:>7}  {example}"
     if len(groups) > _MOST_FINDINGS:
         yield f"  … {len(groups) - _MOST_FINDINGS} more rules; -v shows every finding"
 
@@ -210,8 +229,14 @@ def counted(count: int, singular: str, plural: str = "") -> str:
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
 
-def count_lines(counts: Mapping[str, int | str]) -> Iterator[str]:
-    """Names and numbers, aligned."""
-    width = max((len(name) for name in counts), default=0)
-    for name, count in counts.items():
-        yield f"  {name:<{width}}  {count:>9,}" if isinstance(count, int) else f"  {name:<{width}}  {count}"
+def count_lines(counts: Mapping[str, int | str], *, are_values: bool = False) -> Iterator[str]:
+    """Names and numbers, aligned.
+
+    Args:
+        counts: by name.
+        are_values: the names are values that recipes write, and stay as they are in every language.
+    """
+    named = [(name if are_values else word(name), count) for name, count in counts.items()]
+    columns = max((width(name) for name, _ in named), default=0)
+    for name, count in named:
+        yield f"  {padded(name, columns)}  {f'{count:>9,}' if isinstance(count, int) else count}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pathcurate.cli.language import said, word
 from pathcurate.cli.session import Session, common_options, counted, fail_on_option, finding_lines
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def _rendered(report: "Report", form: str, *, verbose: bool) -> str:
     from pathcurate.findingformats.sarif import sarif
 
     writers: Mapping[str, Callable[[], str]] = {
-        "text": lambda: "".join(f"{line}\n" for line in _lines(report, verbose=verbose)),
+        "text": lambda: "".join(f"{said(line)}\n" for line in _lines(report, verbose=verbose)),
         "json": lambda: _json(_document(report)),
         "junit": lambda: junit(report),
         "sarif": lambda: f"{sarif(report)}\n",
@@ -189,10 +190,12 @@ def _lines(report: "Report", *, verbose: bool) -> Iterator[str]:
     from pathcurate.findingformats import location, ordered
 
     validation = report.validation
-    rules, found = counted(len(validation.checks), "rule"), counted(len(validation.findings), "finding")
-    unchecked = f", {counted(len(validation.not_run), 'rule')} not run" if validation.not_run else ""
-    waived = f", {len(validation.waived)} waived" if validation.waived else ""
-    yield f"{report.base}: {validation.kind}, {rules}, {found}{waived}{unchecked}"
+    counts = [counted(len(validation.checks), "rule"), counted(len(validation.findings), "finding")]
+    if validation.waived:
+        counts.append(f"{len(validation.waived)} waived")
+    if validation.not_run:
+        counts.append(f"{counted(len(validation.not_run), 'rule')} not run")
+    yield f"{report.base}: {', '.join([word(validation.kind), *map(said, counts)])}"
     for breach in ordered(validation.findings):
         yield from finding_lines([breach], verbose=True)
         where = location(report, breach)

@@ -118,7 +118,7 @@ def _apply_tables(workspace: Workspace, actor: str) -> tuple[DeidSummary, Identi
     if strange := unruled(catalog):
         raise PlanIncompleteError(
             f"no rule says what to do with {', '.join(strange)}",
-            "A newer pathcurate may have written the catalog; upgrade, or scan and import again.",
+            "Columns of a former version go with `pathcurate catalog compact`; of a newer one, upgrade pathcurate.",
         )
     vault = create_vault(workspace.vault)
     # From here until the new seal stands, nothing vouches for what is in deid/.

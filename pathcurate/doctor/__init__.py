@@ -66,7 +66,8 @@ def examine(file: Path | None, now: datetime, environment: Mapping[str, str] = M
     """
     checks = [*look_at_installation(), clock(now)]
     if file is None:
-        return [*checks, Check("workspace", "ok", "none here: only the installation was looked at")]
+        hint = "Make one with `pathcurate init DIR`, or name one with --workspace DIR."
+        return [*checks, Check("workspace", "ok", "none here: only the installation was looked at", hint)]
     checks.append(free_space("disk of the workspace", file.parent))
     try:
         workspace = load_workspace(file)

@@ -42,9 +42,13 @@ def look_at_installation() -> Iterator[Check]:
     yield Check("readers", "ok", ", ".join(f"{reader.NAME} {reader.VERSION}" for reader in READERS))
     for plugin in plugins():
         name = f"{plugin.name} of {plugin.distribution} {plugin.version}"
-        yield Check(
-            "reader plug-in", "warning" if plugin.problem else "ok", f"{name}: {plugin.problem}" if plugin.problem else name
-        )
+        if plugin.problem:
+            yield Check(
+                "reader plug-in", "warning", f"{name}: {plugin.problem}",
+                f"Install another version of {plugin.distribution}, or remove it; its slides are not read until then.",
+            )  # fmt: skip
+        else:
+            yield Check("reader plug-in", "ok", name)
     yield _engine()
     yield free_space("disk of temporary files", Path(tempfile.gettempdir()))
 

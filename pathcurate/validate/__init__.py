@@ -112,7 +112,7 @@ def _begins_with(path: Path, magic: bytes) -> bool:
         with path.open("rb") as file:
             return file.read(len(magic)) == magic
     except OSError as error:
-        raise InputOutputError(f"{path.name} cannot be read: {error.strerror}") from None
+        raise InputOutputError(f"{path.name} cannot be read: {error.strerror}", "Check its path, and who owns it.") from None
 
 
 def load_waivers(file: Path, name: str) -> tuple[Waiver, ...]:

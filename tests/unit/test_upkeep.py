@@ -135,7 +135,8 @@ def test_damage_is_found_wherever_it_is(workspace: Workspace) -> None:
     faults = dict(fault.split(" ", 1) for _, fault in check(workspace))
     assert faults[parts[0].name].startswith("cannot be read (")
     # The second part was named by the second state alone, which is gone, and by none after the third replaced all.
-    assert faults.keys() == {parts[0].name, parts[4].name, "snapshots"}
+    assert faults.keys() == {parts[0].name, parts[1].name, parts[4].name, "snapshots"}
+    assert faults[parts[1].name].startswith("is named by no state")
     assert faults[parts[4].name] == "is missing, which the newest state needs"
     assert faults["snapshots"] == "are missing between others"
     (workspace.catalog / "reports" / "_log" / "00000004.json").write_text("{")

@@ -77,7 +77,9 @@ class EdcConnector:
         if not access_policy or not access_policy.isprintable() or " " in access_policy:
             raise UsageError(f"`access_policy` of the space {space} is no id", "Ask the connector's operator for it.")
         if timeout_s <= 0:
-            raise UsageError(f"`timeout_s` of the space {space} is to be more than 0")
+            raise UsageError(
+                f"`timeout_s` of the space {space} is to be more than 0", "Correct it under `spaces` in pathcurate.yaml."
+            )
         self._is_encrypted = "https://" in f"{self._address} {self._version_address}"
         client(is_encrypted=False).close()
         self._key, self._space, self._access_policy = key, space, access_policy

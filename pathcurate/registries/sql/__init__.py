@@ -226,7 +226,9 @@ class SqlRegistry:
             UsageError: the entry is not frozen.
         """
         if entry.state is not State.FROZEN:
-            raise UsageError(f"a release is registered as frozen, not as {entry.state}")
+            raise UsageError(
+                f"a release is registered as frozen, not as {entry.state}", "Enter it with `pathcurate product register`."
+            )
         with self._transaction(writes=True) as connection:
             ledger = Ledger(connection, self._name)
             stored = self._same(connection, entry)
@@ -297,7 +299,10 @@ class SqlRegistry:
         """
         table = lifecycle().table(command.machine)
         if command.name not in table.commands:
-            raise UsageError(f"a {command.machine} has no command `{command.name}`")
+            raise UsageError(
+                f"a {command.machine} has no command `{command.name}`",
+                "See `pathcurate product --help` for the commands that there are.",
+            )
         with self._transaction(writes=True) as connection:
             ledger = Ledger(connection, self._name)
             subject = find(connection, command.machine, command.subject, self._name)

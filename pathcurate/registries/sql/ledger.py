@@ -187,12 +187,14 @@ def _json(value: Mapping[str, Any]) -> str:
     try:
         return canonical_json(value).decode()
     except MALFORMED as error:
-        raise UsageError(f"this cannot be entered: {error}") from None
+        raise UsageError(f"this cannot be entered: {error}", "Correct what was given; nothing was entered.") from None
 
 
 def _demand_actor(actor: str) -> None:
     if not actor or "\0" in actor:
-        raise UsageError("who does this has no name that can be entered")
+        raise UsageError(
+            "who does this has no name that can be entered", "Run it as a user of the system whose name can be printed."
+        )
 
 
 def demand_names(**names: str) -> None:
@@ -204,7 +206,8 @@ def demand_names(**names: str) -> None:
     for what, name in names.items():
         if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
             raise UsageError(
-                f"this {what} cannot be entered: it is empty, longer than {_LONGEST_NAME} characters or not printable"
+                f"this {what} cannot be entered: it is empty, longer than {_LONGEST_NAME} characters or not printable",
+                "Correct it, and give the command again; nothing was entered.",
             )
 
 

@@ -95,4 +95,7 @@ def read_options(given: Mapping[str, Any]) -> Options:
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(map(str, fault["loc"]))
-        raise UsageError(f"rules of files, dicom, option `{place}`: {fault['msg'].lower()}") from None
+        raise UsageError(
+            f"rules of files, dicom, option `{place}`: {fault['msg'].lower()}",
+            "Correct the site's own rules (`deid: files:` in pathcurate.yaml).",
+        ) from None

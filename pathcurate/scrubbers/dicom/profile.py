@@ -63,7 +63,10 @@ class Profile:
         self._beginnings: list[tuple[str, FileRule]] = []
         for name, rule in rules.tables.get(_ATTRIBUTES, {}).items():
             if rule.deed is Deed.CLEAN and rule.about != _WORDS:
-                raise UsageError(f"rules of files, dicom: `{rule.name}` can be cleaned by the table `{_WORDS}` only")
+                raise UsageError(
+                    f"rules of files, dicom: `{rule.name}` can be cleaned by the table `{_WORDS}` only",
+                    "Correct the site's own rules (`deid: files:` in pathcurate.yaml).",
+                )
             if name.endswith("*"):
                 self._beginnings.append((name[:-1], rule))
             elif _TAG.fullmatch(name):
