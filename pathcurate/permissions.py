@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from pathcurate.delimited import Row, Sheet, read_sheet, shown_head
 from pathcurate.disclosure.lists import list_digests, record_permission_lists
 from pathcurate.errors import DisclosureRefusedError, InputOutputError, UsageError
@@ -18,7 +21,7 @@ from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.permission import PERMISSIONS, SUBJECTS
 from pathcurate.model.person import IDENTITIES
 from pathcurate.model.report import REPORTS
-from pathcurate.pseudonyms import canonical
+from pathcurate.pseudonyms import canonical, canonical_numbers
 from pathcurate.tables import Catalog, from_rows
 from pathcurate.text.accession import AccessionPatterns
 from pathcurate.text.heads import Heads, fold_head, known_heads, resolve
@@ -28,6 +31,7 @@ from pathcurate.workspace import PermissionSource, Workspace
 
 COLUMNS = tuple(name for name in PERMISSIONS.names if name not in {"source", "source_row"})
 """Canonical names that a mapping may give heads or constants for."""
+_ROWS_AT_ONCE = 200_000
 _DATA_KINDS = PERMISSIONS["data_kinds"].values
 _PURPOSE = re.compile(PERMISSIONS["purposes"].pattern)
 # A column of this name that is not understood may say who has left.
@@ -139,14 +143,18 @@ def _is_open(texts: dict[str, str], named: Collection[str]) -> bool:
 
 def _unknown_opt_outs(catalog: Catalog, rows: Sequence[dict[str, Any]]) -> Iterator[Finding]:
     """One finding per list whose opt-outs name numbers that no report has: a zero or a digit may be lost."""
-    reports = catalog.read(REPORTS, columns=("site", "patient_id", "accession")).to_pylist()
-    known = {("person", row["site"], canonical(row["patient_id"])) for row in reports if row["patient_id"]}
-    known |= {("case", row["site"], row["accession"]) for row in reports}
+    reports = catalog.read(REPORTS, columns=("site", "patient_id", "accession"))
     # A number of which only a merge list knows whose it was.
-    identities = catalog.read(IDENTITIES, columns=("site", "id_type", "id_value")).to_pylist()
-    known |= {("person", row["site"], row["id_value"]) for row in identities if row["id_type"] == "patient_id"}
+    others = catalog.read(IDENTITIES, columns=("site", "id_type", "id_value")).filter(pc.field("id_type") == "patient_id")
+    asked = pa.array(
+        sorted({row["subject_value"] for row in rows if row["opt_out"] and row.get("subject_value")}), pa.string()
+    )
+    known = {
+        *_there(reports, "patient_id", "person", asked), *_there(reports, "accession", "case", asked),
+        *_there(others, "id_value", "person", asked),
+    }  # fmt: skip
     lost: dict[str, list[int]] = defaultdict(list)
-    for row in rows if reports else ():
+    for row in rows if reports.num_rows else ():
         subject = (row["subject"], row["site"], row.get("subject_value"))
         if row["opt_out"] and row["subject"] in {"person", "case"} and subject not in known:
             lost[row["source"]].append(row["source_row"])
@@ -157,6 +165,15 @@ def _unknown_opt_outs(catalog: Catalog, rows: Sequence[dict[str, Any]]) -> Itera
             f"{numbers[0]}; if they should be there, a digit or a leading zero may be lost",
             stage="permissions", table="permissions", subject=Path(source).name, count=len(numbers),
         )  # fmt: skip
+
+
+def _there(rows: pa.Table, column: str, kind: str, asked: "pa.Array[Any]") -> Iterator[tuple[str, Any, Any]]:
+    """Which of some numbers stand in a column, as what and at which site."""
+    for batch in rows.to_batches(max_chunksize=_ROWS_AT_ONCE):
+        numbers = canonical_numbers(batch[column]) if column == "patient_id" else batch[column]
+        found = pc.is_in(numbers, value_set=asked)
+        sites, there = batch["site"].filter(found).to_pylist(), numbers.filter(found).to_pylist()
+        yield from ((kind, site, number) for site, number in zip(sites, there, strict=True))
 
 
 def _unreadable_opt_out(path: Path, number: int) -> DisclosureRefusedError:

@@ -6,12 +6,15 @@ a concept's ``assertion`` says which of them count in a criterion.
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from pathcurate.concepts.kernel import MENTIONS, Search, find_mentions, lost_report
 from pathcurate.digests import canonical_json
@@ -28,7 +31,9 @@ from pathcurate.tables import Catalog, arrow_schema, column_values
 from pathcurate.text.conceptdigest import concept_sha
 from pathcurate.workspace import Workspace
 
+Flags: TypeAlias = NDArray[np.bool_]
 _BATCH_ROWS = 1000
+_ROWS_AT_ONCE = 100_000
 _READ = Table(
     name="concept_reads",
     row="one report as it was when concepts were looked for in it last",
@@ -168,14 +173,12 @@ class _Build:
         is_bound = note.get("reads") is not None and note["reads"] == self.catalog.made_of(_READ)
         self._built: set[tuple[str, str]] = {(name, sha) for name, sha in note["concepts"]} if is_bound else set()
         self._fresh = tuple(one for one in self._sought if (one.name, one.sha) not in self._built)
-        self._digests = self._digests_of_reports()
-        before = self._read_before() if self._built else {}
-        self._changed = {report for report, digest in self._digests.items() if before.get(report) != digest}
-        unchanged = len(self._digests) - len(self._changed)
+        self._reads = self._reads_of_reports()
+        self._is_changed = self._flags_of_changed()
+        changed, reports = int(self._is_changed.sum()), self._reads.num_rows
         self.plan = BuildSummary(
-            self._states(), len(self._digests), len(self._changed) if self._sought else 0, unchanged if self._fresh else 0,
-            None, (),
-        )  # fmt: skip
+            self._states(), reports, changed if self._sought else 0, reports - changed if self._fresh else 0, None, ()
+        )
 
     def _states(self) -> tuple[ConceptState, ...]:
         rows = self.catalog.read(REPORT_CONCEPTS, columns=("concept", "concept_sha"))
@@ -202,8 +205,8 @@ class _Build:
         failed: dict[str, str] = {}
         done = 0
         total = self.plan.to_read + self.plan.to_read_again
-        for concepts, chosen in ((self._sought, self._changed), (self._fresh, self._digests.keys() - self._changed)):
-            if concepts and chosen:
+        for concepts, chosen in ((self._sought, self._is_changed), (self._fresh, ~self._is_changed)):
+            if concepts and chosen.any():
                 for batch in self._search(engine, concepts, chosen):
                     failed.update(_failures(batch))
                     found.append(_exploded(batch, concepts))
@@ -214,63 +217,67 @@ class _Build:
         record_findings(self.catalog, "concepts", findings)
         return replace(self.plan, mentions=mentions, findings=findings)
 
-    def _digests_of_reports(self) -> dict[str, str]:
-        """Report to digest of its texts; the import gives none to a report without a text."""
-        rows = self.catalog.read(REPORTS, columns=("report_id", "text_digest"))
-        digests = (digest or "" for digest in column_values(rows, "text_digest"))
-        return dict(zip(column_values(rows, "report_id"), digests, strict=True))
+    def _reads_of_reports(self) -> pa.Table:
+        """Each report, as :meth:`_reports` gives them, with the digest of its texts: empty if it has none."""
+        empty = arrow_schema(REPORTS.select(_READ.names)).empty_table()
+        rows = pa.concat_tables([empty, *self._reports(_READ.names)])
+        digests: Any = rows["text_digest"].cast(pa.large_string()).fill_null("")  # type: ignore[arg-type]
+        return pa.table({"report_id": rows["report_id"].combine_chunks(), "text_digest": digests.combine_chunks()})
 
-    def _read_before(self) -> dict[str, str]:
-        rows = self.catalog.read(_READ)
-        return dict(zip(column_values(rows, "report_id"), column_values(rows, "text_digest"), strict=True))
+    def _flags_of_changed(self) -> Flags:
+        """Which reports are not as they were when they were read last."""
+        before = self.catalog.read(_READ) if self._built else arrow_schema(_READ).empty_table()
+        place: Any = pc.index_in(self._reads["report_id"], value_set=before["report_id"].combine_chunks())
+        digests = before["text_digest"].cast(pa.large_string()).combine_chunks()
+        same: Any = pc.equal(self._reads["text_digest"], digests.take(place.combine_chunks()))
+        flags: Flags = ~pc.fill_null(same, pa.scalar(False)).to_numpy()
+        return flags
 
-    def _reports(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def _reports(self, columns: Sequence[str], chosen: Flags | None = None) -> Iterator[pa.Table]:
+        """All reports or some, always in the same order, a batch at a time."""
         snapshot = self.catalog.snapshot(REPORTS)
         if snapshot is not None and len(snapshot.parts) == 1:
             # The usual case, without holding all texts at once; several parts may hold rows that no longer count.
-            pieces: Iterable[pa.Table] = self.catalog.pieces(REPORTS, _BATCH_ROWS)
-        else:
-            pieces = [self.catalog.read(REPORTS, columns=columns)]
-        for piece in pieces:
-            yield from piece.select(list(columns)).combine_chunks().to_batches(max_chunksize=_BATCH_ROWS)
+            yield from self.catalog.pieces(REPORTS, _BATCH_ROWS, columns, chosen)
+            return
+        rows = self.catalog.read(REPORTS, columns=columns)
+        some = rows if chosen is None else rows.filter(pa.array(chosen))
+        yield from (some.slice(start, _BATCH_ROWS) for start in range(0, some.num_rows, _BATCH_ROWS))
 
-    def _search(self, engine: Engine, concepts: Sequence[Sought], chosen: Iterable[str]) -> Iterator[pa.RecordBatch]:
-        wanted = pa.array(list(chosen), pa.string())
-
-        def batches() -> Iterator[pa.RecordBatch]:
-            for batch in self._reports(_INPUT):
-                kept = batch.filter(pc.is_in(batch["report_id"], wanted))
-                if kept.num_rows:
-                    yield kept
-
+    def _search(self, engine: Engine, concepts: Sequence[Sought], chosen: Flags) -> Iterator[pa.RecordBatch]:
+        pieces = (piece.combine_chunks() for piece in self._reports(_INPUT, chosen))
+        batches = (batch for piece in pieces for batch in piece.to_batches(max_chunksize=_BATCH_ROWS))
         spec = Search(tuple(one.concept for one in concepts))
-        yield from engine.run(find_mentions, batches(), spec, MENTIONS, on_crash=lost_report)
+        yield from engine.run(find_mentions, batches, spec, MENTIONS, on_crash=lost_report)
 
     def _write(self, found: Sequence[pa.Table], failed: Collection[str]) -> int:
         # What failed is forgotten, so that the next build tries it again.
-        read = {report: digest for report, digest in self._digests.items() if report not in failed}
-        unchanged = read.keys() - self._changed
-        rows = pa.concat_tables([self._kept(unchanged), *found]).sort_by(
-            [(name, "ascending") for name in REPORT_CONCEPTS.key]
-        )
-        ids = sorted(read)
-        reads = pa.Table.from_pydict(
-            {"report_id": ids, "text_digest": [read[report] for report in ids]}, schema=arrow_schema(_READ)
-        )
+        is_lost = pc.is_in(self._reads["report_id"], value_set=pa.array(sorted(failed), pa.string())).to_numpy()
+        unchanged = self._reads["report_id"].filter(pa.array(~(is_lost | self._is_changed)))
+        rows = pa.concat_tables([self._kept(unchanged.combine_chunks()), *found])
+        rows = rows.sort_by([(name, "ascending") for name in REPORT_CONCEPTS.key])
+        reads = self._reads.filter(pa.array(~is_lost)).sort_by("report_id")
+        batches = reads.cast(arrow_schema(_READ)).to_batches(max_chunksize=_ROWS_AT_ONCE)
         concepts = [[one.name, one.sha] for one in self._sought]
-        token = hashlib.sha256(canonical_json([concepts, ids, column_values(reads, "text_digest")])).hexdigest()
+        digest = hashlib.sha256(canonical_json(concepts))
+        for batch in batches:
+            for name in _READ.names:
+                digest.update("\n".join(column_values(batch, name)).encode())
+        token = digest.hexdigest()
         note = json.dumps({"concepts": concepts, "reads": token})
-        self.catalog.replace_streamed(REPORT_CONCEPTS, rows.to_batches(), note)
-        self.catalog.replace_streamed(_READ, reads.to_batches(), token)
+        self.catalog.replace_streamed(REPORT_CONCEPTS, rows.to_batches(max_chunksize=_ROWS_AT_ONCE), note)
+        self.catalog.replace_streamed(_READ, batches, token)
         return rows.num_rows
 
-    def _kept(self, reports: Collection[str]) -> pa.Table:
+    def _kept(self, reports: "pa.Array[Any]") -> pa.Table:
         """Rows of reports that have not changed and of concepts that recipes still have, as they have them."""
         rows = self.catalog.read(REPORT_CONCEPTS)
-        wanted = {(one.name, one.sha) for one in self._sought} & self._built
-        keys = zip(*(column_values(rows, name) for name in ("concept", "concept_sha", "report_id")), strict=True)
-        kept = [(name, sha) in wanted and report in reports for name, sha, report in keys]
-        return rows.filter(pa.array(kept, pa.bool_()))
+        keys: Any = pc.binary_join_element_wise(rows["concept"], rows["concept_sha"], pa.scalar(" "))  # type: ignore[call-overload]
+        wanted = sorted(f"{one.name} {one.sha}" for one in self._sought if (one.name, one.sha) in self._built)
+        stays = pc.and_(
+            pc.is_in(keys, value_set=pa.array(wanted, pa.string())), pc.is_in(rows["report_id"], value_set=reports)
+        )
+        return rows.filter(stays)
 
 
 def _failures(batch: pa.RecordBatch) -> dict[str, str]:

@@ -42,6 +42,8 @@ _RANDOM = re.compile(
     rb"(?<![A-Za-z0-9+/_-])(?:[A-Z]-[0-9A-HJKMNP-TV-Z]{16}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32,})"
     rb"(?![A-Za-z0-9+/])"
 )
+# Columns hold little else than codes: where nothing else stands between two signs that end every run, one match takes many.
+_LONE_CODES = re2.compile(rb"[^A-Za-z0-9+/_\-\r\n](?:[A-Z]-[0-9A-HJKMNP-TV-Z]{16}[^A-Za-z0-9+/_\-\r\n])+")
 _LEAST_BASE64 = 16
 _BASE64_SIGNS = bytes.maketrans(b"-_", b"+/")
 _PERCENT = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
@@ -146,6 +148,7 @@ def _misread(text: str, encoding: str = MISREAD) -> Iterator[Reading]:
 def _base64(data: bytes) -> Iterator[Reading]:
     """What long runs of its signs say, wherever in the run a text may have begun."""
     decoded = []
+    data, _ = _LONE_CODES.subn(b"\0", data)
     pieces = (piece for run in _BASE64.finditer(data) for piece in _RANDOM.split(run.group()))
     for signs in (piece.translate(_BASE64_SIGNS, b"\r\n") for piece in pieces):
         if len(signs) < _LEAST_BASE64:
