@@ -57,6 +57,7 @@ def diff_command(session: Session, before: str, after: str, *, form: str, output
     from pathcurate.errors import VersionError
     from pathcurate.releases import verify_release
     from pathcurate.storage import write_bytes
+    from pathcurate.terminaltext import unobeyed, unobeyed_json
 
     old, new = (verify_release(_directory(session, text)) for text in (before, after))
     changed: list[pa.Table] = []
@@ -73,7 +74,7 @@ def diff_command(session: Session, before: str, after: str, *, form: str, output
         write_bytes(output, text.encode(), 0o644)
         session.say(f"written to {output}")
     else:
-        click.echo(text, nl=False)
+        click.echo((unobeyed_json if session.as_json or form == "json" else unobeyed)(text), nl=False)
     return 0 if good else VersionError.exit_code
 
 

@@ -173,7 +173,7 @@ def _cohort_file(workspace: Workspace, name: str) -> Path:
 def report_codes(catalog: Catalog, layer: Layer) -> pa.Table:
     """Every report of the catalog, ``report_id``, with its code in a layer, ``report_code``."""
     ids = catalog.read(REPORTS, columns=("report_id",))["report_id"]
-    codes = pa.array(layer.codes.codes("R", ids.to_pylist()), pa.string())
+    codes = layer.codes.code_array("R", ids)
     return pa.table([ids.combine_chunks(), codes], names=["report_id", "report_code"])
 
 

@@ -62,6 +62,8 @@ class _Brief:
         beside: (何苗记录); 计数者A:邓, 阅片人(初)邓, HE:吴, 筛查邓,复魏.
         familiar: 小刘补取材2块.
         instead: 吴静代陈.
+        others: with whom somebody spoke, to whom slides went, whose group it is: 与沈沟通, 片子交沈, 沈伟医疗组.
+        alone: (沈/李/王) and 2023.4.5沈 where a line ends.
     """
 
     head: Searched
@@ -71,6 +73,8 @@ class _Brief:
     beside: tuple[Searched, ...]
     familiar: Searched
     instead: Searched
+    others: tuple[Searched, ...]
+    alone: tuple[Searched, ...]
 
 
 @cache
@@ -79,6 +83,7 @@ def _patterns() -> _Brief:
     signers = lists.single - _NO_SURNAMES
     single, familiar = "".join(sorted(signers)), "".join(sorted(signers - _WORDS_OF_TWO))
     given = "".join(sorted(lists.given))
+    rare = "".join(sorted(signers - lists.common))
     who = rf"(?:[小老]?[{single}]|[{single}][{given}]{{1,2}})"
     anybody = rf"(?:{who}|[A-Z]{{2,3}}|[a-z]{{2,8}})"
     another = rf"(?:{anybody}|[{''.join(sorted(lists.single))}])"
@@ -104,6 +109,25 @@ def _patterns() -> _Brief:
             rf"[小老][{familiar}](?=(?:{_STEP_WORDS}|电话|来电|说|已|去|拿|送|帮|看过|看片|看了|打电话|通知|告知|确认))"
         ),
         instead=Searched(rf"代(?P<name>[{single}])(?=[ ]?[)。\n]|$)"),
+        others=(
+            Searched(rf"[与和替代转给](?P<name>[{rare}])(?=沟通|商量|核对|复阅|会诊|值班|顶班|签)"),
+            Searched(rf"(?:片子?交|蜡块交|留)(?P<name>[{rare}])(?=处|[,。;)\n]|$)"),
+            Searched(rf"(?P<name>[{rare}][{given}]{{1,2}})(?=医疗组|专家门诊|专家号|组[,。;)\n ]|组$)"),
+            Searched(
+                rf"(?:已[阅核审签]|[OoＯ][Kk]|√)[ ]?(?P<name>[{rare}](?<!毕)|[B-HJ-NP-TW-Z]{{2,3}})(?=[ ]*(?:[\n。)]|$))"
+            ),
+        ),
+        alone=(
+            Searched(rf"\((?P<one>[{single}])[/、](?P<two>[{single}])(?:[/、](?P<three>[{single}]))?\)(?=[ 。]*(?:\n|$))"),
+            Searched(
+                rf"(?:19|20)[0-9]{{2}}[-./年]?[01]?[0-9][-./月]?[0-3]?[0-9]日?[ ]?(?P<name>[{rare}])(?=[ ]*(?:[\n)]|$))"
+            ),
+            Searched(r"(?:19|20)[0-9]{6}[ ]{0,2}(?P<name>[B-HJ-NP-TW-Z]{2,3})(?=[ ]*(?:[\n)]|$))"),
+            Searched(
+                rf"[\n。][ ]?(?P<name>[{rare}][{given}]{{0,2}}|[B-HJ-NP-TW-Z]{{2,3}})[ ]?"
+                r"(?=(?:19|20)[0-9]{6}[ ]*(?:[\n)]|$))"
+            ),
+        ),
     )
 
 
@@ -115,7 +139,7 @@ def find_brief_signers(normal: str) -> Iterator[Removal]:
     for found in patterns.pairs.finditer(normal):
         if _is_apart(normal, found.start()):
             yield from _surnames(normal, found)
-    for pattern in (patterns.one, *patterns.beside):
+    for pattern in (patterns.one, *patterns.beside, *patterns.others, *patterns.alone):
         for found in pattern.finditer(normal):
             yield from _surnames(normal, found)
     for found in patterns.since.finditer(normal):

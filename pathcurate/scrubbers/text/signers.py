@@ -25,7 +25,7 @@ _ACTS = (
     "补记", "筛片", "科秘", "登记台", "窗口", "带教", "规培", "进修", "实习", "主管", "责任", "录单", "誊写", "见证",
     "监督", "处理", "开嘱", "补取", "描写", "抄写", "誊抄", "末次修改", "最后修改", "最后编辑", "用户名", "收标本", "送标本",
     "标本接收", "标本签收", "计数", "照相", "拍照", "摄影", "拍摄", "摄片", "助手", "复片", "复阅", "账号", "帐号", "用户",
-    "前台",
+    "前台", "输入", "键入", "速录", "学员", "打字员",
 )  # fmt: skip
 """Behind these hardly anything but a person stands."""
 _MEDICAL = (
@@ -45,7 +45,7 @@ _ENGLISH = {
     **{f"{did}ed by": 1 for did in _BY}, **dict.fromkeys(("signed", "signed out", "operator", "user", "/s/"), 1),
     **dict.fromkeys(("pathologist", "technician", "technologist"), 2),
 }  # fmt: skip
-BRIEF = "取记诊审签录核切染校"
+BRIEF = "取记诊审签录核切染校初复终"
 """What was done in one character, at the beginning of a line or between signs, with a colon."""
 _BEFORE_BRIEF = frozenset("\n ,;。、/(")
 _STRENGTHS = {
@@ -97,11 +97,11 @@ _WITH_CODES = frozenset(
 _JOIN = re.compile(r"[ ]?(?:[/、&+]|→|->|代)[ ]?|[ ]{1,2}")
 _DOCTOR = re.compile("(?:Dr|Prof)(?=[. ])")
 _ENDS = re.compile(
-    r"[ ]*(?:$|[\n,;。|/、\])】])|[ ]{2}"
+    r"[ ]*(?:$|[\n,;。|/、\])】>])|[ ]{2}"
     r"|[ ]?(?:取(?![材样])|签|代|护士|医[师生]|老师|号(?![码一-鿿])|注(?=[,。:)\n]|$)|→|->)"
 )
 """What stands behind somebody who has signed."""
-_LINE_ENDS = re.compile(r"[ ]*(?:$|[\n。;\])】])")
+_LINE_ENDS = re.compile(r"[ ]*(?:$|[\n。;\])】>])")
 _DATED = re.compile(
     r"[ ,(]{1,5}(?:[0-9]{1,4}[-./月年][ ]?[0-9]{1,2}(?![0-9]|[ ]?(?:cm|mm|ml|%|[x×]))|20[0-9]{6}(?![0-9])"
     r"|[0-2]?[0-9]:[0-5][0-9])"
