@@ -97,7 +97,9 @@ def compact_command(session: Session) -> None:
 @command.command("check")
 @common_options
 def check_command(session: Session) -> int:
-    """Read every file of the catalog and say what is damaged, and whether catalog and vault belong together.
+    """Read every file of the catalog and say what is damaged.
+
+    It says as well whether catalog and vault belong together.
 
     Files that are missing, or that no state names, count too, and states and files of other versions than this one's. With
     any of these the exit code is 1.

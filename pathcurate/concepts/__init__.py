@@ -21,9 +21,8 @@ from pathcurate.digests import canonical_json
 from pathcurate.engines import Engine
 from pathcurate.errors import PlanIncompleteError, RecipeError, UsageError
 from pathcurate.findings import record_findings
-from pathcurate.model.column import Action, Column, Identifying, Table, Type
 from pathcurate.model.concept import Concept
-from pathcurate.model.diagnosis import REPORT_CONCEPTS
+from pathcurate.model.diagnosis import CONCEPT_READS, REPORT_CONCEPTS
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.report import REPORTS, TEXT_COLUMNS
 from pathcurate.recipefile import load_recipe
@@ -34,15 +33,6 @@ from pathcurate.workspace import Workspace
 Flags: TypeAlias = NDArray[np.bool_]
 _BATCH_ROWS = 1000
 _ROWS_AT_ONCE = 100_000
-_READ = Table(
-    name="concept_reads",
-    row="one report as it was when concepts were looked for in it last",
-    key=("report_id",),
-    columns=(
-        Column("report_id", Type.STRING, "The report.", Identifying.DIRECT, Action.DROP, required=True),
-        Column("text_digest", Type.STRING, "Digest of its texts.", Identifying.DIRECT, Action.DROP, required=True),
-    ),
-)
 _INPUT = ("report_id", "site", "language", *TEXT_COLUMNS)
 
 
@@ -170,7 +160,7 @@ class _Build:
         self._sought = sought_concepts(workspace.recipes)
         note = json.loads(self.catalog.made_of(REPORT_CONCEPTS) or "{}")
         # Rows and reads are written one after the other: reads of another state say nothing about the rows.
-        is_bound = note.get("reads") is not None and note["reads"] == self.catalog.made_of(_READ)
+        is_bound = note.get("reads") is not None and note["reads"] == self.catalog.made_of(CONCEPT_READS)
         self._built: set[tuple[str, str]] = {(name, sha) for name, sha in note["concepts"]} if is_bound else set()
         self._fresh = tuple(one for one in self._sought if (one.name, one.sha) not in self._built)
         self._reads = self._reads_of_reports()
@@ -219,14 +209,14 @@ class _Build:
 
     def _reads_of_reports(self) -> pa.Table:
         """Each report, as :meth:`_reports` gives them, with the digest of its texts: empty if it has none."""
-        empty = arrow_schema(REPORTS.select(_READ.names)).empty_table()
-        rows = pa.concat_tables([empty, *self._reports(_READ.names)])
+        empty = arrow_schema(REPORTS.select(CONCEPT_READS.names)).empty_table()
+        rows = pa.concat_tables([empty, *self._reports(CONCEPT_READS.names)])
         digests: Any = rows["text_digest"].cast(pa.large_string()).fill_null("")  # type: ignore[arg-type]
         return pa.table({"report_id": rows["report_id"].combine_chunks(), "text_digest": digests.combine_chunks()})
 
     def _flags_of_changed(self) -> Flags:
         """Which reports are not as they were when they were read last."""
-        before = self.catalog.read(_READ) if self._built else arrow_schema(_READ).empty_table()
+        before = self.catalog.read(CONCEPT_READS) if self._built else arrow_schema(CONCEPT_READS).empty_table()
         place: Any = pc.index_in(self._reads["report_id"], value_set=before["report_id"].combine_chunks())
         digests = before["text_digest"].cast(pa.large_string()).combine_chunks()
         same: Any = pc.equal(self._reads["text_digest"], digests.take(place.combine_chunks()))
@@ -257,16 +247,16 @@ class _Build:
         rows = pa.concat_tables([self._kept(unchanged.combine_chunks()), *found])
         rows = rows.sort_by([(name, "ascending") for name in REPORT_CONCEPTS.key])
         reads = self._reads.filter(pa.array(~is_lost)).sort_by("report_id")
-        batches = reads.cast(arrow_schema(_READ)).to_batches(max_chunksize=_ROWS_AT_ONCE)
+        batches = reads.cast(arrow_schema(CONCEPT_READS)).to_batches(max_chunksize=_ROWS_AT_ONCE)
         concepts = [[one.name, one.sha] for one in self._sought]
         digest = hashlib.sha256(canonical_json(concepts))
         for batch in batches:
-            for name in _READ.names:
+            for name in CONCEPT_READS.names:
                 digest.update("\n".join(column_values(batch, name)).encode())
         token = digest.hexdigest()
         note = json.dumps({"concepts": concepts, "reads": token})
         self.catalog.replace_streamed(REPORT_CONCEPTS, rows.to_batches(max_chunksize=_ROWS_AT_ONCE), note)
-        self.catalog.replace_streamed(_READ, batches, token)
+        self.catalog.replace_streamed(CONCEPT_READS, batches, token)
         return rows.num_rows
 
     def _kept(self, reports: "pa.Array[Any]") -> pa.Table:

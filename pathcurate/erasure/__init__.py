@@ -29,7 +29,7 @@ from pathcurate.lookup import keep_filters
 from pathcurate.model.annotation import ANNOTATIONS
 from pathcurate.model.case import CASES
 from pathcurate.model.column import Table
-from pathcurate.model.diagnosis import DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS
+from pathcurate.model.diagnosis import CONCEPT_READS, DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS
 from pathcurate.model.event import EVENTS
 from pathcurate.model.finding import FINDINGS
 from pathcurate.model.labelreview import LABEL_REVIEWS
@@ -51,6 +51,7 @@ from pathcurate.workspace import Workspace
 ACTION = "forget --patient"
 _BY_ID: tuple[tuple[Table, tuple[str, ...]], ...] = (
     (REPORTS, ("report_id",)), (DIAGNOSES, ("report_id",)), (IHC_RESULTS, ("report_id",)), (REPORT_CONCEPTS, ("report_id",)),
+    (CONCEPT_READS, ("report_id",)),
     (SCRUBBED_TEXTS, ("report_id",)), (TEXT_REVIEWS, ("report_id",)), (LABEL_REVIEWS, ("report_id",)),
     (EVENTS, ("event_id",)), (MATERIALS, ("material_id",)), (SCANNER_INDEX, ("entry_id",)),
     (MERGES, ("merge_id",)), (SLIDES, ("slide_id",)), (SLIDE_KEYS, ("slide_id",)), (ARRIVALS, ("slide_id",)),

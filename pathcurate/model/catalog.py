@@ -3,7 +3,7 @@
 from pathcurate.model.annotation import ANNOTATIONS
 from pathcurate.model.case import CASES
 from pathcurate.model.column import Table
-from pathcurate.model.diagnosis import DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS
+from pathcurate.model.diagnosis import CONCEPT_READS, DIAGNOSES, IHC_RESULTS, REPORT_CONCEPTS
 from pathcurate.model.event import EVENTS
 from pathcurate.model.finding import FINDINGS
 from pathcurate.model.labelreview import LABEL_REVIEWS
@@ -31,6 +31,7 @@ CATALOG_TABLES: tuple[Table, ...] = (
     DIAGNOSES,
     IHC_RESULTS,
     REPORT_CONCEPTS,
+    CONCEPT_READS,
     EVENTS,
     MATERIALS,
     SCANNER_INDEX,

@@ -89,3 +89,13 @@ REPORT_CONCEPTS = Table(
         Column("trigger", Type.STRING, "The cue that denies it or makes it a suspicion.", Identifying.DIRECT, Action.DROP),
     ),
 )  # fmt: skip
+
+CONCEPT_READS = Table(
+    name="concept_reads",
+    row="one report as it was when concepts were looked for in it last",
+    key=("report_id",),
+    columns=(
+        Column("report_id", Type.STRING, "The report.", Identifying.DIRECT, Action.DROP, required=True),
+        Column("text_digest", Type.STRING, "Digest of its texts.", Identifying.DIRECT, Action.DROP, required=True),
+    ),
+)
