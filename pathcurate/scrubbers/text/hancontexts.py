@@ -24,6 +24,7 @@ from pathcurate.scrubbers.text.namewords import (
 from pathcurate.scrubbers.text.scripts import find_foreign_names
 from pathcurate.scrubbers.text.signatures import find_signatures
 from pathcurate.scrubbers.text.signers import find_signers
+from pathcurate.scrubbers.text.signlines import find_sign_lines
 from pathcurate.text.beginnings import Searched
 
 # Of 小 and a surname many are words (骨小梁, 小叶): these are none, the others only behind some signs.
@@ -136,6 +137,7 @@ def find_placed_names(normal: str) -> Iterator[Removal]:
     yield from find_signers(normal)
     yield from find_signatures(normal)
     yield from find_brief_signers(normal)
+    yield from find_sign_lines(normal)
     yield from find_foreign_names(normal)
     if "氏" in normal:
         for found in places.clan.finditer(normal):
