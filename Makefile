@@ -42,46 +42,12 @@ lint: setup  ## ruff and mypy strict
 schemas: setup  ## Render schemas/ from the declarations in pathcurate/model
 	$(BIN)/python -c 'from pathlib import Path; from pathcurate.contracts import write_contracts; write_contracts(Path("schemas"))'
 
-bench: setup  ## Measure on small inputs, in a few minutes
-	$(BIN)/python tests/bench/scan_speed.py --files 100 --demo 500 --repeat 3
-	$(BIN)/python tests/bench/dicom_speed.py --instances 800 --repeat 3
-	$(BIN)/python tests/bench/slow_storage.py --files 200 --threads --io-threads 64
-	$(BIN)/python tests/bench/scan_scale.py --entries 100000 --moved 20000 --first 20000
-	$(BIN)/python tests/bench/import_speed.py --rows 10000 --repeat 3
-	$(BIN)/python tests/bench/understanding_speed.py --reports 3000
-	$(BIN)/python tests/bench/concept_speed.py --reports 3000 --repeat 3
-	$(BIN)/python tests/bench/link_scale.py --slides 700000
-	$(BIN)/python tests/bench/persons_speed.py
-	$(BIN)/python tests/bench/find_speed.py --slides 140000 --repeat 3
-	$(BIN)/python tests/bench/cohort_speed.py
-	$(BIN)/python tests/bench/release_scale.py
-	$(BIN)/python tests/bench/registry_speed.py --products 200 --events 20000
-	$(BIN)/python tests/bench/delivery_speed.py --megabytes 400 --slides 200000
-	$(BIN)/python tests/bench/evaluate_speed.py
-	$(BIN)/python tests/bench/deid_speed.py --repeat 3
-	$(BIN)/python tests/bench/verify_speed.py --identifiers 500000 --megabytes 8
-	$(BIN)/python tests/bench/files_speed.py --megabytes 200 --repeat 2
-	$(BIN)/python tests/bench/files_dicom.py --repeat 3 --gigabytes 1
+BENCH ?=
+bench: setup  ## Measure on small inputs, in some minutes, as one table
+	$(BIN)/python tests/bench/table.py $(BENCH)
 
-bench-full: setup  ## Measure at the size of an archive, in an hour
-	$(BIN)/python tests/bench/scan_speed.py --repeat 5
-	$(BIN)/python tests/bench/dicom_speed.py
-	$(BIN)/python tests/bench/slow_storage.py --repeat 3
-	$(BIN)/python tests/bench/scan_scale.py --most 2800000
-	$(BIN)/python tests/bench/import_speed.py --most 2000000
-	$(BIN)/python tests/bench/understanding_speed.py --reports 20000
-	$(BIN)/python tests/bench/concept_speed.py --reports 50000
-	$(BIN)/python tests/bench/link_scale.py
-	$(BIN)/python tests/bench/persons_speed.py --reports 1000000 5000000
-	$(BIN)/python tests/bench/find_speed.py
-	$(BIN)/python tests/bench/cohort_speed.py --slides 14000000 --repeat 2
-	$(BIN)/python tests/bench/release_scale.py --slides 2800000
-	$(BIN)/python tests/bench/registry_speed.py
-	$(BIN)/python tests/bench/delivery_speed.py --megabytes 2000
-	$(BIN)/python tests/bench/verify_speed.py --peers
-	$(BIN)/python tests/bench/deid_speed.py --repeat 9 $(if $(PATHCURATE_REAL_DATA),--foreign $(PATHCURATE_REAL_DATA)/deid_text)
-	$(BIN)/python tests/bench/files_speed.py
-	$(BIN)/python tests/bench/files_dicom.py $(if $(PATHCURATE_REAL_DATA),--real $(PATHCURATE_REAL_DATA)/dicom)
+bench-full: setup  ## Measure at the size of an archive, in some hours
+	$(BIN)/python tests/bench/table.py --full $(BENCH)
 
 BUNDLE ?=
 bundle: setup  ## Archives that install pathcurate without network (x86_64 and aarch64), in dist/

@@ -28,6 +28,7 @@ from pathcurate.sqlplan.compiler import Plan, compile_recipe
 from pathcurate.text.conceptdigest import concept_sha
 from tests.bench.cohort_tables import make_tables
 from tests.bench.phases import alone, peak_mb
+from tests.bench.rows import Row, record
 
 MEMORY = 1_200_000_000
 """Bytes that SQL may take; what is wanted of the whole process is 1,500 MB."""
@@ -245,6 +246,8 @@ def main() -> None:
             for _ in range(settings.repeat):
                 one = alone(measured, name, paths, folder)
                 times = f"{one['wall']:6.1f} s  {one['cpu']:6.1f} s of processors  {one['peak']:7,.0f} MB"
+                what = f"cohort of {settings.slides:,} slides: {name}"
+                record(Row(what, one["wall"], "s", at_least=False, peak_bytes=int(one["peak"] * 1e6)))
                 sys.stdout.write(f"{name:<36} {times}  {one['found']:>9,} found\n")
                 sys.stdout.flush()
 

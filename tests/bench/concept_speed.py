@@ -29,6 +29,7 @@ from pathcurate.model.report import TEXT_COLUMNS
 from pathcurate.text import patterns
 from pathcurate.text.assertion import Assertions
 from pathcurate.text.folding import fold
+from tests.bench.rows import Row, record
 
 ORGANS = ["肺", "胃", "结肠", "乳腺", "肝", "肾", "甲状腺", "前列腺", "宫颈", "卵巢", "食管", "胰腺"]
 WORDS = [
@@ -164,6 +165,8 @@ def measure(name: str, count: int, repeat: int, work: Callable[[], object], cloc
         work()
         rates.append(count / (clock() - start))
     middle = median(rates)
+    if not name.startswith(" "):
+        record(Row(f"concepts: {name}, {len(CONCEPTS)} of them", middle, "reports/s"))
     shown = f"({min(rates):,.0f} to {max(rates):,.0f}), {1e6 / middle:6.1f} µs each"
     sys.stdout.write(f"{name:<45}{middle:>10,.0f} reports/s {shown}\n")
 

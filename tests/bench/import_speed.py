@@ -26,6 +26,7 @@ from pathcurate.mapping import Mapping
 from pathcurate.parsers import lis
 from pathcurate.text.accession import AccessionPatterns
 from pathcurate.workspace import DEFAULT_PATTERNS
+from tests.bench.rows import Row, record
 
 WANTED = 10_000
 """Rows a second and core that are wanted."""
@@ -100,6 +101,8 @@ def _compare(path: Path, encoding: str, rows: int, repeat: int) -> None:
     for _ in range(repeat):
         for name, side in sides.items():
             rates[name].append(_alone(side, path)[0])
+    ours, peer = (median(of_side) for of_side in rates.values())
+    record(Row(f"read an export of reports, {encoding}, one core", ours, "rows/s", peer, "pandas.read_csv", WANTED))
     for name, of_side in rates.items():
         mark = f"  (wanted {WANTED:,})" if name == "lis.parse" else ""
         _say(f"{encoding:8} {name:30} {median(of_side):10,.0f} rows/s  {min(of_side):,.0f} to {max(of_side):,.0f}{mark}")

@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from pathcurate.link.persons import COLUMNS, MERGE_COLUMNS, build_people
 from pathcurate.model.person import MERGES
 from pathcurate.tables import arrow_schema
+from tests.bench.rows import Row, record
 
 SITES = 19
 Column = npt.NDArray[Any]
@@ -65,6 +66,7 @@ def measure(directory: Path, count: int, _seed: int) -> None:
     before, start, cpu = _peak(), time.perf_counter(), time.process_time()
     people = build_people(read.pop(), read.pop())
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    record(Row(f"persons of {count:,} reports", seconds, "s", at_least=False, peak_bytes=_peak()))
     sys.stdout.write(
         f"{count:>10,} reports: {seconds:6.1f} s ({cpu:.1f} s of processors), {_peak() / 1e9:.2f} GB at most "
         f"({before / 1e9:.2f} GB with the reports alone); {people.persons.num_rows:,} persons, "
