@@ -33,6 +33,7 @@ from pathcurate.scrubbers.text.kernel import TOGETHER, Scrub, find_text_removals
 from pathcurate.scrubbers.text.patterns import RULES
 from tests.bench.deid_foreign import foreign_sets
 from tests.bench.deid_scoring import DIRECT, PLANTED, QUASI, Sample, Score, Spans, read_corpus, score
+from tests.bench.rows import Row, record
 from tests.bench.slides import say
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -279,7 +280,9 @@ def print_wanted(chinese: Outcome, longer: Outcome, english: Outcome) -> None:
     ]
     say("\n### Wanted")
     for title, value, least in lines:
+        record(Row(title, value, "/s" if least == LEAST_RATE else "", wanted=least))
         say(f"* {title}: {number(value)}, wanted at least {least}: {'reached' if (value or 0) >= least else 'MISSED'}")
+    record(Row("Removals in Chinese texts without identifiers", of.hits, "", wanted=0, at_least=False))
     say(f"* Removals in texts without identifiers: {of.hits}, wanted none: {'MISSED' if of.hits else 'reached'}")
 
 

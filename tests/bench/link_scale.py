@@ -33,6 +33,7 @@ from pathcurate.relations import relation
 from pathcurate.tables import Catalog, conform
 from pathcurate.workspace import load_workspace
 from tests.bench.phases import alone, peak_mb
+from tests.bench.rows import Row, record
 
 SITES = 19
 PART_ROWS = 1_000_000
@@ -194,6 +195,8 @@ def outcome(seconds: float, rows: int) -> Outcome:
 
 def show(title: str, slides: int, outcome: Outcome, wanted: float) -> None:
     """A few lines of one measurement."""
+    most, peak = wanted * slides / 14e6, int(1e6 * (outcome.peak_mb + outcome.worker_mb))
+    record(Row(f"{title}, {slides:,}", outcome.seconds, "s", wanted=most, at_least=False, peak_bytes=peak))
     say(f"\n{title}: {outcome.seconds:.1f} s ({wanted * slides / 14e6:.1f} wanted for all), {outcome.rows:,} rows")
     each = 1e6 * outcome.worked / slides
     say(f"  {outcome.worked:.1f} s of all processors, {each:.2f} us a slide; load {os.getloadavg()[0]:.1f}")

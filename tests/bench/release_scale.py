@@ -38,6 +38,7 @@ from pathcurate.verification import input_states, write_seal
 from pathcurate.workspace import load_workspace
 from tests.bench.cohort_tables import make_tables
 from tests.bench.phases import alone, peak_mb
+from tests.bench.rows import Row, record
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 MEMORY = 1_200_000_000
@@ -216,6 +217,8 @@ def main() -> None:
                 continue
             one = task(root) if name.startswith("pandera") else alone(measured, task, root, *parts)
             times = f"{one['wall']:6.1f} s  {one['cpu']:6.1f} s of this process  {one['peak']:7,.0f} MB"
+            what = f"release of {settings.slides:,} slides: {name}"
+            record(Row(what, one["wall"], "s", at_least=False, peak_bytes=int(one["peak"] * 1e6)))
             sys.stdout.write(f"{name:<30} {times}  {one['found']:>10,} found\n")
             sys.stdout.flush()
 
