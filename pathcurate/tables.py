@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pathcurate.errors import InputOutputError, PlanIncompleteError
@@ -26,8 +25,8 @@ from pathcurate.model.column import Column, Table, Type
 from pathcurate.storage import create_exclusively, private_directory, replacing, write_bytes
 
 _MADE_OF = "_made_of.json"
-GROUP_ROWS = 1 << 15
-"""Rows of a row group in the catalog: few enough that a single row is read quickly."""
+GROUP_ROWS, _GROUP_ROWS = 1 << 15, 1 << 17
+"""Rows of a row group in the catalog, few enough that a single row is read quickly, and in other files."""
 ARROW_TYPES: dict[Type, pa.DataType] = {
     Type.STRING: pa.string(),
     Type.BYTES: pa.binary(),
@@ -81,26 +80,26 @@ def conform(table: Table, data: pa.Table) -> pa.Table:
 
 
 def write_parquet(
-    path: Path, data: pa.Table, footer: Mapping[str, str] | None = None, mode: int = 0o644, *, group_rows: int = 1 << 17
+    path: Path, data: pa.Table, footer: Mapping[str, str] | None = None, mode: int = 0o644, *, group_rows: int = _GROUP_ROWS
 ) -> None:
     """Write one Parquet file, whole or not at all; the same table and footer give the same bytes.
 
     Args:
-        path: the file.
-        data: its rows.
-        footer: key-value metadata for the file's footer, beside the Arrow schema.
-        mode: permission bits.
-        group_rows: rows of a row group.
+        path, data, mode, group_rows: the file, its rows, permission bits, and rows of a row group.
+        footer: key-value metadata for its footer, beside the Arrow schema.
     """
     merged = {**(data.schema.metadata or {}), **{k.encode(): v.encode() for k, v in (footer or {}).items()}}
-    with replacing(path, mode) as temporary:
-        pq.write_table(
-            data.replace_schema_metadata(merged or None),
-            temporary,
-            compression="zstd",
-            row_group_size=group_rows,
-            write_statistics=True,
-        )
+    schema = data.schema.remove_metadata() if not merged else data.schema.with_metadata(merged)
+    write_pieces(path, schema, [data], mode, group_rows=group_rows)
+
+
+def write_pieces(
+    path: Path, schema: pa.Schema, pieces: Iterable[pa.Table], mode: int = 0o644, *, group_rows: int = _GROUP_ROWS
+) -> None:
+    """Write one Parquet file, whole or not at all, from pieces of which one is in memory at a time."""
+    with replacing(path, mode) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for piece in pieces:
+            writer.write_table(piece, row_group_size=group_rows)
 
 
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -516,5 +515,6 @@ def read_metadata(path: Path) -> pq.FileMetaData:
 
 def _last_by_key(rows: pa.Table, key: Sequence[str]) -> pa.Table:
     numbered = rows.append_column("_row", pa.array(np.arange(rows.num_rows)))
-    last = numbered.group_by(list(key)).aggregate([("_row", "max")])["_row_max"]
-    return rows.take(pc.take(last, pc.sort_indices(last)))
+    kept = np.zeros(rows.num_rows, np.bool_)
+    kept[np.asarray(numbered.group_by(list(key)).aggregate([("_row", "max")])["_row_max"])] = True
+    return rows.filter(pa.array(kept))  # take would join all texts of a column into one piece, of at most 2 GB

@@ -21,6 +21,7 @@ from pathcurate.model.diagnosis import DIAGNOSES, IHC_RESULTS
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.report import GIVEN, REPORTS, TEXT_COLUMNS, VALUES
 from pathcurate.parsers import PARSERS
+from pathcurate.reports.appending import append_reports
 from pathcurate.reports.changes import CHANGED_LABEL, changed_labels
 from pathcurate.reports.order import SAME_NUMBER, same_numbers, with_order
 from pathcurate.reports.reading import Reader
@@ -39,6 +40,7 @@ from pathcurate.sources import (
     repeated_in_files,
     rules_digest,
 )
+from pathcurate.sources.appending import Added
 from pathcurate.sources.forgetting import forget_files
 from pathcurate.tables import Catalog
 from pathcurate.text import reportrow
@@ -114,16 +116,20 @@ def forget_reports(workspace: Workspace, files: Collection[FileKey], engine: Eng
 
 def _intake(reader: Reader, plans: "dict[FileKey, _Plan]", forgotten: Forgotten) -> Intake:
     def completed(table: pa.Table, before: pa.Table) -> pa.Table:
-        return with_order(reader.read(_carried_over(table, before)))
+        return with_order(reader.read(_carried_over(_unread_if_new(table, before), before)))
 
     def look(catalog: Catalog) -> list[Finding]:
         found = [*same_numbers(catalog), *repeated_in_files(catalog, REPORTS), *changed_labels(catalog)]
         return [*(_without_names(finding, plans.values()) for finding in found), *reader.findings()]
 
+    def append(catalog: Catalog, added: Added) -> list[Finding] | None:
+        found = append_reports(catalog, reader, added, _carried_over)
+        return None if found is None else [_without_names(finding, plans.values()) for finding in found]
+
     return Intake(
         REPORTS, "R", lambda file: plans[file.key].rows(), completed, look,
         frozenset({SAME_NUMBER, CHANGED_LABEL, "reports.repeated_in_file", *reader.rules}), (DIAGNOSES, IHC_RESULTS),
-        forgotten,
+        forgotten, append,
     )  # fmt: skip
 
 
@@ -246,6 +252,17 @@ def _carried_over(table: pa.Table, before: pa.Table) -> pa.Table:
         values = pc.if_else(pa.array(read), before[name].take(carried), table[name])
         table = table.set_column(at, table.schema.field(at), values)
     return table
+
+
+def _unread_if_new(table: pa.Table, before: pa.Table) -> pa.Table:
+    """Rows without the digest of rules where the identifier is new, because no other table holds anything of it yet.
+
+    A row of before gets another number, and so another identifier, if one of its identity comes that sorts before it.
+    """
+    is_known = pc.is_in(table["report_id"], value_set=before["report_id"].combine_chunks())
+    at = table.schema.get_field_index("rules_digest")
+    read_by = pc.if_else(is_known, table["rules_digest"], pa.scalar(None, pa.string()))
+    return table.set_column(at, table.schema.field(at), read_by)
 
 
 def _flags(values: "pa.ChunkedArray[Any] | pa.Array[Any]") -> "np.ndarray[Any, np.dtype[np.bool_]]":

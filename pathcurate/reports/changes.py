@@ -20,7 +20,11 @@ def changed_labels(catalog: Catalog) -> list[Finding]:
     A release made before them has the earlier value, and its next version the later: this says where. What only one of the
     two says is no change.
     """
-    rows = catalog.read(REPORTS, columns=("report_id", "site", "replaces", *_LABELS))
+    return changed_labels_of(catalog.read(REPORTS, columns=("report_id", "site", "replaces", *_LABELS)))
+
+
+def changed_labels_of(rows: pa.Table) -> list[Finding]:
+    """The same of some reports, among which are those that they replace."""
     later = rows.filter(pc.is_valid(rows["replaces"]))
     if not later.num_rows:
         return []

@@ -58,7 +58,11 @@ def with_order(table: pa.Table) -> pa.Table:
 
 def same_numbers(catalog: Catalog) -> list[Finding]:
     """Cases with several primary reports that stand: supplements are numbered alike by rule, primary reports are not."""
-    table = catalog.read(REPORTS, columns=_COLUMNS)
+    return same_numbers_of(catalog.read(REPORTS, columns=_COLUMNS))
+
+
+def same_numbers_of(table: pa.Table) -> list[Finding]:
+    """The same of some reports, among which are all of any of their cases."""
     found = []
     for rows in _cases(table):
         case = _Case([row for row in rows if row["report_type"] == "primary"])

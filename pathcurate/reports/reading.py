@@ -130,6 +130,7 @@ class Reader:
         self._engine = engine
         before = read_findings(catalog, "reports")
         self._findings = [finding for finding in before if finding.rule in self.rules]
+        self._digests: dict[str, str] = {}
 
     def findings(self) -> list[Finding]:
         """Reports that contradict themselves or could not be read, of all that there are."""
@@ -146,12 +147,7 @@ class Reader:
         read_by = column_values(reports, "rules_digest")
         is_stale = np.array([one != current[site] for one, site in zip(read_by, sites, strict=True)], np.bool_)
         stale, kept = reports.filter(pa.array(is_stale)), reports.filter(pa.array(~is_stale))
-        spec = ReadingSpec(tuple(sorted(self._words.items())))
-        outputs = pa.Table.from_batches(_run(stale.select(list(_INPUT)), spec, self._engine), schema=OUTPUT)
-        # What could not be read, perhaps for want of time, is tried again at the next import that reads anything.
-        is_read = [_UNREADABLE not in (rules or ()) for rules in outputs["faults"].to_pylist()]
-        by = [current[site] if done else None for site, done in zip(column_values(stale, "site"), is_read, strict=True)]
-        read = _completed(stale, outputs, pa.array(by, pa.string()))
+        outputs, read = self._understood(stale, current)
         _renew(self._catalog, DIAGNOSES, stale, outputs["diagnoses"], kept)
         _renew(self._catalog, IHC_RESULTS, stale, outputs["stains"], kept)
         known = set(column_values(kept, "report_id"))
@@ -160,6 +156,35 @@ class Reader:
         # Rows go back to where they were.
         place = np.concatenate([np.flatnonzero(~is_stale), np.flatnonzero(is_stale)])
         return gathered(pa.concat_tables([kept, read]), np.argsort(place))
+
+    def read_more(self, reports: pa.Table) -> pa.Table:
+        """New reports with their derived columns; their rows of ``diagnoses`` and ``ihc_results`` are added.
+
+        Args:
+            reports: reports of which these tables hold nothing.
+        """
+        current = {site: rules_digest(self._words.get(site)) for site in sorted(set(column_values(reports, "site")))}
+        outputs, read = self._understood(reports, current)
+        for table, name in ((DIAGNOSES, "diagnoses"), (IHC_RESULTS, "stains")):
+            rows = _sorted(_of_reports(table, reports, outputs[name]), _KEY)
+            self._catalog.upsert(table, rows, only_adds=True)
+        self._findings = [*self._findings, *_findings(reports, outputs["faults"])]
+        return read
+
+    def has_read(self, site: str, digest: str | None) -> bool:
+        """Whether a report of a site that was read by rules of this digest need not be read again."""
+        if site not in self._digests:
+            self._digests[site] = rules_digest(self._words.get(site))
+        return digest == self._digests[site]
+
+    def _understood(self, stale: pa.Table, current: Mapping[str, str]) -> tuple[pa.Table, pa.Table]:
+        """What reports say, and the reports with it."""
+        spec = ReadingSpec(tuple(sorted(self._words.items())))
+        outputs = pa.Table.from_batches(_run(stale.select(list(_INPUT)), spec, self._engine), schema=OUTPUT)
+        # What could not be read, perhaps for want of time, is tried again at the next import that reads anything.
+        is_read = [_UNREADABLE not in (rules or ()) for rules in outputs["faults"].to_pylist()]
+        by = [current[site] if done else None for site, done in zip(column_values(stale, "site"), is_read, strict=True)]
+        return outputs, _completed(stale, outputs, pa.array(by, pa.string()))
 
 
 def _run(rows: pa.Table, spec: ReadingSpec, engine: Engine | None) -> Iterator[pa.RecordBatch]:
@@ -187,15 +212,19 @@ def _completed(reports: pa.Table, read: pa.Table, digests: "pa.Array[Any]") -> p
 
 def _renew(catalog: Catalog, table: Table, stale: pa.Table, rows: "pa.ChunkedArray[Any]", kept: pa.Table) -> None:
     """Replace the rows of reports that were read now, and leave out those of reports that are no more."""
+    fresh, before = _of_reports(table, stale, rows), catalog.read(table)
+    standing = before.filter(pc.is_in(before["report_id"], value_set=kept["report_id"].combine_chunks()))
+    catalog.replace(table, _sorted(pa.concat_tables([standing, fresh]), _KEY))
+
+
+def _of_reports(table: Table, reports: pa.Table, rows: "pa.ChunkedArray[Any]") -> pa.Table:
+    """Rows of a table that were read in reports."""
     lists = rows.combine_chunks()
     parents = pc.list_parent_indices(lists)
     flat: Any = pc.list_flatten(lists)
     columns = {field.name: flat.field(position) for position, field in enumerate(flat.type)}
-    columns |= {key: stale[key].combine_chunks().take(parents) for key in ("report_id", "site")}
-    fresh = conform(table, pa.table(columns)) if len(flat) else from_rows(table, ())
-    before = catalog.read(table)
-    standing = before.filter(pc.is_in(before["report_id"], value_set=kept["report_id"].combine_chunks()))
-    catalog.replace(table, _sorted(pa.concat_tables([standing, fresh]), _KEY))
+    columns |= {key: reports[key].combine_chunks().take(parents) for key in ("report_id", "site")}
+    return conform(table, pa.table(columns)) if len(flat) else from_rows(table, ())
 
 
 def _sorted(data: pa.Table, names: Sequence[str]) -> pa.Table:

@@ -8,7 +8,6 @@ once, as the first of them (by path) gives it; ``source_rows`` remembers the oth
 import functools
 import hashlib
 import re
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,10 +25,11 @@ from pathcurate.forgotten import FILE, NOBODY, Forgotten
 from pathcurate.model.column import Table
 from pathcurate.model.finding import Finding, Severity
 from pathcurate.model.source import SOURCE_ROWS, SOURCES
+from pathcurate.sources.appending import Added, appended, repeats_found, shared, total_rows
 from pathcurate.sources.erased import without
 from pathcurate.sources.filestate import content_sha256, file_state, readable
-from pathcurate.sources.standing import begins, given
-from pathcurate.tables import Catalog, arrow_schema, column_values, from_rows
+from pathcurate.sources.standing import given
+from pathcurate.tables import Catalog, arrow_schema, from_rows
 from pathcurate.workspace import FilePattern
 
 ROWS_AT_ONCE = 20_000
@@ -123,6 +123,8 @@ class Intake:
         looked_for: rules of these.
         derived: tables that ``complete`` writes, which are not to be believed if the table was not written after them.
         forgotten: persons who were erased, whose rows and files are left out.
+        append: writes what new files add, as ``complete`` would have it, and gives what ``look`` would; None, with nothing
+            written, if it cannot tell without the whole table.
     """
 
     table: Table
@@ -133,6 +135,7 @@ class Intake:
     looked_for: frozenset[str]
     derived: tuple[Table, ...] = ()
     forgotten: Forgotten = NOBODY
+    append: Callable[[Catalog, Added], list[Finding] | None] = lambda _catalog, _added: None
 
     def takes(self, file: SourceFile) -> bool:
         """Whether a file's name does not tell that it is about an erased person."""
@@ -241,7 +244,7 @@ def import_files(
     gone = known.keys() - {file.key for file in configured} if chosen is None else set[FileKey]()
     chosen = configured if chosen is None else chosen
     kept = {key: row for key, row in known.items() if key not in gone}
-    reading = Reading(intake)
+    reading, overall = Reading(intake), None
     refused: list[tuple[str, PathcurateError]] = []
     left = 0
     for number, file in enumerate(chosen, start=1):
@@ -264,30 +267,33 @@ def import_files(
         # One of these may be a file that is gone by its old name: nothing goes before all are read.
         kept, gone = {**kept, **{key: known[key] for key in gone}}, set()
     if reading.records or gone or catalog.snapshot(intake.table) is None:
-        write(catalog, intake, reading, kept.keys(), is_new=not known)
-    found, overall = conclude(catalog, intake, reading, kept, forgotten)
+        overall = _append_or_write(catalog, intake, reading, known.keys(), kept.keys())
+    found, overall = conclude(catalog, intake, reading, kept, forgotten, overall)
     if refused:
         raise _refusal(refused, " The other files were imported.")
     names = {file.key for file in chosen}
     stands = [finding for finding in found if is_about(finding, names)]
     return ImportSummary(
         files=len(reading.records), rows=reading.rows, unchanged=len(chosen) - len(reading.records) - left,
-        removed=len(gone), total=catalog.row_count(intake.table), findings=(*stands, *reading.findings, *overall),
+        removed=len(gone), total=total_rows(catalog, intake.table), findings=(*stands, *reading.findings, *overall),
         forgotten=left,
     )  # fmt: skip
 
 
 def conclude(
-    catalog: Catalog, intake: Intake, reading: "Reading", kept: dict[FileKey, Record], forgotten: dict[FileKey, Record]
-) -> tuple[list[Finding], list[Finding]]:
+    catalog: Catalog, intake: Intake, reading: "Reading", kept: dict[FileKey, Record], forgotten: dict[FileKey, Record],
+    overall: list[Finding] | None = None,
+) -> tuple[list[Finding], list[Finding]]:  # fmt: skip
     """After the table is written: record what stands of the files kept and read, and remember them and the forgotten.
+
+    With ``overall``, these are the findings about the table as a whole, and it is not looked at.
 
     Returns:
         Earlier findings about the files kept, and those about the table as a whole.
     """
     earlier = (finding for finding in read_findings(catalog, intake.table.name) if finding.rule not in intake.looked_for)
     found = [finding for finding in earlier if is_about(finding, kept)]
-    overall = intake.look(catalog)
+    overall = intake.look(catalog) if overall is None else overall
     record_findings(catalog, intake.table.name, [*found, *reading.findings, *overall])
     state = intake.state(catalog)
     records = (*kept.values(), *reading.records, *forgotten.values())
@@ -305,21 +311,7 @@ def _refusal(refused: Sequence[tuple[str, PathcurateError]], others: str = "") -
 def repeated_in_files(catalog: Catalog, table: Table) -> list[Finding]:
     """Rows that several files give, one finding for each pair of files."""
     rows = catalog.read(SOURCE_ROWS, columns=("site", "table", "source_file", "row_id"))
-    order = ("site", "row_id", "source_file")
-    rows = rows.filter(pc.equal(rows["table"], pa.scalar(table.name))).sort_by([(name, "ascending") for name in order])
-    repeated = ~begins(rows["row_id"]) if rows.num_rows else np.zeros(0, bool)
-    owners = np.maximum.accumulate(np.where(repeated, 0, np.arange(rows.num_rows)))[repeated]
-    later = rows.filter(pa.array(repeated))
-    first = column_values(rows.take(pa.array(owners, pa.int64())), "source_file")
-    pairs = Counter(zip(column_values(later, "site"), column_values(later, "source_file"), first, strict=True))
-    return [
-        Finding(
-            f"{table.name}.repeated_in_file", Severity.INFO,
-            f"{Path(other).name} repeats rows of {Path(first).name}, which were imported once: {count}",
-            stage=table.name, site=site or None, table=table.name, subject=f"{other} and {first}", count=count,
-        )
-        for (site, other, first), count in sorted(pairs.items())
-    ]  # fmt: skip
+    return repeats_found(table, shared(rows.filter(pc.equal(rows["table"], pa.scalar(table.name)))))
 
 
 # --- Files -------------------------------------------------------------------------------------------------------
@@ -467,6 +459,17 @@ class Reading:
 
 
 # --- Whose rows a table holds ------------------------------------------------------------------------------------
+
+
+def _append_or_write(
+    catalog: Catalog, intake: Intake, reading: Reading, known: Collection[FileKey], kept: Collection[FileKey]
+) -> list[Finding] | None:
+    """Write what the files kept and read give; findings about the table as a whole, if they were found on the way."""
+    is_night, read = known and kept == known, reading.packed()
+    overall = appended(catalog, intake.table, intake.code, read, known, intake.append) if is_night else None
+    if overall is None:
+        write(catalog, intake, reading, kept, is_new=not known)
+    return overall
 
 
 def write(catalog: Catalog, intake: Intake, reading: Reading, kept: Collection[FileKey], *, is_new: bool) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathcurate.errors import UsageError
 from pathcurate.model.source import SOURCE_ROWS, SOURCES
 from pathcurate.sources import FileKey, Intake, Reading, conclude, remembered, write
+from pathcurate.sources.appending import total_rows
 from pathcurate.tables import Catalog
 
 
@@ -35,11 +36,11 @@ def forget_files(catalog: Catalog, intake: Intake, files: Collection[FileKey]) -
         )
     if not known.keys() >= set(files):
         raise UsageError(f"nothing was imported from this file into {intake.table.name}", "Name a file that was.")
-    before = catalog.row_count(intake.table)
+    before = total_rows(catalog, intake.table)
     kept = {key: row for key, row in known.items() if key not in files}
     now = datetime.now(UTC).replace(tzinfo=None)
     forgotten |= {key: {**known[key], "forgotten_at": now} for key in files}
     reading = Reading(intake)
     write(catalog, intake, reading, kept.keys(), is_new=False)
     conclude(catalog, intake, reading, kept, forgotten)
-    return before - catalog.row_count(intake.table)
+    return before - total_rows(catalog, intake.table)

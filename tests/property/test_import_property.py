@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pathcurate.findings import read_findings
+from pathcurate.model.diagnosis import DIAGNOSES, IHC_RESULTS
 from pathcurate.model.report import REPORTS
 from pathcurate.model.source import SOURCE_ROWS, SOURCES
 from pathcurate.reports import import_reports
@@ -78,7 +79,7 @@ class Desk:
                 ([(name, value) for name, value in row.items() if name not in passing] for row in
                  self.catalog.read(table).to_pylist()), key=repr,
             )
-            for table in (REPORTS, SOURCES, SOURCE_ROWS)
+            for table in (REPORTS, SOURCES, SOURCE_ROWS, DIAGNOSES, IHC_RESULTS)
         ]  # fmt: skip
         return [*rows, read_findings(self.catalog, "reports")]
 
