@@ -28,7 +28,7 @@ from pathcurate.text.folding import half_width
 from pathcurate.text.vocabulary import vocabulary, vocabulary_names
 from tests.bench.deid_scoring import Sample, read_corpus
 
-SETS = tuple(f"zh_{letter}" for letter in "abcdefghijklm")
+SETS = tuple(f"zh_{letter}" for letter in "abcdefghijklmnopqstuvwxy1235678")
 PEOPLE = frozenset({"patient", "staff", "person"})
 PACKAGE = Path(learned.__file__).parents[2]
 STORED = Path(learned.__file__).with_name("names.npz")
@@ -72,7 +72,7 @@ class Drawing:
         self.no_names = [word for line in written() if line.startswith("= ") for word in line[2:].split()]
         self.words = [word for word in phrases_dict if 2 <= len(word) <= 4]
         self.like_names = [word for word in self.words if word[0] in lists.single and len(word) < 4]
-        self.terms = sorted(_terms())
+        self.terms = sorted(terms())
         unused = self._unused_words(lists)
         self.unused = [word for word in unused if word[0] in lists.single], unused
 
@@ -239,7 +239,7 @@ def usual_pairs() -> NDArray[np.uint8]:
     own = [word for name in vocabulary_names() for word in vocabulary(name).words]
     weighed: Iterable[tuple[str, int]] = (
         *((phrase, SOME * 3 if len(phrase) == 2 else RARE * 10) for phrase in phrases_dict),
-        *((word, OFTEN) for word in (*lists.words, *lists.medical, *own, *_terms())),
+        *((word, OFTEN) for word in (*lists.words, *lists.medical, *own, *terms())),
     )
     for word, weight in weighed:
         for pair in pairwise(word):
@@ -337,7 +337,8 @@ def _digits_drawn(text: str, drawing: Drawing) -> str:
     return re.sub("#", lambda _: drawing.random.choice("0123456789"), text)
 
 
-def _terms() -> set[str]:
+def terms() -> set[str]:
+    """Words of the package's lists of terms."""
     paths = sorted((PACKAGE / "text" / "terms").glob("*.yaml"))
     lines = [line.partition("#")[0] for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
     return {word for line in lines for word in _WORDS.findall(line)}

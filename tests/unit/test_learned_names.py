@@ -96,9 +96,9 @@ def test_what_is_doubtful_is_withheld_and_what_is_removed_or_kept_is_not() -> No
 
 DOUBTFUL = [
     f"{before}{name}{behind}"
-    for before in ("给", "见", "")
-    for name in ("水生", "柏松", "晏紫")
-    for behind in ("看", "来", "")
+    for before in ("给", "见", "交", "")
+    for name in ("水生", "柏松", "晏紫", "成蹊", "海棠", "石竹")
+    for behind in ("看", "来", "说过", "")
 ]
 
 

@@ -102,3 +102,22 @@ def test_a_name_written_by_its_sound_goes_on_to_the_verb() -> None:
     text = f"{NUMBER}腹痛2小时急诊,敖日格乐主刀,左输卵管妊娠破裂"
     removals = TextScrubber(SiteRules("NB01")).removals([text], KnownValues(), language="zh", year=2024)[0]
     assert "敖日格乐" in {text[one.start : one.end] for one in removals}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("参加讨论：孟庆波主任、葛红、宝音德力格尔\n以上意见仅供参考。", "宝音德力格尔"),
+        ("会诊专家：孟庆波主任、乌云其木格，意见如下", "乌云其木格"),
+        ("TCT  佟ⅹⅹ  编号JMS-06", "佟ⅹⅹ"), ("患者 佟╳╳，女", "佟╳╳"),
+    ],
+)  # fmt: skip
+def test_who_is_listed_by_sound_or_hidden_by_odd_signs_is_found(text: str, name: str) -> None:
+    [found] = TextScrubber(SiteRules("NB01")).removals([text], KnownValues(), language="zh", year=2024)
+    assert name in {text[one.start : one.end] for one in found}
+
+
+@pytest.mark.parametrize("text", ["由孟庆波主任、病理科会诊", "孟庆波主任、慢性胃炎伴肠化，建议复查", "因子Ⅹ缺乏，型Ⅱ"])
+def test_what_is_listed_behind_somebody_and_is_a_word_stays(text: str) -> None:
+    [found] = TextScrubber(SiteRules("NB01")).removals([text], KnownValues(), language="zh", year=2024)
+    assert {text[one.start : one.end] for one in found} <= {"孟庆波"}

@@ -1,8 +1,9 @@
 """Text scrubber: where a report's texts hold what identifies somebody.
 
-Five passes: the values that the report's own columns hold, what stands behind a label, what looks like an identifier
-wherever it stands, the names found by a label wherever else they stand in the report, and the site's own words. What the
-passes find may overlap; it is made one, named after what is most specific.
+Six passes: the values that the report's own columns hold, what stands behind a label, what looks like an identifier
+wherever it stands, the names found by a label wherever else they stand in the report, the site's own words, and the short
+words that are left on lines on which people sign. What the passes find may overlap; it is made one, named after what is
+most specific.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.casenumbers import CaseNumbers
-from pathcurate.scrubbers.text.hancontexts import placed_patterns
+from pathcurate.scrubbers.text.hancontexts import find_listed_by_sound, placed_patterns
 from pathcurate.scrubbers.text.hanshort import short_patterns
 from pathcurate.scrubbers.text.known import KnownSearch
 from pathcurate.scrubbers.text.learned import LEARNED, doubtful_names, find_learned_names, is_sure_alone, seek_names
@@ -23,6 +24,7 @@ from pathcurate.scrubbers.text.names import StaffList, find_names, find_staff, r
 from pathcurate.scrubbers.text.shaped import find_shaped
 from pathcurate.scrubbers.text.signatures import surname_patterns
 from pathcurate.scrubbers.text.signeddays import find_signed_days
+from pathcurate.scrubbers.text.signertokens import LEARNED_SIGNER, doubtful_signers, find_learned_signers
 from pathcurate.scrubbers.text.spelling import simplified
 from pathcurate.scrubbers.text.values import KnownValues, ReportTexts, SiteRules
 from pathcurate.text import accession, beginnings, dateforms, folding, identities
@@ -107,6 +109,8 @@ class TextScrubber:
             # Where a name ends is known better by whoever was told, or has a word for what stands behind it; where it
             # begins is known better by what has seen more surnames than there are (库尔班医师).
             one.names.extend(find_learned_names(one.normal, one.known, one.names))
+            if any(name.rule != LEARNED for name in one.names):
+                one.names.extend([*find_listed_by_sound(one.normal, one.names)])
         for texts in sought:
             _add_repeated(texts)
         for one in every:
@@ -118,6 +122,9 @@ class TextScrubber:
             one.found.extend(find_signed_days(one.normal, [*one.known, *one.names], one.report.year))
         for one in every:
             one.found.extend(find_shaped(one.normal))
+        for one in every:
+            # Last: a short word is told by what the rules have found around it.
+            one.found.extend(find_learned_signers(one.normal, one.found))
         for texts in sought:
             _drop_lonely(texts)
         merged_ones = iter([self._merged(one.text, one.normal, one.found) for one in every])
@@ -135,6 +142,7 @@ class TextScrubber:
         normal = _plain(text)
         # What was sure but stood alone was not removed.
         doubtful = [Removal(*place, Kind.PERSON, LEARNED) for place in doubtful_names(normal)]
+        doubtful += [Removal(*place, Kind.STAFF, LEARNED_SIGNER) for place in doubtful_signers(normal, removals)]
         return bool(_apart(freed(normal, [*find_learned_names(normal), *doubtful], self._keep), removals))
 
     def _of_site(self, normal: str) -> Iterator[Removal]:

@@ -101,7 +101,7 @@ _ADDRESS_LEAD = re.compile(
 # Tissue comes from somewhere too, and a tumour arises there: 来自胃窦小弯区 is no address.
 _SURE_PLACE = re.compile(rf"{_PROVINCES}|(?:[^本我]市|县|镇|乡|村|屯|庄|街道|路|街|小区|花园|公寓|社区|苑|[0-9]号)$")
 _DWELLING = re.compile(
-    rf"{_SURE_PLACE.pattern}|小区|花园|公寓|新村|家园|家属院|宿舍|胡同|街道|[路街弄巷]甲?[0-9]|[0-9]号(?!床|病)|"
+    rf"{_SURE_PLACE.pattern}|小区|花园|公寓|新村|家园|家属院|宿舍|胡同|街道|[区县][一-鿿]{{1,6}}[路街苑]|[路街弄巷]甲?[0-9]|[0-9]号(?!床|病)|"
     rf"[0-9][栋幢]|[县镇乡村][一-鿿]"
 )
 _WIDE = re.compile(rf"(?:{_PROVINCES})[省市]?")
@@ -120,7 +120,8 @@ _HOME = Searched(
 )
 _FOUR = re.compile(r"(?:乌鲁木齐|呼和浩特|鄂尔多斯|呼伦贝尔|巴彦淖尔|乌兰察布|克拉玛依|齐齐哈尔)\Z")
 _OF_ORIGIN = frozenset({"籍贯", "祖籍", "原籍", "老家", "老家在"})
-_OF_TISSUE = frozenset({"来自", "生于", "住", "居"})
+_OF_ORIGINATING = frozenset({"来自", "生于"})
+_OF_TISSUE = _OF_ORIGINATING | {"住", "居"}
 _NO_STREET = re.compile(
     r"(?:入|通|径|尿|胆|气|经|电|思|旁|短|回|水|消化|呼吸|网|线|传导|信号|代谢|淋巴|输出|流出|造)路|血管弄|城镇|"
     r"镇[痛静咳吐]|灶区|病区|靶区|[变灶区]苑"
@@ -145,11 +146,11 @@ def find_addresses(normal: str) -> Iterator[Removal]:
 
 
 def _where_somebody_lives(normal: str) -> Iterator[Removal]:
-    if holds(normal, ("住", "来自", "籍", "户口", "居于", "老家", "生于")):
+    if holds(normal, ("住", "来自", "籍", "户口", "居", "老家", "生于")):
         for match in _LIVES.finditer(normal):
             place = _PLACE_INSIDE
             if match["label"] in _OF_TISSUE:
-                place = _DWELLING if match["label"] == "住" else _SURE_PLACE
+                place = _SURE_PLACE if match["label"] in _OF_ORIGINATING else _DWELLING
             is_place = match["label"] in _OF_ORIGIN or place.search(match["v"])
             if is_place and not _WIDE.fullmatch(match["v"]) and not _NO_ADDRESS.match(match["v"]):
                 yield Removal(*match.span("v"), Kind.ADDRESS, "label.lives")

@@ -74,6 +74,12 @@ _DONE = frozenset(
      "三人", "二人", "两人", "先后", "当面", "随后", "立刻", "开会", "本人", "本周", "本月", "利用", "良好", "安排", "才能",
      "当日", "今天", "今日", "昨天", "明天", "清楚"}
 )  # fmt: skip
+_SELDOM = Searched(
+    rf"(?P<name>[凤元强支麴松巴弓山秋暴怀咸籍苍堵宰燕习鱼居满弘国沃利越隆勾融须丰红益么区母员钦冼操揭占门帅青才撒库拜亓](?<![{HAN}].))"
+    r"(?=(?:副?主任|教授|医[师生]|大夫|老师|护士长|技师|主治|院长|科长|女士)(?![一-鿿]?科))"
+)
+"""Surnames that no list has because they are words, between a sign and a title."""
+_LISTED_BY_SOUND = re.compile(rf"[{HAN}]{{4,8}}(?=[ ]*(?:[、,。;\n)]|$))")
 _LEAST_OF_A_NAME, _LONGEST_OF_FOUR, _INDENT, _REACH = 2, 4, 4, 40
 
 
@@ -116,7 +122,7 @@ def placed_patterns() -> _Places:
         # 阮氏秋, 车王氏: names of the clan that somebody was born into.
         Searched(
             rf"(?:(?<![{HAN}])|(?<=[名者人妈奶母亲婆叫]))"
-            rf"(?:[{rare}]氏[{given}]{{1,2}}(?=[ ,;。()\n]|$)|[{single}][{rare}]氏(?=[ ,;。()\n签取领送]|$))"
+            rf"(?:[{rare}]氏[{given}]{{1,2}}(?=[ ,;。()\n]|$)|[{single}][{rare}]氏(?=[ ,;。()\n签取领送\"”」』]|$))"
         ),
         re.compile(rf"(?:[。:\n]|-)[ \t-]*(?P<name>小[{given}{single}]|[{rare}](?=注))注?[。]?\s*$"),
     )
@@ -171,6 +177,16 @@ def find_listed(normal: str, names: Iterable[Removal]) -> Iterator[Removal]:
             yield _removal(normal, start, end, name.kind, "listed.person")
 
 
+def find_listed_by_sound(normal: str, names: Iterable[Removal]) -> Iterator[Removal]:
+    """Names of other peoples, in which no word begins, that are listed behind a known one: 葛红、宝音德力格尔."""
+    for name in names:
+        start = name.end + 1
+        found = _LISTED_BY_SOUND.match(normal, start) if normal[name.end : start] == "、" else None
+        is_name = found is not None and chinese_name(normal, start) is None
+        if found and is_name and not any(begins_word(normal, at) for at in range(start, found.end())):
+            yield _removal(normal, start, found.end(), name.kind, "listed.person")
+
+
 def _in_chats(normal: str) -> Iterator[Removal]:
     """Who writes in a chat (病理科-花木:), and who logged in (shangyu(商羽))."""
     for found in _AUTHOR.finditer(normal):
@@ -196,6 +212,8 @@ def _titled(normal: str) -> Iterator[Removal]:
         is_cut = normal[max(0, found.start() - 1) : found.start() + 1] in name_words().title_ends
         if is_bounded(normal, found.end()) and not (is_verb or is_cut):
             yield _removal(normal, *found.span(), Kind.STAFF, "title.staff")
+    for found in _SELDOM.finditer(normal):
+        yield _removal(normal, *found.span("name"), Kind.STAFF, "title.staff")
     for found in _LATIN_TITLED.finditer(normal):
         if name_at(normal, found.start(), fewest=2) == found.end():
             yield _removal(normal, *found.span(), Kind.STAFF, "title.staff")

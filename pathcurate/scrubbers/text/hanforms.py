@@ -107,6 +107,10 @@ def anchors() -> Anchors:
     # 凌医生签字: the title is hidden in a longer label.
     signed = tuple(title + act for title in lists["titles"]["staff"] for act in ("签字", "签名", "签章", "签"))
     words |= {label: replace(words.get(label, Anchor(Kind.STAFF, True, True)), is_title=True) for label in signed}
+    # 通知护士 would hide the longer title: 通知护士长毕静.
+    words |= {
+        label + "长": anchor for label, anchor in words.items() if label.endswith("护士") and label + "长" not in words
+    }
     automaton = AhoCorasick(tuple(words), matchkind=MatchKind.LeftmostLongest)
     labels = (word for word, anchor in words.items() if anchor.is_label and len(word) > 1)
     following = sorted({*lists["behind"], *lists["acts"], *labels}, key=len, reverse=True)

@@ -9,7 +9,7 @@ from pathcurate.scrubbers.text.addresses import PROVINCE, run_before
 from pathcurate.text.beginnings import Searched
 
 _CLINIC_ENDS = (
-    r"(?:医院|醫院|醫學中心|診所|衛生所|衛生院|医学中心|医疗中心|卫生院|卫生室|卫生所|卫生服务(?:中心|站)|诊所|门诊部|保"
+    r"(?:医院|醫院|醫學中心|診所|衛生所|衛生院|医学中心|医疗中心|卫生院|卫生室|卫生所|卫生服务(?:中心|站)|诊所(?!见)|门诊部|保"
     r"健院|保健所|保健站|妇幼保健(?:中心|"
     r"计划生育服务中心)|妇保院?(?!健)|妇儿中心|"
     r"疾控中心|疾病预防控制中心|医学检验(?:所|实验室|中心|\([一-鿿]{2,3}\))|检验所|检验中心|诊断中心|病理(?:诊断|会诊"
@@ -68,7 +68,7 @@ _VILLAGE_CLINIC = Searched(r"[,。;(\n](?P<v>[镇乡](?:卫生院|医院))(?=曾
 _LEAD = re.compile(
     r".*(?:客户|带来|拿着|送检方|收悉|委托医院|送检单位|委托单位|送检医院|送检|单位|医院[至到转及和、]|就诊于|住院于"
     r"|手术于|收治于|转入|转至|转到|转往|转诊至?|"
-    r"来自|送至|送往|外送至?|前往|借自|同意|"
+    r"来自|送来|委托|要求对?|送至|送往|外送至?|前往|借自|同意|"
     r"(?<!国家)癌症中心质控|按(?=国家)|转出|站点|我院|本院|外院|当地|他院|患者|病人|家属|结合|参考|参阅|根据|依据|会诊|病理科?|切片|蜡块|白片|报告|诊断|外地|当时|"
     r"手术|活检|治疗|检查|就诊|复查|住院|穿刺|门诊|"
     r"化疗|放疗|随访|建议|推荐|提供|标本|来源|出具|签发|名称|邀请|专家|教授|主任|医师|医生|大夫|"
@@ -80,7 +80,7 @@ _LEAD = re.compile(
     r"(?<![李新])时(?!代)|先(?!锋|进)|均(?!安|州)|示(?!范)|[接收往从](?!化)|(?<!太)行(?!唐)|"
     r"[赴由至到与及或被为系是的请曾后次见持携借送转去查做因拟已再并且其此该另仍入寄她您]|他(?!里)|兹有|兹|地点|既往|"
     r"转?交(?!城|口|大|通)|轉|"
-    r"住(?!院))"
+    r"住(?!院)|代(?!县|家))"
 )
 _GENERIC = re.compile(
     r"(?:(?:当地|附近|我市|本市|我县)?(?:人民|中心)(?=医院)|[省市县区](?=医院)|我|本|外|他|该|贵|原|各|某|多|两|几|一|此|"
@@ -90,8 +90,8 @@ _GENERIC = re.compile(
     r"省级|市级|县级|区级|乡镇|社区|私立|民营|公立|肿瘤|癌症|儿童|妇产科?|中医|口腔|眼科|传染病|精神病?|教学|附属|定点|"
     r"医保|往|接|家|委托|送检|会诊|外院|就近到?|到|在|"
     r"镇|乡|村|大|国内|国外|院外|医疗|综合性|联系|接诊|首诊|手术|住院|转诊|所在|区域|独立|第三方|病理|临床|远程|疑难|国家|"
-    r"数字|云|网络|集团|"
-    r"乳腺|肿瘤中心|胸科|骨科|骨|头颈|胸部|消化|神经|妇科|血液|肺|肝|心血管|病|癌|瘤|研究|检验|疾病|学|所属|异地|本地|新|老|旧|全|不同|数|若干)*"
+    r"数字|云|网络|集团|发起|接收|定点|协作|申请|转入|转出|"
+    r"乳腺|肿瘤中心|结核病?|胸科|骨科|骨|头颈|胸部|消化|神经|妇科|血液|肺|肝|心血管|病|癌|瘤|研究|检验|疾病|学|所属|异地|本地|新|老|旧|全|不同|数|若干)*"
     rf"{_CLINIC_ENDS}?"
 )
 _LABEL_HOSPITAL = Searched(
@@ -99,6 +99,10 @@ _LABEL_HOSPITAL = Searched(
     r"院所)(?:名称)?[ ]{0,3}[:|][ ]{0,4}"
     r"(?P<v>[^\s,，。；;:：|()\[\]\n\ue000]{2,40})"
 )
+_DEPARTMENT = re.compile(
+    "(?<=[院心所])(?:病理|检验|肿瘤|普外|胃肠|妇|产|骨|消化内?|呼吸内?|血液|神经[内外]|泌尿外?)科.{0,6}$"
+)
+"""What stands behind a hospital's name and identifies none."""
 _LABEL_SPACED = Searched(r"送 检 (?:医 院|单 位) ?: {0,4}(?P<v>[一-鿿](?: [一-鿿]){2,20})(?=\n| {2}|$)")
 _GENES = Searched(
     r"送[至往到]?(?P<v>(?![一-鿿]{0,3}[检测癌瘤肿腺敏融突变易驱相药全单多靶某该家本外])"
@@ -145,9 +149,9 @@ def find_hospitals(normal: str) -> Iterator[Removal]:
             yield Removal(*match.span("v"), Kind.HOSPITAL, rule)
     if "单位" in normal or "医院" in normal or "机构" in normal or "院所" in normal:
         for match in _LABEL_HOSPITAL.finditer(normal):
-            value = match["v"]
-            if not _GENERIC.fullmatch(value) and not NO_UNIT.match(value):
-                yield Removal(*match.span("v"), Kind.HOSPITAL, "label.hospital")
+            value = _DEPARTMENT.sub("", match["v"])
+            if value and not _GENERIC.fullmatch(value) and not NO_UNIT.match(value):
+                yield Removal(match.start("v"), match.start("v") + len(value), Kind.HOSPITAL, "label.hospital")
 
 
 def _named(normal: str, ends: Searched, rule: str, longest: int) -> Iterator[Removal]:

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.hancontexts import find_listed
@@ -25,6 +26,7 @@ _COMMAS = re.compile(r"\s*[,;，；|\n]\s*")
 _BRACKETS = re.compile(r"[(（\[【].*?[)）\]】]|[()（）\[\]【】]")
 _MOST_PARTS = 16
 _LINE_GAPS = HAN_GAPS | frozenset("()-,")
+_LOGIN_DIGITS = re.compile("[0-9]{1,4}(?![0-9A-Za-z])")
 
 
 class KnownSearch:
@@ -62,7 +64,7 @@ class KnownSearch:
             normal: the text in half width, its case kept, see :func:`pathcurate.text.folding.half_width`.
         """
         text = spelling(normal)
-        found = [removal for name in self._names for removal in find_name(text, name)]
+        found = [_with_digits(normal, removal) for name in self._names for removal in find_name(text, name)]
         found += list(find_listed(normal, found))
         found += [removal for number in self._numbers for removal in find_number(text, number)]
         if self._numbers:
@@ -73,6 +75,12 @@ class KnownSearch:
         for address in self._addresses:
             found += [Removal(*span, Kind.ADDRESS, "known.address") for span in _find_address(text, address)]
         return outermost(found)
+
+
+def _with_digits(normal: str, name: Removal) -> Removal:
+    """A name in letters with the digits that its bearer logs in with: wangsy02."""
+    digits = _LOGIN_DIGITS.match(normal, name.end) if normal[name.end - 1].isascii() else None
+    return replace(name, end=digits.end()) if digits else name
 
 
 def _units(values: tuple[str, ...]) -> Iterator[tuple[str, Kind]]:

@@ -34,7 +34,7 @@ from pathcurate.scrubbers.text.spelling import KEPT, simplified
 
 LEARNED = "shape.name"
 """The rule that names which were learned are named after."""
-REMOVED, SUSPECTED = 5.0, 2.0
+REMOVED, SUSPECTED = 4.0, 2.0
 """Least score of what is taken out, and of what a person should look at."""
 _SURE = 8.0
 """Least score at which a name may begin before what a rule has found."""

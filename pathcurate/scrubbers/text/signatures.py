@@ -74,6 +74,8 @@ NO_SIGNERS = frozenset(
 _PLAIN = frozenset("余古商宁安常惠文易景曾温游章谈路伊伍")
 """Surnames that are words, but in no place of their own."""
 _TRAINEES = frozenset({"实习", "规培", "进修"})
+_WITH_ANOTHER = re.compile(rf"/(?![左右上下内外前后][{HAN}]?)[{HAN}](?=[ ]{{1,4}}|[,;。\n]|$)")
+"""Who else did it, where no sign stands behind the label: 检测周/蓝."""
 _REACH, _LAST_LINE = 12, 40
 
 
@@ -116,7 +118,9 @@ def surname_patterns() -> _Surnames:
         ),
         called=Searched(
             rf"姓(?P<family>[{single}])(?=[ ]?[,。;)\n的])"
-            rf"|(?P<name>[{single}])姓(?:患者|病人|患儿|产妇|家属|医[生师]|护士|师傅|男子|女子|老[人师])"
+            rf"|(?P<name>[{single}])姓(?<![同改复外异][{HAN}]姓)"
+            rf"(?:患者|病人|患儿|产妇|家属|亲[属戚]|医[生师]|护士|护工|师傅|男[子士性]|女[子士性]|老[人师太]|主任|技[师术]"
+            rf"|丈夫|妻子|[女媳]?[婿妇]|[儿女]子?|[母父]亲?|同[事学志]|朋友|司机|工人|农民|学[生员]|实习|进修|规培)"
         ),
         ending=re.compile(
             rf"(?:。[ ]{{0,8}}(?P<name>[{rare}])(?:[/、](?P<next>[{single}]))?"
@@ -233,6 +237,8 @@ def _is_labelled(normal: str, found: "re.Match[str]") -> bool:
         return False
     if label[1] == PERSONAL or normal[label[0] : found.start() + 1] in _TRAINEES:
         return True
+    if not found["gap"] and _WITH_ANOTHER.match(normal, found.end()) and found["name"] in name_words().single:
+        return not begins_word(normal, found.start() + 1)
     is_led = normal[found.end() : found.end() + 1] in {"/", "("} or is_followed(normal, found.end())
     is_signed = ":" in found["gap"] or (is_led and found["gap"] != "")
     is_plain = is_led or found["name"] not in name_words().common - _PLAIN

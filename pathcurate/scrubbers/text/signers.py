@@ -48,14 +48,14 @@ _ENGLISH = {
 BRIEF = "取记诊审签录核切染校初复终"
 """What was done in one character, at the beginning of a line or between signs, with a colon."""
 _BEFORE_BRIEF = frozenset("\n ,;。、/(")
-_STRENGTHS = {
+ROLES = {
     **dict.fromkeys(_MEDICAL, 0), **dict.fromkeys(_ACTS, 1), **dict.fromkeys(_PERSONS, 2),
     **{word + end: 2 for word in (*_ACTS, *_MEDICAL) for end in ("者", "人", "人员", "员")},
 }  # fmt: skip
 """What each label says: 2 where only a person stands, 1 where hardly anything else does, 0 where medicine does as often."""
-_LONGEST_LABEL = max(map(len, _STRENGTHS))
-LABEL_ENDS = "".join(sorted({label[-1] for label in _STRENGTHS} | set(BRIEF)))
-ANY_LABEL = "|".join((*sorted(_STRENGTHS, key=len, reverse=True), rf"[{BRIEF}](?=[ ]?:)"))
+_LONGEST_LABEL = max(map(len, ROLES))
+LABEL_ENDS = "".join(sorted({label[-1] for label in ROLES} | set(BRIEF)))
+ANY_LABEL = "|".join((*sorted(ROLES, key=len, reverse=True), rf"[{BRIEF}](?=[ ]?:)"))
 _NEXT_LABEL = re.compile(rf"[ ;,|/][ ]{{0,6}}[;,|/(]?[ ]{{0,2}}(?:[一二三]级)?(?:{ANY_LABEL})")
 # What a label ends with is looked for first, and then whether it is one: there are hundreds of them.
 _PLACE = Searched(
@@ -118,6 +118,8 @@ _CODES = ("工号", "编号", "代码", "编码", "工牌")
 _COUNTED = (
     "计数", "补取", "接收", "登记", "打印", "扫描", "收件", "收样", "采样", "采集", "上传", "登录", "签收", "发放",
 )  # fmt: skip
+_CLONES = frozenset({"EPR", "EP", "SP", "QR", "MRQ", "MX", "ZR", "ZM", "BS", "RM", "OTI"})
+"""What makers call their antibodies by: EPR17341, SP263."""
 _STAFF_LETTERS = frozenset("GJST")
 """What codes of technicians begin with: 工, 技, staff, technician."""
 _TISSUE = ("取材", "切片", "制片", "描述", "记录", "染色", "病理科")
@@ -191,7 +193,7 @@ def label_before(normal: str, end: int, *, has_colon: bool) -> tuple[int, int] |
     if normal[end - 1].isascii():
         return _english_before(normal, end)
     for start in range(max(0, end - _LONGEST_LABEL), end - 1):
-        strength = _STRENGTHS.get(normal[start:end])
+        strength = ROLES.get(normal[start:end])
         if strength is not None:
             return start, strength
     is_brief = has_colon and normal[end - 1] in BRIEF and (end == 1 or normal[end - 2] in _BEFORE_BRIEF)
@@ -307,7 +309,9 @@ def _signs(found: "re.Match[str]", label: _Label, *, is_confirmed: bool, is_last
         test = _is_code if found["code"] else _is_upper
         return test(written, label, is_confirmed=is_confirmed, is_last=is_last)
     if found["single"] or found["numbered"]:
-        is_anybodys = _is_numbered(written, label) if found["numbered"] else is_told and not label.is_counted
+        # 筛查:CT03 before the next who signs is no test.
+        is_login = label.has_colon and is_confirmed and written[-2:-1] == "0"
+        is_anybodys = (is_login or _is_numbered(written, label)) if found["numbered"] else is_told and not label.is_counted
         return label.strength > 0 and is_ended and is_anybodys
     if found["lower"]:
         return _is_lower(written, label, is_told=is_told, is_last=is_last, is_ended=is_ended)
@@ -316,7 +320,9 @@ def _signs(found: "re.Match[str]", label: _Label, *, is_confirmed: bool, is_last
         is_long = label.has_colon and is_last and len(written) - len(letters) >= _YEAR
         # A hyphen joins the words of a term too, as in b-catenin.
         is_term = not medical_words().isdisjoint([letters, *others])
-        is_stain = label.strength == 0 and (not (is_confirmed or is_long) or is_term)
+        # 镜检:jyk07 ends its line: no stain's number begins with a nought.
+        is_counting = label.has_colon and is_last and letters.islower() and written[len(letters)] == "0"
+        is_stain = label.strength == 0 and (not (is_confirmed or is_long or is_counting) or is_term)
         is_close = label.is_close and label.strength > 0 and is_last
         return (is_told or is_close) and not is_stain and letters not in FEW
     if found["dotted"]:
@@ -367,7 +373,7 @@ def _is_numbered(written: str, label: _Label) -> bool:
 def _is_code(written: str, label: _Label, *, is_confirmed: bool, is_last: bool) -> bool:
     """Whether digits are somebody's number: no count and no year."""
     digits = written.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ-")
-    is_year = len(digits) == _YEAR and digits == written and digits[:2] in {"19", "20"}
+    is_year = len(digits) == _YEAR and digits == written and "1900" <= digits < "2040"
     if label.is_code:
         return True
     if label.strength == PERSONAL and (label.has_colon or is_confirmed or (is_last and len(digits) >= _YEAR)):
@@ -375,7 +381,7 @@ def _is_code(written: str, label: _Label, *, is_confirmed: bool, is_last: bool) 
     if label.has_colon and is_confirmed and digits[0] == "0" and written[0] in _STAFF_LETTERS:
         # 制片:T07 before the next who signs; A07 is a block's.
         return True
-    if is_year or len(digits) < _LEAST_CODE:
+    if is_year or len(digits) < _LEAST_CODE or written.rstrip("0123456789-") in _CLONES:
         return False
     is_numbered, is_long = digits[0] == "0" or digits != written, len(digits) > _LEAST_CODE
     if label.strength == 0:

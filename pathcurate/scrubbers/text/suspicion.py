@@ -8,15 +8,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from pathcurate.model.removal import Removal
 from pathcurate.scrubbers.text.learned import doubtful_names, find_learned_names
 from pathcurate.scrubbers.text.namewords import HAN, begins_word, is_inside_word, name_words
+from pathcurate.scrubbers.text.signertokens import doubtful_signers
+from pathcurate.scrubbers.text.spelling import simplified
 from pathcurate.text.folding import half_width
 
-REASONS = ("han_name", "latin_name", "digits", "misread", "code", "place", "contact")
+REASONS = ("han_name", "latin_name", "signer", "digits", "misread", "code", "place", "contact")
 """Why something is suspicious: a Chinese name beside a word for people or alone; two capitalised Latin words in a Chinese
-text, or what stands behind a word for people in an English one; six digits and more; a number with letters that look like
-digits; letters and digits as numbers of cases have them; a place or an institution; what stands behind a word for
-telephones, messengers and accounts."""
+text, or what stands behind a word for people in an English one; a short word where people sign; six digits and more; a
+number with letters that look like digits; letters and digits as numbers of cases have them; a place or an institution; what
+stands behind a word for telephones, messengers and accounts."""
 
 _WALL = "\ue000"
 _PEOPLE = re.compile(
@@ -103,6 +106,17 @@ def find_suspicions(text: str) -> list[Suspicion]:
             taken[one.start : one.end] = b"\1" * (one.end - one.start)
             kept.append(one)
     return sorted(kept, key=lambda one: one.start)
+
+
+def find_signer_suspicions(text: str, removals: Sequence[Removal]) -> list[Suspicion]:
+    """Short words that mean nothing and stand where people sign; they are told by what was removed around them.
+
+    Args:
+        text: the text before anything was removed.
+        removals: what was taken out of it.
+    """
+    normal = simplified(half_width(text))
+    return [Suspicion(*place, "signer") for place in doubtful_signers(normal, removals)]
 
 
 def _han_names(normal: str) -> Iterator[Suspicion]:
