@@ -16,7 +16,8 @@ setup: $(STAMP)  ## Make .venv and install pathcurate with its development tools
 $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "pathcurate needs Python 3.11 or later; set PYTHON=python3.12 or the like" >&2; rm -rf $(VENV); exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@echo "Installing pathcurate and its development tools into $(VENV); the first time this takes some minutes." >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
 demo: setup  ## Run the whole pipeline on a made-up hospital

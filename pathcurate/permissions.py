@@ -76,7 +76,10 @@ def import_permissions(workspace: Workspace) -> ImportSummary:
     left_out = 0
     for source in workspace.permissions:
         if not source.path.is_file():
-            raise InputOutputError(f"permission list {source.path.name}: no such file", "Correct `path` in pathcurate.yaml.")
+            raise InputOutputError(
+                f"permission list {source.path.name}: no such file",
+                "Correct `path` in pathcurate.yaml; for a trial without lists, take `permissions` out of it.",
+            )
     digests = list_digests(workspace)
     forgotten = read_forgotten(workspace.vault)
     for source in workspace.permissions:

@@ -27,7 +27,7 @@ ANSWERS_FILE: Final = "decisions.csv"
 """The table beside it, for answers without the page's script."""
 _SHEETS: Final = ("link-", "text-", "label-", "preview-")
 """How the names of sheets begin."""
-_LISTS: Final = ("find-", "pull-")
+_LISTS: Final = ("find-", "pull-", "reidentify-")
 """How the names of files begin that other commands write there."""
 
 
@@ -151,8 +151,8 @@ def new_sheet(workspace: Workspace, name: str) -> Iterator[Path]:
 def remove_expired(workspace: Workspace, now: datetime) -> int:
     """Remove what was written for a person to check and whose time is over, and what killed exports left; how many.
 
-    Only for whoever holds the lock on the workspace. What does not say when it ends, as the files of `find` and
-    `materials pull`, ends :data:`EXPIRES_DAYS` days after it was made.
+    Only for whoever holds the lock on the workspace. What does not say when it ends, as the files of `find`, `materials
+    pull` and `deid reidentify`, ends :data:`EXPIRES_DAYS` days after it was made.
 
     Args:
         workspace: the workspace.

@@ -104,7 +104,7 @@ def plan_command(session: Session) -> None:
     Example:
       pathcurate deid plan
     """
-    from pathcurate.deid import plan
+    from pathcurate.deid import plan, planned_tables
     from pathcurate.deid.texts import text_state
     from pathcurate.errors import PlanIncompleteError
     from pathcurate.profiles import load_profile
@@ -119,10 +119,16 @@ def plan_command(session: Session) -> None:
         for item in planned
     ]
     actions = Counter(item.action or "no rule" for item in planned)
-    texts = text_state(workspace)
+    tables, texts = planned_tables(workspace), text_state(workspace)
+    whole = [
+        *(f"{name} is made: {made_of}" for name, made_of in tables.derived.items()),
+        f"read for whose a row is, and not shown: {', '.join(tables.used)}",
+        f"not read: {', '.join(tables.not_read) or 'nothing'}",
+    ]
+    columns = [asdict(item) for item in planned]
     session.show(
-        {"profile": profile, "columns": [asdict(item) for item in planned], "texts": asdict(texts)},
-        [f"profile {profile}", *lines, "", *count_lines(dict(actions)), *_state_lines(texts)],
+        {"profile": profile, "columns": columns, "tables": asdict(tables), "texts": asdict(texts)},
+        [f"profile {profile}", *lines, "", *count_lines(dict(actions)), *whole, *_state_lines(texts)],
     )
     if any(item.action is None for item in planned):
         raise PlanIncompleteError(

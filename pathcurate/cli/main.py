@@ -69,6 +69,16 @@ class _Commands(click.Group):
         module, _, name = _COMMANDS.get(cmd_name, "").partition(":")
         return getattr(import_module(module), name or "command") if module else None
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is meant, or what it may have been."""
+        if args[0] not in _COMMANDS and not ctx.resilient_parsing:
+            from difflib import get_close_matches
+
+            # Click knows the names of commands that are loaded, and none is.
+            for close in get_close_matches(args[0], _COMMANDS, n=1):
+                ctx.fail(f"No such command '{args[0]}'. Did you mean '{close}'?")
+        return super().resolve_command(ctx, args)
+
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="pathcurate")

@@ -22,6 +22,7 @@ from pathcurate.cli.session import Session, common_options, count_lines, counted
 if TYPE_CHECKING:
     from pathcurate.engines import Engine
     from pathcurate.model.column import Table
+    from pathcurate.model.evaluation import Evaluation
     from pathcurate.model.product import Entry
     from pathcurate.recipefile import RecipeSource
     from pathcurate.releases import Release
@@ -99,6 +100,14 @@ def command(
         f"  digest    {release.digest}",
     ]
     session.show(document, lines)
+
+
+def coarser(evaluation: "Evaluation") -> str:
+    """What was made coarser, and how much was left out, so that nobody stands alone: nobody has to look for it."""
+    told = list(evaluation.steps)
+    if evaluation.suppressed_rows:
+        told.append(f"{counted(evaluation.suppressed_rows, 'row')} left out")
+    return f"; for k = {evaluation.k_required}: {', '.join(told)}" if told else ""
 
 
 class _Run:
@@ -441,7 +450,7 @@ class _Run:
                 no_permissions=no_permissions, engine=engine,
                 pictures=partial(pictures_of, self._workspace, engine, self._session.now),
             )  # fmt: skip
-        return built.release.version + ("" if built.is_new else ", unchanged")
+        return built.release.version + ("" if built.is_new else ", unchanged") + coarser(built.evaluation)
 
     def _validate(self, directory: Path) -> str:
         from pathcurate.errors import DigestMismatchError, DisclosureRefusedError, ExpiredError, PlanIncompleteError

@@ -158,7 +158,7 @@ def _nothing_left(source: RecipeSource, attrition: Attrition, rights: Authorised
         "Run `pathcurate doctor`: it says whether tables and permission lists are imported. The recipe's `purpose` must be "
         "one that they permit."
         if worst.id == "permission"
-        else "See the attrition with --dry-run, and relax that criterion.",
+        else "See the attrition with --dry-run (a curator adds --raw-counts where few are left), and relax that criterion.",
     )
 
 

@@ -225,14 +225,20 @@ class _Build:
 
     def _reports(self, columns: Sequence[str], chosen: Flags | None = None) -> Iterator[pa.Table]:
         """All reports or some, always in the same order, a batch at a time."""
-        snapshot = self.catalog.snapshot(REPORTS)
-        if snapshot is not None and len(snapshot.parts) == 1:
-            # The usual case, without holding all texts at once; several parts may hold rows that no longer count.
-            yield from self.catalog.pieces(REPORTS, _BATCH_ROWS, columns, chosen)
-            return
-        rows = self.catalog.read(REPORTS, columns=columns)
-        some = rows if chosen is None else rows.filter(pa.array(chosen))
-        yield from (some.slice(start, _BATCH_ROWS) for start in range(0, some.num_rows, _BATCH_ROWS))
+        wanted = chosen
+        if self.catalog.part_paths(REPORTS)[1]:
+            wanted = self._that_count()
+            wanted[wanted] = True if chosen is None else chosen
+        # Not by `read`, which would hold all texts at once.
+        yield from self.catalog.pieces(REPORTS, _BATCH_ROWS, columns, wanted)
+
+    def _that_count(self) -> Flags:
+        """Of the rows of all parts of the reports whether no later one replaces them."""
+        keys = pa.concat_tables([part for _, part in self.catalog.parts(REPORTS, REPORTS.key)])
+        keys = keys.append_column("_row", pa.array(np.arange(keys.num_rows)))
+        flags: Flags = np.zeros(keys.num_rows, np.bool_)
+        flags[np.asarray(keys.group_by(list(REPORTS.key)).aggregate([("_row", "max")])["_row_max"])] = True
+        return flags
 
     def _search(self, engine: Engine, concepts: Sequence[Sought], chosen: Flags) -> Iterator[pa.RecordBatch]:
         pieces = (piece.combine_chunks() for piece in self._reports(_INPUT, chosen))

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pathcurate import __version__
-from pathcurate.deid.build import Built, build
-from pathcurate.deid.explained import explain, plan, unruled
+from pathcurate.deid.build import Built, build_files
+from pathcurate.deid.explained import explain, plan, planned_tables, unruled
 from pathcurate.deid.faults import find_faults, find_text_faults, known
 from pathcurate.deid.originals import record_originals
 from pathcurate.deid.siterules import site_rules
@@ -21,7 +21,7 @@ from pathcurate.model.slide import SLIDES
 from pathcurate.profiles import load_profile
 from pathcurate.pseudonyms import internal
 from pathcurate.storage import private_directory
-from pathcurate.tables import Catalog, read_metadata, write_parquet
+from pathcurate.tables import Catalog, read_metadata
 from pathcurate.vault import append_event, create_vault, open_vault
 from pathcurate.verification import (
     break_seal,
@@ -37,7 +37,7 @@ from pathcurate.verification import (
 )
 from pathcurate.workspace import Workspace
 
-__all__ = ["DeidSummary", "apply", "explain", "plan", "verify"]
+__all__ = ["DeidSummary", "apply", "explain", "plan", "planned_tables", "verify"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,23 +127,18 @@ def _apply_tables(workspace: Workspace, actor: str) -> tuple[DeidSummary, Identi
     layer = internal(vault.key)
     # First: no code is shown anywhere that does not lead back.
     record_originals(catalog, layer.codes, vault)
-    built = build(Catalog(workspace.catalog), layer, load_profile(workspace))
-    for name, data in built.tables.items():
-        write_parquet(workspace.deid / f"{name}.parquet", data)
     private_directory(vault.criteria)
-    for name, data in built.criteria.items():
-        write_parquet(vault.criteria / f"{name}.parquet", data, mode=0o600)
+    built = build_files(Catalog(workspace.catalog), layer, load_profile(workspace), workspace.deid, vault.criteria)
     record_findings(Catalog(workspace.catalog), "deid", _findings(built))
     identifiers = known(workspace)
     faults = find_faults(workspace, identifiers)
-    rows = {name: data.num_rows for name, data in built.tables.items()}
     append_event(
         workspace.vault, actor, "deid apply",
-        {**rows, "faults": len(faults), "key": vault.fingerprint, "version": __version__},
+        {**built.rows, "faults": len(faults), "key": vault.fingerprint, "version": __version__},
     )  # fmt: skip
     # Last: what the seal allows has been audited.
     write_seal(workspace, inputs, vault.fingerprint, faults)
-    summary = DeidSummary(rows, built.left_out, built.rows_left_out, tuple(faults))
+    summary = DeidSummary(built.rows, built.left_out, built.rows_left_out, tuple(faults))
     return summary, identifiers
 
 

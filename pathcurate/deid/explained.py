@@ -1,11 +1,16 @@
 """What a profile does, in words and for one workspace in numbers, from the code that does it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from pathcurate.engines import Engine
+from pathcurate.model.catalog import CATALOG_TABLES
 from pathcurate.model.column import Action, Table
 from pathcurate.model.deidentified import SCRUBBED
+from pathcurate.model.link import LINKS
+from pathcurate.model.permission import PERMISSIONS
+from pathcurate.model.person import IDENTITIES, PERSONS
 from pathcurate.model.profile import Coarse, Profile
 from pathcurate.profiles import load_profile, read_profile
 from pathcurate.relations import relation
@@ -16,6 +21,11 @@ from pathcurate.workspace import Workspace
 
 DEFAULT = "default"
 """The profile of a workspace that names none."""
+_DERIVED: Mapping[str, str] = {
+    "cases": "one row of each case, from the de-identified report that stands for it, with counts of reports and slides",
+    "patients": "one row of each person, from the rows of cases",
+}
+_USED = (LINKS, PERSONS, IDENTITIES, PERMISSIONS)
 
 _SHARING: Mapping[str, Mapping[Language, str]] = {
     "public": {"en": "for everybody", "zh": "完全公开共享"},
@@ -123,6 +133,29 @@ def plan(workspace: Workspace, engine: Engine) -> list[PlannedColumn]:
         rows, values = _values(catalog, engine, table)
         planned += scrubber.plan(table, profile, values, catalog.columns(table), rows)
     return planned
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTables:
+    """What happens to whole tables.
+
+    Attributes:
+        derived: tables of ``deid/`` that no table of the catalog has, and what each is made of.
+        used: tables of the catalog that say whose the rows of others are; nothing of them is shown but codes.
+        not_read: tables of the catalog that have rows and of which nothing is read.
+    """
+
+    derived: Mapping[str, str]
+    used: tuple[str, ...]
+    not_read: tuple[str, ...]
+
+
+def planned_tables(workspace: Workspace) -> PlannedTables:
+    """What ``apply`` does with the tables that :func:`plan` has no columns of."""
+    catalog = Catalog(workspace.catalog)
+    there = {table.name for table in CATALOG_TABLES if catalog.snapshot(table) is not None}
+    used = tuple(table.name for table in _USED if table.name in there)
+    return PlannedTables(_DERIVED, used, tuple(sorted(there - {*used, *SCRUBBED})))
 
 
 def _values(catalog: Catalog, engine: Engine, table: Table) -> tuple[int, dict[str, int]]:

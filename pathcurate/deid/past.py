@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pathcurate import __version__
-from pathcurate.deid.build import build, permissions_by_code
+from pathcurate.deid.build import build_files, permissions_by_code
 from pathcurate.deid.faults import find_faults, known
 from pathcurate.deid.originals import record_originals
 from pathcurate.deid.pastpermissions import permissions_of_then
@@ -128,14 +128,9 @@ def _build(past: PastWorkspace, layer: Layer, vault: Vault, actor: str) -> None:
     # No code is shown anywhere that does not lead back; where both know one, today's word counts.
     record_originals(catalog, layer.codes, vault)
     record_originals(Catalog(past.catalog), layer.codes, vault)
-    built = build(catalog, layer, load_profile(past))
-    for name, data in built.tables.items():
-        write_parquet(past.deid / f"{name}.parquet", data)
-    for name, data in built.criteria.items():
-        write_parquet(past.criteria / f"{name}.parquet", data, mode=0o600)
+    built = build_files(catalog, layer, load_profile(past), past.deid, past.criteria)
     faults = find_faults(past, known(past))
-    rows = {name: data.num_rows for name, data in built.tables.items()}
-    facts: dict[str, str | int] = {**rows, "faults": len(faults), "key": vault.fingerprint, "version": __version__}
+    facts: dict[str, str | int] = {**built.rows, "faults": len(faults), "key": vault.fingerprint, "version": __version__}
     append_event(past.vault, actor, "deid as-of", facts)
     if faults:
         shutil.rmtree(past.directory)

@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 from pathcurate.deid.faults import known
 from pathcurate.deid.texts import members, report_codes
 from pathcurate.engines import Engine, LossReason
-from pathcurate.model.removal import NAMES, Kind
+from pathcurate.model.removal import NAMES, Kind, Removal
 from pathcurate.model.report import REPORTS, TEXT_COLUMNS
 from pathcurate.model.text import SCRUBBED_TEXTS, TEXT_DECISIONS
 from pathcurate.pseudonyms import Layer
 from pathcurate.relations import relation
 from pathcurate.scrubbers.text import detect
-from pathcurate.scrubbers.text.suspicion import REASONS, find_suspicions, without
+from pathcurate.scrubbers.text.suspicion import REASONS, find_signer_suspicions, find_suspicions, without
 from pathcurate.sqlplan.expressions import literal
 from pathcurate.tables import Catalog, column_values, read_parquet
 from pathcurate.text.folding import half_width
@@ -280,11 +280,13 @@ def _withheld(workspace: Workspace, engine: Engine, scope: _Scope, choice: Choic
     identifiers = known(workspace) if any(not row["is_suspicious"] for row in rows) else None
     held = []
     for row in rows:
-        text = without(row["text"], [(place[2], place[3]) for place in json.loads(row["removals"])])
+        removals = _removals(row["removals"])
+        text = without(row["text"], [(one.start, one.end) for one in removals])
         spans = [(one.start, one.end, "detected") for one in detect(text)]
         if identifiers is not None:
             spans = [*((*_characters(text, hit.start, hit.end), "known") for hit in identifiers.find(text)), *spans]
-        spans += [(one.start, one.end, one.reason) for one in find_suspicions(text)]
+        suspicions = (*find_suspicions(text), *find_signer_suspicions(row["text"], removals))
+        spans += [(one.start, one.end, one.reason) for one in suspicions]
         held.append(_seen(row, _apart(spans)))
     return held
 
@@ -336,13 +338,21 @@ def find_suspicious(batch: pa.RecordBatch, _spec: object) -> pa.RecordBatch:
     for text, removals in zip(column_values(batch, "text"), column_values(batch, "removals"), strict=True):
         error, found = None, []
         try:
-            removed = [(place[2], place[3]) for place in json.loads(removals)]
-            masked = without(text, removed)
-            found = [{"start": one.start, "end": one.end, "why": one.reason} for one in find_suspicions(masked)]
+            removed = _removals(removals)
+            masked = without(text, [(one.start, one.end) for one in removed])
+            suspicions = find_suspicions(masked)
+            signers = find_signer_suspicions(text, removed)
+            spans = _apart((one.start, one.end, one.reason) for one in (*suspicions, *signers))
+            found = [{"start": start, "end": end, "why": why} for start, end, why in spans]
         except Exception as failure:  # noqa: BLE001  one text must not end the run for all others
             error = type(failure).__name__
         rows.append({"error": error, "suspicious": found})
     return pa.RecordBatch.from_pylist(rows, schema=SUSPICIONS_FOUND)
+
+
+def _removals(noted: str) -> list[Removal]:
+    """What was taken out of a text, as the cache of scrubbed texts notes it."""
+    return [Removal(start, end, Kind(kind), rule) for kind, rule, start, end, *_ in json.loads(noted)]
 
 
 def _lost(_row: pa.RecordBatch, reason: LossReason) -> pa.RecordBatch:

@@ -22,6 +22,7 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "detected": ("looks like an identifier to the rules", "规则认为含身份信息"),
     "han_name": ("may be a Chinese name", "疑似姓名"),
     "latin_name": ("may be a name", "疑似外文姓名"),
+    "signer": ("a short word where people sign", "签名处的可疑短词"),
     "digits": ("a long number", "长号码"),
     "misread": ("may be a misread number", "疑似误识号码"),
     "code": ("may be a number of a case or sample", "疑似编号"),

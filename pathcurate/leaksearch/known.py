@@ -1,8 +1,10 @@
 """The identifiers that a catalog knows."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Final, Protocol
 
 import pyarrow as pa
@@ -18,7 +20,7 @@ from pathcurate.model.series import SERIES
 from pathcurate.model.slide import SLIDE_KEYS, SLIDES
 from pathcurate.relations import Views, relation
 from pathcurate.storage import path_text
-from pathcurate.tables import Catalog
+from pathcurate.tables import Catalog, column_values
 from pathcurate.text.kinds import is_name
 from pathcurate.text.vocabulary import all_codes
 
@@ -55,7 +57,7 @@ _LISTS = {"name", "staff"}
 _BETWEEN_NAMES = r"[、,，/;；()（）\[\]\s]+"
 # A ward or department is called alike everywhere.
 _DEPARTMENT = re.compile(r".{0,6}(科|室|区|部|组|门诊)")
-_LEAST_DIGITS_OF_A_NAME = 4
+_DIGITS_OF_A_NAME = re.compile(r"(?:\D*\d){4}")
 # Labels and metadata say powers, resolutions, versions and years as well.
 _LONG_NUMBER = re.compile(r"(?<![0-9.])[0-9]{5}")
 _LINE_END = re.compile(r"[\r\n|;]+")
@@ -117,16 +119,20 @@ def _values(queries: Queries, catalog: Catalog) -> Iterator[tuple[str, Iterable[
         f"SELECT kind, value FROM (SELECT min(item.kind) AS kind, item.value AS value FROM ({' UNION ALL '.join(selects)}) "
         "WHERE item.value IS NOT NULL GROUP BY item.value) ORDER BY kind, value"
     )
-    rows = (
-        (str(kind), str(value))
-        for batch in queries.batches(sql)
-        for kind, value in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True)
-    )
-    for kind, group in groupby(rows, key=lambda row: row[0]):
-        yield kind, _telling(kind, (value for _, value in group))
+    runs = (run for batch in queries.batches(sql) for run in _runs(batch))
+    for kind, group in groupby(runs, key=itemgetter(0)):
+        yield kind, _telling(kind, chain.from_iterable(values for _, values in group))
     for name, source in paths:
         found = queries.batches(f"SELECT DISTINCT {name} FROM {source} WHERE {name} IS NOT NULL ORDER BY {name}")
         yield "file", _names(path_text(value) for batch in found for value in batch.column(0).to_pylist() if value)
+
+
+def _runs(batch: pa.RecordBatch) -> Iterator[tuple[str, list[str]]]:
+    """Kinds and values of a batch that is sorted by kind, each kind once."""
+    values, first = column_values(batch, "value"), 0
+    for kind, count in Counter(column_values(batch, "kind")).items():
+        yield kind, values[first : first + count]
+        first += count
 
 
 def _selects(columns: Sequence[Column], source: str) -> Iterator[str]:
@@ -166,6 +172,5 @@ def _names(paths: Iterable[str]) -> Iterator[str]:
         new = [folder for folder in above if folder not in folders]
         folders.update(new)
         for text in (name.rpartition(".")[0] or name, *new):
-            digits = sum(character.isdigit() for character in text)
-            if is_name(text) or (digits >= _LEAST_DIGITS_OF_A_NAME and _DATE.fullmatch(text) is None):
+            if is_name(text) or (_DIGITS_OF_A_NAME.match(text) and _DATE.fullmatch(text) is None):
                 yield text

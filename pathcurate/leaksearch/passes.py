@@ -1,8 +1,9 @@
 """Every way in which a text may stand in bytes or in another text: encodings, misreadings, escapes.
 
 UTF-8 is the first pass; each other one reads the same bytes again. A pass that finds nothing to undo costs next to nothing,
-but for UTF-16 and GB18030, which any bytes can be. What is undone within what is undone (Base64 of GB18030, an escape of a
-misreading) is followed as far as files of hospitals show it, not without end.
+but for UTF-16 and GB18030, which any bytes can be. In nearly random bytes there is always something to undo: of what
+is packed only the runs that look like text are read in the later passes. What is undone within what is undone (Base64 of
+GB18030, an escape of a misreading) is followed as far as files of hospitals show it, not without end.
 """
 
 import binascii
@@ -45,6 +46,15 @@ _RANDOM = re.compile(
 # Columns hold little else than codes: where nothing else stands between two signs that end every run, one match takes many.
 _LONE_CODES = re2.compile(rb"[^A-Za-z0-9+/_\-\r\n](?:[A-Z]-[0-9A-HJKMNP-TV-Z]{16}[^A-Za-z0-9+/_\-\r\n])+")
 _LEAST_BASE64 = 16
+_IN_BYTES = re2.Options()
+_IN_BYTES.encoding = re2.Options.Encoding.LATIN1
+# As UTF-8: ASCII, Han, and what stands for the bytes of a text that was misread.
+_TEXT_RUNS = re2.compile(
+    rb"(?:[\t\n\r\x20-\x7e]|[\xe3-\xe9][\x80-\xbf]{2}|[\xc2\xc3\xc5\xc6\xcb][\x80-\xbf]|\xe2[\x80-\x84][\x80-\xbf]){8,}",
+    _IN_BYTES,
+)
+_NO_SIGN = b"\x01"
+"""Stands between the runs: the edge of no value, as nothing that was there."""
 _BASE64_SIGNS = bytes.maketrans(b"-_", b"+/")
 _PERCENT = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 _ESCAPE = re.compile(r"((?:\\u[0-9a-fA-F]{4})+)|\\(?:U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|([\\/\"']))")
@@ -70,12 +80,13 @@ class Reading:
     offset: Callable[[int], int] | None
 
 
-def readings(data: bytes | str, passes: Collection[str] = ALL) -> Iterator[Reading]:
+def readings(data: bytes | str, passes: Collection[str] = ALL, *, is_packed: bool = False) -> Iterator[Reading]:
     """A piece of data in every way in which identifiers could be read from it.
 
     Args:
         data: bytes as they are, or a text that something else has decoded.
         passes: of :data:`ALL`.
+        is_packed: the bytes are nearly random, and a hit of fewer than eight of them does not count.
     """
     text = data if isinstance(data, str) else data.decode("utf-8", "surrogateescape")
     if UTF_8 in passes:
@@ -85,6 +96,9 @@ def readings(data: bytes | str, passes: Collection[str] = ALL) -> Iterator[Readi
             yield from _utf_16(data)
         if GB18030 in passes and not data.isascii():
             yield from _gb18030(data, GB18030)
+        if is_packed:
+            data = _NO_SIGN.join(_TEXT_RUNS.findall(data))
+            text = data.decode("utf-8", "surrogateescape")
     if MISREAD in passes:
         yield from _misread(text)
     if BASE64 in passes:

@@ -172,7 +172,7 @@ class _Look:
         """Everything in one part."""
         places: list[_Place] = []
         plain: set[int] = set()
-        for reading in readings(part.data, self._passes):
+        for reading in readings(part.data, self._passes, is_packed=part.is_packed):
             seen: set[str] = set()
             for hit in self._identifiers.find_units(reading.units):
                 # What stands there plainly is there in every other reading as well.

@@ -279,6 +279,8 @@ def _continued(directory: Path, trail: BinaryIO, ending: Sequence[bytes]) -> str
 
     After a line was tampered with, the next one continues what stood there, so that the break stays visible.
     """
+    # Of a run that was killed while it wrote the head, whichever of the two heads of a group it was.
+    sweep(directory / "audit.head")
     head, last = _read_head(directory), _last_digest(ending)
     if " " in head:
         ending = _ending(trail, MOST_TOGETHER + 1)[1]
@@ -287,7 +289,6 @@ def _continued(directory: Path, trail: BinaryIO, ending: Sequence[bytes]) -> str
     if head != last.digest:
         # A run was killed between its lines and the head. If this one were too, the head would be further behind than it
         # can be where no line was changed.
-        sweep(directory / "audit.head")
         write_bytes(directory / "audit.head", last.digest.encode(), mode=0o600)
     return last.digest
 

@@ -128,6 +128,7 @@ def main() -> None:
     for language, samples in sets.items():
         print_table(titles[language], samples, outcomes[language])
         print_kinds(outcomes[language][0].score)
+        print_kept(samples, language)
     print_wanted(outcomes["zh"][0], longer[0], outcomes["en"][0])
     for name, rows in foreign.items():
         say(f"\n### {name}: {rows[0].samples} texts\n\n{HEAD}\n{as_row(rows[0])}")
@@ -255,6 +256,23 @@ def print_table(title: str, samples: Sequence[Sample], rows: Sequence[Outcome]) 
     clean = sum(sample.is_clean for sample in samples)
     say(f"\n### {title}: {len(samples)} texts of {characters:.0f} characters, {direct} direct and {quasi} quasi "
         f"identifiers, {clean} texts without\n\n{HEAD}\n" + "\n".join(map(as_row, rows)))  # fmt: skip
+
+
+def print_kept(samples: Sequence[Sample], language: str) -> None:
+    """What would leave: identifiers that stay in texts which nothing holds back; a text that is doubtful is withheld."""
+    batch = pa.RecordBatch.from_pylist([
+        {"report_id": f"R{number}", "site": "NB01", "language": language, "year": YEAR, "known": asdict(sample.known),
+         **dict.fromkeys(TEXT_COLUMNS), "diagnosis": sample.text}
+        for number, sample in enumerate(samples)
+    ])  # fmt: skip
+    found = find_text_removals(batch, Scrub((SiteRules("NB01"),))).to_pylist()
+    given = [(sample, one["removals"]) for sample, one in zip(samples, found, strict=True) if not one["suspicious"]]
+    there = score(samples, [[(0, len(sample.text))] for sample in samples])
+    left = score([sample for sample, _ in given], [[(one["start"], one["end"]) for one in gone] for _, gone in given])
+    leave = sum(left.marks[kind] - left.full[kind] for kind in DIRECT)
+    every = sum(there.marks[kind] for kind in DIRECT)
+    say(f"\nTexts withheld: {len(samples) - len(given)} of {len(samples)}. Direct identifiers in the texts that are not: "
+        f"{leave} of {every}, so that {number(1 - leave / every)} stay where they are")  # fmt: skip
 
 
 def print_kinds(of: Score | None) -> None:

@@ -73,6 +73,21 @@ def every_command(group: click.Group = root) -> Iterator[click.Command]:
             yield from every_command(command)
 
 
+@pytest.mark.parametrize(("typed", "meant"), [("sacn", "scan"), ("cohrot", "cohort"), ("manifst", "manifest")])
+def test_a_misspelt_command_is_told_what_was_meant(typed: str, meant: str) -> None:
+    code, _, err = shown(typed)
+    assert code == 2
+    assert f"No such command '{typed}'. Did you mean '{meant}'?" in err
+    assert f"没有该命令 '{typed}'。是不是 '{meant}'？" in shown(typed, "--lang", "zh")[2]
+
+
+def test_a_command_that_is_like_none_is_told_no_other() -> None:
+    code, _, err = shown("xyzzy")
+    assert code == 2
+    assert "No such command 'xyzzy'." in err
+    assert "Did you mean" not in err
+
+
 # --- Options ---------------------------------------------------------------------------------------------------------
 
 

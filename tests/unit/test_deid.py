@@ -457,6 +457,20 @@ def test_what_reports_say_is_there_by_pseudonym_without_its_places(tmp_path: Pat
     assert len(known) == 2
 
 
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_what_is_made_in_pieces_is_what_is_made_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    reports = [report(number, f"S23-{number:05}") for number in range(1, 6)]
+    workspace = open_clinic(tmp_path, reports=reports)
+    tell(workspace, *(row["report_id"] for row in reports))
+    apply(workspace)
+    names = ("diagnoses", "ihc_results", "report_concepts", "reports")
+    whole = {name: shown(workspace, name) for name in names}
+    assert all(len(told) >= len(reports) for told in whole.values())
+    monkeypatch.setattr("pathcurate.deid.build._ROWS_OF_A_PIECE", rows)
+    apply(workspace)
+    assert {name: shown(workspace, name) for name in names} == whole
+
+
 @pytest.mark.parametrize("turned", [False, True])
 def test_the_latest_supplement_stands_though_another_has_no_date(tmp_path: Path, turned: bool) -> None:
     reports = [

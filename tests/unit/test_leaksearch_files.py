@@ -7,10 +7,12 @@ import io
 import json
 import lzma
 import os
+import random
 import socket
 import sqlite3
 import struct
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -21,6 +23,8 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pathcurate.leaksearch.contents import BLOCK, Limits
 from pathcurate.leaksearch.identifiers import Identifiers
@@ -251,6 +255,21 @@ def test_rows_that_were_deleted_are_found(tmp_path: Path) -> None:
     connection.commit()
     connection.close()
     assert [leak.where for leak in leaks(path)] == [""]
+
+
+# Three Han signs in two bytes each are what chance writes as well.
+COUNTED = sorted(name for name in ENCODED if not name.startswith(("utf-16", "gb18030")) or " as " in name)
+
+
+@settings(max_examples=150)
+@given(st.integers(0, 2**32), st.sampled_from(COUNTED))
+def test_what_stands_readable_between_packed_bytes_is_found(seed: int, encoding: str) -> None:
+    noise = random.Random(seed)
+    data = b"PAR1" + noise.randbytes(3000) + b"\n" + ENCODED[encoding] + b"\n" + noise.randbytes(3000)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "m").write_bytes(data)
+        kinds = {leak.kind for leak in leaks(Path(folder) / "m")} - {NOT_SEARCHED}
+    assert kinds in ({"name"}, {"phone"})
 
 
 def test_chance_in_compressed_bytes_is_no_leak(tmp_path: Path) -> None:

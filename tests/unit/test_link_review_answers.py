@@ -343,6 +343,7 @@ def test_what_is_in_review_ends_when_its_time_is_over(asked: tuple[Desk, Sheet])
     (outside / "kept").write_text("x")
     (review / "link-elsewhere").symlink_to(outside, target_is_directory=True)
     (review / "find-20200101T000000Z-0.txt").write_text("x")
+    (review / "reidentify-20200101T000000Z-0.csv").write_text("x")
     (review / "notes of mine.txt").write_text("x")
     (review / "labels-20200101").mkdir()
     (review / "link-broken").mkdir()
@@ -351,8 +352,9 @@ def test_what_is_in_review_ends_when_its_time_is_over(asked: tuple[Desk, Sheet])
     assert remove_expired(desk.workspace, NOW + timedelta(days=13, hours=23)) == 0
     remove_expired(desk.workspace, made + timedelta(days=13))
     assert (review / "find-20200101T000000Z-0.txt").exists()
+    assert (review / "reidentify-20200101T000000Z-0.csv").exists()
     assert (review / "link-broken").exists()
-    assert remove_expired(desk.workspace, max(made, NOW) + timedelta(days=15)) in {2, 3}
+    assert remove_expired(desk.workspace, max(made, NOW) + timedelta(days=15)) in {3, 4}
     assert {path.name for path in review.iterdir()} == {"link-elsewhere", "notes of mine.txt", "labels-20200101"}
     assert (outside / "kept").exists()
     assert remove_expired(Desk(desk.workspace.root.parent / "bare", desk.engine).workspace, NOW) == 0

@@ -16,14 +16,16 @@ from hypothesis import strategies as st
 from pathcurate import deid
 from pathcurate.cli.main import run
 from pathcurate.cohort import read_recipe, select
+from pathcurate.deid import planned_tables
 from pathcurate.engines.embedded import Embedded
 from pathcurate.errors import PlanIncompleteError, RecipeError, UsageError
+from pathcurate.model.catalog import CATALOG_TABLES
 from pathcurate.model.column import Action, Identifying, Type
 from pathcurate.model.deidentified import COMPANIONS, CRITERIA_TABLES, DEID_TABLES, ORIGINS, SCRUBBED
 from pathcurate.model.profile import Coarse, Profile, Treatment, every_treatment, fits, gives
 from pathcurate.profiles import check_recipe, load_profile, profile_names, read_profile
 from pathcurate.scrubbers.table import apply, explain
-from pathcurate.tables import read_parquet
+from pathcurate.tables import Catalog, read_parquet
 from pathcurate.text.provinces import province
 from pathcurate.verification import demand_seal
 from pathcurate.workspace import Workspace, load_workspace
@@ -212,6 +214,15 @@ def test_the_commands_tell_of_the_workspaces_own_profile(
     assert planned["slides.scan_datetime"] == ["quasi", "{date:", "year}", "2"]
     assert planned["reports.address"] == ["direct", "drop", "2"]
     assert set(planned) == set(under["public"].profile.treatments())
+    # Of no table it is left open what happens to it: neither of the catalog's nor of those that are made.
+    tables = planned_tables(under["public"].workspace)
+    columned = {name.partition(".")[0] for name in planned}
+    assert columned | set(tables.derived) == set(DEID_TABLES)
+    catalog = Catalog(under["public"].workspace.catalog)
+    there = {table.name for table in CATALOG_TABLES if catalog.snapshot(table) is not None}
+    assert there - columned == {*tables.used, *tables.not_read}
+    assert {"links", "persons", "identities"} <= set(tables.used)
+    assert f"not read: {', '.join(tables.not_read)}" in lines
 
 
 # --- what no profile can do --------------------------------------------------------------------------------------

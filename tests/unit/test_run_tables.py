@@ -1,11 +1,13 @@
 """How `run` imports the tables of other systems: in order, only what has changed, and without what was forgotten."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from pathcurate.cli.run import _Run
+from pathcurate.cli.run import _Run, coarser
 from pathcurate.cli.session import Session
 from pathcurate.engines.embedded import Embedded
 from pathcurate.materials import forget_materials
+from pathcurate.model.evaluation import Evaluation
 from pathcurate.model.material import MATERIALS
 from pathcurate.model.person import MERGES
 from pathcurate.tables import Catalog
@@ -71,3 +73,11 @@ def test_what_was_forgotten_stays_out(tmp_path: Path) -> None:
     for expected in (["materials"], []):
         assert call(tmp_path)[0] == expected
         assert [row["glass_id"] for row in Catalog(workspace.catalog).read(MATERIALS).to_pylist()] == ["Q1"]
+
+
+def test_what_was_made_coarser_is_told() -> None:
+    reached = Evaluation(None, "agreement", "sha256:0", "agreement", 5, (), 0, 0, has_texts=False)  # type: ignore[arg-type]
+    assert coarser(reached) == ""
+    one = replace(reached, steps=("age in bands of five", "no province"), suppressed_rows=1, suppressed_persons=1)
+    assert coarser(one) == "; for k = 5: age in bands of five, no province, 1 row left out"
+    assert coarser(replace(one, steps=(), suppressed_rows=2)) == "; for k = 5: 2 rows left out"
