@@ -2,6 +2,7 @@
 
 ``deid_texts/*.jsonl`` were written one by one by authors who had not seen the scrubber's rules. A line holds ``id``;
 ``marked``, a text in which every identifier stands as ``⟪kind|value⟫``; and ``known``, what the report's columns would hold.
+Sets of one hospital have a ``*.staff.json`` beside them: whom the columns of its doctors name, in all its reports.
 """
 
 import json
@@ -117,6 +118,12 @@ def parse_marked(marked: str) -> tuple[str, tuple[Mark, ...]]:
 def read_corpus(*names: str) -> list[Sample]:
     """All texts of these files of the corpus, in their order."""
     return [sample for name in names for sample in _read(CORPUS / f"{name}.jsonl")]
+
+
+def read_staff(name: str) -> tuple[str, ...]:
+    """Whom the columns of a set's hospital name; nobody for a set that is of many."""
+    file = CORPUS / f"{name}.staff.json"
+    return tuple(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else ()
 
 
 def score(samples: Sequence[Sample], found: Sequence[Spans]) -> Score:

@@ -26,6 +26,7 @@ from pathcurate.scrubbers.text.signatures import surname_patterns
 from pathcurate.scrubbers.text.signeddays import find_signed_days
 from pathcurate.scrubbers.text.signertokens import LEARNED_SIGNER, doubtful_signers, find_learned_signers
 from pathcurate.scrubbers.text.spelling import simplified
+from pathcurate.scrubbers.text.staffforms import StaffForms, find_brief_staff, staff_forms
 from pathcurate.scrubbers.text.values import KnownValues, ReportTexts, SiteRules
 from pathcurate.text import accession, beginnings, dateforms, folding, identities
 from pathcurate.text.beginnings import prepare
@@ -70,6 +71,7 @@ class TextScrubber:
         self._rules = rules
         self._cases = CaseNumbers(rules.accession_patterns)
         self._staff = StaffList(rules.staff)
+        self._brief_staff = staff_forms(rules.staff)
         self._hospitals = sorted(map(_plain, rules.hospitals), key=len, reverse=True)
         self._remove = tuple(map(_plain, rules.remove))
         self._keep = tuple(map(_plain, rules.keep))
@@ -124,9 +126,9 @@ class TextScrubber:
             one.found.extend(find_shaped(one.normal))
         for one in every:
             # Last: a short word is told by what the rules have found around it.
-            one.found.extend(find_learned_signers(one.normal, one.found))
+            one.found.extend(find_learned_signers(one.normal, one.found, self._brief_staff))
         for texts in sought:
-            _drop_lonely(texts)
+            _drop_lonely(texts, self._brief_staff)
         merged_ones = iter([self._merged(one.text, one.normal, one.found) for one in every])
         return [[next(merged_ones) if text else [] for text in report.texts] for report in reports]
 
@@ -142,7 +144,8 @@ class TextScrubber:
         normal = _plain(text)
         # What was sure but stood alone was not removed.
         doubtful = [Removal(*place, Kind.PERSON, LEARNED) for place in doubtful_names(normal)]
-        doubtful += [Removal(*place, Kind.STAFF, LEARNED_SIGNER) for place in doubtful_signers(normal, removals)]
+        signers = doubtful_signers(normal, removals, self._brief_staff)
+        doubtful += [Removal(*place, Kind.STAFF, LEARNED_SIGNER) for place in signers]
         return bool(_apart(freed(normal, [*find_learned_names(normal), *doubtful], self._keep), removals))
 
     def _of_site(self, normal: str) -> Iterator[Removal]:
@@ -154,6 +157,7 @@ class TextScrubber:
             for start in occurrences(normal, name):
                 yield Removal(start, start + len(name), Kind.HOSPITAL, "site.hospital", self._rules.site)
         yield from find_staff(normal, self._staff)
+        yield from find_brief_staff(normal, self._brief_staff)
 
     def _merged(self, text: str, normal: str, found: list[Removal]) -> list[Removal]:
         if any(bracket in text for bracket in _BRACKETS):
@@ -177,12 +181,12 @@ def _add_repeated(texts: Sequence[_Sought]) -> None:
         one.found = [*one.known, *one.names, *more]
 
 
-def _drop_lonely(texts: Sequence[_Sought]) -> None:
+def _drop_lonely(texts: Sequence[_Sought], staff: StaffForms) -> None:
     """Take back the learned names of a report in which nothing else identifies anybody, but for the surest."""
-    if any(not _is_learned(found) for one in texts for found in one.found):
+    every = [(one.normal, found) for one in texts for found in one.found]
+    if any(not _is_learned(found) or staff.tells(normal[found.start : found.end]) for normal, found in every):
         return
-    learned = ((one.normal, found) for one in texts for found in one.found if found.rule == LEARNED)
-    sure = {found.value for normal, found in learned if is_sure_alone(normal, found)}
+    sure = {found.value for normal, found in every if found.rule == LEARNED and is_sure_alone(normal, found)}
     for one in texts:
         one.found = [found for found in one.found if found.value in sure]
 

@@ -1,5 +1,6 @@
 """Names that a text gives away itself: by what stands beside them, by a site's list of staff, and where they stand again."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,10 +14,11 @@ from pathcurate.scrubbers.text.hanforms import is_bounded, is_free_before
 from pathcurate.scrubbers.text.hannames import find_han_names
 from pathcurate.scrubbers.text.knownnames import KnownName, find_name, is_called, is_written_name, names_in, outermost
 from pathcurate.scrubbers.text.latinnames import find_latin_names
-from pathcurate.scrubbers.text.namewords import is_han, is_inside_word, pinyin_of
+from pathcurate.scrubbers.text.namewords import begins_word, is_han, is_inside_word, pinyin_of
 from pathcurate.scrubbers.text.spelling import HAN_GAPS, LATIN_GAPS, simplified, spelling
 
 _SHORT, _LEAST_LATIN = 2, 7
+_FIELD_BEHIND = re.compile("[ ]{0,2}(?:[:(]|[0-9])")
 _SIGNS = "/、,;:。 \n"
 
 
@@ -96,6 +98,9 @@ def find_staff(normal: str, staff: StaffList) -> list[Removal]:
 def _is_staff(normal: str, start: int, end: int, form: str) -> bool:
     if not is_han(form):
         return is_written_name(normal, start, end, len(form))
+    if _FIELD_BEHIND.match(normal, end) and begins_word(normal, start):
+        # Somebody called 时间 is not meant by 报告时间:2023.
+        return False
     if is_called(normal, start, end):
         return True
     if len(form) > _SHORT:

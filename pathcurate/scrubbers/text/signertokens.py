@@ -10,7 +10,7 @@ Multitask Learning, ICML 2009.
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -24,6 +24,7 @@ from pathcurate.scrubbers.text.hanforms import anchors
 from pathcurate.scrubbers.text.namewords import HAN, begins_word, folded_name, name_words, surname_length
 from pathcurate.scrubbers.text.signatures import NO_SIGNERS
 from pathcurate.scrubbers.text.signers import BRIEF, ROLES, medical_words
+from pathcurate.scrubbers.text.staffforms import BRIEF_STAFF, NOBODY, StaffForms
 
 LEARNED_SIGNER = "shape.signer"
 """The rule that those are named after."""
@@ -50,6 +51,7 @@ _LATIN = re.compile(
 )
 _BEFORE = frozenset({"R", "B", "N", "D", "^", "(", ":", "_", "__", "/", "、", "-", "。", ","})
 _BEHIND = frozenset({"$", "D", "R", "B", "N", "_", "__", "/", "、", ",", "。", ")", ";", "|"})
+_SURE_BEFORE = frozenset("RBN:/、")
 _SIGNS = frozenset(":_/、(")
 _FAMILIAR = frozenset("小老阿")
 _LONGEST_HAN, _LONGEST_LATIN, _LONGEST_ROLE, _LONGEST_LINE = 4, 18, 6, 120
@@ -109,36 +111,48 @@ class _Runs(NamedTuple):
     before: "re.Pattern[str]"
 
 
-@cache
-def _runs() -> _Runs:
+@lru_cache(maxsize=16)
+def _runs(more: frozenset[str]) -> _Runs:
     lists = name_words()
-    beginnings = _FAMILIAR.union(lists.single, lists.sounds, (surname[0] for surname in lists.compound))
+    beginnings = _FAMILIAR.union(lists.single, lists.sounds, (surname[0] for surname in lists.compound), more)
     run = rf"[{''.join(sorted(beginnings))}][{HAN}]{{0,{_LONGEST_HAN - 1}}}"
     behind = rf"{run}[A-Za-z]{{0,2}}{_RIGHT}"
     return _Runs(re.compile(_LEFT + behind), re.compile(behind), re.compile(rf"{_LEFT}{run}\Z"))
 
 
-def find_learned_signers(normal: str, found: Sequence[Removal]) -> list[Removal]:
+def find_learned_signers(normal: str, found: Sequence[Removal], staff: StaffForms = NOBODY) -> list[Removal]:
     """Those who sign and whom no rule has found.
 
     Args:
         normal: the text in half width and simplified characters.
         found: what the rules have found in it; places may overlap.
+        staff: how those of the site are written.
     """
     least = REMOVED if found else _ALONE
     return [
-        Removal(one.start, one.end, Kind.STAFF, LEARNED_SIGNER, folded_name(normal[one.start : one.end]))
-        for one in candidates(normal, found)
-        if score(one.features) > least
+        Removal(one.start, one.end, Kind.STAFF, rule, folded_name(normal[one.start : one.end]))
+        for one in candidates(normal, found, staff)
+        if (rule := _rule_of(score(one.features), least, staff.surprise(normal[one.start : one.end])))
     ]
 
 
-def doubtful_signers(normal: str, found: Sequence[Removal]) -> list[tuple[int, int]]:
+def _rule_of(scored: float, least: float, told: float) -> str | None:
+    """The rule that a word goes by, None if it stays."""
+    if scored > least:
+        return LEARNED_SIGNER
+    return BRIEF_STAFF if scored + told > least else None
+
+
+def doubtful_signers(normal: str, found: Sequence[Removal], staff: StaffForms = NOBODY) -> list[tuple[int, int]]:
     """Where a person should look for somebody who signs, as start and end, in a text without what was found."""
-    return [(one.start, one.end) for one in candidates(normal, found) if score(one.features) > SUSPECTED]
+    return [
+        (one.start, one.end)
+        for one in candidates(normal, found, staff)
+        if score(one.features) + staff.surprise(normal[one.start : one.end]) > SUSPECTED
+    ]
 
 
-def candidates(normal: str, found: Sequence[Removal]) -> Iterator[Candidate]:
+def candidates(normal: str, found: Sequence[Removal], staff: StaffForms = NOBODY) -> Iterator[Candidate]:
     """Short words that nothing explains, on lines on which somebody signs and on the last one."""
     if normal.isascii():
         return
@@ -147,7 +161,7 @@ def candidates(normal: str, found: Sequence[Removal]) -> Iterator[Candidate]:
         sign = _NAME if one.kind in _PEOPLE else _DAY if one.kind is Kind.DATE else _OTHER
         shown[one.start : one.end] = sign * (one.end - one.start)
     text = "".join(shown)
-    strange, roles = _strange_places(text)
+    strange, roles = _strange_places(text, staff)
     last = len(text.rstrip())
     place = number = of_roles = 0
     # Most lines hold no word that could be meant, and are not taken to pieces.
@@ -158,13 +172,13 @@ def candidates(normal: str, found: Sequence[Removal]) -> Iterator[Candidate]:
             is_last = place < last <= end + 1
             is_signed = (of_roles < len(roles) and roles[of_roles] < end) or _NAME in line or _DAY in line
             if is_last or is_signed:
-                yield from _of_line(line, place, is_last=is_last)
+                yield from _of_line(line, place, staff, is_last=is_last)
         place = end + 1
 
 
-def _strange_places(text: str) -> tuple[list[int], list[int]]:
+def _strange_places(text: str, staff: StaffForms) -> tuple[list[int], list[int]]:
     """Where a short word may stand that means nothing, and where roles do, from left to right."""
-    known, runs = medical_words(), _runs()
+    known, runs = medical_words(), _runs(staff.beginnings)
     strange = [
         found.start() for found in runs.alone.finditer(text) if len(found[0]) == 1 or not begins_word(text, found.start())
     ]
@@ -180,18 +194,30 @@ def _strange_places(text: str) -> tuple[list[int], list[int]]:
     return sorted(strange), roles
 
 
-def _of_line(line: str, place: int, *, is_last: bool) -> Iterator[Candidate]:
+def _of_line(line: str, place: int, staff: StaffForms, *, is_last: bool) -> Iterator[Candidate]:
     tokens = list(tokens_of(line))
     if not is_last and all(token.kind not in "RND" for token in tokens):
         return
     kinds = ["^", "^", "^", *(token.kind for token in tokens), "$", "$", "$"]
     made_of = ""
     for number, token in enumerate(tokens):
-        is_placed = kinds[number + 2] in _BEFORE and kinds[number + 4] in _BEHIND
-        if is_placed and _is_strange(line, token) and not _SPACED_OUT.search(line[max(0, token.start - 2) : token.end + 2]):
+        near = kinds[number : number + 7]
+        if _is_placed(line, token, near, staff) and _is_strange(line, token, staff):
             made_of = made_of or _made_of(kinds)
-            features = _features(line, tokens, number, kinds[number : number + 7], made_of, is_last=is_last)
+            features = _features(line, tokens, number, near, made_of, is_last=is_last)
             yield Candidate(place + token.start, place + token.end, features)
+
+
+def _is_placed(line: str, token: Token, near: Sequence[str], staff: StaffForms) -> bool:
+    """Whether what stands beside a word is what may stand beside somebody."""
+    before, behind, further = near[2], near[4], near[5]
+    if line[token.start : token.end] in staff.unlisted:
+        # A surname that no list has is a word, too: 原诊断.
+        is_dated = before == "^" and "D" in {behind, further} and behind in {"D", "_", "__"}
+        if not (is_dated or (before in _SURE_BEFORE and behind not in {"R", "B"})):
+            return False
+    is_spaced_out = _SPACED_OUT.search(line[max(0, token.start - 2) : token.end + 2])
+    return before in _BEFORE and behind in _BEHIND and not is_spaced_out
 
 
 def tokens_of(line: str) -> Iterator[Token]:
@@ -236,7 +262,7 @@ def _of_han(line: str, start: int, end: int) -> Iterator[Token]:
         yield from reversed(behind)
 
 
-def _is_strange(line: str, token: Token) -> bool:
+def _is_strange(line: str, token: Token, staff: StaffForms) -> bool:
     """Whether a word is short and means nothing that is known."""
     word = line[token.start : token.end]
     if token.kind == "H":
@@ -246,6 +272,8 @@ def _is_strange(line: str, token: Token) -> bool:
         is_long = len(word) > 1
         if len(word) == _LONGEST_HAN and surname_length(word) == 1 and not lists.sounds.issuperset(word):
             return False
+        if staff.surprise(word):
+            return not (is_long and begins_word(word, 0))
         is_name = word[0] in lists.single or (is_long and (lists.sounds.issuperset(word) or word[0] in _FAMILIAR))
         return is_name and not (is_long and begins_word(word, 0)) and word not in lists.medical
     if token.kind != "L" or not 1 < len(word) <= _LONGEST_LATIN or _STAGE.fullmatch(word):
