@@ -25,6 +25,10 @@ def left(text: str, *staff: str) -> str:
         ("诊断:管状腺瘤。\n丰 2023-5-6", "诊断:管状腺瘤。\n· 2023-5-6"),
         ("已与丰医生沟通,同意补取。", "已与·医生沟通,同意补取。"),
         ("结果已电话告知临床(fengyn),蜡块已退。", "结果已电话告知临床(······),蜡块已退。"),
+        ("grossing by gzq,rec fyn", "grossing by ···,rec ···"),
+        ("腹水细胞学\ngzq 初:可疑癌", "腹水细胞学\n··· 初:可疑癌"),
+        ("丰:骨髓活检已看,可发。", "·:骨髓活检已看,可发。"),
+        ("病例讨论\nGZQ→Wei agreed", "病例讨论\n···→Wei agreed"),
         ("上传 ynfeng02 已核,jyk07 退回", "上传 ········ 已核,····· 退回"),
     ],
 )
@@ -44,10 +48,13 @@ def test_those_whom_the_site_knows_are_found_by_little(text: str, scrubbed: str)
         "fengynx 与 xfengyn 均不是登录名",
         "GZQ-1 引物扩增失败;HE、PAS、AB 染色。",
         "边疆地区送检标本。",
+        "左:乳腺组织。\n查:病理号见上。",
+        "HE:细胞异型明显。\nEGFR:未见突变。",
+        "肿物 max 3cm,sup 边切缘净,img 见附件。",
     ],
 )
 def test_words_that_look_like_them_stay(text: str) -> None:
-    assert left(text, *STAFF, "原野", "由明", "时间", "别克") == text
+    assert left(text, *STAFF, "原野", "由明", "时间", "别克", "左明", "查安", "安媚鸽") == text
 
 
 def test_a_field_is_nobody_who_is_called_like_it() -> None:

@@ -20,6 +20,7 @@ from ahocorasick_rs import AhoCorasick, MatchKind
 from numpy.typing import NDArray
 
 from pathcurate.model.removal import Kind, Removal
+from pathcurate.scrubbers.text.englishsorts import Sort, sort_of
 from pathcurate.scrubbers.text.hanforms import anchors
 from pathcurate.scrubbers.text.namewords import HAN, begins_word, folded_name, name_words, surname_length
 from pathcurate.scrubbers.text.signatures import NO_SIGNERS
@@ -55,6 +56,7 @@ _SURE_BEFORE = frozenset("RBN:/、")
 _SIGNS = frozenset(":_/、(")
 _FAMILIAR = frozenset("小老阿")
 _LONGEST_HAN, _LONGEST_LATIN, _LONGEST_ROLE, _LONGEST_LINE = 4, 18, 6, 120
+_WORDS = frozenset({Sort.WORD, Sort.VOCABULARY})
 _RUNS = re.compile("[A-Z][a-z]+|[A-Z]{2,}|[a-z]+|[0-9]+")
 _ZERO = re.compile("[A-Za-z]0")
 _VOWEL = re.compile("[aeou]")
@@ -279,7 +281,14 @@ def _is_strange(line: str, token: Token, staff: StaffForms) -> bool:
     if token.kind != "L" or not 1 < len(word) <= _LONGEST_LATIN or _STAGE.fullmatch(word):
         return False
     letters = "".join(filter(str.isalpha, word.lower()))
-    return medical_words().isdisjoint((word.lower(), letters, *word.lower().split()))
+    return medical_words().isdisjoint((word.lower(), letters, *word.lower().split())) and not _is_english(word)
+
+
+def _is_english(word: str) -> bool:
+    """Whether a word is one of English that no surname begins: agreed, recut."""
+    small = word.lower()
+    is_named = any(map(small.startswith, name_words().pinyin))
+    return word.isalpha() and len(word) > _LONGEST_HAN and not is_named and sort_of(word.capitalize()) in _WORDS
 
 
 def _made_of(kinds: Sequence[str]) -> str:

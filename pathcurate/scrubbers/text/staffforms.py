@@ -16,6 +16,7 @@ from pathcurate.model.removal import Kind, Removal
 from pathcurate.scrubbers.text.hanforms import is_free_before, is_title_at
 from pathcurate.scrubbers.text.knownnames import names_in
 from pathcurate.scrubbers.text.namewords import (
+    HAN,
     begins_word,
     folded_name,
     is_han,
@@ -29,6 +30,11 @@ BRIEF_STAFF = "site.brief_staff"
 """The rule that those are named after whom only the site's names tell."""
 _DIGITS = re.compile("[0-9]{1,4}")
 _LOGIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{2,19}")
+_SMALL = re.compile(r"(?<![A-Za-z0-9_.@/-])(?P<letters>[a-z]{3,4})[0-9]{0,3}(?![A-Za-z0-9_@/-]|[.][A-Za-z])")
+_SPEAKER = re.compile(rf"(?:^|(?<=\n))[ ]{{0,3}}(?P<name>[{HAN}]{{1,2}}|[A-Z]{{3,4}})(?=[ ]?(?:[:→>]|-->?))")
+"""Who says the line that follows: 仇:骨髓活检已读, TJJ→WQM."""
+_HEADS = frozenset("左右上下前后内外中母父子女男查患诊镜注附备")
+"""Words before a colon that are surnames too."""
 _FUNCTION = frozenset("由其原别后是在不有无与及和或为将已可请此该每各某即则但且并而之的了也都就")
 """As a surname these are too seldom, and as a word too frequent."""
 _LEAST_LOGIN, _LONGEST_NAME, _MOST_READINGS = 5, 4, 2
@@ -128,19 +134,34 @@ def _latin_forms(surname: str, given: str) -> tuple[set[str], set[str]]:
 
 
 def find_brief_staff(normal: str, forms: StaffForms) -> Iterator[Removal]:
-    """Logins of a site's staff wherever they stand, and before a title those whose surname no list has."""
+    """Those of a site's staff who are told by little, wherever they stand.
+
+    By a login or, in small letters, initials; by a surname that no list has before a title; and by a surname or initials in
+    front of what they say.
+    """
     if forms.automaton is not None:
         lowered = normal.lower()
         # Of a few characters the lower case is longer.
         if len(lowered) == len(normal):
             yield from _logins(lowered, forms.automaton)
+    for found in _SMALL.finditer(normal) if forms.initials else ():
+        if found["letters"] in forms.initials:
+            yield _removal(normal, *found.span())
+    for found in _SPEAKER.finditer(normal) if forms.surnames else ():
+        word = found["name"]
+        if (word in forms.surnames and word not in _HEADS) or (len(word) > 2 and word.lower() in forms.initials):
+            yield _removal(normal, *found.span("name"))
     for surname in forms.unlisted:
         place = normal.find(surname)
         while place >= 0:
             is_titled = is_title_at(normal, place + 1) and not begins_word(normal, place)
             if is_titled and is_free_before(normal, place):
-                yield Removal(place, place + 1, Kind.STAFF, BRIEF_STAFF, surname)
+                yield _removal(normal, place, place + 1)
             place = normal.find(surname, place + 1)
+
+
+def _removal(normal: str, start: int, end: int) -> Removal:
+    return Removal(start, end, Kind.STAFF, BRIEF_STAFF, folded_name(normal[start:end]))
 
 
 def _logins(lowered: str, automaton: AhoCorasick) -> Iterator[Removal]:
@@ -148,7 +169,7 @@ def _logins(lowered: str, automaton: AhoCorasick) -> Iterator[Removal]:
         digits = _DIGITS.match(lowered, end)
         last = digits.end() if digits else end
         if not (_is_sign(lowered, start - 1) or _is_sign(lowered, last)):
-            yield Removal(start, last, Kind.STAFF, BRIEF_STAFF, folded_name(lowered[start:end]))
+            yield _removal(lowered, start, last)
 
 
 def _is_sign(text: str, place: int) -> bool:
