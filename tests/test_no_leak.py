@@ -1,5 +1,6 @@
 """No planted identifier leaves catalog/ and vault/: not in any output of any command, not in any file, in whatever form."""
 
+import base64
 import gzip
 import io
 import json
@@ -12,7 +13,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from tests.makers import cda, fhir, hl7, plaintext
 from tests.makers.aperio import labelled_svs
 from tests.makers.kfb import make_kfb
 from tests.makers.labels import paint_symbols
+from tests.processwatch import watched
 
 # Date offsets are whole weeks. No two of these days fall on one day of the week, so no shifted one can be another.
 DAYS = {
@@ -92,13 +94,17 @@ _LABELS = "labels: [{name: settled, level: case, has: {table: reports, where: {s
 
 @dataclass(frozen=True)
 class Corpus:
-    """A workspace full of canaries, its inputs beside it, and all that the commands printed; ``findings`` apart."""
+    """A workspace full of canaries, its inputs beside it, and all that the commands printed; ``findings`` apart.
+
+    ``shown`` is what their processes showed to every user of the machine, and of their environment to their own.
+    """
 
     workspace: Path
     inputs: Path
     output: str
     findings: str
     exit_codes: dict[str, int]
+    shown: frozenset[bytes] = frozenset()
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +117,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     _make_messages(inputs)
     _make_registers(inputs)
     _make_workspace(workspace, inputs)
-    with _one_process(workspace) as run:
-        return _run_everything(workspace, inputs, run)
+    with _one_process(workspace) as (run, shown):
+        ran = _run_everything(workspace, inputs, run)
+    return replace(ran, shown=frozenset(shown))
 
 
 def _make_slides(root: Path) -> None:
@@ -321,8 +328,10 @@ Run = Callable[[Sequence[Sequence[str]], str], list[tuple[str, int]]]
 
 
 @contextmanager
-def _one_process(workspace: Path) -> Iterator[Run]:
+def _one_process(workspace: Path) -> Iterator[tuple[Run, set[bytes]]]:
     """Runs commands: what each wrote to both streams, whoever of its processes wrote it, and its exit code.
+
+    Beside that stands what all processes have shown of themselves.
 
     Python starts once.
     """
@@ -345,7 +354,8 @@ def _one_process(workspace: Path) -> Iterator[Run]:
         late = threading.Timer(600, python.kill)
         late.daemon = True
         late.start()
-        yield run
+        with watched(python.pid) as shown:
+            yield run, shown
     late.cancel()
 
 
@@ -492,6 +502,25 @@ def test_no_command_prints_a_canary(corpus: Corpus) -> None:
     assert str(corpus.inputs / "slides" / str(RECORDED["folder"])) not in corpus.output
     assert "scan.pixels_of_two_cases" in corpus.output
     assert "contact sheet: " in corpus.output
+
+
+def test_no_process_shows_a_canary_or_the_key(corpus: Corpus) -> None:
+    shown = b"\n".join(sorted(corpus.shown))
+    assert len(corpus.shown) > 2
+    assert b"PATH=" in shown
+    assert Search({**RECORDED, **UNRECORDED}).in_bytes(shown) == set()
+    key = (corpus.workspace / "vault" / "key").read_bytes()
+    assert [form for form in (key, key.hex().encode(), base64.b64encode(key)) if form in shown] == []
+
+
+def test_a_process_with_a_secret_is_seen() -> None:
+    code = "import time; time.sleep(0.5)"
+    told = {"TOLD": "ENVIRONED"}
+    outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}, 'ARGUED'], env={told})"
+    with subprocess.Popen([sys.executable, "-c", outer]) as python, watched(python.pid) as shown:
+        python.wait()
+    assert any(b"ARGUED" in one for one in shown)
+    assert any(b"ENVIRONED" in one for one in shown)
 
 
 def test_findings_show_of_all_canaries_only_who_waived_what_and_why(corpus: Corpus) -> None:
