@@ -23,6 +23,7 @@ PLANTED = ("patient", "staff", "person", "case", "number", "id", "account", "dat
 FREE = "free"
 """Kind of a place that may be removed or left: what others mark and no rule here is about, as titles and countries."""
 _MARK = re.compile(r"⟪([a-z]+)\|([^⟪⟫|]+)⟫")
+_TIME = re.compile(r"[ T]?[0-9]{1,2}[:：][0-9]{2}(?:[:：][0-9]{2})?(?![0-9])")
 Spans = Sequence[tuple[int, int]]
 
 
@@ -160,4 +161,13 @@ def _read(path: Path) -> Iterator[Sample]:
         text, marks = parse_marked(row["marked"])
         known = {name: tuple(values) for name, values in row["known"].items() if name != "birth"}
         birth = row["known"].get("birth")
+        marks = (*marks, *_times(text, marks))
         yield Sample(row["id"], text, marks, KnownValues(**known, birth=date.fromisoformat(birth) if birth else None))
+
+
+def _times(text: str, marks: Sequence[Mark]) -> Iterator[Mark]:
+    """The time of day beside a marked day: some authors mark it with the day, and others leave it."""
+    for mark in marks:
+        time = _TIME.match(text, mark.end) if mark.kind == "date" else None
+        if time:
+            yield Mark(*time.span(), FREE)
