@@ -2,17 +2,19 @@
 
 Python runs one thread at a time, and a record in the audit trail waits for the disk. So whoever comes first answers all who
 wait, up to some number, notes all of it in the audit trail with one wait, gives everybody their answer, and hands over to
-the next who waits.
+the next who waits. When many wait a second process answers half of them (:mod:`pathcurate.find.aide`).
 """
 
 import hashlib
 import hmac
+import os
 import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pathcurate import __version__
+from pathcurate.find.aide import Aide, LostError
 from pathcurate.find.facts import Found
 from pathcurate.find.opened import Opened
 from pathcurate.pseudonyms import canonical
@@ -20,6 +22,8 @@ from pathcurate.vault import Vault, create_vault
 from pathcurate.vault.together import Act, append_events
 from pathcurate.workspace import Workspace
 
+_CROWD = 32
+"""So many who wait are worth a second process, which takes seconds to begin."""
 _MOST_AT_ONCE = 64
 """Questions that are answered together: more would make the first of them wait for the last."""
 
@@ -48,6 +52,17 @@ class _Question:
     is_done: bool = False
 
 
+def _look(opened: Opened, question: _Question) -> None:
+    try:
+        question.found = opened.answer(question.text, makes_codes=False)
+    except Exception as error:  # noqa: BLE001 - it is the one's who asked, not of those who wait beside them
+        question.error = error
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class Finder:
     """Answers questions about a workspace, from any number of threads."""
 
@@ -57,6 +72,7 @@ class Finder:
         self._is_led = False
         self._opened: Opened | None = None
         self._making_codes = threading.Lock()
+        self._aide: Aide | None = None
 
     def find(self, workspace: Workspace, text: str, *, actor: str, purpose: str | None = None) -> Found:
         """See :func:`pathcurate.find.find`. The answer is given when its record is on disk.
@@ -127,16 +143,57 @@ class Finder:
         if self._opened is None or not self._opened.is_of(workspace, vault.key):
             self._opened = Opened(workspace, vault.key, stays_open=True)
         self._opened.refresh()
-        acts = []
-        for question in questions:
-            try:
-                question.found = self._opened.answer(question.text, makes_codes=False)
-            except Exception as error:  # noqa: BLE001 - it is the one's who asked, not of those who wait beside them
-                question.error = error
+        given = self._give(workspace, vault.key, questions)
+        try:
+            for question in questions[len(given) :]:
+                _look(self._opened, question)
+        except BaseException:
+            # Its answers would be taken for those to the next questions.
+            if given and self._aide is not None:
+                self._aide.stop()
+            raise
+        self._take(self._opened, given)
+        append_events(
+            workspace.vault,
+            [
+                find_event(vault, question.text, question.found, question.actor, question.purpose)
+                for question in questions
+                if question.found is not None
+            ],
+        )
+
+    def _give(self, workspace: Workspace, key: bytes, questions: Sequence[_Question]) -> Sequence[_Question]:
+        """Let the other process begin with half of a crowd; those are given back, none if it is not there (yet)."""
+        if len(questions) < _CROWD or _cores() == 1:
+            return ()
+        if self._aide is not None and not self._aide.is_of(workspace, key):
+            self._aide.stop()
+            self._aide = None
+        try:
+            if self._aide is None:
+                self._aide = Aide(workspace, key, [question.text for question in questions])
+            if self._aide.is_ready:
+                given = questions[: len(questions) // 2]
+                self._aide.ask([question.text for question in given])
+                return given
+        except (OSError, LostError):
+            # It is started once: whatever ended it may end it again, and all are answered without it.
+            pass
+        return ()
+
+    def _take(self, opened: Opened, given: Sequence[_Question]) -> None:
+        """Take its answers; what it could not look for is looked for here."""
+        if self._aide is None or not given:
+            return
+        try:
+            answers = self._aide.answers()
+        except LostError:
+            answers = [(None, False)] * len(given)
+        for question, (found, is_answered) in zip(given, answers, strict=True):
+            if is_answered:
+                question.found = found
             else:
-                if question.found is not None:
-                    acts.append(find_event(vault, question.text, question.found, question.actor, question.purpose))
-        append_events(workspace.vault, acts)
+                _look(opened, question)
 
     def _by_code(self, question: _Question) -> Found:
         """What may be a pseudonym is looked for by itself: nobody else waits for that."""
