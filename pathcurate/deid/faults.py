@@ -29,7 +29,7 @@ from pathcurate.vault import append_event, open_vault
 from pathcurate.verification import SEAL_FILE
 from pathcurate.workspace import Workspace
 
-_SQL_BYTES = 1_000_000_000
+_SQL_BYTES = 2_000_000_000
 _TEXTS = "texts"
 _CONTROL_PARTS = 4
 """Files of each catalog table that the positive control searches."""

@@ -23,7 +23,7 @@ is so written itself. What stands at its ends decides:
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
@@ -123,6 +123,23 @@ class _Batch:
     anchored: NDArray[np.uint16]
 
 
+@dataclass(frozen=True, slots=True)
+class _Batches:
+    """The same of many."""
+
+    codes: list[Units] = field(default_factory=list)
+    lengths: list[NDArray[np.uint16]] = field(default_factory=list)
+    rules: list[NDArray[np.uint8]] = field(default_factory=list)
+    hashes: list[Hashes] = field(default_factory=list)
+    anchors: list[Hashes] = field(default_factory=list)
+    anchored: list[NDArray[np.uint16]] = field(default_factory=list)
+
+    def add(self, batch: _Batch) -> None:
+        """Add a batch."""
+        for one in fields(self):
+            getattr(self, one.name).append(getattr(batch, one.name))
+
+
 class Identifiers:
     """Identifiers of a catalog, ready to be searched for.
 
@@ -133,18 +150,18 @@ class Identifiers:
         """Take identifiers in.
 
         Args:
-            values: kinds, each with its identifiers; read once, a batch at a time.
+            values: kinds, each with its identifiers, or with some of them and others later; read once, a batch at a time.
             without: words that are none, however they got in: vocabulary codes, sites.
         """
-        names: list[str] = []
-        batches: list[_Batch] = []
+        names: dict[str, int] = {}
+        batches = _Batches()
         kinds: list[int] = []
         for kind, items in values:
-            names.append(kind)
+            number = names.setdefault(kind, len(names))
             stream = iter(items)
             while chunk := list(islice(stream, _BATCH)):
-                batches.append(_fold_batch(chunk))
-                kinds.append(len(names) - 1)
+                batches.add(_fold_batch(chunk))
+                kinds.append(number)
         self._names = tuple(names)
         self._fill(batches, kinds, _fold_batch(list(without)).hashes)
 
@@ -153,22 +170,23 @@ class Identifiers:
         """Identifiers by kind."""
         return cls(values.items(), without)
 
-    def _fill(self, batches: Sequence[_Batch], kinds: Sequence[int], excluded: Hashes) -> None:
-        lengths = _joined([batch.lengths for batch in batches], np.uint16)
-        hashes = _joined([batch.hashes for batch in batches], np.uint64)
+    def _fill(self, batches: _Batches, kinds: Sequence[int], excluded: Hashes) -> None:
+        counts = [len(lengths) for lengths in batches.lengths]
+        lengths = _joined(batches.lengths, np.uint16)
+        hashes = _joined(batches.hashes, np.uint64)
         # A lesser hash of an excluded word is met by chance once in 10^12 catalogs.
         is_known = ~np.isin(hashes, excluded)
-        self._codes = _joined([batch.codes for batch in batches], np.uint16)
+        self._codes = _joined(batches.codes, np.uint16)
         self._ends = np.cumsum(lengths, dtype=np.int64)
         self._lengths = lengths
-        self._rules = _joined([batch.rules for batch in batches], np.uint8)
-        self._kinds = np.repeat(np.array(kinds, dtype=np.uint8), [len(batch.lengths) for batch in batches])
+        self._rules = _joined(batches.rules, np.uint8)
+        self._kinds = np.repeat(np.array(kinds, dtype=np.uint8), counts)
         order = np.argsort(hashes).astype(np.int32)
         self._order = order[is_known[order]]
         self._hashes = hashes[self._order]
         self._count = len(self._hashes)
-        self._anchors = np.unique(_joined([batch.anchors for batch in batches], np.uint64))
-        self._anchored = np.unique(_joined([batch.anchored for batch in batches], np.uint16)).tolist()
+        self._anchors = np.unique(_joined(batches.anchors, np.uint64))
+        self._anchored = np.unique(_joined(batches.anchored, np.uint16)).tolist()
         self._bits = _BitSet.of(self._count, (self._hashes, self._anchors))
         starts = self._ends - lengths
         self._beginnings = Beginnings(self._codes, starts[is_known], lengths[is_known])
@@ -388,8 +406,11 @@ def _places(known: Hashes, hashes: Hashes) -> tuple[Positions, NDArray[np.bool_]
     return places, is_known
 
 
-def _joined(parts: Sequence[NDArray[Any]], dtype: type) -> NDArray[Any]:
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=dtype)
+def _joined(parts: list[NDArray[Any]], dtype: type) -> NDArray[Any]:
+    """The parts as one, and no longer as parts: of forty million identifiers they take gigabytes."""
+    whole = np.concatenate(parts) if parts else np.zeros(0, dtype=dtype)
+    parts.clear()
+    return whole
 
 
 def _is_part(units: NDArray[Any], start: int, end: int) -> bool:

@@ -53,6 +53,8 @@ _NO_IDENTIFIERS: Final = frozenset({
 })  # fmt: skip
 """Direct identifiers by declaration that are words of a configuration, parts of numbers, or of no use outside."""
 
+CELLS_AT_ONCE = 40_000_000
+"""Values that are grouped at once; an archive of two million cases has three times as many, a quarter of them different."""
 _LISTS = {"name", "staff"}
 _BETWEEN_NAMES = r"[、,，/;；()（）\[\]\s]+"
 # A ward or department is called alike everywhere.
@@ -103,28 +105,40 @@ def searched_columns(table: Table) -> list[Column]:
 
 
 def _values(queries: Queries, catalog: Catalog) -> Iterator[tuple[str, Iterable[str]]]:
-    """Kinds, each with its values in order; no value comes twice."""
+    """Kinds, each with values of its own in order, and maybe again with others; no value comes twice."""
     selects: list[str] = []
     paths: list[tuple[str, str]] = []
+    cells = 0
     for table in IDENTIFIED:
         if catalog.snapshot(table) is not None:
             columns = searched_columns(table)
             source = relation(queries, catalog, table, [column.name for column in columns])
             selects += _selects(columns, source)
+            counts = [column_values(batch, "count") for batch in queries.batches(f"SELECT count(*) AS count FROM {source}")]
+            cells += sum(chain.from_iterable(counts)) * len(columns)
             paths += [(f'"{column.name}"', source) for column in columns if column.type is Type.BYTES]
     if not selects:
         return
+    # What is grouped must fit into memory: DuckDB's groups of texts cannot all be spilled. So they are grouped by shares of
+    # their hashes, the tables being read for each share.
+    shares = -(-cells // CELLS_AT_ONCE) or 1
+    for share in range(shares):
+        yield from _grouped(queries, selects, f"hash(item.value) % {shares} = {share}" if shares > 1 else "true")
+    for name, source in paths:
+        found = queries.batches(f"SELECT DISTINCT {name} FROM {source} WHERE {name} IS NOT NULL ORDER BY {name}")
+        yield "file", _names(path_text(value) for batch in found for value in batch.column(0).to_pylist() if value)
+
+
+def _grouped(queries: Queries, selects: Sequence[str], where: str) -> Iterator[tuple[str, Iterable[str]]]:
+    """Kinds, each with those of its values that fulfil a condition."""
     # Of a value of two kinds the first counts. Sorted, so that a catalog gives the same identifiers in the same order.
     sql = (
         f"SELECT kind, value FROM (SELECT min(item.kind) AS kind, item.value AS value FROM ({' UNION ALL '.join(selects)}) "
-        "WHERE item.value IS NOT NULL GROUP BY item.value) ORDER BY kind, value"
+        f"WHERE item.value IS NOT NULL AND {where} GROUP BY item.value) ORDER BY kind, value"
     )
     runs = (run for batch in queries.batches(sql) for run in _runs(batch))
     for kind, group in groupby(runs, key=itemgetter(0)):
         yield kind, _telling(kind, chain.from_iterable(values for _, values in group))
-    for name, source in paths:
-        found = queries.batches(f"SELECT DISTINCT {name} FROM {source} WHERE {name} IS NOT NULL ORDER BY {name}")
-        yield "file", _names(path_text(value) for batch in found for value in batch.column(0).to_pylist() if value)
 
 
 def _runs(batch: pa.RecordBatch) -> Iterator[tuple[str, list[str]]]:

@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pathcurate import deid
 from pathcurate.cli.main import run
 from pathcurate.deid import faults
+from pathcurate.engines.embedded import Embedded
 from pathcurate.errors import InputOutputError
 from pathcurate.leaksearch.identifiers import Identifiers
 from pathcurate.model.material import SCANNER_INDEX
@@ -64,6 +66,26 @@ def test_cells_with_two_names_paths_and_departments(tmp_path: Path) -> None:
         assert has(known, text), text
     for text in ("普外科", "胃窦", "20230506", "2023", "thumbnail", "HE", "x"):
         assert not has(known, text), text
+
+
+def test_identifiers_of_many_cells_are_gathered_in_shares(clinic: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, asked = faults.known(clinic), []
+    monkeypatch.setattr("pathcurate.leaksearch.known.CELLS_AT_ONCE", 7)
+    batches = Embedded.batches
+
+    def asking(self: Embedded, sql: str, *more: Any) -> Any:
+        asked.append(sql)
+        return batches(self, sql, *more)
+
+    monkeypatch.setattr(Embedded, "batches", asking)
+    shared = faults.known(clinic)
+    assert sum("GROUP BY" in sql for sql in asked) > 5
+    assert shared.kinds() == whole.kinds()
+    assert len(shared) == len(whole)
+    for what, value in CANARIES.items():
+        # A value of two kinds that are folded alike, as a number and the file that is named after it, is of either.
+        found = [{(hit.start, hit.end) for hit in one.find(value)} for one in (whole, shared)]
+        assert found[0] == found[1], what
 
 
 def test_a_directory_with_leaks_is_refused_and_they_are_named_by_place_alone(
