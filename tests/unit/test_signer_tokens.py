@@ -42,7 +42,8 @@ def test_somebody_who_signs_in_a_new_way_is_found(text: str, signer: str) -> Non
     [
         "免疫组化：CK7（+），TTF-1（+），Ki-67约30%。", "标本：胃窦\n诊断：慢性胃炎", "取材：全取 切片：HE",
         "建议：HER2 FISH检测。", "特染：PAS 抗酸", "HP（+）", "大体：灰白组织一枚\n镜下：腺体增生", "送检：肛旁肿物",
-        "TNM分期：pT2N0Mx", "登记：T3", "登记：ypT2a", "慢性炎。\n高/中", "报告：中/低",
+        "TNM分期：pT2N0Mx", "登记：T3", "登记：ypT2a",
+        "前哨1/3。\npT2N1a", "喉前淋巴结0/1。\npT1aN1aM0", "慢性炎。\n高/中", "报告：中/低",
         "诊断:胃癌", "分子检测 EGFR 19del 阳性", "冰冻：良性\n石蜡：同前",
     ],
 )  # fmt: skip

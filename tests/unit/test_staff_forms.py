@@ -27,6 +27,10 @@ def left(text: str, *staff: str) -> str:
         ("结果已电话告知临床(fengyn),蜡块已退。", "结果已电话告知临床(······),蜡块已退。"),
         ("grossing by gzq,rec fyn", "grossing by ···,rec ···"),
         ("丰:骨髓活检已看,可发。", "·:骨髓活检已看,可发。"),
+        ("本例丰、郭、覃三级阅片,意见一致。", "本例·、·、·三级阅片,意见一致。"),
+        ("核对:bm丰 qp郭 初丰 7.1", "核对:bm· qp· 初· 7.1"),
+        ("下周换人跟丰主任。", "下周换人跟·主任。"),
+        ("大体gzhiqiang 报告另发", "大体········· 报告另发"),
         ("病例讨论\nGZQ→Wei agreed", "病例讨论\n···→Wei agreed"),
         ("上传 ynfeng02 已核,jyk07 退回", "上传 ········ 已核,····· 退回"),
     ],
@@ -47,13 +51,15 @@ def test_those_whom_the_site_knows_are_found_by_little(text: str, scrubbed: str)
         "引物 fengynx 与 xfengyn 扩增良好",
         "GZQ-1 引物扩增失败;HE、PAS、AB 染色。",
         "边疆地区送检标本。",
+        "体检中心送检,颈、体、底各一块。",
+        "复印 / 染色体 bm丰富",
         "左:乳腺组织。\n查:病理号见上。",
         "HE:细胞异型明显。\nEGFR:未见突变。",
         "肿物 max 3cm,sup 边切缘净,img 见附件。",
     ],
 )
 def test_words_that_look_like_them_stay(text: str) -> None:
-    assert left(text, *STAFF, "原野", "由明", "时间", "别克", "左明", "查安", "安媚鸽") == text
+    assert left(text, *STAFF, "原野", "由明", "时间", "别克", "左明", "查安", "安媚鸽", "体检中心", "印明") == text
 
 
 def test_a_field_is_nobody_who_is_called_like_it() -> None:

@@ -60,6 +60,7 @@ _MASK = "某*×○●□■"
 _MASKS = re.compile(f"[{_MASK}xX](?:(?<=[{_MASK}])[{_MASK}]{{0,2}}|(?<=[xX])[xX]{{1,2}}(?![A-Za-z0-9]))")
 _IS_MEASURED = re.compile(f"[0-9*cm{HAN}]")
 _NEAR = re.compile("(?<=[zcs])h|(?<=n)g$")
+_OFFICE = re.compile("(?:中心|科室?|医院|门诊部?|病[区房]|公司|[室站部组所])$")
 _LONGEST_GIVEN, _LEAST_LONG = 2, 4
 _WIDE, _LONG_PINYIN, _SHORT_SURNAME = 3, 8, 3
 _BETWEEN = re.compile(r"[ .,\n^'_-]{0,3}(?:[\"“(][A-Z][a-z]{1,14}[\"”)] )?(?:[A-Za-z]\.?[ ,]{1,2}){0,2}")
@@ -129,8 +130,14 @@ def _chinese_names(part: str) -> Iterator[str]:
     is_several = len(words) > 1 and all(len(word) > 1 for word in words)
     for one in (*(words if is_several else ()), part):
         name = _CHILD.sub("", _TITLES.sub("", folded_name(one)))
-        if len(name) > 1 and not (_MASKS.search(name) or _is_nobody(name)):
+        if len(name) > 1 and not (_MASKS.search(name) or _is_nobody(name) or _is_office(name)):
             yield name
+
+
+def _is_office(name: str) -> bool:
+    """Whether a cell of doctors holds whence a specimen came: 体检中心, 外一科."""
+    is_short = len(name) <= _LONGEST_GIVEN or (len(name) == _WIDE and surname_length(name) > 0)
+    return not is_short and _OFFICE.search(name) is not None
 
 
 def _is_nobody(name: str) -> bool:

@@ -60,7 +60,10 @@ _WORDS = frozenset({Sort.WORD, Sort.VOCABULARY})
 _RUNS = re.compile("[A-Z][a-z]+|[A-Z]{2,}|[a-z]+|[0-9]+")
 _ZERO = re.compile("[A-Za-z]0")
 _VOWEL = re.compile("[aeou]")
-_STAGE = re.compile(r"[cpyra]{0,3}(?:T(?:[0-4x]|is)|N[0-3x]|M[01x])[a-d]?", re.IGNORECASE)
+_STAGE = re.compile(
+    r"[cpyra]{0,3}(?:T(?:[0-4x]|is)[a-d]?(?:N[0-3x][a-d]?)?(?:M[01x][a-d]?)?|N[0-3x][a-d]?(?:M[01x][a-d]?)?|M[01x])[a-d]?",
+    re.IGNORECASE,
+)
 """A stage of the TNM classification (UICC, 8th edition), which a login may look like."""
 _SPACED_OUT = re.compile(rf"(?<![^ ])[{HAN}] [{HAN}] [{HAN}](?![^ ])")
 """Three characters of a line whose characters all stand apart: 子 宫 多 发."""

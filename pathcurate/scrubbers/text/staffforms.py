@@ -30,9 +30,24 @@ BRIEF_STAFF = "site.brief_staff"
 """The rule that those are named after whom only the site's names tell."""
 _DIGITS = re.compile("[0-9]{1,4}")
 _LOGIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{2,19}")
-_SMALL = re.compile(r"(?<![A-Za-z0-9_.@/-])(?P<letters>[a-z]{3,4})[0-9]{0,3}(?![A-Za-z0-9_@/-]|[.][A-Za-z])")
+_SMALL = re.compile(r"(?<![A-Za-z0-9_.@/-])(?P<letters>[a-z]\.?[a-z]{2,3})[0-9]{0,3}(?![A-Za-z0-9_@/-]|[.][A-Za-z])")
 _SPEAKER = re.compile(rf"(?:^|(?<=\n))[ ]{{0,3}}(?P<name>[{HAN}]{{1,2}}|[A-Z]{{3,4}})(?=[ ]?(?:[:→>]|-->?))")
 """Who says the line that follows: 仇:骨髓活检已读, TJJ→WQM."""
+_ROLE_AND_NAME = re.compile(
+    rf"(?:(?<![A-Za-z])[a-z]{{2}}|(?<![{HAN}])[初复审取切包染阅记])(?P<name>[{HAN}]{{1,2}})(?=[ ,;]|$|\n)"
+)
+"""A role in two small letters or in one character, and who filled it: qp妥, 初火."""
+_LISTED = re.compile(
+    rf"(?<![{HAN}])[{HAN}]{{1,2}}(?:、[{HAN}]{{1,2}})+(?![{HAN}])|[{HAN}](?:、[{HAN}])+(?=[两二三]级|[阅审读]片|讨论)"
+)
+_FIELDS = frozenset({"zyh", "blh", "mzh", "sqh", "jch", "bah", "jzh"})
+"""Initials of 住院号, 病理号 and their like, as programs name their fields."""
+_NO_ROLES = frozenset({
+    "复印", "复方", "复习", "复原", "初步", "初期", "审批", "取向", "取样", "切向", "切开", "包装", "包边", "染料", "阅毕",
+    "记录", "记载",
+})  # fmt: skip
+"""Words that begin like a role: the other character is a surname too, somewhere."""
+_BESIDE = frozenset("跟换请由与和给让叫找向对问陪")
 _HEADS = frozenset("左右上下前后内外中母父子女男查患诊镜注附备")
 """Words before a colon that are surnames too."""
 _FUNCTION = frozenset("由其原别后是在不有无与及和或为将已可请此该每各某即则但且并而之的了也都就")
@@ -115,7 +130,7 @@ def staff_forms(cells: tuple[str, ...]) -> StaffForms:
         frozenset(one for one in surnames if not surname_length(one) and len(one) == 1),
         frozenset(given),
         frozenset(one[0] for one in (*surnames, *given) if not surname_length(one)),
-        frozenset(initials - known),
+        frozenset(initials - known - _FIELDS),
         frozenset(logins),
         AhoCorasick(sorted(logins), matchkind=MatchKind.LeftmostLongest) if logins else None,
     )
@@ -129,7 +144,8 @@ def _latin_forms(surname: str, given: str) -> tuple[set[str], set[str]]:
         for syllables in product(*(readings(character, _MOST_READINGS) for character in given)):
             firsts = "".join(syllable[0] for syllable in syllables)
             short.update((one[0] + firsts, firsts + one[0]))
-            long.update((one + firsts, firsts + one))
+            whole = "".join(syllables)
+            long.update((one + firsts, firsts + one, one[0] + whole, whole + one[0]))
     return short, long
 
 
@@ -144,20 +160,47 @@ def find_brief_staff(normal: str, forms: StaffForms) -> Iterator[Removal]:
         # Of a few characters the lower case is longer.
         if len(lowered) == len(normal):
             yield from _logins(lowered, forms.automaton)
-    for found in _SMALL.finditer(normal) if forms.initials else ():
-        if found["letters"] in forms.initials:
-            yield _removal(normal, *found.span())
-    for found in _SPEAKER.finditer(normal) if forms.surnames else ():
-        word = found["name"]
-        if (word in forms.surnames and word not in _HEADS) or (len(word) > 2 and word.lower() in forms.initials):
-            yield _removal(normal, *found.span("name"))
+    if forms.surnames:
+        yield from _beside_signs(normal, forms)
     for surname in forms.unlisted:
         place = normal.find(surname)
         while place >= 0:
             is_titled = is_title_at(normal, place + 1) and not begins_word(normal, place)
-            if is_titled and is_free_before(normal, place):
+            if is_titled and (is_free_before(normal, place) or normal[place - 1] in _BESIDE):
                 yield _removal(normal, place, place + 1)
             place = normal.find(surname, place + 1)
+
+
+def _beside_signs(normal: str, forms: StaffForms) -> Iterator[Removal]:
+    """Those who are told by their initials, by a short role, by the others of a list, or by what they say."""
+    for found in _SMALL.finditer(normal):
+        if found["letters"].replace(".", "") in forms.initials:
+            yield _removal(normal, *found.span())
+    for found in _ROLE_AND_NAME.finditer(normal):
+        if _is_one(found["name"], forms) and found[0] not in _NO_ROLES and not begins_word(normal, found.start()):
+            yield _removal(normal, *found.span("name"))
+    for found in _LISTED.finditer(normal):
+        yield from _all_of(normal, found, forms)
+    for found in _SPEAKER.finditer(normal):
+        word = found["name"]
+        if _is_one(word, forms) or (len(word) > 2 and word.lower() in forms.initials):
+            yield _removal(normal, *found.span("name"))
+
+
+def _is_one(word: str, forms: StaffForms) -> bool:
+    """Whether a word is a given name of the site, or a surname that is no other word there."""
+    return word in forms.given or (word in forms.surnames and word not in _HEADS)
+
+
+def _all_of(normal: str, listed: re.Match[str], forms: StaffForms) -> Iterator[Removal]:
+    """Those of a list, if all are of the site: 虎、张、剡三级阅片."""
+    start, found = listed.start(), []
+    for name in listed[0].split("、"):
+        if not _is_one(name, forms):
+            return
+        found.append(_removal(normal, start, start + len(name)))
+        start += len(name) + 1
+    yield from found
 
 
 def _removal(normal: str, start: int, end: int) -> Removal:
