@@ -160,7 +160,8 @@ def find_brief_staff(normal: str, forms: StaffForms) -> Iterator[Removal]:
         # Of a few characters the lower case is longer.
         if len(lowered) == len(normal):
             yield from _logins(lowered, forms.automaton)
-    if forms.surnames:
+    # In English small words are words, and of two thousand initials some are like them: gel, lid.
+    if forms.surnames and not normal.isascii():
         yield from _beside_signs(normal, forms)
     for surname in forms.unlisted:
         place = normal.find(surname)
