@@ -161,7 +161,7 @@ def find_brief_staff(normal: str, forms: StaffForms) -> Iterator[Removal]:
         if len(lowered) == len(normal):
             yield from _logins(lowered, forms.automaton)
     # In English small words are words, and of two thousand initials some are like them: gel, lid.
-    if forms.surnames and not normal.isascii():
+    if forms.surnames and is_han(normal):
         yield from _beside_signs(normal, forms)
     for surname in forms.unlisted:
         place = normal.find(surname)
