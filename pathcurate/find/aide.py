@@ -4,24 +4,34 @@ It opens the workspace itself, is given numbers, and gives back what they name. 
 ends with the process that started it, and whatever goes wrong with it costs time and no answer.
 """
 
-import pickle
+import hashlib
+import json
+import os
 import socket
 import subprocess
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import fields
 from multiprocessing.connection import Connection
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
-from pathcurate.find.facts import Found
+from pathcurate.find.facts import BlockFacts, CaseFacts, Found, GlassFacts, PersonFacts, ReportFacts, SeriesFacts, SlideFacts
 from pathcurate.find.opened import Opened
 from pathcurate.vault import create_vault
-from pathcurate.workspace import Workspace
+from pathcurate.workspace import WORKSPACE_FILE, Workspace, load_workspace
 
 _SECONDS: Final = 10
 """An answer that takes longer does not come."""
-_READY: Final = b"ready"
+_PARTS: Final[Mapping[type, Mapping[str, type]]] = {
+    Found: {"cases": CaseFacts, "slides": SlideFacts, "series": SeriesFacts},
+    CaseFacts: {"person": PersonFacts, "reports": ReportFacts, "blocks": BlockFacts},
+    BlockFacts: {"glass": GlassFacts},
+}
+"""What the parts of an answer are made of; all other lists are of texts."""
+_SINGLE: Final = frozenset({"person"})
 
 
 class LostError(Exception):
@@ -59,7 +69,7 @@ class Aide:
         self._connection = Connection(ours.detach())
         self._end = weakref.finalize(self, _end, self._process, self._connection)
         with suppress(OSError):
-            self._connection.send_bytes(pickle.dumps((workspace, tuple(texts))))
+            self._send([os.fspath(workspace.root), *texts])
 
     def is_of(self, workspace: Workspace, key: bytes) -> bool:
         """Whether it was started for this workspace, with this key."""
@@ -71,7 +81,11 @@ class Aide:
         """Whether it has opened everything, so that asking it saves time."""
         if not self._is_ready and self._end.alive:
             try:
-                self._is_ready = self._connection.poll() and self._connection.recv_bytes() == _READY
+                if self._connection.poll():
+                    # The file may have been changed since this process read it.
+                    self._is_ready = self._connection.recv_bytes() == _settings(self._of[0])
+                    if not self._is_ready:
+                        self.stop()
             except (OSError, EOFError):
                 self.stop()
         return self._is_ready and self._end.alive
@@ -83,7 +97,7 @@ class Aide:
             LostError: it is gone.
         """
         try:
-            self._connection.send_bytes(pickle.dumps(tuple(texts)))
+            self._send(texts)
         except OSError:
             self.stop()
             raise LostError from None
@@ -97,15 +111,17 @@ class Aide:
         try:
             if not self._connection.poll(_SECONDS):
                 raise EOFError
-            # It is this process's own child at the other end, and nobody else's.
-            found: Sequence[tuple[Found | None, bool]] = pickle.loads(self._connection.recv_bytes())  # noqa: S301
+            answers = json.loads(self._connection.recv_bytes())
+            return [(None if found is None else _made(Found, found), is_answered) for found, is_answered in answers]
         except BaseException as error:
             # An answer that nobody took would be taken for the next one's.
             self.stop()
-            if isinstance(error, (OSError, EOFError, pickle.UnpicklingError)):
+            if isinstance(error, (OSError, EOFError, ValueError, TypeError)):
                 raise LostError from None
             raise
-        return found
+
+    def _send(self, texts: Sequence[str]) -> None:
+        self._connection.send_bytes(json.dumps(texts).encode())
 
     def stop(self) -> None:
         """End it."""
@@ -126,16 +142,17 @@ def serve(handle: int) -> None:
     """
     connection = Connection(handle)
     with suppress(EOFError, OSError):
-        workspace, texts = pickle.loads(connection.recv_bytes())  # noqa: S301 - from the process that started this one
+        root, *texts = json.loads(connection.recv_bytes())
+        workspace = load_workspace(Path(root, WORKSPACE_FILE))
         opened = Opened(workspace, create_vault(workspace.vault).key, stays_open=True)
         opened.refresh()
         for text in texts:
             _answer(opened, text)
-        connection.send_bytes(_READY)
+        connection.send_bytes(_settings(workspace))
         while True:
-            asked = pickle.loads(connection.recv_bytes())  # noqa: S301 - likewise
+            asked = json.loads(connection.recv_bytes())
             opened.refresh()
-            connection.send_bytes(pickle.dumps([_answer(opened, text) for text in asked], pickle.HIGHEST_PROTOCOL))
+            connection.send_bytes(json.dumps([_answer(opened, text) for text in asked], default=_told).encode())
 
 
 def _answer(opened: Opened, text: str) -> tuple[Found | None, bool]:
@@ -143,3 +160,27 @@ def _answer(opened: Opened, text: str) -> tuple[Found | None, bool]:
         return opened.answer(text, makes_codes=False), True
     except Exception:  # noqa: BLE001 - whoever asked looks again, and is told
         return None, False
+
+
+def _settings(workspace: Workspace) -> bytes:
+    """Tells two states of a workspace's file apart."""
+    return hashlib.sha256(repr(workspace.settings).encode()).digest()
+
+
+def _told(facts: Any) -> list[Any]:
+    """The values of facts, in the order of their fields."""
+    return [getattr(facts, one.name) for one in fields(facts)]
+
+
+def _made(kind: Any, values: Sequence[Any]) -> Any:
+    """Facts of their values."""
+    return kind(*(_part(kind, one.name, value) for one, value in zip(fields(kind), values, strict=True)))
+
+
+def _part(kind: type, name: str, value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    of = _PARTS.get(kind, {}).get(name)
+    if of is None:
+        return tuple(value)
+    return _made(of, value) if name in _SINGLE else tuple(_made(of, one) for one in value)

@@ -174,7 +174,7 @@ def test_an_answer_that_nobody_takes_ends_it(crowd: Finder, monkeypatch: pytest.
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pathcurate.find.aide.pickle.loads", interrupted)
+    monkeypatch.setattr("pathcurate.find.aide.json.loads", interrupted)
     with pytest.raises(KeyboardInterrupt):
         aide.answers()
     monkeypatch.undo()
