@@ -109,7 +109,7 @@ def _policy_definition(body: Mapping[str, Any]) -> Iterator[str]:
     if policy.keys() - {"@type", "profile", "permission", "prohibition", "obligation", "target", "assigner", "assignee"}:
         yield "`policy` has a key that the connector would drop"
     profile = policy.get("profile")
-    if profile is not None and not (isinstance(profile, str) and is_absolute(profile)):
+    if "profile" in policy and not (isinstance(profile, str) and is_absolute(profile)):
         yield "`profile` is to be one IRI"
     if "permission" not in policy:
         yield "`policy` permits nothing"

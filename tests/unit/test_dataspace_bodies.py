@@ -127,6 +127,7 @@ WRONG: dict[str, tuple[str, Callable[[Body], None]]] = {
     "a set with an assigner": ("policy", put("policy", "assigner", to="urn:x")),
     "a policy of two profiles": ("policy", put("policy", "profile", to=["urn:a:b", "urn:c:d"])),
     "a profile that is a word": ("policy", put("policy", "profile", to="cn-health")),
+    "a profile that is nothing": ("policy", put("policy", "profile", to=None)),
     "no permission": ("policy", drop("policy", "permission")),
     "a permission that is no list": ("policy", put("policy", "permission", to={"action": "use"})),
     "an empty prohibition": ("policy", put("policy", "prohibition", to=[])),
