@@ -615,7 +615,7 @@ def scan():
                  "findings": [finding.rule for finding in summary.findings]})
 exec(sys.stdin.read())
 print(json.dumps(said), flush=True)
-# Threads of libraries that had ended in the middle of Python's own end, once in some fifty runs, are not what is tested.
+# A library's thread once ended this process with a signal while Python ended, after all was said: not what is tested.
 os._exit(0)
 """
 
