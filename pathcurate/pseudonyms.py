@@ -92,7 +92,7 @@ def _many_codes(kind: str, digests: Iterable[bytes]) -> Strings:
     return made.cast(pa.string())
 
 
-def _digests(key: bytes, beginning: bytes, messages: Iterable[bytes]) -> Iterator[bytes]:
+def keyed_digests(key: bytes, beginning: bytes, messages: Iterable[bytes]) -> Iterator[bytes]:
     """HMAC-SHA-256 of many messages with one key and one beginning, which are hashed once (RFC 2104 section 4)."""
     if len(key) > _BLOCK:
         raise ValueError("a key of a layer is no longer than a block of SHA-256")
@@ -129,7 +129,7 @@ class Pseudonyms:
         return [known.get(row) for row in rows]
 
     def _many(self, kind: str, rows: Iterable[Sequence[Any]]) -> Strings:
-        return _many_codes(kind, _digests(self.key, _parts("v1", kind), (_parts(*row) for row in rows)))
+        return _many_codes(kind, keyed_digests(self.key, _parts("v1", kind), (_parts(*row) for row in rows)))
 
     def code_array(self, kind: str, values: Columnar) -> Strings:
         """:meth:`codes` of one column of Arrow's."""
@@ -137,7 +137,7 @@ class Pseudonyms:
         # As `_parts` would have it of one part, without its pieces: there are millions.
         texts = map(str.encode, encoded.dictionary.to_pylist())
         messages = (len(text).to_bytes(4, "big") + text for text in texts)
-        return _many_codes(kind, _digests(self.key, _parts("v1", kind), messages)).take(encoded.indices)
+        return _many_codes(kind, keyed_digests(self.key, _parts("v1", kind), messages)).take(encoded.indices)
 
     def uid(self, uid: str) -> str:
         """The UID that stands for one: ``2.25.`` and a UUID as a number (PS3.5 B.2), at most 44 characters.
@@ -172,7 +172,7 @@ class DateShift:
     def offsets(self, persons: Iterable[str]) -> list[int]:
         """:meth:`days` of each."""
         week = 7 if hmac.digest(self.key, b"sign", "sha256")[0] & 1 else -7
-        digests = _digests(self.key, b"offset\x1f", map(str.encode, persons))
+        digests = keyed_digests(self.key, b"offset\x1f", map(str.encode, persons))
         return [week * (1 + int.from_bytes(digest[:8], "big") % _WEEKS) for digest in digests]
 
     def shift(self, person: str, day: date | None) -> date | None:

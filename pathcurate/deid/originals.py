@@ -1,12 +1,14 @@
 """What stands behind the codes of a catalog, into the vault's crosswalk."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pathcurate import __version__
+from pathcurate.deid.columns import filled
+from pathcurate.digests import canonical_json, sha256_text
 from pathcurate.model.annotation import ANNOTATIONS
 from pathcurate.model.column import Table
 from pathcurate.model.crosswalk import ORIGINALS
@@ -19,59 +21,67 @@ from pathcurate.model.slide import SLIDES
 from pathcurate.pseudonyms import Pseudonyms
 from pathcurate.tables import Catalog, column_values
 from pathcurate.vault import Vault
-from pathcurate.vault.crosswalk import write_crosswalk
+from pathcurate.vault.crosswalk import note_source, sources, write_crosswalk
+from pathcurate.verification import SCHEME
 
 _AT_ONCE = 500_000
 _ROWS = 100_000
 _CASE = pa.schema([("site", pa.string()), ("accession", pa.string())])
+_Columns: TypeAlias = "Sequence[pa.Array[Any] | pa.ChunkedArray[Any]]"
+"""The fields of some originals, as texts or bytes of UTF-8: a path may hold what is no text."""
 
 
 def record_originals(catalog: Catalog, pseudonyms: Pseudonyms, vault: Vault) -> int:
     """Write what stands behind every code of persons, cases and what is theirs; the rows that are new or have changed.
 
-    What the catalog no longer has stays known, because releases may speak of it.
+    What the catalog no longer has stays known, because releases may speak of it. Kinds whose tables are as they were when
+    all of theirs was last written are not gone through again.
 
     Args:
         catalog: the identified tables.
         pseudonyms: the internal layer.
         vault: the vault whose key made that layer.
 
+    Returns:
+        Number of rows that were written.
+
     Raises:
         VaultError: the crosswalk is damaged, or of another key.
         InputOutputError: it cannot be written.
     """
-    sources: dict[str, Iterable[Sequence[str]]] = {
-        "P": _persons(catalog), "C": _cases(catalog),
-        "S": _files(catalog, SLIDES), "I": _files(catalog, SERIES),
-        "R": _texts(catalog, REPORTS, "report_id", "site", "accession"),
-        "A": _texts(catalog, ANNOTATIONS, "annotation_id", "site", "slide_id"),
-        "M": _texts(catalog, MATERIALS, "material_id", "site", "accession"),
-    }  # fmt: skip
-    written = 0
-    for kind, originals in sources.items():
-        for codes, some in _by_code(kind, originals, pseudonyms):
+    written, before = 0, sources(vault)
+    for kind, (tables, read) in _SOURCES.items():
+        source = _state_of(catalog, tables)
+        if before.get(kind) == source:
+            continue
+        for codes, some in _by_code(kind, read(catalog), pseudonyms):
             written += write_crosswalk(vault, kind, codes, some)
+        note_source(vault, kind, source)
     return written
 
 
+def _state_of(catalog: Catalog, tables: Sequence[Table]) -> str:
+    """What tells the tables' state from any other: the files that they are made of, whose names are never used again."""
+    snapshots = [catalog.snapshot(table) for table in tables]
+    parts = [[one.schema_version, *one.parts] if one else [] for one in snapshots]
+    return sha256_text(canonical_json([SCHEME, __version__, parts]))
+
+
 def _by_code(
-    kind: str, originals: Iterable[Sequence[str]], pseudonyms: Pseudonyms
+    kind: str, originals: Iterable[_Columns], pseudonyms: Pseudonyms
 ) -> Iterator[tuple[list[str], list[tuple[str, ...]]]]:
     """Codes and originals of a kind in the order of all codes, some at a time.
 
     Each piece is then a range of codes of its own: in any other order every piece would touch the whole crosswalk.
     """
-    pieces = []
-    remaining = iter(originals)
-    while some := list(islice(remaining, _AT_ONCE)):
-        columns = list(zip(*some, strict=True))
-        codes = pseudonyms.codes(kind, *columns[: ORIGINALS[kind].keyed])
-        # As bytes: a path may hold what is no text.
-        fields = [
-            pa.array([text.encode("utf-8", "surrogateescape") for text in column], pa.large_binary()) for column in columns
-        ]
-        names = [str(place) for place in range(len(fields))]
-        pieces.append(pa.table([pa.array(codes, pa.string()), *fields], names=["code", *names]))
+    keyed, pieces = ORIGINALS[kind].keyed, []
+    for columns in originals:
+        if keyed == 1:
+            codes = pseudonyms.code_array(kind, columns[0])
+        else:
+            codes = pa.array(pseudonyms.codes(kind, *(column.to_pylist() for column in columns[:keyed])), pa.string())
+        fields = [pc.cast(column, pa.large_binary()) for column in columns]
+        pieces.append(pa.table([codes, *fields], names=["code", *map(str, range(len(fields)))]))
     if not pieces:
         return
     rows = pa.concat_tables(pieces)
@@ -83,12 +93,7 @@ def _by_code(
         yield made, list(zip(*decoded, strict=True))
 
 
-def _rows(catalog: Catalog, table: Table, *columns: str) -> Iterator[dict[str, Any]]:
-    for batch in catalog.read(table, columns=columns).to_batches(max_chunksize=_ROWS):
-        yield from batch.to_pylist()
-
-
-def _persons(catalog: Catalog) -> Iterator[Sequence[str]]:
+def _persons(catalog: Catalog) -> Iterator[_Columns]:
     identities = catalog.read(IDENTITIES, columns=("site", "id_type", "id_value", "person_id"))
     known = identities.filter(pc.field("id_type") == "patient_id").sort_by([("person_id", "ascending")])
     of_person = known.group_by("person_id", use_threads=False).aggregate([("site", "list"), ("id_value", "list")])
@@ -97,25 +102,40 @@ def _persons(catalog: Catalog) -> Iterator[Sequence[str]]:
     for start in range(0, len(persons), _ROWS):
         rows = of_person.select(["site_list", "id_value_list"]).take(place.slice(start, _ROWS))
         pairs = zip(rows["site_list"].to_pylist(), rows["id_value_list"].to_pylist(), strict=True)
-        for person, (sites, numbers) in zip(persons.slice(start, _ROWS).to_pylist(), pairs, strict=True):
-            told = zip(sites or (), numbers or (), strict=True)
-            yield str(person), "; ".join(sorted(f"{site} {number}" for site, number in told))
+        numbers = [
+            "; ".join(sorted(f"{site} {number}" for site, number in zip(sites or (), found or (), strict=True)))
+            for sites, found in pairs
+        ]
+        yield persons.slice(start, _ROWS), pa.array(numbers, pa.string())
 
 
-def _cases(catalog: Catalog) -> Iterator[Sequence[str]]:
-    tables = [catalog.read(table, columns=("site", "accession")) for table in (REPORTS, LINKS)]
+def _cases(catalog: Catalog) -> Iterator[_Columns]:
+    tables = [catalog.read(table, columns=_CASE.names) for table in (REPORTS, LINKS)]
     both = pa.concat_tables([table.cast(_CASE) for table in tables])
-    cases = both.filter(pc.not_equal(both["accession"], pa.scalar(""))).group_by(["site", "accession"]).aggregate([])
-    for batch in cases.to_batches(max_chunksize=_ROWS):
-        yield from zip(column_values(batch, "site"), column_values(batch, "accession"), strict=True)
+    cases = both.filter(pc.not_equal(both["accession"], pa.scalar(""))).group_by(_CASE.names).aggregate([])
+    for start in range(0, cases.num_rows, _ROWS):
+        yield cases.slice(start, _ROWS).select(_CASE.names).columns
 
 
-def _files(catalog: Catalog, table: Table) -> Iterator[Sequence[str]]:
-    (key,) = table.key
-    for row in _rows(catalog, table, key, "site", "archive", "relpath"):
-        yield row[key], row["site"], row["archive"], row["relpath"].decode("utf-8", "surrogateescape")
+def _read(table: Table, *columns: str) -> "Callable[[Catalog], Iterator[_Columns]]":
+    """What reads the columns of a table, some rows at a time; what is missing in one is empty."""
+
+    def read(catalog: Catalog) -> Iterator[_Columns]:
+        rows = catalog.read(table, columns=columns)
+        for start in range(0, rows.num_rows, _ROWS):
+            some = rows.slice(start, _ROWS)
+            yield [filled(some[name], b"" if pa.types.is_binary(some[name].type) else "") for name in columns]
+
+    return read
 
 
-def _texts(catalog: Catalog, table: Table, *columns: str) -> Iterator[Sequence[str]]:
-    for row in _rows(catalog, table, *columns):
-        yield tuple(row[name] or "" for name in columns)
+_SOURCES: "Mapping[str, tuple[Sequence[Table], Callable[[Catalog], Iterator[_Columns]]]]" = {
+    "P": ((PERSONS, IDENTITIES), _persons),
+    "C": ((REPORTS, LINKS), _cases),
+    "S": ((SLIDES,), _read(SLIDES, "slide_id", "site", "archive", "relpath")),
+    "I": ((SERIES,), _read(SERIES, "series_id", "site", "archive", "relpath")),
+    "R": ((REPORTS,), _read(REPORTS, "report_id", "site", "accession")),
+    "A": ((ANNOTATIONS,), _read(ANNOTATIONS, "annotation_id", "site", "slide_id")),
+    "M": ((MATERIALS,), _read(MATERIALS, "material_id", "site", "accession")),
+}
+"""Of each kind the tables whose rows stand behind its codes, and what reads them."""

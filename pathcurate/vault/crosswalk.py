@@ -17,7 +17,7 @@ import sqlite3
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from json.encoder import encode_basestring_ascii
 from typing import TypeVar
@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pathcurate.errors import InputOutputError, LockedError, VaultError
 from pathcurate.model.crosswalk import ORIGINALS, kind_of
+from pathcurate.pseudonyms import keyed_digests
 from pathcurate.storage import create_exclusively
 from pathcurate.vault import Vault
 
@@ -51,11 +52,13 @@ class State:
         key: fingerprint of the key.
         rows: number of rows.
         bridges: fingerprint of each retired key, oldest first, and the number of its codes.
+        sources: for each kind what all its originals were last written from, as :func:`note_source` had it.
     """
 
     key: str
     rows: int
     bridges: tuple[tuple[str, int], ...]
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_crosswalk(vault: Vault, kind: str, codes: Sequence[str], originals: Iterable[Sequence[str]]) -> int:
@@ -83,16 +86,43 @@ def write_crosswalk(vault: Vault, kind: str, codes: Sequence[str], originals: It
         cipher, keyed = _Cipher(vault, "rows"), _hasher(vault)
         for chunk in _chunks(sorted(payloads)):
             between = database.execute("SELECT code, keyed FROM rows WHERE code BETWEEN ? AND ?", (chunk[0], chunk[-1]))
-            known = {code: digest for code, digest in between if code in payloads}
-            hashed = ((code, keyed(payloads[code])) for code in chunk)
+            known = dict(between)
+            hashed = zip(chunk, keyed(map(payloads.__getitem__, chunk)), strict=True)
             changed = [(code, digest) for code, digest in hashed if known.get(code) != digest]
             added += sum(code not in known for code, _ in changed)
             written += len(changed)
             rows = ((code, digest, cipher.seal(code, payloads[code])) for code, digest in changed)
             database.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", rows)
-        if added:
-            _write_state(database, vault, State(state.key, state.rows + added, state.bridges))
+        if written:
+            # Of what all of them were made is said anew when all of them are there.
+            others = {name: source for name, source in state.sources.items() if name != kind}
+            _write_state(database, vault, replace(state, rows=state.rows + added, sources=others))
     return written
+
+
+def sources(vault: Vault) -> Mapping[str, str]:
+    """What the originals of each kind were last written from; none if rows were taken away or added since.
+
+    Raises:
+        VaultError: it is damaged, or of another key.
+    """
+    if not (vault.directory / CROSSWALK_FILE).exists():
+        return {}
+    with _opened(vault) as (database, state):
+        return state.sources if _count(database) == state.rows else {}
+
+
+def note_source(vault: Vault, kind: str, source: str) -> None:
+    """Note what all originals of a kind have been written from, so that the same need not be gone through again.
+
+    It counts until a row of the kind is written or any row is erased.
+
+    Raises:
+        VaultError: the crosswalk is damaged, or of another key.
+        InputOutputError: it cannot be written.
+    """
+    with _opened(vault, writes=True) as (database, state):
+        _write_state(database, vault, replace(state, sources={**state.sources, kind: source}))
 
 
 def look_up(vault: Vault, codes: Collection[str]) -> dict[str, tuple[str, ...]]:
@@ -202,7 +232,10 @@ def rewrite(old: Vault, new: Vault, recode: Callable[[str, Sequence[str]], str])
         for chunk in _chunks(rewritten()):
             target.executemany(
                 "INSERT INTO rows VALUES (?, ?, ?)",
-                ((code, keyed(payload), seals.seal(code, payload)) for _, code, payload in chunk),
+                (
+                    (code, digest, seals.seal(code, payload))
+                    for (_, code, payload), digest in zip(chunk, keyed(payload for *_, payload in chunk), strict=True)
+                ),
             )
             target.executemany(
                 "INSERT INTO bridge VALUES (?, ?, ?)",
@@ -278,9 +311,9 @@ def _payload(original: Sequence[str], fields: int) -> bytes:
     return f"[{', '.join(map(encode_basestring_ascii, original))}]".encode("ascii")
 
 
-def _hasher(vault: Vault) -> Callable[[bytes], bytes]:
+def _hasher(vault: Vault) -> Callable[[Iterable[bytes]], Iterator[bytes]]:
     key = vault.subkey("crosswalk look-up")
-    return lambda payload: hmac.digest(key, payload, hashlib.sha256)[:_HASH_BYTES]
+    return lambda payloads: (digest[:_HASH_BYTES] for digest in keyed_digests(key, b"", payloads))
 
 
 def _chunks(items: Iterable[_T]) -> Iterator[list[_T]]:
@@ -337,7 +370,7 @@ def _mac(vault: Vault, content: str) -> bytes:
 
 
 def _write_state(database: sqlite3.Connection, vault: Vault, state: State) -> None:
-    content = json.dumps({"version": _VERSION, "key": state.key, "rows": state.rows, "bridges": state.bridges})
+    content = json.dumps({"version": _VERSION, **asdict(state)})
     database.execute("INSERT OR REPLACE INTO state VALUES (0, ?, ?)", (content, _mac(vault, content)))
 
 
@@ -349,6 +382,8 @@ def _read_state(database: sqlite3.Connection, vault: Vault) -> State:
         key = str(told["key"])
         is_ours = hmac.compare_digest(mac, _mac(vault, content))
         bridges = tuple((str(old), int(count)) for old, count in json.loads(content)["bridges"]) if is_ours else ()
+        # Not there in what an earlier version wrote.
+        made_of = {str(kind): str(source) for kind, source in json.loads(content).get("sources", {}).items()}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise VaultError("the crosswalk is damaged", _RESTORE) from None
     if key != vault.fingerprint:
@@ -358,11 +393,15 @@ def _read_state(database: sqlite3.Connection, vault: Vault) -> State:
         )
     if not is_ours:
         raise VaultError("the crosswalk's state was changed", _RESTORE)
-    return State(key, int(str(told["rows"])), bridges)
+    return State(key, int(str(told["rows"])), bridges, made_of)
 
 
 def _check_counts(database: sqlite3.Connection, state: State) -> None:
-    rows = database.execute("SELECT count(*) FROM rows").fetchone()[0]
+    rows = _count(database)
     bridges = dict(database.execute("SELECT old_key, count(*) FROM bridge GROUP BY old_key"))
     if rows != state.rows or bridges != {key: count for key, count in state.bridges if count}:
         raise VaultError("rows of the crosswalk are missing, or there are too many", _RESTORE)
+
+
+def _count(database: sqlite3.Connection) -> int:
+    return int(database.execute("SELECT count(*) FROM rows").fetchone()[0])

@@ -1,6 +1,8 @@
 """What is done so that a large archive costs no more than its size: it must change nothing but the time."""
 
 import random
+import sqlite3
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from pathcurate.model.slide import SLIDES
 from pathcurate.pseudonyms import internal
 from pathcurate.tables import Catalog, from_rows
 from pathcurate.vault import Vault, create_vault
-from pathcurate.vault.crosswalk import look_up
+from pathcurate.vault.crosswalk import erase, look_up, write_crosswalk
 
 _SIGNS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 code = st.builds("{}-{}".format, st.sampled_from("CPQRS"), st.text(_SIGNS, min_size=16, max_size=16))
@@ -153,3 +155,50 @@ def test_chosen_rows_come_in_order_and_nothing_else_is_read(catalog: Catalog) ->
         list(catalog.pieces(REPORTS, 100, ("report_id",)))
     last = catalog.pieces(REPORTS, 100, ("report_id",), np.array([n == 20 for n in range(21)]))
     assert [piece["report_id"].to_pylist() for piece in last] == [["R99"]]
+
+
+def test_a_kind_whose_tables_are_as_they_were_is_not_gone_through_again(
+    catalog: Catalog, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = internal(vault.key).codes
+    originals.record_originals(catalog, layer, vault)
+    seen: list[str] = []
+    real = originals.write_crosswalk
+
+    def noted(vault: Vault, kind: str, codes: list[str], some: Any) -> int:
+        seen.append(kind)
+        return real(vault, kind, codes, some)
+
+    monkeypatch.setattr(originals, "write_crosswalk", noted)
+    assert originals.record_originals(catalog, layer, vault) == 0
+    assert seen == []
+    people = [{"person_id": f"P{n}", "group_id": f"G{n}", "basis": "site_number", "evidence": 1} for n in range(11)]
+    catalog.replace(PERSONS, from_rows(PERSONS, people))
+    assert originals.record_originals(catalog, layer, vault) == 2
+    assert seen == ["P"]
+
+
+@pytest.mark.parametrize("how", ["erased", "taken away", "written from elsewhere", "killed in between"])
+def test_what_is_missing_is_written_again_though_no_table_changed(
+    catalog: Catalog, vault: Vault, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    layer = internal(vault.key).codes
+    code = layer.code("R", "R7")
+    if how == "killed in between":
+        monkeypatch.setattr(originals, "note_source", lambda vault, kind, source: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            originals.record_originals(catalog, layer, vault)
+        monkeypatch.undo()
+        assert originals.record_originals(catalog, layer, vault) == 20 + 22 + 12
+        return
+    originals.record_originals(catalog, layer, vault)
+    if how == "erased":
+        assert erase(vault, [code]) == 1
+    elif how == "taken away":
+        with closing(sqlite3.connect(vault.directory / "crosswalk.db")) as database:
+            assert database.execute("DELETE FROM rows WHERE code = ?", (code,)).rowcount == 1
+            database.commit()
+    else:
+        write_crosswalk(vault, "R", [code], [("R7", "NB01", "another")])
+    assert originals.record_originals(catalog, layer, vault) == 1
+    assert look_up(vault, [code])[code] == ("R7", "NB01", "S23-3")
