@@ -337,4 +337,7 @@ def _outside(column: Column, array: Chunked) -> int:
     """How many distinct texts are outside their column's closed set."""
     rule = _rule(column)
     items = pc.list_flatten(array) if column.type is Type.STRINGS else array
+    if column.pattern:
+        # Arrow's expressions are many times faster. What they do not take is asked again, by the rule itself.
+        items = items.filter(pc.invert(pc.match_substring_regex(items, rf"^(?:{column.pattern})$")))
     return sum(value is not None and rule(value) != value for value in pc.unique(items).to_pylist())

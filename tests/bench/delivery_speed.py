@@ -21,6 +21,8 @@ import pyarrow as pa
 import pyarrow.compute
 from pyrage import x25519
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from pathcurate import pseudonyms
 from pathcurate.delivering import announce, plan, send, target_of
 from pathcurate.model.deidentified import DEID_TABLES
@@ -29,6 +31,7 @@ from pathcurate.releases import Release
 from pathcurate.tables import arrow_schema, conform, write_parquet
 from pathcurate.vault import create_vault
 from pathcurate.workspace import Workspace, load_workspace
+from tests.bench.rows import Row, record
 
 pc: Any = pyarrow.compute
 FILES = 4
@@ -66,23 +69,28 @@ def volumes(base: Path, size: int) -> None:
     os.sync()
     say(f"| {total / 1e6:,.0f} MB | MB/s |\n| --- | --: |")
 
-    def timed(name: str, work: Callable[[], object]) -> None:
+    def timed(name: str, work: Callable[[], object]) -> float:
         start = time.perf_counter()
         work()
         os.sync()
-        say(f"| {name} | {total / 1e6 / (time.perf_counter() - start):,.0f} |")
+        rate = total / 1e6 / (time.perf_counter() - start)
+        say(f"| {name} | {rate:,.0f} |")
+        return rate
 
     def sent() -> None:
         target = target_of(str(base / "disk"), base)
         made = send(plan(members, size=total // 2, is_encrypted=True), target, key, base / "work")
         announce(target, base / "work", {}, made)
 
-    timed("cp", lambda: shutil.copytree(base / "src", base / "copy"))
+    copied = timed("cp", lambda: shutil.copytree(base / "src", base / "copy"))
+    packed: float | None = None
     shutil.rmtree(base / "copy")
     if shutil.which("age") is not None:
-        timed("tar, age (the program)", lambda: _piped(base, key))
+        packed = timed("tar, age (the program)", lambda: _piped(base, key))
         (base / "all.age").unlink()
-    timed("send: tar, age, digests, copy, read-back, each synced", sent)
+    rate = timed("send: tar, age, digests, copy, read-back, each synced", sent)
+    record(Row(f"send {total / 1e6:,.0f} MB encrypted, checked and synced", rate, "MB/s", packed, "tar, age"))
+    record(Row(f"send {total / 1e6:,.0f} MB encrypted, checked and synced", rate, "MB/s", copied, "cp alone"))
     check = ["sha256sum", "-c", "--quiet", "volumes-sha256.txt"]
     timed("sha256sum -c at the target", lambda: subprocess.run(check, cwd=base / "disk", check=True))
 
@@ -127,6 +135,7 @@ def tables(base: Path, slides: int) -> None:
     write_recoded(recoded, base)
     end = time.perf_counter()
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    record(Row(f"{slides:,} rows in a recipient's codes", slides / (middle - start), "rows/s"))
     say(f"\n{slides:,} slides in a recipient's codes: {slides / (middle - start):,.0f} rows/s with row digests, "
           f"written in {end - middle:.1f} s; {most:,.0f} MB at most")  # fmt: skip
 

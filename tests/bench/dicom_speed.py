@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from pathcurate import readers
 from pathcurate.readers.dicom.facts import DATA_SET
 from pathcurate.storage import LocalSource
+from tests.bench.rows import Row, record
 from tests.dicoms import JPEG, item, radiology, slide_part
 
 FRAMES = 50_000
@@ -110,6 +111,8 @@ def compare(title: str, files: list[Path], repeat: int) -> None:
             if repetition:
                 times.append(seconds / len(files))
     ratio = median(theirs) / median(ours)
+    seconds = (median(ours) * 1e6, "µs", median(theirs) * 1e6)
+    record(Row(f"a DICOM header, one of {title}", *seconds, "pydicom", at_least=False))
     sys.stdout.write(f"{title}: read_slide {shown(ours)}, pydicom {shown(theirs)}, {ratio:.2f} times as fast" + "\n")
 
 

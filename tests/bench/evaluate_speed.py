@@ -22,6 +22,7 @@ from pathcurate.benchmarks.predictions import read_predictions
 from pathcurate.benchmarks.scoring import score
 from pathcurate.model.benchmark import SEALED_LABELS, TASKS, BenchmarkTask, TaskName
 from pathcurate.tables import from_rows
+from tests.bench.rows import Row, record
 
 CLASSES = {
     "binary": ("no", "yes"), "multiclass": tuple("abcde"), "ordinal": tuple("12345"), "choice": tuple("ABCDE"),
@@ -77,6 +78,8 @@ def speed(kind: TaskName, rows: int, drawings: int) -> None:
         )  # fmt: skip
         done = time.perf_counter()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    seconds = done - begun
+    record(Row(f"score {rows:,} predictions, {kind}, {drawings:,} drawings", seconds, "s", at_least=False))
     sys.stdout.write(
         f"{kind:>10} {rows:>7} rows x {drawings}: read {read - begun:.2f} s, scored {done - read:.2f} s, {peak:.0f} MB\n"
     )
@@ -102,6 +105,8 @@ def coverage(trials: int) -> None:
                 one = scored(rows, cluster, 500, trial, 0.95)[0]
                 held[name] += one.low is not None and one.high is not None and one.low <= true <= one.high
         shares = ", ".join(f"drawing {name} {100 * count / trials:.1f} %" for name, count in held.items())
+        share = held["patients"] / trials
+        record(Row(f"coverage of 95 % intervals, {patients} patients, {trials} trials", share, "of trials"))
         sys.stdout.write(f"coverage of 95 % intervals, {patients} patients with 5 rows each, {trials} trials: {shares}\n")
 
 

@@ -21,6 +21,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from pathcurate.copies.proof import prove
 from pathcurate.demo.tiffwriter import Page, ascii_text, encode_tiff, longs, shorts
 from pathcurate.filerules import load_rules
@@ -29,6 +31,7 @@ from pathcurate.pseudonyms import internal
 from pathcurate.scrubbers.files import scrubber_of
 from pathcurate.slidefiles import LayerCodes, ScrubJob
 from pathcurate.storage import LocalRoot
+from tests.bench.rows import Row, record
 
 SIDE = 256
 PLANTED = ("S24-01234", "张建国", "0012345678", "S24-01234 A1 HE", "scanner-room-2")
@@ -120,7 +123,7 @@ def timed(action: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def measure(path: Path, target: Path, repeat: int) -> None:
+def measure(what: str, path: Path, target: Path, repeat: int) -> None:
     """Scrubbing and `cp` by turns, then the proof."""
     copied, scrubbed, proofs, left = [], [], [], 0
     for _ in range(repeat):
@@ -134,6 +137,10 @@ def measure(path: Path, target: Path, repeat: int) -> None:
     size = path.stat().st_size / 1e6
     ratio = statistics.median(scrubbed) / statistics.median(copied)
     rate = size / statistics.median(proofs)
+    ours, theirs = statistics.median(scrubbed), statistics.median(copied)
+    record(Row(f"scrub {what}", ours, "s", theirs, "cp", RATIO_WANTED * theirs, at_least=False))
+    record(Row(f"prove {what}, one core", rate, "MB/s", wanted=PROOF_WANTED))
+    record(Row(f"planted identifiers left in {what}", left, "", wanted=0, at_least=False))
     say(
         f"  cp {statistics.median(copied):.3f} s, scrub {statistics.median(scrubbed):.3f} s: {ratio:.2f} times"
         f" (wanted {RATIO_WANTED}); proof {rate:,.0f} MB/s and core (wanted {PROOF_WANTED}); identifiers left: {left}"
@@ -191,10 +198,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "slide.svs"
         make_slide(path, asked.megabytes)
-        say(f"SVS of {path.stat().st_size / 1e6:,.0f} MB; load {os.getloadavg()[0]:.1f}")
-        measure(path, Path(folder), asked.repeat)
+        what = f"an SVS of {path.stat().st_size / 1e6:,.0f} MB"
+        say(f"{what}; load {os.getloadavg()[0]:.1f}")
+        measure(what, path, Path(folder), asked.repeat)
         command = [sys.executable, __file__, "--child", path, folder]
         peak = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        record(Row(f"memory of scrubbing and proving {what}", peak, "MB", wanted=MEMORY_WANTED, at_least=False))
         say(f"  peak memory of scrub and proof: {peak:,.0f} MB (wanted {MEMORY_WANTED})")
         with xfs(4 * path.stat().st_size + (400 << 20)) as place:
             if isinstance(place, str):
@@ -202,7 +211,7 @@ def main() -> None:
             else:
                 shutil.copy(path, place / "slide.svs")
                 say("XFS with shared blocks:")
-                measure(place / "slide.svs", place, asked.repeat)
+                measure(f"{what} on XFS", place / "slide.svs", place, asked.repeat)
 
 
 if __name__ == "__main__":

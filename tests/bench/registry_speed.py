@@ -22,6 +22,7 @@ from pathcurate.digests import canonical_json
 from pathcurate.registries.sql import SqlRegistry, look_at_registry, open_registry
 from pathcurate.registries.sql.rows import event_digest, facts_of
 from pathcurate.registries.sql.tables import EVENTS, REGISTRY, SUBJECTS
+from tests.bench.rows import Row, record
 from tests.bench.slides import say
 from tests.postgres import started
 from tests.registered import AT, Place, command, entry, offered
@@ -60,39 +61,44 @@ def fill(registry: SqlRegistry, products: int, events: int) -> None:
         connection.execute(update(REGISTRY).values(event_count=events, head=head))
 
 
-def timed(what: str, act: Callable[[], object], repeat: int = 3) -> None:
-    """Print the shortest of some tries."""
+def timed(what: str, of: str, act: Callable[[], object], repeat: int = 3) -> None:
+    """Print and record the shortest of some tries."""
     times = []
     for _ in range(repeat):
         start = time.perf_counter()
         act()
         times.append(time.perf_counter() - start)
+    record(Row(f"registry, {of}: {what}", min(times) * 1000, "ms", at_least=False))
     say(f"  {what:<42}{min(times) * 1000:>12,.1f} ms")
 
 
-def measure(place: Place, products: int, events: int) -> None:
+def measure(kind: str, place: Place, products: int, events: int) -> None:
     """Fill a registry and print what things take."""
+    of = f"{kind}, {events:,} events"
+    say(f"{kind}: {products:,} products, {events:,} events")
     start = time.perf_counter()
     with open_registry(place) as registry:
         fill(registry, products, events)
         say(f"  filled in {time.perf_counter() - start:.0f} s")
-        timed("list", registry.list)
-        timed("get", lambda: registry.get("p7", "1.0.0"))
-        timed("history of one version", lambda: registry.history("p7", "1.0.0"))
-        timed("verify", registry.verify, 1)
+        timed("list", of, registry.list)
+        timed("get", of, lambda: registry.get("p7", "1.0.0"))
+        timed("history of one version", of, lambda: registry.history("p7", "1.0.0"))
+        timed("verify", of, registry.verify, 1)
         offered(registry, product="thorax")
         count = 200
         start = time.perf_counter()
         for number in range(count):
             registry.transition(command("renew", sets={"certificate": f"C-{number}"}))
-        say(f"  commands, one after another: {count / (time.perf_counter() - start):,.0f} a second")
+        rate = count / (time.perf_counter() - start)
+        record(Row(f"registry, {of}: commands, one after another", rate, "a second"))
+        say(f"  commands, one after another: {rate:,.0f} a second")
 
     def looked() -> None:
         with look_at_registry(place) as copy:
             assert copy is not None
             copy.list()
 
-    timed("open to look, and list", looked)
+    timed("open to look, and list", of, looked)
 
 
 def main() -> None:
@@ -106,12 +112,10 @@ def main() -> None:
         folder = Path(tempfile.mkdtemp())
         stack.callback(shutil.rmtree, folder)
         if options.only != "postgresql":
-            say(f"SQLite: {options.products:,} products, {options.events:,} events")
-            measure(folder / "registry.db", options.products, options.events)
+            measure("SQLite", folder / "registry.db", options.products, options.events)
         if options.only != "sqlite":
             server = stack.enter_context(started())
-            say(f"PostgreSQL without fsync: {options.products:,} products, {options.events:,} events")
-            measure(server.address, options.products, options.events)
+            measure("PostgreSQL without fsync", server.address, options.products, options.events)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ from pathcurate.tables import Catalog
 from pathcurate.text.slidenames import names_rules
 from pathcurate.workspace import DEFAULT_PATTERNS, load_workspace
 from tests.bench.phases import Step, alone, peak_mb, watched
+from tests.bench.rows import Row, record
 from tests.dicoms import JPEG, slide_part
 
 SITES = 19
@@ -148,6 +149,8 @@ def rescans(base: Path, count: int, repeat: int, new: int, *, profile: bool) -> 
         assert (outcome.summary.read, outcome.summary.gone, outcome.summary.walked) == (0, 0, count)
         show(f"rescan of {count:,} unchanged entries", count, outcome)
     rate, peak = median(count / outcome.seconds for outcome in outcomes), max(outcome.peak_mb for outcome in outcomes)
+    record(Row(f"rescan of {count:,} unchanged entries", rate, "entries/s", wanted=RATE, peak_bytes=int(peak * 1e6)))
+    record(Row(f"memory of a rescan of {count:,} entries", peak, "MB", wanted=MEMORY, at_least=False))
     say(f"=> rescan of {count:,}: median {rate:,.0f} entries/s ({RATE:,} wanted), {peak:,.0f} MB (under {MEMORY} wanted)")
     if profile:
         say(run(Job(directory, count, profile=True)).profile)

@@ -37,6 +37,7 @@ from pathcurate.storage import Entry, LocalRoot, LocalSource
 from pathcurate.tables import Catalog
 from pathcurate.workspace import DEFAULT_PATTERNS, Workspace
 from tests.bench import openslide_loop
+from tests.bench.rows import Row, record
 from tests.bench.slides import cpu_seconds, distinct_copies, make_svs, make_workspace, one_scan, say, timed
 from tests.bench.slow import SlowRoot
 
@@ -71,7 +72,7 @@ def main() -> None:
                 archive.mkdir()
                 make(archive, count)
                 measure(title, archive, options.repeat, options.workers, distinct=count)
-                count_reads(archive)
+                count_reads(title, archive)
                 if options.profile:
                     show_profile(archive, options.workers)
                 shutil.rmtree(archive)
@@ -117,6 +118,10 @@ def report(title: str, count: int, times: Mapping[str, Sequence[float]]) -> None
         say(f"  {name:<34}{median(seconds):>9.2f}{count / median(seconds):>10,.0f}{span:>20}{ratio:>13.2f}")
     whole, headers = (baseline / median(times[name]) for name in ("scan, from cold", LESS))
     work = median(times[CPU_OPENSLIDE]) / median(times[CPU_SCAN])
+    ours, theirs = count / median(times["scan, from cold"]), count / baseline
+    record(Row(f"scan from cold, {count:,} {title}", ours, "slides/s", theirs, "OpenSlide", RATIO * theirs))
+    ours, theirs = median(times[CPU_SCAN]), median(times[CPU_OPENSLIDE])
+    record(Row(f"processors' work of a scan, {count:,} {title}", ours, "s", theirs, "OpenSlide", at_least=False))
     say(f"=> {work:.2f} times less work for the processors, duplicates and start included")
     say(f"=> scan {whole:.2f} times as fast as OpenSlide, {headers:.2f} without the duplicates' part ({RATIO} wanted)")
 
@@ -175,7 +180,7 @@ def kernel_input(archive: Path, files: Sequence[bytes]) -> tuple[pa.RecordBatch,
     return pa.RecordBatch.from_pylist(rows, schema=HEADER_INPUT), spec
 
 
-def count_reads(archive: Path) -> None:
+def count_reads(title: str, archive: Path) -> None:
     """Reads and bytes of each slide's header."""
     root = SlowRoot(LocalRoot(os.fsencode(archive)), 0)
     counts = []
@@ -185,6 +190,8 @@ def count_reads(archive: Path) -> None:
                 read_slide(source)
                 counts.append((source.reads, source.bytes))
     reads, sizes = zip(*counts, strict=True)
+    record(Row(f"reads of a header, most, {title}", max(reads), "reads", wanted=READS, at_least=False))
+    record(Row(f"bytes of a header, most, {title}", max(sizes), "bytes", wanted=BYTES, at_least=False))
     say(
         f"=> {median(reads):.0f} reads of a header, at most {max(reads)} ({READS} wanted); "
         f"{median(sizes):,.0f} bytes, at most {max(sizes):,} ({BYTES:,} wanted)"

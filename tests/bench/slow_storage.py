@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from pathcurate.readers import companion_folders, read_slide
 from pathcurate.storage import Entry, LocalRoot
+from tests.bench.rows import Row, record
 from tests.bench.slides import make_svs, make_workspace, one_scan, say
 from tests.bench.slow import SlowRoot
 
@@ -68,6 +69,8 @@ def main() -> None:
         for threads in options.io_threads:
             runs = [scan_slowly(archive, options.processes, threads, options.milliseconds) for _ in range(options.repeat)]
             headers, whole = (len(names) / median(run[at] for run in runs) for at in (0, 1))
+            what = f"headers of {len(names):,} slides, {options.milliseconds:g} ms a read, {threads} threads"
+            record(Row(what, headers, "slides/s", wanted=RATE))
             say(
                 f"=> scan --io-threads {threads}: {headers:,.0f} slides/s till the last header ({RATE} wanted), "
                 f"{whole:,.0f} with the reading of the pixels of duplicates, which here are all"

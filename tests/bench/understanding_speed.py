@@ -10,11 +10,15 @@ import random
 import re
 import sys
 import time
+from pathlib import Path
 
 import pyarrow as pa
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from pathcurate.model.report import TEXT_COLUMNS
 from pathcurate.reports.reading import ReadingSpec, read_reports
+from tests.bench.rows import Row, record
 
 ORGANS = [
     ("左乳", "浸润性癌，非特殊型", "左腋窝淋巴结"), ("右肺上叶", "浸润性腺癌，腺泡型为主", "第7组淋巴结"),
@@ -78,6 +82,8 @@ def measure(what: str, rows: list[dict[str, str | None]]) -> None:
     for text in texts:
         pattern.findall(text.casefold())
     plain = time.perf_counter() - begun
+    rates = (len(rows) / seconds, "reports/s", len(rows) / plain)
+    record(Row(f"read what reports say, {what}", *rates, "casefold and one expression"))
     sys.stdout.write(
         f"{what}: {len(rows) / seconds:,.0f} reports/s ({seconds / len(rows) * 1e6:.0f} µs each) of "
         f"{sum(map(len, texts)) / len(texts):.0f} characters; casefold and one expression {len(rows) / plain:,.0f}/s\n"

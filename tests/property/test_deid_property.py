@@ -1,17 +1,22 @@
 """Pseudonyms, date shifts and the table scrubber on invented values: what must hold whatever a hospital types."""
 
+import re
 import string
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from pathcurate.model.column import Action, Column, Identifying, Table, Type
+from pathcurate.model.deidentified import DEID_TABLES
+from pathcurate.model.text import TEXT_TABLES
 from pathcurate.profiles import read_profile
 from pathcurate.pseudonyms import canonical, internal, product
+from pathcurate.scrubbers import table as table_scrubber
 from pathcurate.scrubbers.table import apply, verify
 from pathcurate.tables import from_rows
 from pathcurate.text.vocabulary import vocabulary
@@ -129,3 +134,24 @@ def test_whatever_is_typed_what_comes_out_passes_the_check(key: bytes, rows: lis
         assert truth["day"] == before["day"]
         assert after["day"] is None or after["day"] != before["day"]
         assert (after["record_id"] is None) == (before["record_id"] is None)
+
+
+_PATTERNED = {
+    column.pattern: column
+    for table in (*DEID_TABLES.values(), *TEXT_TABLES.values())
+    for column in table.columns
+    if column.pattern and column.type is Type.STRING
+}
+
+
+@pytest.mark.parametrize("pattern", _PATTERNED)
+@given(data=st.data())
+@settings(max_examples=15, deadline=None)
+def test_a_value_outside_its_pattern_is_told_however_like_one_it_looks(pattern: str, data: st.DataObject) -> None:
+    fits = data.draw(st.lists(st.from_regex(re.compile(pattern, re.ASCII), fullmatch=True), max_size=3))
+    signs = data.draw(st.lists(st.sampled_from(["\n", "\r", "\0", " ", "１", "٣", "x", "\u2028"]), max_size=2))
+    near = [made for one in fits for sign in signs for made in (one + sign, sign + one, one[:-1] + sign)]
+    values = [*fits, *near, *data.draw(st.lists(st.text(max_size=6), max_size=3)), None]
+    wrong = {value for value in values if value is not None and re.fullmatch(pattern, value, re.ASCII) is None}
+    made = pa.chunked_array([pa.array(values, pa.string())])
+    assert table_scrubber._outside(_PATTERNED[pattern], made) == len(wrong)
