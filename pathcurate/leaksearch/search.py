@@ -2,7 +2,9 @@
 
 import os
 import stat
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol, TypeAlias
@@ -18,6 +20,9 @@ NOT_SEARCHED: Final = "not searched"
 _LEAST_BYTES_IN_PACKED = 8
 """Shorter hits occur by chance in bytes that are nearly random, a few in a gigabyte."""
 _LONGEST_CHANCE = 3
+_MOST_THREADS = 4
+_MOST_WAITING = 4
+"""Parts of a file that may wait for their turn: what they hold is in memory."""
 
 
 class Detected(Protocol):
@@ -63,6 +68,7 @@ def search_directory(
     passes: Collection[str] = ALL,
     detectors: Detector | None = None,
     limits: Callable[[], Limits] = Limits,
+    threads: int | None = None,
 ) -> Iterator[Leak]:
     """Search everything below a directory: names, bytes, and what is packed or encoded in them.
 
@@ -74,8 +80,14 @@ def search_directory(
         passes: encodings to read.
         detectors: looks for more in texts.
         limits: makes what one file may cost.
+        threads: how many search beside each other; None for as many as there are processors, up to four.
     """
     look = _Look(identifiers, passes, detectors)
+    with ThreadPoolExecutor(threads or min(_MOST_THREADS, os.cpu_count() or 1)) as pool:
+        yield from _search_below(path, look, limits, pool)
+
+
+def _search_below(path: Path, look: "_Look", limits: Callable[[], Limits], pool: ThreadPoolExecutor) -> Iterator[Leak]:
     root = os.fsencode(path.resolve())
     is_file = not stat.S_ISDIR(path.stat().st_mode)
     # What cannot be listed is met again, and named, when it is its turn.
@@ -87,7 +99,7 @@ def search_directory(
         found = _Found(shown)
         found.add(name_leaks)
         try:
-            _search_entry(root + b"/" + relpath if relpath else root, root, look, found, limits())
+            _search_entry(root + b"/" + relpath if relpath else root, root, _Search(look, found, pool), limits())
         except OSError as error:
             found.add([("", 0, NOT_SEARCHED, _reason(error))])
         yield from found.leaks()
@@ -100,7 +112,8 @@ def _names_of(relpath: bytes) -> Part:
     return Part("name", data, 0, 0, len(data) + 1, False)
 
 
-def _search_entry(path: bytes, root: bytes, look: "_Look", found: "_Found", limits: Limits) -> None:
+def _search_entry(path: bytes, root: bytes, search: "_Search", limits: Limits) -> None:
+    look, found = search.look, search.found
     mode = os.lstat(path).st_mode
     if stat.S_ISLNK(mode):
         target = os.fsencode(Path(os.fsdecode(path)).readlink())
@@ -118,16 +131,21 @@ def _search_entry(path: bytes, root: bytes, look: "_Look", found: "_Found", limi
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(handle, "rb") as file:
         limits.open(os.fstat(handle).st_size)
-        _search_file(file, look, found, limits)
+        _search_file(file, search, limits)
 
 
-def _search_file(file: BinaryIO, look: "_Look", found: "_Found", limits: Limits) -> None:
-    """Search one opened file."""
-    for part in parts(file, "", limits):
-        if isinstance(part, Unsearched):
-            found.add([(part.where, 0, NOT_SEARCHED, part.reason)])
-        else:
-            found.add(look.in_part(part))
+def _search_file(file: BinaryIO, search: "_Search", limits: Limits) -> None:
+    """Search one opened file, a few of its parts at a time."""
+    waiting: deque[Callable[[], Sequence[_Place]]] = deque()
+    try:
+        for part in parts(file, "", limits):
+            waiting.append(search.begun(part))
+            if len(waiting) > _MOST_WAITING:
+                search.found.add(waiting.popleft()())
+    finally:
+        # What was found before an error counts, too.
+        for places in waiting:
+            search.found.add(places())
 
 
 def _is_below(path: bytes, root: bytes) -> bool:
@@ -160,6 +178,26 @@ class _Found:
             yield Leak(self._file, where, offset, kind, encoding, count)
 
 
+class _Search:
+    """The search of one file.
+
+    Attributes:
+        look: what is looked for.
+        found: takes what is found.
+    """
+
+    def __init__(self, look: "_Look", found: _Found, pool: ThreadPoolExecutor) -> None:
+        self.look, self.found, self._pool = look, found, pool
+
+    def begun(self, part: Part | Unsearched) -> Callable[[], Sequence[_Place]]:
+        """What gives all that is found in a part, once it is asked for that."""
+        if isinstance(part, Unsearched):
+            return lambda: [(part.where, 0, NOT_SEARCHED, part.reason)]
+        known: Future[list[_Place]] = self._pool.submit(self.look.known_in, part)
+        # Detectors remember what they were asked last, and are asked one after the other.
+        return lambda: [*known.result(), *self.look.detected(part)]
+
+
 class _Look:
     """What is looked for, and how."""
 
@@ -170,6 +208,10 @@ class _Look:
 
     def in_part(self, part: Part) -> list[_Place]:
         """Everything in one part."""
+        return [*self.known_in(part), *self.detected(part)]
+
+    def known_in(self, part: Part) -> list[_Place]:
+        """Identifiers in one part; for several at once."""
         places: list[_Place] = []
         plain: set[int] = set()
         for reading in readings(part.data, self._passes, is_packed=part.is_packed):
@@ -183,9 +225,10 @@ class _Look:
                 offset = 0 if hit.kind in seen else _offset(part, reading, hit.start)
                 seen.add(hit.kind)
                 places.append((part.where, offset, hit.kind, reading.encoding))
-        return [*places, *self._detected(part)]
+        return places
 
-    def _detected(self, part: Part) -> Iterator[_Place]:
+    def detected(self, part: Part) -> Iterator[_Place]:
+        """What looks like an identifier in one part."""
         if self._detectors is None or part.is_packed:
             return
         text = part.data if isinstance(part.data, str) else part.data.decode("utf-8", "replace")
