@@ -132,7 +132,7 @@ def known(workspace: Workspace) -> Identifiers:
     # A site's code is configuration, and may be a folder's name as well.
     codes = [site.code for site in workspace.sites]
     spill = workspace.catalog / ".spill"
-    with Embedded(workers=1, temp_directory=spill, memory_limit_bytes=_SQL_BYTES) as engine:
+    with Embedded(workers=2, temp_directory=spill, memory_limit_bytes=_SQL_BYTES) as engine:
         return of_catalog(engine, Catalog(workspace.catalog, workspace.pinned), codes)
 
 

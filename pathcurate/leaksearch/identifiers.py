@@ -172,22 +172,25 @@ class Identifiers:
 
     def _fill(self, batches: _Batches, kinds: Sequence[int], excluded: Hashes) -> None:
         counts = [len(lengths) for lengths in batches.lengths]
-        lengths = _joined(batches.lengths, np.uint16)
-        hashes = _joined(batches.hashes, np.uint64)
-        # A lesser hash of an excluded word is met by chance once in 10^12 catalogs.
-        is_known = ~np.isin(hashes, excluded)
+        self._lengths = lengths = _joined(batches.lengths, np.uint16)
         self._codes = _joined(batches.codes, np.uint16)
         self._ends = np.cumsum(lengths, dtype=np.int64)
-        self._lengths = lengths
         self._rules = _joined(batches.rules, np.uint8)
         self._kinds = np.repeat(np.array(kinds, dtype=np.uint8), counts)
+        hashes = _joined(batches.hashes, np.uint64)
         order = np.argsort(hashes).astype(np.int32)
-        self._order = order[is_known[order]]
-        self._hashes = hashes[self._order]
+        hashes = hashes[order]
+        # A lesser hash of an excluded word is met by chance once in 10^12 catalogs.
+        known = np.ones(len(hashes), dtype=bool)
+        for low, high in zip(*(np.searchsorted(hashes, excluded, side) for side in ("left", "right")), strict=True):
+            known[low:high] = False
+        self._order, self._hashes = order[known], hashes[known]
         self._count = len(self._hashes)
         self._anchors = np.unique(_joined(batches.anchors, np.uint64))
         self._anchored = np.unique(_joined(batches.anchored, np.uint16)).tolist()
         self._bits = _BitSet.of(self._count, (self._hashes, self._anchors))
+        is_known = np.ones(len(known), dtype=bool)
+        is_known[order[~known]] = False
         starts = self._ends - lengths
         self._beginnings = Beginnings(self._codes, starts[is_known], lengths[is_known])
 

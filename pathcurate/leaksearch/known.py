@@ -1,8 +1,9 @@
 """The identifiers that a catalog knows."""
 
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain, groupby
 from operator import itemgetter
 from typing import Final, Protocol
@@ -122,23 +123,33 @@ def _values(queries: Queries, catalog: Catalog) -> Iterator[tuple[str, Iterable[
     # What is grouped must fit into memory: DuckDB's groups of texts cannot all be spilled. So they are grouped by shares of
     # their hashes, the tables being read for each share.
     shares = -(-cells // CELLS_AT_ONCE) or 1
-    for share in range(shares):
-        yield from _grouped(queries, selects, f"hash(item.value) % {shares} = {share}" if shares > 1 else "true")
+    for batches in _ahead(queries, [_grouping(selects, share, shares) for share in range(shares)]):
+        for kind, group in groupby((run for batch in batches for run in _runs(batch)), key=itemgetter(0)):
+            yield kind, _telling(kind, chain.from_iterable(values for _, values in group))
     for name, source in paths:
         found = queries.batches(f"SELECT DISTINCT {name} FROM {source} WHERE {name} IS NOT NULL ORDER BY {name}")
         yield "file", _names(path_text(value) for batch in found for value in batch.column(0).to_pylist() if value)
 
 
-def _grouped(queries: Queries, selects: Sequence[str], where: str) -> Iterator[tuple[str, Iterable[str]]]:
-    """Kinds, each with those of its values that fulfil a condition."""
+def _grouping(selects: Sequence[str], share: int, shares: int) -> str:
+    """SQL for one share of all values, with the kind of each."""
+    where = f"hash(item.value) % {shares} = {share}" if shares > 1 else "true"
     # Of a value of two kinds the first counts. Sorted, so that a catalog gives the same identifiers in the same order.
-    sql = (
+    return (
         f"SELECT kind, value FROM (SELECT min(item.kind) AS kind, item.value AS value FROM ({' UNION ALL '.join(selects)}) "
         f"WHERE item.value IS NOT NULL AND {where} GROUP BY item.value) ORDER BY kind, value"
     )
-    runs = (run for batch in queries.batches(sql) for run in _runs(batch))
-    for kind, group in groupby(runs, key=itemgetter(0)):
-        yield kind, _telling(kind, chain.from_iterable(values for _, values in group))
+
+
+def _ahead(queries: Queries, statements: Sequence[str]) -> Iterator[list[pa.RecordBatch]]:
+    """The results of queries, of which the next one is made while one is worked on."""
+    with ThreadPoolExecutor(1) as pool:
+        made: deque[Future[list[pa.RecordBatch]]] = deque()
+        for number, sql in enumerate(statements):
+            made.append(pool.submit(lambda sql: list(queries.batches(sql)), sql))
+            if number:
+                yield made.popleft().result()
+        yield from (one.result() for one in made)
 
 
 def _runs(batch: pa.RecordBatch) -> Iterator[tuple[str, list[str]]]:
